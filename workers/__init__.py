@@ -1,0 +1,1 @@
+"""Event-driven order processing on SNS, SQS and containers."""

@@ -1,0 +1,170 @@
+"""The envelope that carries an event and its place in the story of an order."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Final, Generic, TypeVar
+from uuid import UUID, uuid5
+
+import jiter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from workers.events import CATALOGUE, Event, Id
+
+# SNS takes 256 KiB, attributes included, unless the topic raises it:
+# https://docs.aws.amazon.com/general/latest/gr/sns.html
+# Attributes of ours take well under 2 KiB.
+MAX_BODY_BYTES: Final = 254 * 1024
+
+MAJOR_VERSION: Final = 1
+VERSION: Final = f"{MAJOR_VERSION}.0"
+
+# Names our ids (RFC 9562, 5.5). Never change it: repeated outcomes are recognised by their ids.
+_NAMESPACE: Final = UUID("5b1d2c8e-2f0a-5c1f-9a53-6f3c4f0e9d11")
+
+E = TypeVar("E", bound=Event)
+
+
+class EnvelopeError(Exception):
+    """A body is not an envelope that this version can read."""
+
+    name: str = "malformed"
+
+
+class UnknownType(EnvelopeError):
+    """No event of this type is in the catalogue."""
+
+    name = "unknown_type"
+
+
+class UnsupportedVersion(EnvelopeError):
+    """The envelope has a newer major version than this code."""
+
+    name = "unsupported_version"
+
+
+class Envelope(BaseModel, Generic[E]):
+    """One event on the wire."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="ignore", frozen=True, populate_by_name=True, strict=True
+    )
+
+    event_id: Id
+    event_type: Id
+    event_version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$")] = VERSION
+    source: Id
+    occurred_at: AwareDatetime
+    correlation_id: Id
+    causation_id: Id | None = None
+    # https://www.w3.org/TR/trace-context/#traceparent-header
+    traceparent: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
+    ] = None
+    data: SerializeAsAny[E]
+
+    @property
+    def key(self) -> str:
+        """What consumers deduplicate on: a repeat of an event has the same key."""
+        return f"{self.source}#{self.event_id}"
+
+    def then(self, event: Event, *, source: str, position: int = 0) -> "Envelope[Event]":
+        """Wrap an event that this one caused; repeating the cause yields the same id.
+
+        ``position`` tells apart several outcomes of one type.
+        """
+        name = f"{self.event_id}/{source}/{event.type}" + (f"/{position}" if position else "")
+        return Envelope[Event](
+            event_id=str(uuid5(_NAMESPACE, name)),
+            event_type=event.type,
+            source=source,
+            occurred_at=datetime.now(UTC),
+            correlation_id=self.correlation_id,
+            causation_id=self.event_id,
+            traceparent=self.traceparent,
+            data=event,
+        )
+
+    def encode(self) -> str:
+        """Give the JSON text that goes on the wire."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def first(
+    event: Event, *, source: str, event_id: str, traceparent: str | None = None
+) -> Envelope[Event]:
+    """Wrap the event that starts a story; its id is the correlation id of all that follow."""
+    return Envelope[Event](
+        event_id=event_id,
+        event_type=event.type,
+        source=source,
+        occurred_at=datetime.now(UTC),
+        correlation_id=event_id,
+        traceparent=traceparent,
+        data=event,
+    )
+
+
+def decode(body: str) -> Envelope[Event]:
+    """Read an envelope, raw or wrapped in an SNS notification.
+
+    Raises ``EnvelopeError``, ``UnknownType`` or ``UnsupportedVersion``; the text says what is
+    wrong and never quotes values, for they may be a customer's.
+    """
+    fields = _parse(body)
+    if fields.get("Type") == "Notification" and isinstance(fields.get("Message"), str):
+        body = fields["Message"]
+        fields = _parse(body)
+    event = CATALOGUE.get(_text(fields, "eventType"))
+    version = _text(fields, "eventVersion")
+    major = version.partition(".")[0]
+    if major.isascii() and major.isdigit() and len(major) < 5 and int(major) > MAJOR_VERSION:  # noqa: PLR2004
+        raise UnsupportedVersion(f"eventVersion {version[:9]} is newer than {VERSION}")
+    if event is None:
+        raise UnknownType("eventType is not in the catalogue")
+    try:
+        return _envelope_of(event).model_validate_json(body)
+    except ValidationError as error:
+        raise EnvelopeError(_explain(error)) from None
+
+
+def _parse(body: str) -> dict[str, object]:
+    """Refuse what is not one plain JSON object before anything reads it."""
+    try:
+        raw = body.encode()
+    except UnicodeEncodeError:
+        raise EnvelopeError("the body is not valid Unicode") from None
+    if len(raw) > MAX_BODY_BYTES:
+        raise EnvelopeError(f"the body has {len(raw)} bytes, more than {MAX_BODY_BYTES}")
+    try:
+        fields = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        raise EnvelopeError(f"the body is not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise EnvelopeError("the body is not a JSON object")
+    return fields
+
+
+def _text(fields: dict[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise EnvelopeError(f"{name}: missing" if value is None else f"{name}: not a string")
+    return value
+
+
+@cache
+def _envelope_of(event: type[Event]) -> type[Envelope[Event]]:
+    return Envelope[event]  # type: ignore[valid-type]  # the catalogue is data, not types
+
+
+def _explain(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])

@@ -1,0 +1,1 @@
+"""The whole system on one machine: an embedded AWS and every service as a process."""

@@ -1,0 +1,55 @@
+"""The ways to fail. A business "no" is none of them: it is an outcome."""
+
+from typing import ClassVar
+
+
+class TransientError(Exception):
+    """Trying again later may help: the message returns after a delay.
+
+    ``retry_after`` (s) replaces the delay that the runtime would choose. Any exception that is
+    not one of these classes counts as transient too.
+    """
+
+    name: ClassVar[str] = "transient"
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentError(Exception):
+    """Trying again cannot help: the message goes to the dead-letter queue now."""
+
+    name: ClassVar[str] = "permanent"
+
+
+class Conflict(TransientError):
+    """Another transaction changed what this one read. Repeated in process; never an attempt."""
+
+    name: ClassVar[str] = "conflict"
+
+
+class Unavailable(TransientError):
+    """A dependency does not answer. Not the message's fault: never an attempt.
+
+    Consecutive ones open the circuit breaker of ``dependency`` ("dynamodb", "sns", "ses",
+    "payment-gateway", ...).
+    """
+
+    name: ClassVar[str] = "unavailable"
+
+    def __init__(
+        self, message: str = "", *, dependency: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.dependency = dependency
+
+
+class LeaseLost(TransientError):
+    """The message may be in other hands by now: nothing may be committed for it here."""
+
+    name: ClassVar[str] = "lease_lost"
+
+
+class FatalError(Exception):
+    """The worker cannot do its work at all: queue gone, access denied. It exits with 1."""

@@ -1,0 +1,61 @@
+"""The environment, read once into one frozen ``Settings``; wrong settings stop the start."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.topology import MAX_VISIBILITY_TIMEOUT
+
+# SQS waits at most 20 s: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+MAX_RECEIVE_WAIT: Final = 20
+# What has to happen after the last poll returned: finish, flush, exit.
+_AFTER_LAST_POLL: Final = 10
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names it."""
+
+
+class Settings(BaseSettings):
+    """Every setting, named as its environment variable in lower case.
+
+    Only ``load`` reads the environment. AWS credentials and endpoints are the SDK's own
+    (``AWS_ENDPOINT_URL``, ``AWS_PROFILE``, ...) and not repeated here.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    aws_region: str = "eu-west-1"
+    name_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,40}$")] = ""
+    topic_arn: str | None = None
+    queue_url: str | None = None
+    dlq_url: str | None = None
+    table_name: str | None = None
+    concurrency: int | None = Field(default=None, ge=1, le=200)
+    visibility_timeout: int | None = Field(default=None, ge=2, le=MAX_VISIBILITY_TIMEOUT)
+    stop_timeout: int = Field(default=120, ge=5, le=3600)  # s; Fargate allows 120
+    metrics_port: int = Field(default=9090, ge=0, le=65_535)  # 0: any free port
+    port: int = Field(default=8080, ge=0, le=65_535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    sender_email: str = "orders@example.com"
+    operations_email: str = "operations@example.com"
+    allow_simulation: bool = False
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises ``SettingsError`` naming every wrong variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(
+                "; ".join(
+                    f"{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+                    for problem in error.errors()
+                )
+            ) from None
+
+    @property
+    def receive_wait(self) -> int:
+        """How long a poll waits (s): as long as SQS allows, but it must fit the stop timeout."""
+        return max(1, min(MAX_RECEIVE_WAIT, self.stop_timeout - _AFTER_LAST_POLL))
