@@ -120,8 +120,9 @@ def decode(body: str) -> Envelope[Event]:
     wrong and never quotes values, for they may be a customer's.
     """
     fields = _parse(body)
-    if fields.get("Type") == "Notification" and isinstance(fields.get("Message"), str):
-        body = fields["Message"]
+    inner = fields.get("Message")
+    if fields.get("Type") == "Notification" and isinstance(inner, str):
+        body = inner
         fields = _parse(body)
     event = CATALOGUE.get(_text(fields, "eventType"))
     version = _text(fields, "eventVersion")
