@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import NoneType
-from typing import Any, Final, TypeAlias, TypeVar, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from workers.events import Event
 from workers.runtime.ports import Transaction
@@ -18,8 +18,8 @@ _MARK: Final = "__handles__"
 def handles(method: H) -> H:
     """Mark a method ``(self, event, transaction) -> outcomes`` as a handler.
 
-    Nothing is registered; see ``Handlers``. The method returns the outcome, a tuple of them,
-    or None.
+    Nothing is registered; see ``Handlers``. The event may be a union: one method, several
+    routes. The method returns the outcome, a tuple of them, or None.
     """
     setattr(method, _MARK, True)
     return method
@@ -79,19 +79,38 @@ def _routes(service: object) -> Iterator[Route]:
     for name, function in vars(type(service)).items():
         if not hasattr(function, _MARK):
             continue
-        hints = get_type_hints(function)
-        result = hints.pop("return", None)
-        if len(hints) != 2:  # noqa: PLR2004 - the event and the transaction
-            raise TypeError(f"{type(service).__name__}.{name} must take an event and a transaction")
-        consumes = next(iter(hints.values()))
-        yield Route(consumes, tuple(dict.fromkeys(_events(result))), getattr(service, name))
+        try:
+            consumes, publishes = _signature(function)
+        except TypeError as error:
+            raise TypeError(f"{type(service).__name__}.{name}: {error}") from None
+        for event in consumes:
+            yield Route(event, publishes, getattr(service, name))
 
 
-def _events(hint: object) -> Iterator[type[Event]]:
-    """Flatten ``A | tuple[B, C] | None`` to A, B, C."""
-    if isinstance(hint, type) and issubclass(hint, Event):
+def _signature(function: object) -> tuple[tuple[type[Event], ...], tuple[type[Event], ...]]:
+    """Read off what a handler consumes and publishes."""
+    match list(get_type_hints(function).items()):
+        case [(_, event), (_, transaction), ("return", returned)] if transaction is Transaction:
+            return tuple(_union(event)), tuple(dict.fromkeys(_outcomes(returned)))
+        case _:
+            raise TypeError("must be annotated (event, transaction) -> outcomes")
+
+
+def _union(hint: object) -> Iterator[type[Event]]:
+    """Flatten ``A | B`` to A, B."""
+    if isinstance(hint, type) and issubclass(hint, Event) and hint is not Event:
         yield hint
-        return
-    for part in get_args(hint):
-        if part not in (NoneType, Ellipsis):
-            yield from _events(part)
+    elif get_origin(hint) in (UnionType, Union):
+        for part in get_args(hint):
+            yield from _union(part)
+    else:
+        raise TypeError(f"{hint} is not a type of event")
+
+
+def _outcomes(hint: object) -> Iterator[type[Event]]:
+    """Flatten ``A | tuple[B, C] | None`` to A, B, C."""
+    if get_origin(hint) in (UnionType, Union, tuple):
+        for part in get_args(hint):
+            yield from _outcomes(part)
+    elif hint not in (NoneType, Ellipsis):
+        yield from _union(hint)
