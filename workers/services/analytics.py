@@ -1,0 +1,98 @@
+"""Analytics: counts what happens, hour by hour, and the revenue."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from workers.events import (
+    Event,
+    InventoryFailed,
+    InventoryLow,
+    InventoryReleased,
+    InventoryReserved,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderRefunded,
+    OrderShipped,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentRefunded,
+)
+from workers.runtime.handler import handles
+from workers.runtime.ports import Document, Transaction
+
+Number: TypeAlias = int | Decimal
+
+# One hour's counters are so many rows, for all workers write them at once and DynamoDB lets a
+# single row take 1,000 writes a second, 500 in transactions:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+SHARDS: Final = 8
+
+
+@dataclass(frozen=True)
+class Analytics:
+    """Counts every event in the hour in which it is handled."""
+
+    now: Callable[[], datetime]
+    choose: Callable[[int], int] = random.randrange
+
+    @handles
+    def count(
+        self,
+        event: OrderCreated
+        | OrderConfirmed
+        | OrderShipped
+        | OrderCancelled
+        | OrderRefunded
+        | PaymentFailed
+        | InventoryReserved
+        | InventoryFailed
+        | InventoryReleased
+        | InventoryLow,
+        tx: Transaction,
+    ) -> None:
+        """Count an event that moves no money."""
+        self._add(event, {}, tx)
+
+    @handles
+    def earn(self, payment: PaymentCompleted, tx: Transaction) -> None:
+        """Count a payment and its revenue."""
+        self._add(payment, {_revenue(payment.currency): payment.amount}, tx)
+
+    @handles
+    def give_back(self, refund: PaymentRefunded, tx: Transaction) -> None:
+        """Count a refund; its amount is no revenue after all."""
+        self._add(refund, {_revenue(refund.currency): -refund.amount}, tx)
+
+    def _add(self, event: Event, amounts: dict[str, object], tx: Transaction) -> None:
+        key = _key(self.now(), self.choose(SHARDS))
+        tx.add(key, {event.type: 1, **amounts})
+
+
+def keys_of(hours: int, now: datetime) -> list[str]:
+    """Name the counters of the last so many hours, the current one included."""
+    return [
+        _key(now - timedelta(hours=hour), shard) for hour in range(hours) for shard in range(SHARDS)
+    ]
+
+
+def merge(documents: Iterable[Document | None]) -> dict[str, Number]:
+    """Sum counters: events by type, and ``revenue.<CUR>``. None is a row never written."""
+    totals: dict[str, Number] = {}
+    for document in documents:
+        for name, value in (document or {}).items():
+            if isinstance(value, int | Decimal):
+                totals[name] = totals.get(name, 0) + value
+    return totals
+
+
+def _key(time: datetime, shard: int) -> str:
+    return f"hour#{time.astimezone(UTC):%Y-%m-%dT%H}#{shard}"
+
+
+def _revenue(currency: str) -> str:
+    return f"revenue.{currency}"

@@ -1,0 +1,132 @@
+"""Inventory: sets every line of an order aside, or none; and gives it back once."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workers.events import (
+    InventoryFailed,
+    InventoryLow,
+    InventoryReleased,
+    InventoryReserved,
+    Line,
+    LowStock,
+    OrderCancelled,
+    OrderCreated,
+    Shortage,
+)
+from workers.runtime.handler import handles
+from workers.runtime.ports import Document, Transaction
+from workers.services.simulation import simulated
+from workers.services.stock import Stock, give_back, look, take
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Reserves for a new order and releases for a cancelled one, in any order of arrival."""
+
+    allow_simulation: bool = False
+
+    @handles
+    def reserve(
+        self, order: OrderCreated, tx: Transaction
+    ) -> InventoryReserved | tuple[InventoryReserved, InventoryLow] | InventoryFailed | None:
+        """Set all lines aside, or say what is short."""
+        key = f"reservation#{order.order_id}"
+        if reservation := tx.get(key):
+            return _answer(order, reservation)
+        stock, wanted = self._stock(order, tx), _quantities(order.items)
+
+        if shortages := _shortages(order, stock, wanted):
+            tx.put(key, {"state": "failed", "shortages": [s.model_dump() for s in shortages]})
+            return _failed(order, shortages)
+
+        for sku, quantity in wanted.items():
+            take(stock[sku], quantity, tx)
+        tx.put(key, {"state": "reserved", "items": [line.model_dump() for line in _lines(order)]})
+        if low := [s for s in stock.values() if s.crosses(wanted[s.sku])]:
+            return _reserved(order), _low(order, low, wanted)
+        return _reserved(order)
+
+    @handles
+    def release(self, order: OrderCancelled, tx: Transaction) -> InventoryReleased | None:
+        """Give back what was set aside; if nothing was, make sure that nothing will be."""
+        key = f"reservation#{order.order_id}"
+        match tx.get(key):
+            case {"state": "reserved", "items": list(items)}:
+                lines = tuple(Line.model_validate(item) for item in items)
+                for sku, quantity in _quantities(lines).items():
+                    give_back(sku, quantity, tx)
+                tx.put(key, {"state": "released"})
+                return InventoryReleased(
+                    order_id=order.order_id, customer_email=order.customer_email, items=lines
+                )
+            case None:
+                tx.put(key, {"state": "cancelled"})
+        return None
+
+    def _stock(self, order: OrderCreated, tx: Transaction) -> dict[str, Stock]:
+        pretend = simulated(order, "inventory", allowed=self.allow_simulation)
+        if pretend.inventory_outcome == "out_of_stock":
+            return {line.sku: Stock(line.sku, 0, 0) for line in order.items}
+        return {sku: look(sku, tx) for sku in _quantities(order.items)}
+
+
+def _answer(
+    order: OrderCreated, reservation: Document
+) -> InventoryReserved | InventoryFailed | None:
+    """Say what became of the reservation: a repeated question gets the same answer."""
+    match reservation:
+        case {"state": "reserved"}:
+            return _reserved(order)
+        case {"state": "failed", "shortages": list(shortages)}:
+            return _failed(order, [Shortage.model_validate(shortage) for shortage in shortages])
+        case _:
+            return None
+
+
+def _quantities(lines: Iterable[Line]) -> Counter[str]:
+    """Sum what is wanted of each article, for an order may name one twice."""
+    wanted: Counter[str] = Counter()
+    for line in lines:
+        wanted[line.sku] += line.quantity
+    return wanted
+
+
+def _shortages(
+    order: OrderCreated, stock: dict[str, Stock], wanted: Counter[str]
+) -> list[Shortage]:
+    """Name every line of each article that there is not enough of."""
+    return [
+        Shortage(sku=line.sku, quantity=line.quantity, available=stock[line.sku].available)
+        for line in order.items
+        if stock[line.sku].available < wanted[line.sku]
+    ]
+
+
+def _lines(order: OrderCreated) -> tuple[Line, ...]:
+    return tuple(Line(sku=line.sku, quantity=line.quantity) for line in order.items)
+
+
+def _reserved(order: OrderCreated) -> InventoryReserved:
+    return InventoryReserved(
+        order_id=order.order_id, customer_email=order.customer_email, items=_lines(order)
+    )
+
+
+def _failed(order: OrderCreated, shortages: Iterable[Shortage]) -> InventoryFailed:
+    return InventoryFailed(
+        order_id=order.order_id, customer_email=order.customer_email, shortages=tuple(shortages)
+    )
+
+
+def _low(order: OrderCreated, stock: Iterable[Stock], wanted: Counter[str]) -> InventoryLow:
+    items = tuple(
+        LowStock(
+            sku=s.sku,
+            available=s.available - wanted[s.sku],
+            reorder_threshold=s.threshold,
+        )
+        for s in stock
+    )
+    return InventoryLow(order_id=order.order_id, items=items)
