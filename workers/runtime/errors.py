@@ -29,6 +29,10 @@ class Conflict(TransientError):
     name: ClassVar[str] = "conflict"
 
 
+class InProgress(Conflict):
+    """The same event or request is being handled elsewhere at this moment."""
+
+
 class Unavailable(TransientError):
     """A dependency does not answer. Not the message's fault: never an attempt.
 

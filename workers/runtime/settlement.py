@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from workers.envelope import EnvelopeError
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError, TransientError, Unavailable
+from workers.runtime.logs import redact
 from workers.runtime.ports import Failure
 
 BASE_DELAY: Final = 2.0  # s
@@ -49,13 +50,14 @@ def settlement_for(
     *,
     attempts: int,
     max_attempts: int,
+    receive_count: int,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Settlement:
     """Decide what a failure means for its message.
 
     ``attempts`` counts the failed attempts so far, this one included. Each multiple of
     ``max_attempts`` ends in the dead-letter queue, so a redriven message gets a full set of
-    attempts again.
+    attempts again. Delays grow with ``receive_count``, which also counts what was no attempt.
     """
     match error:
         case PermanentError() | EnvelopeError():
@@ -65,21 +67,21 @@ def settlement_for(
         case TransientError(retry_after=float() | int() as delay):
             return Retry(min(MAX_DELAY, max(0.0, delay)))
         case _:
-            return Retry(full_jitter(attempts, uniform=uniform))
+            return Retry(full_jitter(receive_count, uniform=uniform))
 
 
 def full_jitter(
-    attempts: int,
+    times: int,
     *,
     base: float = BASE_DELAY,
     cap: float = MAX_DELAY,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float:
-    """Spread retries evenly below a ceiling that doubles with each attempt (s).
+    """Spread retries evenly below a ceiling that doubles each time (s).
 
     "Full jitter": https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    return uniform(0, min(cap, base * 2.0 ** min(max(0, attempts - 1), 30)))
+    return uniform(0, min(cap, base * 2.0 ** min(max(0, times - 1), 30)))
 
 
 def _name(error: Exception) -> str:
@@ -87,5 +89,5 @@ def _name(error: Exception) -> str:
 
 
 def _text(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+    text = redact(str(error)) or type(error).__name__
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"

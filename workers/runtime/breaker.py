@@ -1,0 +1,165 @@
+"""Circuit breakers: an outage of a dependency pauses polling instead of filling the DLQ.
+
+Consecutive failures of one dependency open its breaker. From then on nothing is received; the
+messages that failed stay here, their leases renewed, and take turns to probe the dependency.
+So an outage of any length costs a message no receive and no attempt.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from threading import Condition
+from typing import Final
+
+import structlog
+
+from workers.runtime.permits import Permits
+from workers.runtime.telemetry import Telemetry
+
+THRESHOLD: Final = 5  # consecutive failures
+FIRST_PAUSE: Final = 1.0  # s until the first probe
+LONGEST_PAUSE: Final = 30.0  # s between probes
+_GLANCE: Final = 1.0  # s; how often a waiting message looks at its own lease
+
+log = structlog.get_logger()
+
+
+class State(Enum):
+    """Closed lets work through, open does not, probing has let one message try."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+
+
+@dataclass(slots=True)
+class Breaker:
+    """The state of one dependency; pure, the time comes from outside."""
+
+    state: State = State.CLOSED
+    failures: int = 0
+    pause: float = FIRST_PAUSE
+    probe_at: float = 0.0
+    waiting: int = 0  # messages kept until the dependency answers
+
+    def takes_turn(self, now: float) -> bool:
+        """Let one message probe, once the pause is over."""
+        if self.state is not State.OPEN or now < self.probe_at:
+            return False
+        self.state = State.PROBING
+        return True
+
+    def failed(self, now: float, *, jitter: float) -> None:
+        """Note a failure; ``jitter`` in [0, 1] spreads the probes of many workers."""
+        self.failures += 1
+        if self.state is State.OPEN:
+            return
+        if self.state is State.PROBING:
+            self.pause = min(LONGEST_PAUSE, self.pause * 2)
+        if self.state is State.PROBING or self.failures >= THRESHOLD:
+            self.state = State.OPEN
+            self.probe_at = now + self.pause * (0.5 + jitter / 2)
+
+    def close(self) -> None:
+        """Start afresh: the dependency answered."""
+        self.state, self.failures, self.pause = State.CLOSED, 0, FIRST_PAUSE
+
+
+class Breakers:
+    """The breakers of one worker, by dependency."""
+
+    def __init__(
+        self,
+        permits: Permits,
+        *,
+        telemetry: Telemetry,
+        now: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._permits = permits
+        self._telemetry = telemetry
+        self._now = now
+        self._jitter = jitter
+        self._breakers: dict[str, Breaker] = {}
+        self._failing = False
+        self._stopped = False
+        self._changed = Condition()
+
+    def open(self) -> list[str]:
+        """List the dependencies whose breakers are not closed."""
+        with self._changed:
+            return [d for d, b in self._breakers.items() if b.state is not State.CLOSED]
+
+    def succeeded(self, probing: str | None = None) -> None:
+        """Note that a message went through; ``probing`` names the dependency it tried for all."""
+        if not self._failing:
+            return
+        with self._changed:
+            for dependency, breaker in self._breakers.items():
+                if breaker.state is State.CLOSED:
+                    breaker.failures = 0
+                elif dependency == probing:
+                    self._close(dependency, breaker)
+            self._failing = any(b.state is not State.CLOSED for b in self._breakers.values())
+
+    def failed(self, dependency: str, reason: str) -> bool:
+        """Note an outage that a message met; True if the breaker is open now."""
+        with self._changed:
+            self._failing = True
+            breaker = self._breakers.setdefault(dependency, Breaker())
+            before = breaker.state
+            breaker.failed(self._now(), jitter=self._jitter())
+            if before is State.CLOSED and breaker.state is State.OPEN:
+                self._permits.pause(f"breaker:{dependency}")
+                self._telemetry.breaker_open(dependency).set(1)
+                log.error("breaker.opened", dependency=dependency, reason=reason)
+            self._changed.notify_all()
+            return breaker.state is not State.CLOSED
+
+    def wait(self, dependency: str, lost: Callable[[], bool]) -> bool:
+        """Keep a message until its turn: True to try again (alone, if the breaker is open).
+
+        False when the worker stops or ``lost``, asked about once a second, says so. A message
+        that was let through must end in ``failed``, ``succeeded`` or ``abandon``.
+        """
+        with self._changed:
+            breaker = self._breakers[dependency]
+            breaker.waiting += 1
+            try:
+                while not (self._stopped or lost()):
+                    if breaker.state is State.CLOSED or breaker.takes_turn(self._now()):
+                        return True
+                    self._changed.wait(min(_GLANCE, max(breaker.probe_at - self._now(), 0.01)))
+                return False
+            finally:
+                breaker.waiting -= 1
+                if breaker.waiting == 0 and breaker.state is State.OPEN:
+                    self._half_close(dependency, breaker)
+
+    def abandon(self, dependency: str) -> None:
+        """Give up a probe that came to nothing."""
+        with self._changed:
+            breaker = self._breakers[dependency]
+            if breaker.state is State.PROBING:
+                self._half_close(dependency, breaker)
+
+    def stop(self) -> None:
+        """Let every waiting message go."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _half_close(self, dependency: str, breaker: Breaker) -> None:
+        """Nobody is left to probe: polling resumes, and one more failure reopens."""
+        self._close(dependency, breaker)
+        breaker.failures = THRESHOLD - 1
+        self._failing = True
+
+    def _close(self, dependency: str, breaker: Breaker) -> None:
+        breaker.close()
+        self._permits.resume(f"breaker:{dependency}")
+        self._telemetry.breaker_open(dependency).set(0)
+        log.info("breaker.closed", dependency=dependency)
+        self._changed.notify_all()

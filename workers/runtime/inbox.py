@@ -1,0 +1,88 @@
+"""Exactly-once effects: an event is handled in one transaction with its own inbox row.
+
+Whoever handles it again - a duplicate, a redelivery, a second worker - finds the row and gets
+the outcomes that were recorded then.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from workers.envelope import Envelope
+from workers.events import Event
+from workers.runtime.errors import Conflict
+from workers.runtime.handler import Handlers
+from workers.runtime.leases import Lease
+from workers.runtime.ports import Record, Store
+
+# Conflicts are a matter of milliseconds: repeated in process, far inside the visibility timeout.
+CONFLICT_TRIES: Final = 8
+FIRST_WAIT: Final = 0.02  # s, doubling, with jitter
+LONGEST_WAIT: Final = 1.0  # s
+
+
+class Inbox:
+    """Handles each event of one service once."""
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        store: Store,
+        handlers: Handlers,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._handlers = handlers
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(Conflict),
+            stop=stop_after_attempt(CONFLICT_TRIES),
+            wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
+            sleep=sleep,
+            reraise=True,
+        )
+
+    def takes(self, envelope: Envelope[Event]) -> bool:
+        """Tell whether the service has a handler for the event."""
+        return self._handlers.route(envelope.data) is not None
+
+    def handle(self, envelope: Envelope[Event], lease: Lease) -> Record:
+        """Handle the event, or recall what handling it led to.
+
+        Raises whatever the handler raises, ``Conflict`` if others kept interfering, and
+        ``LeaseLost`` if the message may be in other hands by now.
+        """
+        if lease.message.receive_count > 1 and (known := self._store.recall(envelope.key)):
+            return known
+        try:
+            # A first delivery is not looked up: the condition of its own transaction decides.
+            return self._commit(envelope, lease)
+        except Conflict:
+            return self._retrying(self._recall_or_commit, envelope, lease)
+
+    def count_attempt(self, envelope: Envelope[Event], error: Exception) -> int:
+        """Count a failed attempt and return how many there have been."""
+        return self._store.count_attempt(envelope.key, type(error).__name__)
+
+    def _recall_or_commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
+        return self._store.recall(envelope.key) or self._commit(envelope, lease)
+
+    def _commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
+        transaction = self._store.begin(envelope.key, guard=lease.check)
+        events = self._handlers.handle(envelope.data, transaction)
+        lease.check()
+        return self._store.commit(transaction, self._outcomes(envelope, events))
+
+    def _outcomes(
+        self, cause: Envelope[Event], events: tuple[Event, ...]
+    ) -> tuple[Envelope[Event], ...]:
+        seen: Counter[str] = Counter()
+        outcomes = []
+        for event in events:
+            outcomes.append(cause.then(event, source=self._service, position=seen[event.type]))
+            seen[event.type] += 1
+        return tuple(outcomes)

@@ -1,0 +1,88 @@
+"""JSON log lines on standard output, and what never gets into one."""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, Final, TypeAlias
+
+import orjson
+import structlog
+
+MAX_TEXT: Final = 4_096  # characters of one value; a log driver cuts lines somewhere above 16 KiB
+Line: TypeAlias = MutableMapping[str, Any]
+
+_EMAIL: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
+
+
+def configure(level: str = "info", *, service: str = "") -> None:
+    """Send every log line, the standard library's too, to standard output as JSON.
+
+    ``level`` is "debug", "info", "warning" or "error". Values are cut at ``MAX_TEXT``
+    characters and lose what looks like an e-mail address.
+    """
+    number = getattr(logging, level.upper())
+
+    def stamp(_: object, __: str, line: Line) -> Line:
+        if service:
+            line["service"] = service
+        return line
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _trace,
+        _clean,
+        stamp,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+def redact(text: str) -> str:
+    """Take out what looks like an e-mail address."""
+    return _EMAIL.sub("[e-mail]", text) if "@" in text else text
+
+
+def stack_of(error: BaseException) -> str:
+    """Render where an unexpected error came from, innermost last and never too long."""
+    return "".join(traceback.format_exception(error))[-MAX_TEXT:]
+
+
+def _trace(_: object, __: str, line: Line) -> Line:
+    error = line.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        line["stack"] = stack_of(error)
+    elif isinstance(error, tuple) and error[1] is not None:
+        line["stack"] = stack_of(error[1])
+    elif error and (current := sys.exc_info()[1]) is not None:
+        line["stack"] = stack_of(current)
+    return line
+
+
+def _clean(_: object, __: str, line: Line) -> Line:
+    return {
+        key: redact(value[:MAX_TEXT]) if isinstance(value, str) else value
+        for key, value in line.items()
+    }
+
+
+def _dumps(line: object, **_: object) -> bytes:
+    return orjson.dumps(line, default=lambda value: redact(repr(value)[:MAX_TEXT]))

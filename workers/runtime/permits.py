@@ -1,0 +1,123 @@
+"""Flow control: nothing is received that cannot start (almost) at once.
+
+A poller takes permits before it polls and gives back what it did not need. There are as many
+permits as handler slots, plus a read-ahead: what will start within ``READ_AHEAD_SECONDS`` at the
+measured rate, never more than one batch, and none at all for slow handlers. The lease table
+keeps messages that wait invisible, so a read-ahead never lapses.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from threading import Condition
+from typing import Final
+
+MAX_BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+MAX_POLLERS: Final = 4
+READ_AHEAD_SECONDS: Final = 0.25
+# With few free slots a poll would fetch a message or two; wait this long (s) for more.
+PATIENCE: Final = 0.1
+_SMOOTHING: Final = 0.1
+
+
+class Permits:
+    """Says when to poll, and for how many messages."""
+
+    def __init__(self, concurrency: int, *, now: Callable[[], float] = time.monotonic) -> None:
+        self.concurrency = concurrency
+        self.pollers = min(MAX_POLLERS, math.ceil(concurrency / MAX_BATCH))
+        self.mean_duration: float | None = None  # s in a handler, smoothed
+        self._now = now
+        self._held = 0
+        self._active_pollers = 1
+        self._paused: set[str] = set()
+        self._stopped = False
+        self._changed = Condition()
+
+    @property
+    def held(self) -> int:
+        """Permits taken: messages being polled for, waiting or handled."""
+        return self._held
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Why polling pauses, if it does."""
+        return frozenset(self._paused)
+
+    @property
+    def read_ahead(self) -> int:
+        """How many messages may wait for a slot."""
+        if self.mean_duration is None:
+            return 0
+        starts_soon = READ_AHEAD_SECONDS * self.concurrency / max(self.mean_duration, 1e-6)
+        return min(MAX_BATCH, int(starts_soon))
+
+    def take(self, poller: int = 0) -> int:
+        """Wait until a poll is worth its request and take 1 to 10 permits; 0 means stop."""
+        patient_until: float | None = None
+        with self._changed:
+            while not self._stopped:
+                free = self._free(poller)
+                if free > 0 and patient_until is None:
+                    patient_until = self._now() + PATIENCE
+                remaining = (patient_until or 0.0) - self._now()
+                if free > 0 and (free >= self._worthwhile() or remaining <= 0):
+                    taken = min(MAX_BATCH, free)
+                    self._held += taken
+                    return taken
+                if free <= 0:
+                    patient_until = None
+                self._changed.wait(remaining if free > 0 else None)
+            return 0
+
+    def received(self, taken: int, count: int) -> None:
+        """Give back what a poll did not use, and learn from it how many pollers are needed."""
+        with self._changed:
+            self._held -= taken - count
+            if count == 0:
+                self._active_pollers = 1
+            elif count == MAX_BATCH:
+                self._active_pollers = min(self.pollers, self._active_pollers + 1)
+            self._changed.notify_all()
+
+    def finished(self, duration: float | None) -> None:
+        """Give back the permit of one message whose handler took ``duration`` s, if it ran."""
+        with self._changed:
+            self._held -= 1
+            if duration is not None:
+                mean = self.mean_duration
+                self.mean_duration = (
+                    duration if mean is None else mean + _SMOOTHING * (duration - mean)
+                )
+            if self._free() >= self._worthwhile() or self._held == 0:
+                self._changed.notify_all()
+            elif self._free() == 1:
+                self._changed.notify()
+
+    def pause(self, reason: str) -> None:
+        """Stop polling for ``reason``; what is in flight goes on."""
+        with self._changed:
+            self._paused.add(reason)
+
+    def resume(self, reason: str) -> None:
+        """Withdraw a reason to pause."""
+        with self._changed:
+            self._paused.discard(reason)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let every poller end."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _free(self, poller: int = 0) -> int:
+        if self._paused or poller >= self._active_pollers:
+            return 0
+        return self.concurrency + self.read_ahead - self._held
+
+    def _worthwhile(self) -> int:
+        """How many free permits justify a request of their own."""
+        if self.read_ahead == MAX_BATCH:
+            return MAX_BATCH
+        return min(MAX_BATCH, math.ceil(self.concurrency / 4))

@@ -1,0 +1,119 @@
+"""Receiving: as much as can start, as long as nothing is wrong, with back-off when it is."""
+
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from typing import Final
+
+import structlog
+
+from workers.runtime.acks import Acks
+from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.leases import Lease, Leases
+from workers.runtime.permits import Permits
+from workers.runtime.ports import Message, Queue
+from workers.runtime.settlement import full_jitter
+from workers.runtime.telemetry import Telemetry
+
+FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
+LONGEST_BACKOFF: Final = 30.0  # s
+
+log = structlog.get_logger()
+
+
+class Poller:
+    """Receives the messages of one queue and admits them to the work that handlers take."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        permits: Permits,
+        leases: Leases,
+        acks: Acks,
+        telemetry: Telemetry,
+        wait: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.work: SimpleQueue[Lease | None] = SimpleQueue()
+        self.receiving = False  # the last poll was answered
+        self.polls: dict[int, float] = {}  # those that are open: poller -> since when
+        self._queue = queue
+        self._permits = permits
+        self._leases = leases
+        self._acks = acks
+        self._telemetry = telemetry
+        self._wait = wait
+        self._now = now
+        self._proven = False  # the queue has answered at least once
+        self._stopping = Flag()
+
+    def run(self, poller: int = 0) -> None:
+        """Poll while there are permits: the loop of a poller thread.
+
+        Raises ``FatalError`` if the queue refuses before it ever answered; later such refusals
+        are waited out like an outage.
+        """
+        failures = 0
+        while taken := self._permits.take(poller):
+            messages: Sequence[Message] = ()
+            self.polls[poller] = self._now()
+            try:
+                messages = self._queue.receive(taken, self._wait)
+            except (Unavailable, FatalError) as error:
+                failures += 1
+                self._failed(error, failures)
+            else:
+                failures = 0
+                self._succeeded()
+            finally:
+                del self.polls[poller]
+                self._permits.received(taken, len(messages))
+            for message in messages:
+                self.admit(message)
+            if failures:
+                delay = full_jitter(failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF)
+                self._stopping.wait(delay)
+
+    def admit(self, message: Message) -> None:
+        """Take a received message in, unless it is here already or was handled before."""
+        self._telemetry.consumed.inc()
+        lease = self._leases.grant(message)
+        if lease is None:
+            self._permits.finished(None)
+        elif self._acks.was_handled(message.id):
+            self._acks.delete(lease)
+            self._permits.finished(None)
+        else:
+            self.work.put(lease)
+
+    def take_back(self) -> list[Lease]:
+        """Withdraw what was admitted and not taken by a handler."""
+        leases: list[Lease] = []
+        while True:
+            try:
+                lease = self.work.get_nowait()
+            except Empty:
+                return leases
+            if lease is not None:
+                leases.append(lease)
+
+    def stop(self) -> None:
+        """Receive no more; open polls end by themselves, or what they fetch would be lost."""
+        self._stopping.set()
+        self._permits.stop()
+
+    def _failed(self, error: Exception, failures: int) -> None:
+        """Say so once; a queue that was never there is fatal."""
+        self._telemetry.receive_errors(type(error).__name__).inc()
+        if failures == 1:
+            log.error("receive.failing", queue=self._queue.name, reason=str(error))
+        if isinstance(error, FatalError) and not self._proven:
+            raise error
+        self.receiving = False
+
+    def _succeeded(self) -> None:
+        if not self.receiving:
+            log.info("receive.working", queue=self._queue.name)
+        self.receiving = self._proven = True

@@ -1,0 +1,162 @@
+"""The receive loop of one queue: all its threads, started and drained together."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import Event as Flag
+from threading import Lock
+from typing import Final
+
+import structlog
+
+from workers.runtime.acks import Acks
+from workers.runtime.breaker import Breakers
+from workers.runtime.consumer import Consumer
+from workers.runtime.leases import HANDLER_TIMEOUT, Lease, Leases
+from workers.runtime.permits import Permits
+from workers.runtime.poller import Poller
+from workers.runtime.protection import Protection
+from workers.runtime.telemetry import Telemetry
+from workers.runtime.worker import Deadline
+
+STALE_POLL: Final = 30.0  # s beyond the wait; the client's own timeout is far shorter
+STALE_TICK: Final = 30.0  # s without a look at the leases
+_GLANCE: Final = 0.02  # s between looks while draining
+
+log = structlog.get_logger()
+
+
+class ReceiveLoop:
+    """All threads that take messages from one queue to their settlement."""
+
+    def __init__(
+        self,
+        *,
+        poller: Poller,
+        consumer: Consumer,
+        permits: Permits,
+        leases: Leases,
+        acks: Acks,
+        breakers: Breakers,
+        protection: Protection | None,
+        telemetry: Telemetry,
+        receive_wait: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._poller = poller
+        self._consumer = consumer
+        self._permits = permits
+        self._leases = leases
+        self._acks = acks
+        self._breakers = breakers
+        self._protection = protection
+        self._telemetry = telemetry
+        self._receive_wait = receive_wait
+        self._now = now
+        self._start_until: Callable[[], float] | None = None
+        self._unstarted: list[Lease] = []
+        self._alive = 0  # pollers and handlers
+        self._alive_lock = Lock()
+        self._acks_sent = Flag()
+        self._over = Flag()
+
+    def threads(self) -> Mapping[str, Callable[[], None]]:
+        """Name the loops to run, each in a thread of its own."""
+        loops: dict[str, Callable[[], None]] = {"lease": self._keep_leases, "ack": self._send_acks}
+        for slot in range(self._permits.concurrency):
+            loops[f"handler-{slot}"] = partial(self._count, self._handle)
+        for poller in range(self._permits.pollers):
+            loops[f"poller-{poller}"] = partial(self._count, partial(self._poller.run, poller))
+        if self._protection is not None:
+            loops["protection"] = partial(self._protect, self._protection)
+        self._alive = self._permits.concurrency + self._permits.pollers
+        return loops
+
+    def drain(self, deadline: Deadline) -> bool:
+        """Stop receiving, finish what fits, hand back the rest; False if work was interrupted.
+
+        Open polls are waited for: SQS may have handed over messages that would stay hidden. What
+        was not started is handed back after the last poll, or this process would get it again.
+        """
+        self._start_until = lambda: deadline.handlers_until
+        self._poller.stop()
+        self._breakers.stop()
+        self._wait_until(lambda: not self._polling(), deadline)
+        for _ in range(self._permits.concurrency):
+            self._poller.work.put(None)
+        self._wait_until(lambda: self._alive == 0, deadline)
+        interrupted = self._leases.running()
+        for lease in [*self._unstarted, *self._poller.take_back(), *interrupted]:
+            self._acks.hide(lease, 0)
+            self._telemetry.handed_back.inc()
+        for lease in interrupted:
+            log.error("handler.interrupted", messageId=lease.message.id)
+        self._acks.close()
+        self._acks_sent.wait(deadline.remaining())
+        self._over.set()
+        if self._protection is not None:
+            self._protection.drop()
+        return not interrupted and self._acks.backlog == 0
+
+    def problems(self) -> list[str]:
+        """Say why this process should be replaced, if so. Never calls AWS."""
+        now = self._now()
+        found = []
+        if now - self._leases.last_tick > self._leases.tick + STALE_TICK:
+            found.append("the lease thread does not tick")
+        opened = min(self._poller.polls.copy().values(), default=now)
+        if now - opened > self._receive_wait + STALE_POLL:
+            found.append("a poll does not return")
+        if self._leases.oldest_running() > HANDLER_TIMEOUT + STALE_TICK:
+            found.append("a handler does not return")
+        return found
+
+    def obstacles(self) -> list[str]:
+        """Say why no messages are being received at the moment, if so."""
+        found = [f"{dependency} does not answer" for dependency in self._breakers.open()]
+        if not self._poller.receiving:
+            found.append("the queue does not answer")
+        if self._start_until is not None:
+            found.append("stopping")
+        return found
+
+    def _handle(self) -> None:
+        """Take admitted messages one after the other: the loop of a handler thread."""
+        while (lease := self._poller.work.get()) is not None:
+            if self._may_start():
+                self._consumer.consume(lease)
+            else:
+                self._unstarted.append(lease)
+
+    def _may_start(self) -> bool:
+        """While draining, start only what is likely to end in time: three times the mean."""
+        if self._start_until is None:
+            return True
+        return self._now() + 3 * (self._permits.mean_duration or 0.0) < self._start_until()
+
+    def _keep_leases(self) -> None:
+        while not self._over.wait(self._leases.tick):
+            self._leases.renew()
+            self._telemetry.in_flight.set(len(self._leases))
+            self._telemetry.permits_held.set(self._permits.held)
+
+    def _send_acks(self) -> None:
+        self._acks.run()
+        self._acks_sent.set()
+
+    def _protect(self, protection: Protection) -> None:
+        while not self._over.wait(1.0):
+            protection.step(self._leases.oldest_running())
+
+    def _count(self, loop: Callable[[], None]) -> None:
+        """Run a loop of a poller or handler and note its end."""
+        loop()
+        with self._alive_lock:
+            self._alive -= 1
+
+    def _polling(self) -> bool:
+        return bool(self._poller.polls) or self._alive > self._permits.concurrency
+
+    def _wait_until(self, condition: Callable[[], bool], deadline: Deadline) -> None:
+        while not condition() and self._now() < deadline.handlers_until:
+            self._over.wait(_GLANCE)

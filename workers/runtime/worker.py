@@ -1,0 +1,106 @@
+"""The process around a service: its threads, its signals, its end.
+
+Exit codes: 0 everything finished, 75 work was interrupted (sysexits' EX_TEMPFAIL: somebody will
+try again), 1 something broke that a restart may mend.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, Protocol
+
+import structlog
+
+DONE: Final = 0
+BROKEN: Final = 1
+INTERRUPTED: Final = 75
+
+IMPATIENT: Final = 2.0  # s left after a second signal
+LONGEST_MARGIN: Final = 10.0  # s kept free before the platform kills the process
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Deadline:
+    """When the process has to be gone. All of it derives from the stop timeout (s)."""
+
+    stop_timeout: float
+    now: Callable[[], float] = time.monotonic
+    at: float = math.inf  # monotonic
+
+    @property
+    def margin(self) -> float:
+        """What is left unused, and what the last flush may take (s, half of it each)."""
+        return min(LONGEST_MARGIN, self.stop_timeout / 6)
+
+    @property
+    def handlers_until(self) -> float:
+        """When handlers must have ended (monotonic)."""
+        return self.at - self.margin / 2
+
+    def start(self) -> None:
+        """Begin to count; a second call leaves no more than ``IMPATIENT`` seconds."""
+        if math.isinf(self.at):
+            self.at = self.now() + self.stop_timeout - self.margin
+        else:
+            self.at = min(self.at, self.now() + IMPATIENT)
+
+    def remaining(self) -> float:
+        """Seconds left, at least 0."""
+        return max(0.0, self.at - self.now())
+
+
+class Running(Protocol):
+    """What a worker runs: a receive loop, the HTTP API, the relay."""
+
+    def threads(self) -> Mapping[str, Callable[[], None]]:
+        """Name the loops to run, each in a thread of its own."""
+
+    def drain(self, deadline: Deadline) -> bool:
+        """Finish what is in flight; the threads end. False if work was interrupted."""
+
+
+class Worker:
+    """Runs a service until a signal, or a thread that breaks, ends it."""
+
+    def __init__(self, running: Running, *, stop_timeout: float) -> None:
+        self.deadline = Deadline(stop_timeout)
+        self.stopping = False
+        self.broken = False
+        self._running = running
+        # Signal handlers may only put here: SimpleQueue.put is reentrant, locks are not.
+        self._ends: SimpleQueue[str] = SimpleQueue()
+
+    def run(self) -> int:
+        """Run to the end and return the exit code. For the main thread."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+        for name, loop in self._running.threads().items():
+            Thread(target=self._supervised, args=(name, loop), name=name, daemon=True).start()
+        reason = self._ends.get()
+        self.stopping = True
+        if math.isinf(self.deadline.at):
+            self.deadline.start()
+        log.info("worker.stopping", reason=reason, seconds=round(self.deadline.remaining(), 1))
+        finished = self._running.drain(self.deadline)
+        code = BROKEN if self.broken else DONE if finished else INTERRUPTED
+        log.info("worker.stopped", exitCode=code)
+        return code
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        self.deadline.start()
+        self._ends.put(signal.Signals(number).name)
+
+    def _supervised(self, name: str, loop: Callable[[], None]) -> None:
+        """End the worker if a thread dies: it must not look alive."""
+        try:
+            loop()
+        except BaseException as error:  # the border of a thread
+            self.broken = True
+            log.critical("thread.died", thread=name, reason=str(error), exc_info=error)
+            self._ends.put(f"{name} died")
