@@ -1,0 +1,61 @@
+# Everything a newcomer, a developer and the CI do. `make` prints this help.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(STAMP) ## Run the whole system here and play every scenario (ARGS="--orders 200")
+	@$(BIN)/workers demo $(ARGS)
+
+.PHONY: local
+local: $(STAMP) ## Keep the whole system up here, to play with
+	@$(BIN)/workers local $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## Run all tests (ARGS="-k leases")
+	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## Format, lint, types, import rules, requirements
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 8
+
+.PHONY: bench
+bench: $(STAMP) ## Measure the receive loop beside the smallest boto3 program
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+.PHONY: format
+format: $(STAMP) ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links -o requirements/runtime.txt pyproject.toml
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra local --extra dev \
+	  -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+
+.PHONY: clean
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) .workers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "Installing into $(VENV) (about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
