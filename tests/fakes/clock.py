@@ -1,0 +1,26 @@
+"""Time that passes when a test says so."""
+
+from datetime import UTC, datetime
+from threading import Lock
+
+START = 1_750_000_000.0
+
+
+class FakeClock:
+    """Call it for epoch seconds, or pass ``clock.now`` where a datetime is wanted."""
+
+    def __init__(self, start=START):
+        self._seconds = start
+        self._lock = Lock()
+
+    def __call__(self):
+        with self._lock:
+            return self._seconds
+
+    def now(self):
+        return datetime.fromtimestamp(self(), UTC)
+
+    def advance(self, seconds):
+        """Let time pass. Also stands in for ``time.sleep``."""
+        with self._lock:
+            self._seconds += seconds

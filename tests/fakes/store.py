@@ -1,0 +1,201 @@
+"""A service's table, in memory: the conditions of DynamoDB without DynamoDB."""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from numbers import Number
+from zlib import crc32
+
+from fakes.faults import Faults
+from workers.runtime.errors import Conflict, PermanentError
+from workers.runtime.ports import Record
+
+META = {"pk", "version", "expires", "outboxShard", "outboxOrder"}
+MAX_WRITES = 100
+MAX_ITEM_BYTES = 400 * 1024
+MAX_DIGITS = 38
+
+
+@dataclass(frozen=True)
+class Versioned:
+    version: int
+    document: dict
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An outbox row that is still to be published."""
+
+    body: str
+    shard: int
+    occurred_at: datetime
+
+
+class FakeStore(Faults):
+    """The port ``Store``. With ``outbox`` each outcome waits in ``waiting`` too; see FakeOutbox."""
+
+    def __init__(self, *, outbox=False):
+        super().__init__()
+        self.records = {}  # inbox: key -> Record
+        self.attempts = {}  # key -> list of reasons
+        self.waiting = {}  # outbox: event id -> Waiting
+        self._outbox = outbox
+        self._rows = {}
+
+    @property
+    def lock(self):
+        """What a FakeOutbox of the same table shares."""
+        return self._lock
+
+    @property
+    def documents(self):
+        """What is stored, as a copy."""
+        with self._lock:
+            return {key: deepcopy(row.document) for key, row in self._rows.items()}
+
+    def seed(self, key, document):
+        """Store a document as if an earlier transaction had."""
+        with self._lock:
+            version = self._rows[key].version if key in self._rows else 0
+            self._rows[key] = Versioned(version + 1, _checked(document))
+
+    def recall(self, key):
+        with self._call("recall"):
+            record = self.records.get(key)
+            return record and replace(record, repeated=True)
+
+    def begin(self, key, *, guard=None, fingerprint=""):
+        return FakeTransaction(self, key, guard, fingerprint)
+
+    def commit(self, transaction, outcomes):
+        transaction.check()
+        with self._call("commit"):
+            count = 1 + len(transaction.writes) + (len(outcomes) if self._outbox else 0)
+            if count > MAX_WRITES:
+                raise PermanentError(f"{count} writes in one transaction")
+            if transaction.key in self.records:
+                return replace(self.records[transaction.key], repeated=True)
+            changed = {key: write(self._rows.get(key)) for key, write in transaction.writes.items()}
+            self._rows |= changed
+            record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
+            self.records[transaction.key] = record
+            if self._outbox:
+                self.waiting |= {outcome.event_id: _waiting(outcome) for outcome in outcomes}
+            return record
+
+    def count_attempt(self, key, reason):
+        with self._call("count_attempt"):
+            self.attempts.setdefault(key, []).append(reason)
+            return len(self.attempts[key])
+
+    def read(self, key):
+        """Read for a transaction: a document with its version."""
+        with self._call("get"):
+            return deepcopy(self._rows.get(key))
+
+
+class FakeTransaction:
+    """The port ``Transaction``; ``FakeStore`` makes and commits it."""
+
+    def __init__(self, store, key, guard, fingerprint):
+        self.key = key
+        self.fingerprint = fingerprint
+        self.writes = {}  # key -> function from the row found to the row written
+        self._store = store
+        self._guard = guard
+        self._read = {}
+
+    def get(self, key):
+        self.check()
+        if key not in self._read:
+            self._read[key] = self._store.read(key)
+        row = self._read[key]
+        return deepcopy(row.document) if row else None
+
+    def put(self, key, document):
+        self.check()
+        if key not in self._read:
+            raise LookupError(f"{key} was not read in this transaction")
+        self._stage(key, _put(key, self._read[key], _checked(document)))
+
+    def add(self, key, amounts, *, where=None):
+        self.check()
+        self._stage(key, _add(key, _checked(dict(amounts)), where))
+
+    def check(self):
+        if self._guard is not None:
+            self._guard()
+
+    def _stage(self, key, write):
+        if key in self.writes:
+            raise PermanentError(f"{key} is written twice in one transaction")
+        self.writes[key] = write
+
+
+def _waiting(envelope):
+    shard = crc32(envelope.data.order_id.encode()) % 4
+    return Waiting(envelope.encode(), shard, envelope.occurred_at)
+
+
+def _put(key, read, document):
+    def write(found):
+        if (found and found.version) != (read and read.version):
+            raise Conflict(f"{key} has changed")
+        return Versioned((found.version if found else 0) + 1, document)
+
+    return write
+
+
+def _add(key, amounts, where):
+    def write(found):
+        document = deepcopy(found.document) if found else {}
+        if where is not None and not _within(document.get(where.field), where):
+            raise Conflict(f"{key}: {where.field} is out of bounds")
+        for field, amount in amounts.items():
+            value = document.get(field, 0)
+            if not _is_number(value) or not _is_number(amount):
+                raise PermanentError(f"{key}: {field} is not a number")
+            document[field] = _plain(value + amount)
+        return Versioned((found.version if found else 0) + 1, document)
+
+    return write
+
+
+def _within(value, where):
+    return (
+        _is_number(value)
+        and (where.low is None or value >= where.low)
+        and (where.high is None or value <= where.high)
+    )
+
+
+def _checked(document):
+    """Copy what DynamoDB would take, and refuse the rest."""
+    if reserved := META & document.keys():
+        raise PermanentError(f"reserved field {reserved}")
+    if len(repr(document).encode()) > MAX_ITEM_BYTES:
+        raise PermanentError("item too large")
+    return _plain(document)
+
+
+def _plain(value):
+    match value:
+        case float():
+            raise PermanentError("a float is not a value for a document")
+        case bool() | str() | None:
+            return value
+        case int() | Decimal():
+            if len(Decimal(value).normalize().as_tuple().digits) > MAX_DIGITS:
+                raise PermanentError("a number of more than 38 digits")
+            return int(value) if value == int(value) else value
+        case list() | tuple():
+            return [_plain(element) for element in value]
+        case dict():
+            return {key: _plain(element) for key, element in value.items()}
+        case _:
+            raise PermanentError(f"{type(value).__name__} is not a value for a document")
+
+
+def _is_number(value):
+    return isinstance(value, Number) and not isinstance(value, bool)

@@ -1,0 +1,130 @@
+"""Error codes of AWS by what they mean to the runtime, without their name spaces."""
+
+from typing import Final
+
+from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
+
+# The SDK's own list is botocore.retries.standard.ThrottledRetryableChecker; the rest are of
+# SQS, SNS and SES: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+THROTTLED: Final = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "KMSThrottling",
+        "KmsThrottled",
+        "LimitExceededException",
+        "OverLimit",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+# AWS's side; SES stops an account as a whole, which says nothing about one mail.
+FAILING: Final = frozenset(
+    {
+        "AccountSuspendedException",
+        "InternalError",
+        "InternalErrorException",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceErrorException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SendingPausedException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    }
+)
+# The SDK fetches new credentials by itself; a call may fall into the gap.
+EXPIRED: Final = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+)
+# Another transaction holds one of the items, or our own repeat overtook the first try.
+CONTENDED: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+GONE: Final = frozenset(
+    {
+        "NonExistentQueue",
+        "NotFound",
+        "NotFoundException",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+    }
+)
+DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "KMSAccessDenied",
+        "KMSDisabled",
+        "KMSInvalidState",
+        "KMSNotFound",
+        "KmsAccessDenied",
+        "KmsDisabled",
+        "KmsInvalidState",
+        "KmsNotFound",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+REFUSED: Final = frozenset(
+    {
+        "BadRequestException",
+        "BatchRequestTooLong",
+        "InvalidAttributeValue",
+        "InvalidMessageContents",
+        "InvalidParameter",
+        "InvalidParameterException",
+        "InvalidParameterValue",
+        "ItemCollectionSizeLimitExceeded",
+        "MailFromDomainNotVerifiedException",
+        "MessageRejected",
+        "ParameterValueInvalid",
+        "SerializationException",
+        "TooManyEntriesInBatchRequest",
+        "UnsupportedOperation",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+
+# HTTP's status decides on a code that is in no table.
+_STATUS: Final[dict[int, type[Exception]]] = {
+    401: FatalError,
+    403: FatalError,
+    404: FatalError,
+    408: Unavailable,
+    429: Unavailable,
+}
+
+
+def kind_of(code: str, status: int) -> type[Exception]:
+    """Tell which error of the runtime a code stands for.
+
+    An unknown code without a status, as an entry of a batch has it, is worth another try.
+    """
+    if code in THROTTLED | FAILING | EXPIRED:
+        return Unavailable
+    if code in CONTENDED:
+        return Conflict
+    if code in GONE | DENIED:
+        return FatalError
+    if code in REFUSED:
+        return PermanentError
+    refused = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
+    return _STATUS.get(status, PermanentError if refused else Unavailable)

@@ -1,0 +1,53 @@
+"""Documents as DynamoDB items and back."""
+
+from collections.abc import Mapping
+from decimal import Decimal, DecimalException
+from typing import Any, Final
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from workers.runtime.errors import PermanentError
+from workers.runtime.ports import Document
+
+# What the table itself uses; a document must not.
+META: Final = frozenset({"pk", "version", "expires", "outboxShard", "outboxOrder"})
+
+
+def to_item(document: Mapping[str, object]) -> dict[str, Any]:
+    """Give the wire form. Raises ``PermanentError`` for what DynamoDB cannot hold.
+
+    That is a float, and a number of more than 38 digits.
+    """
+    serializer = TypeSerializer()
+    try:
+        return {field: serializer.serialize(value) for field, value in document.items()}
+    except (TypeError, DecimalException) as error:
+        raise PermanentError(f"dynamodb: not a value for a document: {error!r}") from error
+
+
+def to_document(item: Mapping[str, Any]) -> Document:
+    """Read the wire form, without the table's own fields. Whole numbers become int."""
+    deserializer = TypeDeserializer()
+    return {
+        field: _plain(deserializer.deserialize(value))
+        for field, value in item.items()
+        if field not in META
+    }
+
+
+def check_fields(fields: Mapping[str, object]) -> None:
+    """Raise ``PermanentError`` if a document uses the names of the table's own fields."""
+    if reserved := META & fields.keys():
+        raise PermanentError(f"dynamodb: reserved field {', '.join(sorted(reserved))}")
+
+
+def _plain(value: Any) -> object:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else value
+        case list():
+            return [_plain(element) for element in value]
+        case dict():
+            return {key: _plain(element) for key, element in value.items()}
+        case _:
+            return value

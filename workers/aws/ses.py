@@ -1,0 +1,47 @@
+"""E-mail through SES, API version 2."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from workers.aws.errors import SDK_ERRORS, translate
+from workers.runtime.errors import FatalError, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+# https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+_NOT_IN_A_TAG: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True)
+class SesMailer:
+    """The port ``Mailer``: plain text from one sender. The SDK may send a mail twice."""
+
+    client: "SESV2Client"
+    sender: str
+
+    def send(self, to: str, subject: str, body: str, *, reference: str) -> None:
+        """Send one mail; ``reference`` shows as a tag of that name in the events of SES."""
+        try:
+            self.client.send_email(
+                FromEmailAddress=self.sender,
+                Destination={"ToAddresses": [to]},
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": subject, "Charset": "UTF-8"},
+                        "Body": {"Text": {"Data": body, "Charset": "UTF-8"}},
+                    }
+                },
+                EmailTags=[{"Name": "reference", "Value": _NOT_IN_A_TAG.sub("_", reference)}],
+            )
+        except SDK_ERRORS as error:
+            raise _mail_error(translate(error, "ses"), to) from None
+
+
+def _mail_error(error: Exception, to: str) -> Exception:
+    """Keep the address out of logs: SES quotes it in its refusals."""
+    text = str(error).replace(to, "(address)")
+    if isinstance(error, (FatalError, Unavailable)):
+        return Unavailable(text, dependency="ses")
+    return type(error)(text)

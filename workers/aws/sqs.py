@@ -1,0 +1,161 @@
+"""A queue of SQS with its dead-letter queue."""
+
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from workers.aws.errors import plain_code, translated
+from workers.runtime.ports import Failure, Message
+from workers.topology import MAX_VISIBILITY_TIMEOUT
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageAttributeValueTypeDef
+
+# Body and attributes together (bytes), and the characters that are not accepted:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_MESSAGE_BYTES: Final = 1_048_576
+MAX_REASON: Final = 1_000  # characters: a reason is read in a console
+_REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TYPE: Final = "String"
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages a queue holds, about: the counts lag by some seconds."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+@dataclass(frozen=True)
+class SqsQueue:
+    """The port ``Queue``. ``poll`` receives; ``control`` does all else, so neither waits."""
+
+    poll: "SQSClient"
+    control: "SQSClient"
+    url: str
+    dlq_url: str
+    service: str
+    visibility_timeout: int  # s, for what is received
+    clock: Callable[[], float] = time.time  # epoch seconds
+
+    @property
+    def name(self) -> str:
+        """The queue's name, as in the AWS console."""
+        return self.url.rpartition("/")[2]
+
+    def receive(self, limit: int, wait: float) -> Sequence[Message]:
+        """Receive up to ``limit`` messages; asks for no attributes but the two it needs."""
+        with translated("sqs"):
+            answer = self.poll.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=limit,
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                VisibilityTimeout=self.visibility_timeout,
+                WaitTimeSeconds=int(wait),
+            )
+        return [
+            Message(
+                id=message["MessageId"],
+                body=message["Body"],
+                receipt_handle=message["ReceiptHandle"],
+                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+                sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+            )
+            for message in answer.get("Messages", ())
+        ]
+
+    def delete(self, handles: Sequence[str]) -> Mapping[int, str]:
+        """Delete up to ten messages; see ``Queue``."""
+        if not handles:
+            return {}
+        with translated("sqs"):
+            answer = self.control.delete_message_batch(
+                QueueUrl=self.url,
+                Entries=[{"Id": str(i), "ReceiptHandle": h} for i, h in enumerate(handles)],
+            )
+        return _failures(answer.get("Failed", ()))
+
+    def change_visibility(self, changes: Sequence[tuple[str, int]]) -> Mapping[int, str]:
+        """Hide up to ten messages; see ``Queue``. Seconds are clamped to what SQS accepts."""
+        if not changes:
+            return {}
+        with translated("sqs"):
+            answer = self.control.change_message_visibility_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": _clamp(seconds)}
+                    for i, (handle, seconds) in enumerate(changes)
+                ],
+            )
+        return _failures(answer.get("Failed", ()))
+
+    def dead_letter(self, message: Message, failure: Failure) -> None:
+        """Send the body, unchanged, with the reason in its attributes."""
+        texts = {
+            "failure.type": failure.type,
+            "failure.attempts": str(failure.attempts),
+            "failure.service": self.service,
+            "failure.at": datetime.fromtimestamp(self.clock(), UTC).isoformat(),
+            "source.messageId": message.id,
+            "failure.reason": failure.reason,
+        }
+        with translated("sqs"):
+            self.control.send_message(
+                QueueUrl=self.dlq_url,
+                MessageBody=message.body,
+                MessageAttributes=_attributes(texts, MAX_MESSAGE_BYTES - _size(message.body)),
+            )
+
+
+def depth(client: "SQSClient", url: str) -> Depth:
+    """Ask how many messages a queue holds."""
+    with translated("sqs"):
+        counts = client.get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+                "ApproximateNumberOfMessagesDelayed",
+            ],
+        )["Attributes"]
+    return Depth(
+        visible=int(counts["ApproximateNumberOfMessages"]),
+        in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+        delayed=int(counts["ApproximateNumberOfMessagesDelayed"]),
+    )
+
+
+def _attributes(texts: Mapping[str, str], room: int) -> "dict[str, MessageAttributeValueTypeDef]":
+    """Take what fits into ``room`` bytes, in order: a full message still gets to the DLQ."""
+    attributes: dict[str, MessageAttributeValueTypeDef] = {}
+    for name, text in texts.items():
+        left = room - _size(name) - _size(_TYPE)
+        value = _fit(_REFUSED.sub("\ufffd", text or "-")[:MAX_REASON], left)
+        if value:
+            attributes[name] = {"DataType": _TYPE, "StringValue": value}
+            room = left - _size(value)
+    return attributes
+
+
+def _fit(text: str, room: int) -> str:
+    """Cut a text to ``room`` bytes without breaking a character."""
+    return text.encode()[: max(0, room)].decode(errors="ignore")
+
+
+def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> Mapping[int, str]:
+    return {int(entry["Id"]): plain_code(entry["Code"]) for entry in entries}
+
+
+def _clamp(seconds: float) -> int:
+    return min(MAX_VISIBILITY_TIMEOUT, max(0, math.ceil(seconds)))
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

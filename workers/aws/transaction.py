@@ -1,0 +1,116 @@
+"""What one handler reads and writes in a table: versions on reads, conditions on writes."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workers.aws.errors import translated
+from workers.aws.items import check_fields, to_document, to_item
+from workers.aws.transact import Write
+from workers.runtime.errors import PermanentError
+from workers.runtime.ports import Between, Document
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass
+class DynamoTransaction:
+    """The port ``Transaction``; ``DynamoStore`` makes and commits it. For one thread."""
+
+    client: "DynamoDBClient"
+    table: str
+    key: str
+    guard: Callable[[], None] | None
+    fingerprint: str
+    _read: dict[str, tuple[int | None, Document | None]] = field(default_factory=dict)
+    _writes: dict[str, Write] = field(default_factory=dict)
+
+    def get(self, key: str) -> Document | None:
+        """Read a document; see ``Transaction``. A second read gives the same."""
+        self.check()
+        if key not in self._read:
+            with translated("dynamodb"):
+                item = self.client.get_item(
+                    TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
+                ).get("Item")
+            self._read[key] = (
+                (int(item["version"]["N"]), to_document(item)) if item else (None, None)
+            )
+        return deepcopy(self._read[key][1])
+
+    def put(self, key: str, document: Document) -> None:
+        """Stage a whole document; see ``Transaction``."""
+        self.check()
+        if key not in self._read:
+            raise LookupError(f"{key} was not read in this transaction")
+        check_fields(document)
+        self._stage(key, _put(self.table, key, document, self._read[key][0]))
+
+    def add(self, key: str, amounts: Mapping[str, object], *, where: Between | None = None) -> None:
+        """Stage a change of counters; see ``Transaction``."""
+        self.check()
+        check_fields(amounts)
+        self._stage(key, _add(self.table, key, amounts, where))
+
+    def check(self) -> None:
+        """Raise ``LeaseLost`` once the guard says so."""
+        if self.guard is not None:
+            self.guard()
+
+    def writes(self) -> list[Write]:
+        """Give what is staged, for the commit."""
+        return list(self._writes.values())
+
+    def _stage(self, key: str, write: Write) -> None:
+        if key in self._writes:
+            raise PermanentError(f"dynamodb: {key} is written twice in one transaction")
+        self._writes[key] = write
+
+
+def _put(table: str, key: str, document: Document, version: int | None) -> Write:
+    put: dict[str, Any] = {
+        "TableName": table,
+        "Item": {
+            **to_item(document),
+            "pk": {"S": key},
+            "version": {"N": str((version or 0) + 1)},
+        },
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+    if version is not None:
+        put["ConditionExpression"] = "version = :version"
+        put["ExpressionAttributeValues"] = {":version": {"N": str(version)}}
+    return {"Put": put}
+
+
+def _add(table: str, key: str, amounts: Mapping[str, object], where: Between | None) -> Write:
+    # Placeholders, for a field's name may hold dots: revenue.EUR.
+    names = {f"#f{i}": field for i, field in enumerate(amounts)}
+    values = to_item({f":f{i}": amount for i, amount in enumerate(amounts.values())})
+    changes = [f"#f{i} :f{i}" for i in range(len(amounts))]
+    update: dict[str, Any] = {
+        "TableName": table,
+        "Key": {"pk": {"S": key}},
+        "UpdateExpression": f"ADD {', '.join([*changes, 'version :one'])}",
+    }
+    values[":one"] = {"N": "1"}
+    if where is not None:
+        names["#where"] = where.field
+        bounds = {":low": where.low, ":high": where.high}
+        values |= to_item({name: bound for name, bound in bounds.items() if bound is not None})
+        update["ConditionExpression"] = _condition(where)
+    if names:
+        update["ExpressionAttributeNames"] = names
+    update["ExpressionAttributeValues"] = values
+    return {"Update": update}
+
+
+def _condition(where: Between) -> str:
+    conditions = ["attribute_exists(#where)"]
+    if where.low is not None:
+        conditions.append("#where >= :low")
+    if where.high is not None:
+        conditions.append("#where <= :high")
+    return " AND ".join(conditions)
