@@ -1,0 +1,239 @@
+"""The composition root: the only module that knows every layer. Reads top-down as a wiring plan."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, NoReturn, Self, TypeVar
+from uuid import uuid4
+
+import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from workers.aws import names
+from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.ecs import EcsAgent
+from workers.aws.gateway import SimulatedGateway
+from workers.aws.outbox import Outbox
+from workers.aws.ses import SesMailer
+from workers.aws.sns import SnsTopic
+from workers.aws.sqs import SqsQueue
+from workers.relay.metrics import RelayMetrics
+from workers.relay.relay import Relay
+from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.handler import Handlers
+from workers.runtime.health import Health
+from workers.runtime.ports import Topic
+from workers.runtime.settlement import full_jitter
+from workers.runtime.wiring import receive_loop
+from workers.runtime.worker import BROKEN, Deadline, Running, UntilStopped, Worker
+from workers.services.analytics import Analytics
+from workers.services.inventory import Inventory
+from workers.services.notification import Notification
+from workers.services.orders import Desk, Orders
+from workers.services.payment import Payment
+from workers.settings import Settings
+from workers.topology import Service, Topology
+
+# As long as Stripe keeps its keys: https://docs.stripe.com/api/idempotent_requests
+IDEMPOTENCY_RETENTION: Final = timedelta(hours=24)
+FIRST_BACKOFF: Final = 0.5  # s between tries to reach AWS at the start
+LONGEST_BACKOFF: Final = 30.0  # s
+REFRESH_EVERY: Final = 60.0  # s; keeps the refresh of credentials off the threads that work
+# Threads of a receive loop that call AWS beside its handlers and pollers.
+OTHER_THREADS: Final = 4
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+def run(name: str, settings: Settings, topology: Topology) -> int:
+    """Run one service until it is stopped; returns the exit code of the process."""
+    health = Health()
+    port = health.serve(settings.metrics_port)
+    log.info("worker.starting", metricsPort=port, settings=_shown(settings))
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        parts = _reach_aws(lambda: Parts.of(name, settings, topology, health))
+        running = _reach_aws(lambda: _build(parts))
+    except FatalError as error:
+        log.critical("worker.cannot_start", reason=str(error))
+        return BROKEN
+    return Worker(
+        running,
+        stop_timeout=settings.stop_timeout,
+        alongside={"credentials": lambda: _keep_credentials(parts.clients)},
+    ).run()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every service is made of."""
+
+    name: str
+    settings: Settings
+    service: Service
+    clients: Clients
+    topic: Topic
+    health: Health
+
+    @classmethod
+    def of(cls, name: str, settings: Settings, topology: Topology, health: Health) -> Self:
+        """Make the clients and find the topic."""
+        service = topology.services[name]
+        concurrency = settings.concurrency or service.concurrency
+        clients = Clients.connect(settings, threads=concurrency + OTHER_THREADS)
+        sns = clients.sns()
+        topic = SnsTopic(sns, names.topic_arn(sns, settings, topology.topic))
+        return cls(name, settings, service, clients, topic, health)
+
+
+def _build(parts: Parts) -> Running:
+    match parts.name:
+        case "order-api":
+            return _order_api(parts)
+        case "relay":
+            return _relay(parts)
+        case _:
+            return _consumer(parts)
+
+
+def _consumer(parts: Parts) -> Running:
+    name, settings, service = parts.name, parts.settings, parts.service
+    control, dynamodb = parts.clients.control(), parts.clients.dynamodb()
+    table = names.table_name(dynamodb, settings, service.table)
+    queue = SqsQueue(
+        parts.clients.poll(),
+        control,
+        url=names.queue_url(control, settings, name),
+        dlq_url=names.dlq_url(control, settings, name),
+        service=name,
+        visibility_timeout=settings.visibility_timeout or service.visibility_timeout,
+    )
+    agent = os.environ.get("ECS_AGENT_URI")
+    return receive_loop(
+        name,
+        queue=queue,
+        topic=parts.topic,
+        store=DynamoStore(dynamodb, table),
+        handlers=Handlers(_service(name, settings, parts.clients, table)),
+        visibility_timeout=queue.visibility_timeout,
+        concurrency=settings.concurrency or service.concurrency,
+        max_attempts=service.max_attempts,
+        receive_wait=settings.receive_wait,
+        protect_after=settings.stop_timeout / 2,
+        agent=EcsAgent(agent) if agent else None,
+        health=parts.health,
+    )
+
+
+def _service(name: str, settings: Settings, clients: Clients, table: str) -> object:
+    """Give a service what it needs from outside: one decision, one line."""
+    simulation = settings.allow_simulation
+    match name:
+        case "orders":
+            return Orders(now=_now)
+        case "payment":
+            gateway = SimulatedGateway(clients.dynamodb(), table)
+            return Payment(gateway, allow_simulation=simulation)
+        case "inventory":
+            return Inventory(allow_simulation=simulation)
+        case "notification":
+            mailer = SesMailer(clients.sesv2(), settings.sender_email)
+            return Notification(mailer, settings.operations_email, _now, simulation)
+        case "analytics":
+            return Analytics(now=_now)
+        case _:
+            raise FatalError(f"{name} has a queue on the map but no module in workers/services")
+
+
+def _order_api(parts: Parts) -> Running:
+    # Here, not above: FastAPI takes as long to import as all the rest, and only this service
+    # needs it.
+    from workers.api.app import create_app  # noqa: PLC0415
+    from workers.api.server import listen, serve  # noqa: PLC0415
+
+    settings, dynamodb = parts.settings, parts.clients.dynamodb()
+    table = names.table_name(dynamodb, settings, parts.service.table)
+    registry = CollectorRegistry()
+    app = create_app(
+        Desk(now=_now),
+        DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION),
+        parts.topic,
+        Outbox(dynamodb, table),
+        allow_simulation=settings.allow_simulation,
+        registry=registry,
+    )
+    listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
+    _watch(parts.health, registry)
+    deadline = Deadline(settings.stop_timeout)
+    return UntilStopped(
+        "http",
+        lambda stopping: serve(
+            app, listener, stopping=stopping, grace=settings.stop_timeout - 2 * deadline.margin
+        ),
+    )
+
+
+def _relay(parts: Parts) -> Running:
+    settings, dynamodb = parts.settings, parts.clients.dynamodb()
+    table = names.table_name(dynamodb, settings, parts.service.table)
+    registry = CollectorRegistry()
+    relay = Relay(
+        Outbox(dynamodb, table),
+        parts.topic,
+        owner=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        metrics=RelayMetrics(registry),
+    )
+    _watch(parts.health, registry)
+    return UntilStopped("relay", relay.run)
+
+
+def _watch(health: Health, registry: CollectorRegistry) -> None:
+    ProcessCollector(registry=registry)
+    health.registry = registry
+    health.obstacles = list
+
+
+def _reach_aws(build: Callable[[], T]) -> T:
+    """Build, and try again for as long as AWS does not answer: readiness stays red meanwhile."""
+    failures = 0
+    while True:
+        try:
+            return build()
+        except Unavailable as error:
+            failures += 1
+            if failures == 1:
+                log.warning("aws.unreachable", reason=str(error))
+            time.sleep(full_jitter(failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF))
+
+
+def _keep_credentials(clients: Clients) -> None:
+    """Refresh expiring credentials in a thread of its own: a refresh may take seconds."""
+    while True:
+        time.sleep(REFRESH_EVERY)
+        clients.refresh_credentials()
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    """End at once: nothing has been received yet."""
+    sys.exit(0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _shown(settings: Settings) -> dict[str, object]:
+    """Give the settings for a log line, addresses masked."""
+    return {
+        name: "***" if name.endswith("_email") else value
+        for name, value in settings.model_dump().items()
+        if value is not None
+    }

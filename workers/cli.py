@@ -1,0 +1,225 @@
+"""The command line: the only place that prints for people.
+
+Exit codes: 0 done, 1 failed, 2 usage or settings, 75 interrupted.
+"""
+
+import http.client
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import orjson
+import typer
+
+from workers.runtime import logs
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.settings import Settings, SettingsError
+from workers.topology import Topology, TopologyError
+
+FAILED: Final = 1
+USAGE: Final = 2
+HEALTH_TIMEOUT: Final = 4  # s; below the 5 s that container health checks usually get
+
+app = typer.Typer(
+    add_completion=False,
+    help="An event-driven order pipeline on SNS, SQS and containers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+dlq = typer.Typer(
+    help="Look into dead-letter queues and bring messages back.", no_args_is_help=True
+)
+schema = typer.Typer(help="The contract of the events.", no_args_is_help=True)
+stock = typer.Typer(help="What the inventory has.", no_args_is_help=True)
+app.add_typer(dlq, name="dlq")
+app.add_typer(schema, name="schema")
+app.add_typer(stock, name="stock")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would be.")]
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the map.")]
+
+
+def main() -> None:
+    """Run the command line and end the process."""
+    try:
+        app()
+    except (SettingsError, TopologyError) as error:
+        _fail(error, USAGE)
+    except (FatalError, PermanentError, Unavailable) as error:
+        _fail(error, FAILED)
+
+
+@app.command(epilog="Example: workers run payment")
+def run(service: ServiceName) -> None:
+    """Run one service until it is stopped: a long-running process, one per container."""
+    topology, settings = Topology.load(), Settings.load()
+    if service not in topology.services:
+        _fail(f"no service {service!r}: one of {', '.join(topology.services)}", USAGE)
+    logs.configure(settings.log_level, service=service)
+    # Everything that talks to AWS takes long to import; --help and mistakes should not wait.
+    from workers import bootstrap  # noqa: PLC0415
+
+    code = bootstrap.run(service, settings, topology)
+    sys.stdout.flush()
+    # A handler that hangs must not keep the process: its thread cannot be ended otherwise.
+    os._exit(code)
+
+
+@app.command()
+def healthcheck() -> None:
+    """Ask the process in this container whether it lives: exit code 0 or 1."""
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", Settings.load().metrics_port, timeout=HEALTH_TIMEOUT
+    )
+    try:
+        connection.request("GET", "/livez")
+        answer = connection.getresponse()
+        body = answer.read().decode()
+    except OSError as error:
+        _fail(f"no answer: {error}", FAILED)
+    print(body)  # noqa: T201 - docker inspect shows it
+    sys.exit(0 if answer.status == http.client.OK else FAILED)
+
+
+@app.command(epilog="Example: workers publish event.json")
+def publish(
+    file: Annotated[Path, typer.Argument(help="One envelope as JSON; - for standard input.")],
+) -> None:
+    """Publish one event to the topic, exactly as it stands in a file."""
+    from workers.aws import names  # noqa: PLC0415
+    from workers.aws.sns import SnsTopic  # noqa: PLC0415
+    from workers.envelope import EnvelopeError, decode  # noqa: PLC0415
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        envelope = decode(text)
+    except (OSError, UnicodeDecodeError, EnvelopeError) as error:
+        _fail(f"{file}: {error}", USAGE)
+    settings, clients = _clients()
+    sns = clients.sns()
+    topic = SnsTopic(sns, names.topic_arn(sns, settings, Topology.load().topic))
+    if refused := topic.publish([envelope]):
+        raise refused[0]
+    _say(f"published {envelope.event_type} {envelope.event_id}")
+
+
+@app.command(epilog="Example: workers queues --json")
+def queues(*, as_json: Json = False) -> None:
+    """Show how many messages wait, are in flight, and are in dead-letter queues."""
+    from workers.ops.queues import states  # noqa: PLC0415
+
+    settings, clients = _clients()
+    found = [asdict(state) for state in states(clients, settings, Topology.load())]
+    if as_json:
+        _print_json(found)
+    else:
+        _table(found)
+
+
+@dlq.command("list", epilog="Example: workers dlq list payment")
+def dlq_list(service: ServiceName, *, as_json: Json = False) -> None:
+    """List the messages in a service's dead-letter queue, with the reasons."""
+    found = [
+        {name: value for name, value in asdict(message).items() if name in _LISTED}
+        for message in _dead(service)
+    ]
+    if as_json:
+        _print_json(found)
+    elif found:
+        _table(found)
+    else:
+        _say(f"the dead-letter queue of {service} is empty")
+
+
+@dlq.command("show", epilog="Example: workers dlq show payment 4f6c2d")
+def dlq_show(
+    service: ServiceName,
+    message_id: Annotated[str, typer.Argument(help="The message's id, or how it starts.")],
+) -> None:
+    """Show one dead letter as JSON, body included."""
+    found = [m for m in _dead(service) if m.id.startswith(message_id)]
+    if len(found) != 1:
+        _fail(f"{len(found)} messages of {service} have an id that starts so", FAILED)
+    _print_json({k: v for k, v in asdict(found[0]).items() if k != "receipt_handle"})
+
+
+@dlq.command("redrive", epilog="Example: workers dlq redrive payment --yes")
+def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False) -> None:
+    """Move a service's dead letters back into its queue. Repeats do no harm."""
+    from workers.aws import names  # noqa: PLC0415
+    from workers.aws.sqs import depth  # noqa: PLC0415
+    from workers.ops.dlq import redrive  # noqa: PLC0415
+
+    settings, clients = _clients()
+    _known(service)
+    sqs = clients.control()
+    source = names.dlq_url(sqs, settings, service)
+    if yes:
+        moved = redrive(sqs, source, names.queue_url(sqs, settings, service))
+    else:
+        moved = depth(sqs, source).visible
+    if as_json:
+        _print_json({"service": service, "messages": moved, "moved": yes})
+    elif yes:
+        _say(f"moved {moved} messages back to the queue of {service}")
+    else:
+        _say(f"would move {moved} messages back to the queue of {service}; add --yes to do it")
+
+
+_LISTED: Final = ("id", "event_type", "order_id", "type", "reason", "attempts", "failed_at")
+
+
+def _dead(service: str) -> Any:
+    from workers.aws import names  # noqa: PLC0415
+    from workers.ops.dlq import look  # noqa: PLC0415
+
+    settings, clients = _clients()
+    _known(service)
+    sqs = clients.control()
+    return look(sqs, names.dlq_url(sqs, settings, service))
+
+
+def _known(service: str) -> None:
+    consumers = Topology.load().consumers
+    if service not in consumers:
+        _fail(f"no service {service!r} with a queue: one of {', '.join(consumers)}", USAGE)
+
+
+def _clients() -> tuple[Settings, Any]:
+    from workers.aws.clients import Clients  # noqa: PLC0415
+
+    settings = Settings.load()
+    return settings, Clients.connect(settings, threads=1)
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    rows = list(rows)
+    table = Table(box=None, header_style="bold")
+    for name, value in rows[0].items():
+        table.add_column(
+            name.replace("_", " "), justify="right" if isinstance(value, int) else "left"
+        )
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201 - this module prints
+
+
+def _fail(problem: object, code: int) -> NoReturn:
+    print(f"workers: {problem}", file=sys.stderr)  # noqa: T201 - this module prints
+    sys.exit(code)

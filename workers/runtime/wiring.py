@@ -1,0 +1,79 @@
+"""How the parts of a receive loop fit together around its ports."""
+
+from workers.runtime.acks import Acks
+from workers.runtime.breaker import Breakers
+from workers.runtime.consumer import Consumer
+from workers.runtime.handler import Handlers
+from workers.runtime.health import Health
+from workers.runtime.inbox import Inbox
+from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.permits import Permits
+from workers.runtime.poller import Poller
+from workers.runtime.ports import Queue, Store, Topic
+from workers.runtime.protection import Protection, TaskAgent
+from workers.runtime.receive_loop import ReceiveLoop
+from workers.runtime.telemetry import MeasuredQueue, Telemetry
+
+
+def receive_loop(
+    name: str,
+    *,
+    queue: Queue,
+    topic: Topic,
+    store: Store,
+    handlers: Handlers,
+    visibility_timeout: float,
+    concurrency: int,
+    max_attempts: int,
+    receive_wait: float,
+    protect_after: float,
+    agent: TaskAgent | None,
+    health: Health,
+) -> ReceiveLoop:
+    """Wire the receive loop of one service. Times in seconds.
+
+    ``visibility_timeout`` is what ``queue`` asks for when it receives. Without an ``agent`` the
+    task is never protected from scale-in.
+    """
+    telemetry = Telemetry(queue.name)
+    measured = MeasuredQueue(queue, telemetry)
+    permits = Permits(concurrency)
+    leases = Leases(measured, visibility_timeout=visibility_timeout, telemetry=telemetry)
+    acks = Acks(measured, leases, permits, telemetry=telemetry)
+    breakers = Breakers(permits, telemetry=telemetry)
+    poller = Poller(
+        measured, permits=permits, leases=leases, acks=acks, telemetry=telemetry, wait=receive_wait
+    )
+    consumer = Consumer(
+        queue=measured,
+        topic=topic,
+        inbox=Inbox(name, store=store, handlers=handlers),
+        permits=permits,
+        leases=leases,
+        acks=acks,
+        breakers=breakers,
+        telemetry=telemetry,
+        max_attempts=max_attempts,
+    )
+    protection = None
+    if agent is not None:
+        protection = Protection(
+            agent,
+            protect_after=protect_after,
+            handler_timeout=HANDLER_TIMEOUT,
+            telemetry=telemetry,
+        )
+    loop = ReceiveLoop(
+        poller=poller,
+        consumer=consumer,
+        permits=permits,
+        leases=leases,
+        acks=acks,
+        breakers=breakers,
+        protection=protection,
+        telemetry=telemetry,
+        receive_wait=receive_wait,
+    )
+    health.registry = telemetry.registry
+    health.problems, health.obstacles = loop.problems, loop.obstacles
+    return loop
