@@ -1,0 +1,151 @@
+"""The signature of a handler is its contract."""
+
+import pytest
+from builders import (
+    a_cancellation,
+    a_decline,
+    a_payment,
+    a_refund_request,
+    a_reservation,
+    an_order,
+    low_stock,
+)
+from fakes import FakeStore
+
+from workers.events import (
+    Event,
+    InventoryLow,
+    InventoryReserved,
+    OrderCancelled,
+    OrderCreated,
+    OrderRefunded,
+    PaymentCompleted,
+    PaymentFailed,
+)
+from workers.runtime.handler import Handlers, handles
+from workers.runtime.ports import Transaction
+
+
+class Shop:
+    answer = None
+
+    @handles
+    def created(
+        self, order: OrderCreated, tx: Transaction
+    ) -> PaymentCompleted | tuple[InventoryReserved, InventoryLow] | PaymentFailed | None:
+        tx.get(order.order_id)
+        return self.answer
+
+    @handles
+    def ended(self, order: OrderCancelled | OrderRefunded, tx: Transaction) -> None:
+        tx.get(order.order_id)
+
+    def unmarked(self, number: int) -> int:
+        return number
+
+
+@pytest.fixture
+def tx():
+    return FakeStore().begin("key")
+
+
+def test_a_signature_says_what_is_consumed_and_published():
+    handlers = Handlers(Shop())
+
+    assert handlers.consumes == {"order.created", "order.cancelled", "order.refunded"}
+    assert handlers.publishes == {
+        "payment.completed",
+        "payment.failed",
+        "inventory.reserved",
+        "inventory.low",
+    }
+
+
+@pytest.mark.parametrize("event", [a_cancellation(), a_refund_request()])
+def test_each_event_of_a_union_has_its_route(event, tx):
+    handlers = Handlers(Shop())
+
+    assert handlers.route(event).consumes is type(event)
+    assert handlers.handle(event, tx) == ()
+
+
+def test_an_event_without_a_handler_has_no_route():
+    assert Handlers(Shop()).route(low_stock()) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcomes"),
+    [
+        (None, ()),
+        (a_payment(), (a_payment(),)),
+        ((a_reservation(), low_stock()), (a_reservation(), low_stock())),
+    ],
+)
+def test_outcomes_come_as_a_tuple(answer, outcomes, tx):
+    shop = Shop()
+    shop.answer = answer
+
+    assert Handlers(shop).handle(an_order(), tx) == outcomes
+
+
+@pytest.mark.parametrize("answer", [a_cancellation(), (a_decline(), an_order()), "declined"])
+def test_an_outcome_that_the_signature_does_not_name_is_refused(answer, tx):
+    shop = Shop()
+    shop.answer = answer
+
+    with pytest.raises(TypeError, match=r"handler of order\.created returned"):
+        Handlers(shop).handle(an_order(), tx)
+
+
+def a_service(handler):
+    return type("Shop", (), {"handler": handles(handler)})()
+
+
+def no_event(self, tx: Transaction) -> None: ...
+def no_transaction(self, order: OrderCreated) -> None: ...
+def swapped(self, tx: Transaction, order: OrderCreated) -> None: ...
+def one_too_many(self, order: OrderCreated, tx: Transaction, retries: int) -> None: ...
+def no_annotation(self, order, tx: Transaction) -> None: ...
+def no_outcome(self, order: OrderCreated, tx: Transaction): ...
+def text_in(self, order: str, tx: Transaction) -> None: ...
+def optional_in(self, order: OrderCreated | None, tx: Transaction) -> None: ...
+def tuple_in(self, order: tuple[OrderCreated, OrderCancelled], tx: Transaction) -> None: ...
+def any_event_in(self, order: Event, tx: Transaction) -> None: ...
+def text_out(self, order: OrderCreated, tx: Transaction) -> str: ...
+def list_out(self, order: OrderCreated, tx: Transaction) -> list[PaymentCompleted]: ...
+def any_event_out(self, order: OrderCreated, tx: Transaction) -> Event: ...
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        no_event,
+        no_transaction,
+        swapped,
+        one_too_many,
+        no_annotation,
+        no_outcome,
+        text_in,
+        optional_in,
+        tuple_in,
+        any_event_in,
+        text_out,
+        list_out,
+        any_event_out,
+    ],
+)
+def test_a_signature_that_is_not_a_handlers_is_refused_by_name(handler):
+    with pytest.raises(TypeError, match=r"Shop\.handler: "):
+        Handlers(a_service(handler))
+
+
+def test_two_handlers_for_one_type_are_refused():
+    class Twice:
+        @handles
+        def one(self, order: OrderCreated, tx: Transaction) -> None: ...
+
+        @handles
+        def two(self, order: OrderCancelled | OrderCreated, tx: Transaction) -> None: ...
+
+    with pytest.raises(TypeError, match=r"Twice: two handlers for order\.created"):
+        Handlers(Twice())

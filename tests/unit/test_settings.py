@@ -1,0 +1,82 @@
+"""The environment is read once; what is wrong in it is named in one line."""
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from workers.settings import MAX_RECEIVE_WAIT, Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """Nothing but what the test sets."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        assert name not in os.environ
+    return monkeypatch
+
+
+def test_everything_has_a_default():
+    settings = Settings.load()
+
+    assert settings.aws_region == "eu-west-1"
+    assert settings.queue_url is None
+    assert settings.allow_simulation is False
+
+
+def test_settings_come_from_the_environment(environment):
+    environment.setenv("CONCURRENCY", "25")
+    environment.setenv("ALLOW_SIMULATION", "true")
+    environment.setenv("NAME_PREFIX", "blue-")
+
+    settings = Settings.load()
+
+    assert (settings.concurrency, settings.allow_simulation, settings.name_prefix) == (
+        25,
+        True,
+        "blue-",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONCURRENCY", "many"),
+        ("CONCURRENCY", "0"),
+        ("VISIBILITY_TIMEOUT", "43201"),
+        ("STOP_TIMEOUT", "4"),
+        ("METRICS_PORT", "65536"),
+        ("PORT", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("NAME_PREFIX", "no spaces"),
+        ("ALLOW_SIMULATION", "perhaps"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(environment, name, value):
+    environment.setenv(name, value)
+
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load()
+
+    text = str(refusal.value)
+    assert text.startswith(f"{name}: ")
+    assert "\n" not in text
+
+
+def test_all_wrong_settings_are_named_at_once(environment):
+    environment.setenv("PORT", "web")
+    environment.setenv("CONCURRENCY", "many")
+
+    with pytest.raises(SettingsError, match=r"CONCURRENCY: .*; PORT: "):
+        Settings.load()
+
+
+@pytest.mark.parametrize(("stop_timeout", "wait"), [(120, MAX_RECEIVE_WAIT), (25, 15), (5, 1)])
+def test_a_poll_fits_into_the_stop_timeout(stop_timeout, wait):
+    assert Settings(stop_timeout=stop_timeout).receive_wait == wait
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings.load().port = 80
