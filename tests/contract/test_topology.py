@@ -1,0 +1,79 @@
+"""The map and the code say the same: who consumes what, and who publishes what."""
+
+import json
+from importlib import resources
+from typing import get_type_hints
+
+import pytest
+from fakes import FakeClock, FakeGateway, FakeMailer
+
+from workers.events import CATALOGUE
+from workers.runtime.handler import Handlers
+from workers.services.analytics import Analytics
+from workers.services.inventory import Inventory
+from workers.services.notification import Notification
+from workers.services.orders import Desk, Orders
+from workers.services.payment import Payment
+from workers.topology import Topology, TopologyError
+
+NOW = FakeClock().now
+SERVICES = {
+    "orders": Orders(NOW),
+    "payment": Payment(FakeGateway()),
+    "inventory": Inventory(),
+    "notification": Notification(FakeMailer(), "operations@example.com", NOW),
+    "analytics": Analytics(NOW),
+}
+TOPOLOGY = Topology.load()
+
+
+def test_every_consumer_on_the_map_is_a_service():
+    assert SERVICES.keys() == TOPOLOGY.consumers.keys()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_consumes_what_the_map_says(name):
+    assert Handlers(SERVICES[name]).consumes == TOPOLOGY.services[name].consumes
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_publishes_what_the_map_says(name):
+    assert Handlers(SERVICES[name]).publishes == TOPOLOGY.services[name].publishes
+
+
+@pytest.mark.parametrize("name", ["order-api", "relay"])
+def test_the_desks_events_are_published_by_the_api_and_by_the_relay(name):
+    returned = {
+        get_type_hints(method)["return"]
+        for action, method in vars(Desk).items()
+        if action in ("place", "cancel", "refund", "ship")
+    }
+
+    assert {event.type for event in returned} == TOPOLOGY.services[name].publishes
+
+
+def test_every_event_of_the_language_is_published_and_consumed():
+    services = TOPOLOGY.services.values()
+
+    assert frozenset().union(*(service.publishes for service in services)) == CATALOGUE.keys()
+    assert frozenset().union(*(service.consumes for service in services)) == CATALOGUE.keys()
+
+
+@pytest.mark.parametrize("event", CATALOGUE)
+def test_an_event_that_nobody_publishes_is_refused_with_the_name_of_its_consumer(event):
+    topology = json.loads(resources.files("workers").joinpath("topology.json").read_text("utf-8"))
+    for service in topology["services"].values():
+        service["publishes"] = [other for other in service["publishes"] if other != event]
+
+    with pytest.raises(TopologyError) as refusal:
+        Topology.parse(json.dumps(topology))
+
+    text = str(refusal.value)
+    assert f"nobody publishes {event}" in text
+    assert any(f"{name}: nobody" in text for name in SERVICES)
+
+
+def test_who_shares_an_outbox_shares_its_table():
+    outboxes = {name for name, table in TOPOLOGY.tables.items() if table.outbox}
+
+    assert {TOPOLOGY.services[name].table for name in ("order-api", "relay")} == outboxes
