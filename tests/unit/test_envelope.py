@@ -63,6 +63,7 @@ HOSTILE = {
     "5000-digit price": line(price="9" * 5000),
     "NaN": BODY.replace('"quantity":2', '"quantity":NaN'),
     "Infinity": BODY.replace('"quantity":2', '"quantity":Infinity'),
+    "NaN that nobody reads": BODY[:-1] + ',"x":NaN}',
     "NaN as text": line(price="NaN"),
     "Infinity as text": line(price="Infinity"),
     "duplicate key": BODY.replace('"eventId"', '"eventId":"other","eventId"'),

@@ -189,6 +189,16 @@ def test_operations_hear_of_the_reservation_that_crosses_the_threshold(
     assert inventory.handle(an_order()) == (a_reservation(), *warning)
 
 
+def test_a_release_in_between_makes_a_reservation_cross_the_threshold_again(inventory):
+    inventory.seed("stock#tea", stock(7, 5))
+    inventory.handle(an_order())
+    second = an_order(order_id="order-2")
+
+    _, outcomes = inventory.handle_at_once([a_cancellation(), second])
+
+    assert [type(outcome) for outcome in outcomes] == [InventoryReserved, InventoryLow]
+
+
 def test_one_warning_names_every_article_that_runs_low(inventory):
     inventory.seed("stock#tea", stock(6, 5))
     inventory.seed("stock#cup", stock(100, 5))
