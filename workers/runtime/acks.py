@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from workers.runtime.errors import Unavailable
+from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import GONE, Lease, Leases
 from workers.runtime.permits import MAX_BATCH, Permits
 from workers.runtime.ports import Queue
@@ -26,6 +26,7 @@ LINGER: Final = 0.1  # s
 RETRY_DELAYS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # s; the last one repeats
 MAX_BACKLOG: Final = 100  # unconfirmed settlements; beyond, polling pauses
 MAX_REMEMBERED: Final = 10_000  # handled messages that could not be deleted
+ACKS: Final = "acks"  # the reason for that pause
 
 log = structlog.get_logger()
 
@@ -104,6 +105,7 @@ class Acks:
 
     def flush(self) -> None:
         """Send every batch that is due, once."""
+        self._retry_due()
         for acks in (self._deletes, self._hides):
             while batch := self._take(acks):
                 self._send(batch)
@@ -114,33 +116,33 @@ class Acks:
             acks.append(ack)
             self._backlog += 1
             if self._backlog == MAX_BACKLOG:
-                self._permits.pause("acks")
+                self._permits.pause(ACKS)
             if len(acks) in (1, MAX_BATCH) or self._closing:
                 self._changed.notify()
 
     def _wait(self) -> float | None:
         """Seconds until something is due; None if nothing is there."""
         now = self._now()
-        while self._postponed and self._postponed[0][0] <= now:
-            ack = heapq.heappop(self._postponed)[2]
-            (self._deletes if ack.hide is None else self._hides).append(ack)
         waits = [self._postponed[0][0] - now] if self._postponed else []
-        for acks in (self._deletes, self._hides):
-            if acks:
-                whole = len(acks) >= MAX_BATCH or self._closing or acks[0].tries > 0
-                waits.append(0.0 if whole else acks[0].ready_at - now)
+        waits += [self._due_in(acks, now) for acks in (self._deletes, self._hides) if acks]
         return min(waits, default=None)
+
+    def _due_in(self, acks: deque[Ack], now: float) -> float:
+        """Seconds until a batch has waited long enough for company."""
+        at_once = len(acks) >= MAX_BATCH or self._closing or acks[0].tries > 0
+        return 0.0 if at_once else acks[0].ready_at - now
+
+    def _retry_due(self) -> None:
+        with self._changed:
+            while self._postponed and self._postponed[0][0] <= self._now():
+                ack = heapq.heappop(self._postponed)[2]
+                (self._deletes if ack.hide is None else self._hides).append(ack)
 
     def _take(self, acks: deque[Ack]) -> list[Ack]:
         with self._changed:
-            now = self._now()
-            due = acks and (
-                len(acks) >= MAX_BATCH
-                or self._closing
-                or acks[0].tries > 0
-                or acks[0].ready_at <= now
-            )
-            return [acks.popleft() for _ in range(min(MAX_BATCH, len(acks)))] if due else []
+            if not acks or self._due_in(acks, self._now()) > 0:
+                return []
+            return [acks.popleft() for _ in range(min(MAX_BATCH, len(acks)))]
 
     def _send(self, batch: Sequence[Ack]) -> None:
         handles = [ack.lease.handle for ack in batch]
@@ -151,15 +153,17 @@ class Acks:
                 failed = self._queue.change_visibility(
                     [(h, ack.hide or 0) for h, ack in zip(handles, batch, strict=True)]
                 )
-        except Unavailable as error:
+        except (Unavailable, FatalError) as error:
             log.warning("settlement.postponed", messages=len(batch), reason=str(error))
-            failed = dict.fromkeys(range(len(batch)), type(error).name)
+            failed = dict.fromkeys(range(len(batch)), type(error).__name__)
         confirmed = 0
         for position, ack in enumerate(batch):
             code = failed.get(position)
             if code is not None:
                 self._telemetry.settlement_failures(code).inc()
-            if code is None or (code in GONE and ack.lease.handle == handles[position]):
+            # Delivered again meanwhile: only the newer handle settles that delivery.
+            outdated = ack.lease.handle != handles[position]
+            if not outdated and (code is None or code in GONE):
                 self._finish(ack, code)
                 confirmed += 1
             else:
@@ -185,4 +189,4 @@ class Acks:
         with self._changed:
             before, self._backlog = self._backlog, self._backlog - count
             if before >= MAX_BACKLOG > self._backlog:
-                self._permits.resume("acks")
+                self._permits.resume(ACKS)

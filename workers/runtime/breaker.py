@@ -51,6 +51,12 @@ class Breaker:
         self.state = State.PROBING
         return True
 
+    def next_look(self, now: float) -> float:
+        """Seconds after which a waiting message looks again, if nothing wakes it."""
+        if self.state is not State.OPEN:
+            return _GLANCE
+        return min(_GLANCE, max(0.01, self.probe_at - now))
+
     def failed(self, now: float, *, jitter: float) -> None:
         """Note a failure; ``jitter`` in [0, 1] spreads the probes of many workers."""
         self.failures += 1
@@ -131,19 +137,19 @@ class Breakers:
                 while not (self._stopped or lost()):
                     if breaker.state is State.CLOSED or breaker.takes_turn(self._now()):
                         return True
-                    self._changed.wait(min(_GLANCE, max(breaker.probe_at - self._now(), 0.01)))
+                    self._changed.wait(breaker.next_look(self._now()))
                 return False
             finally:
                 breaker.waiting -= 1
                 if breaker.waiting == 0 and breaker.state is State.OPEN:
                     self._half_close(dependency, breaker)
 
-    def abandon(self, dependency: str) -> None:
-        """Give up a probe that came to nothing."""
+    def abandon(self, probing: str | None) -> None:
+        """Give up a probe, if there was one, that showed nothing about its dependency."""
         with self._changed:
-            breaker = self._breakers[dependency]
-            if breaker.state is State.PROBING:
-                self._half_close(dependency, breaker)
+            breaker = self._breakers.get(probing or "")
+            if breaker is not None and breaker.state is State.PROBING:
+                self._half_close(probing or "", breaker)
 
     def stop(self) -> None:
         """Let every waiting message go."""

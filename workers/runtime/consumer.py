@@ -23,7 +23,7 @@ from workers.envelope import Envelope, decode
 from workers.events import Event
 from workers.runtime.acks import Acks
 from workers.runtime.breaker import Breakers
-from workers.runtime.errors import Unavailable
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease, Leases
 from workers.runtime.permits import Permits
@@ -76,13 +76,13 @@ class Consumer:
         """Take one message from its start to its settlement."""
         story = Story(lease.message)
         started = self._leases.start(lease)
+        self._telemetry.slot_wait.observe(started - lease.received_at)
         settlement = self._attempt(lease, story)
         duration = self._now() - started
+        waited = lease.started_at != started  # an outage says nothing about the handler's pace
         lease.started_at = None
-        story.settle(settlement if lease.lost is None else None)
-        self.settle(lease, settlement)
-        self._permits.finished(duration)
-        self._telemetry.slot_wait.observe(started - lease.received_at)
+        story.settle(self.settle(lease, settlement))
+        self._permits.finished(None if waited else duration)
         story.tell(self._telemetry, duration)
 
     def process(self, lease: Lease, story: Story) -> None:
@@ -97,25 +97,32 @@ class Consumer:
         self._publish(record.outcomes)
         story.outcome = "repeated" if record.repeated else "handled"
 
-    def settle(self, lease: Lease, settlement: Settlement) -> None:
-        """Carry out a settlement. A lost lease forbids it: the message is not ours any more."""
+    def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
+        """Carry out a settlement and return what became of it.
+
+        A lost lease forbids it: the message is not ours any more, and the answer is None.
+        """
+        if lease.lost is None and isinstance(settlement, DeadLetter):
+            settlement = self._dead_letter(lease, settlement)
         if lease.lost is not None:
             self._leases.close(lease)
-            return
+            return None
         match settlement:
-            case Delete():
-                self._acks.delete(lease)
             case Retry(delay):
                 self._acks.hide(lease, math.ceil(delay))
-            case DeadLetter(failure):
-                try:
-                    # Send before delete: a crash in between leaves a duplicate, never a loss.
-                    self._queue.dead_letter(lease.message, failure)
-                except Unavailable as error:
-                    log.warning("dead_letter.postponed", reason=str(error))
-                    self._acks.hide(lease, math.ceil(full_jitter(lease.message.receive_count)))
-                else:
-                    self._acks.delete(lease)
+            case Delete() | DeadLetter():
+                self._acks.delete(lease)
+        return settlement
+
+    def _dead_letter(self, lease: Lease, settlement: DeadLetter) -> Settlement:
+        """Send the copy; if that fails, whatever the reason, the message stays where it is."""
+        try:
+            # Send before delete: a crash in between leaves a duplicate, never a loss.
+            self._queue.dead_letter(lease.message, settlement.failure)
+        except (Unavailable, FatalError, PermanentError) as error:
+            log.warning("dead_letter.postponed", reason=str(error))
+            return Retry(full_jitter(lease.message.receive_count))
+        return settlement
 
     def _attempt(self, lease: Lease, story: Story) -> Settlement:
         """Process the message until it is known how it ends.
@@ -126,16 +133,16 @@ class Consumer:
         while True:
             try:
                 self.process(lease, story)
-            except Unavailable as outage:
-                story.error = outage
-                if probing not in (None, outage.dependency):
-                    self._breakers.abandon(probing or "")
+            except (Unavailable, FatalError) as error:
+                story.error = outage = _outage(error)
+                if probing != outage.dependency:
+                    self._breakers.abandon(probing)
                 if not self._outlast(outage, lease):
                     return self._settlement_after(outage, story)
                 probing = outage.dependency
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided here
                 story.error = error
-                self._breakers.succeeded(probing)
+                self._breakers.abandon(probing)
                 return self._settlement_after(error, story)
             else:
                 story.error = None
@@ -166,9 +173,15 @@ class Consumer:
 
     def _publish(self, outcomes: Outcomes) -> None:
         if outcomes and (refused := self._topic.publish(outcomes)):
-            raise next(iter(refused.values()))
+            # What may be accepted later first: a message in the DLQ publishes nothing more.
+            raise min(refused.values(), key=lambda error: isinstance(error, PermanentError))
 
     def _ignore(self, envelope: Envelope[Event]) -> None:
         if envelope.event_type not in self._ignored:
             self._ignored.add(envelope.event_type)
             log.warning("event.not_handled", eventType=envelope.event_type)
+
+
+def _outage(error: Unavailable | FatalError) -> Unavailable:
+    """Take a refused access for an outage: no message is to blame, and somebody will mend it."""
+    return error if isinstance(error, Unavailable) else Unavailable(str(error), dependency="access")

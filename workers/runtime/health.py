@@ -1,7 +1,7 @@
 """One port for those who watch: /livez, /readyz and /metrics. Nothing behind it calls AWS."""
 
 from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
 from typing import Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -51,6 +51,15 @@ def _report(problems: list[str], start_response: StartResponse) -> list[bytes]:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for our own name, which may take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]  # typed for every family
+        self.setup_environ()
+
+    def handle_error(self, *_: object) -> None:
+        """Keep probes that stall or hang up out of the log too."""
 
 
 class _Quiet(WSGIRequestHandler):

@@ -72,6 +72,7 @@ class Inbox:
         return self._store.recall(envelope.key) or self._commit(envelope, lease)
 
     def _commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
+        lease.check()  # a handler may act on the world before it touches its transaction
         transaction = self._store.begin(envelope.key, guard=lease.check)
         events = self._handlers.handle(envelope.data, transaction)
         lease.check()

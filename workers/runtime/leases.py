@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from workers.runtime.errors import LeaseLost, Unavailable
+from workers.runtime.errors import FatalError, LeaseLost, Unavailable
 from workers.runtime.permits import MAX_BATCH
 from workers.runtime.ports import Message, Queue
 from workers.runtime.telemetry import Telemetry
@@ -111,14 +111,15 @@ class Leases:
         lease.started_at = self._now()
         return lease.started_at
 
-    def running(self) -> list[Lease]:
-        """List the leases whose handlers run."""
+    def unsettled(self) -> list[Lease]:
+        """List the leases whose messages have no settlement yet, started or not."""
         with self._lock:
-            return [lease for lease in self._leases.values() if lease.started_at is not None]
+            return [x for x in self._leases.values() if not x.settled and x.lost is None]
 
     def oldest_running(self) -> float:
         """Say for how long (s) the longest-running handler has been running."""
-        started = [lease.started_at for lease in self.running() if lease.started_at is not None]
+        with self._lock:
+            started = [x.started_at for x in self._leases.values() if x.started_at is not None]
         return self._now() - min(started) if started else 0.0
 
     def renew(self) -> None:
@@ -143,12 +144,14 @@ class Leases:
                 self._lose(lease, "expired")
 
     def _renew_batch(self, batch: Sequence[Lease]) -> None:
+        # The batch before may have taken a while: what is to come back soon must not be hidden.
+        batch = [lease for lease in batch if lease.renewable]
         asked_at = self._now()
         handles = [lease.handle for lease in batch]
         seconds = int(self.visibility_timeout)
         try:
             failed = self._queue.change_visibility([(handle, seconds) for handle in handles])
-        except Unavailable as error:
+        except (Unavailable, FatalError) as error:
             # The deadlines stand: the next tick tries again.
             self._telemetry.lease_renewals("failed").inc(len(batch))
             log.warning("lease.renewal_failed", messages=len(batch), reason=str(error))

@@ -83,16 +83,15 @@ class Permits:
     def finished(self, duration: float | None) -> None:
         """Give back the permit of one message whose handler took ``duration`` s, if it ran."""
         with self._changed:
+            before = self._use()
             self._held -= 1
             if duration is not None:
                 mean = self.mean_duration
                 self.mean_duration = (
                     duration if mean is None else mean + _SMOOTHING * (duration - mean)
                 )
-            if self._free() >= self._worthwhile() or self._held == 0:
+            if self._use() > before:
                 self._changed.notify_all()
-            elif self._free() == 1:
-                self._changed.notify()
 
     def pause(self, reason: str) -> None:
         """Stop polling for ``reason``; what is in flight goes on."""
@@ -115,6 +114,15 @@ class Permits:
         if self._paused or poller >= self._active_pollers:
             return 0
         return self.concurrency + self.read_ahead - self._held
+
+    def _use(self) -> int:
+        """Grade a poll now: 0 impossible, 1 after some patience, 2 at once.
+
+        A poller waits for the grade to rise; that wakes all of them, for one that has nothing to
+        do must not use up the wake-up of another.
+        """
+        free = self._free()
+        return 0 if free <= 0 else 2 if free >= self._worthwhile() else 1
 
     def _worthwhile(self) -> int:
         """How many free permits justify a request of their own."""

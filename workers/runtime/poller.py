@@ -1,8 +1,9 @@
 """Receiving: as much as can start, as long as nothing is wrong, with back-off when it is."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Event as Flag
 from typing import Final
 
@@ -35,9 +36,10 @@ class Poller:
         telemetry: Telemetry,
         wait: float,
         now: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.work: SimpleQueue[Lease | None] = SimpleQueue()
-        self.receiving = False  # the last poll was answered
+        self.receiving: bool | None = None  # the last poll was answered; None before the first
         self.polls: dict[int, float] = {}  # those that are open: poller -> since when
         self._queue = queue
         self._permits = permits
@@ -46,6 +48,7 @@ class Poller:
         self._telemetry = telemetry
         self._wait = wait
         self._now = now
+        self._uniform = uniform
         self._proven = False  # the queue has answered at least once
         self._stopping = Flag()
 
@@ -57,24 +60,28 @@ class Poller:
         """
         failures = 0
         while taken := self._permits.take(poller):
-            messages: Sequence[Message] = ()
-            self.polls[poller] = self._now()
-            try:
-                messages = self._queue.receive(taken, self._wait)
-            except (Unavailable, FatalError) as error:
-                failures += 1
-                self._failed(error, failures)
-            else:
+            if self.poll(taken, poller):
                 failures = 0
-                self._succeeded()
-            finally:
-                del self.polls[poller]
-                self._permits.received(taken, len(messages))
-            for message in messages:
-                self.admit(message)
-            if failures:
-                delay = full_jitter(failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF)
-                self._stopping.wait(delay)
+            else:
+                failures += 1
+                self._stopping.wait(self._backoff(failures))
+
+    def poll(self, taken: int, poller: int = 0) -> bool:
+        """Poll once, with permits taken before, and admit what comes; False if it failed."""
+        messages: Sequence[Message] = ()
+        self.polls[poller] = self._now()
+        try:
+            messages = self._queue.receive(taken, self._wait)
+        except (Unavailable, FatalError) as error:
+            self._failed(error)
+            return False
+        finally:
+            del self.polls[poller]
+            self._permits.received(taken, len(messages))
+        self._succeeded()
+        for message in messages:
+            self.admit(message)
+        return True
 
     def admit(self, message: Message) -> None:
         """Take a received message in, unless it is here already or was handled before."""
@@ -88,30 +95,22 @@ class Poller:
         else:
             self.work.put(lease)
 
-    def take_back(self) -> list[Lease]:
-        """Withdraw what was admitted and not taken by a handler."""
-        leases: list[Lease] = []
-        while True:
-            try:
-                lease = self.work.get_nowait()
-            except Empty:
-                return leases
-            if lease is not None:
-                leases.append(lease)
-
     def stop(self) -> None:
         """Receive no more; open polls end by themselves, or what they fetch would be lost."""
         self._stopping.set()
         self._permits.stop()
 
-    def _failed(self, error: Exception, failures: int) -> None:
+    def _backoff(self, failures: int) -> float:
+        return full_jitter(failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF, uniform=self._uniform)
+
+    def _failed(self, error: Exception) -> None:
         """Say so once; a queue that was never there is fatal."""
         self._telemetry.receive_errors(type(error).__name__).inc()
-        if failures == 1:
+        if self.receiving is not False:
             log.error("receive.failing", queue=self._queue.name, reason=str(error))
+        self.receiving = False
         if isinstance(error, FatalError) and not self._proven:
             raise error
-        self.receiving = False
 
     def _succeeded(self) -> None:
         if not self.receiving:

@@ -9,10 +9,10 @@ from typing import Final
 
 import structlog
 
-from workers.runtime.acks import Acks
+from workers.runtime.acks import ACKS, Acks
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
-from workers.runtime.leases import HANDLER_TIMEOUT, Lease, Leases
+from workers.runtime.leases import HANDLER_TIMEOUT, Leases
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.protection import Protection
@@ -54,9 +54,8 @@ class ReceiveLoop:
         self._receive_wait = receive_wait
         self._now = now
         self._start_until: Callable[[], float] | None = None
-        self._unstarted: list[Lease] = []
-        self._alive = 0  # pollers and handlers
-        self._alive_lock = Lock()
+        self._pollers = _Headcount(permits.pollers)
+        self._handlers = _Headcount(permits.concurrency)
         self._acks_sent = Flag()
         self._over = Flag()
 
@@ -64,12 +63,12 @@ class ReceiveLoop:
         """Name the loops to run, each in a thread of its own."""
         loops: dict[str, Callable[[], None]] = {"lease": self._keep_leases, "ack": self._send_acks}
         for slot in range(self._permits.concurrency):
-            loops[f"handler-{slot}"] = partial(self._count, self._handle)
+            loops[f"handler-{slot}"] = partial(self._handlers.leave_after, self._handle)
         for poller in range(self._permits.pollers):
-            loops[f"poller-{poller}"] = partial(self._count, partial(self._poller.run, poller))
+            poll = partial(self._poller.run, poller)
+            loops[f"poller-{poller}"] = partial(self._pollers.leave_after, poll)
         if self._protection is not None:
             loops["protection"] = partial(self._protect, self._protection)
-        self._alive = self._permits.concurrency + self._permits.pollers
         return loops
 
     def drain(self, deadline: Deadline) -> bool:
@@ -81,22 +80,26 @@ class ReceiveLoop:
         self._start_until = lambda: deadline.handlers_until
         self._poller.stop()
         self._breakers.stop()
-        self._wait_until(lambda: not self._polling(), deadline)
+        self._wait_until(lambda: self._pollers.here == 0, deadline)
         for _ in range(self._permits.concurrency):
             self._poller.work.put(None)
-        self._wait_until(lambda: self._alive == 0, deadline)
-        interrupted = self._leases.running()
-        for lease in [*self._unstarted, *self._poller.take_back(), *interrupted]:
-            self._acks.hide(lease, 0)
-            self._telemetry.handed_back.inc()
-        for lease in interrupted:
-            log.error("handler.interrupted", messageId=lease.message.id)
+        self._wait_until(lambda: self._handlers.here == 0, deadline)
+        self._hand_back()
         self._acks.close()
         self._acks_sent.wait(deadline.remaining())
         self._over.set()
         if self._protection is not None:
             self._protection.drop()
-        return not interrupted and self._acks.backlog == 0
+        return self._handlers.here == 0 and self._acks.backlog == 0
+
+    def _hand_back(self) -> None:
+        """Let others have every message that has no settlement, at once."""
+        for lease in self._leases.unsettled():
+            if lease.started_at is not None:
+                log.error("handler.interrupted", messageId=lease.message.id)
+            lease.lost = "handed back"  # a handler that ends after all must not settle it
+            self._acks.hide(lease, 0)
+            self._telemetry.handed_back.inc()
 
     def problems(self) -> list[str]:
         """Say why this process should be replaced, if so. Never calls AWS."""
@@ -116,6 +119,8 @@ class ReceiveLoop:
         found = [f"{dependency} does not answer" for dependency in self._breakers.open()]
         if not self._poller.receiving:
             found.append("the queue does not answer")
+        if ACKS in self._permits.paused:
+            found.append("the queue does not confirm settlements")
         if self._start_until is not None:
             found.append("stopping")
         return found
@@ -125,8 +130,6 @@ class ReceiveLoop:
         while (lease := self._poller.work.get()) is not None:
             if self._may_start():
                 self._consumer.consume(lease)
-            else:
-                self._unstarted.append(lease)
 
     def _may_start(self) -> bool:
         """While draining, start only what is likely to end in time: three times the mean."""
@@ -141,22 +144,31 @@ class ReceiveLoop:
             self._telemetry.permits_held.set(self._permits.held)
 
     def _send_acks(self) -> None:
-        self._acks.run()
-        self._acks_sent.set()
+        try:
+            self._acks.run()
+        finally:
+            self._acks_sent.set()
 
     def _protect(self, protection: Protection) -> None:
         while not self._over.wait(1.0):
             protection.step(self._leases.oldest_running())
 
-    def _count(self, loop: Callable[[], None]) -> None:
-        """Run a loop of a poller or handler and note its end."""
-        loop()
-        with self._alive_lock:
-            self._alive -= 1
-
-    def _polling(self) -> bool:
-        return bool(self._poller.polls) or self._alive > self._permits.concurrency
-
     def _wait_until(self, condition: Callable[[], bool], deadline: Deadline) -> None:
         while not condition() and self._now() < deadline.handlers_until:
             self._over.wait(_GLANCE)
+
+
+class _Headcount:
+    """How many threads of a kind there still are."""
+
+    def __init__(self, here: int) -> None:
+        self.here = here
+        self._lock = Lock()
+
+    def leave_after(self, loop: Callable[[], None]) -> None:
+        """Run a thread's loop and note its end, the violent one too."""
+        try:
+            loop()
+        finally:
+            with self._lock:
+                self.here -= 1

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Event as Flag
 from threading import Thread
 from typing import Final, Protocol
 
@@ -68,11 +69,19 @@ class Running(Protocol):
 class Worker:
     """Runs a service until a signal, or a thread that breaks, ends it."""
 
-    def __init__(self, running: Running, *, stop_timeout: float) -> None:
+    def __init__(
+        self,
+        running: Running,
+        *,
+        stop_timeout: float,
+        alongside: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
+        """``alongside`` names loops that need no stopping."""
         self.deadline = Deadline(stop_timeout)
         self.stopping = False
         self.broken = False
         self._running = running
+        self._alongside = dict(alongside or {})
         # Signal handlers may only put here: SimpleQueue.put is reentrant, locks are not.
         self._ends: SimpleQueue[str] = SimpleQueue()
 
@@ -80,7 +89,7 @@ class Worker:
         """Run to the end and return the exit code. For the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
-        for name, loop in self._running.threads().items():
+        for name, loop in (self._alongside | dict(self._running.threads())).items():
             Thread(target=self._supervised, args=(name, loop), name=name, daemon=True).start()
         reason = self._ends.get()
         self.stopping = True
@@ -104,3 +113,31 @@ class Worker:
             self.broken = True
             log.critical("thread.died", thread=name, reason=str(error), exc_info=error)
             self._ends.put(f"{name} died")
+
+
+class UntilStopped:
+    """A ``Running`` of one loop, which ends by itself once its flag is set."""
+
+    def __init__(self, name: str, loop: Callable[[Flag], None]) -> None:
+        self._name = name
+        self._loop = loop
+        self._stopping = Flag()
+        self._ended = Flag()
+
+    def threads(self) -> Mapping[str, Callable[[], None]]:
+        """Name the one loop."""
+        return {self._name: self._run}
+
+    def drain(self, deadline: Deadline) -> bool:
+        """Set the flag and wait for the loop."""
+        self._stopping.set()
+        while not self._ended.wait(0.05):
+            if deadline.remaining() == 0:
+                return False
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._loop(self._stopping)
+        finally:
+            self._ended.set()

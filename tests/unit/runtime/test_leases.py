@@ -1,0 +1,318 @@
+"""A message stays invisible to others until its settlement is confirmed; else its handler hears."""
+
+import pytest
+from builders import a_message
+from fakes import FakeClock, FakeQueue
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.runtime.errors import FatalError, LeaseLost, Unavailable
+from workers.runtime.leases import HANDLER_TIMEOUT, MAX_INVISIBLE, Leases
+from workers.runtime.telemetry import Telemetry
+
+OUTAGE = Unavailable("503", dependency="sqs")
+
+
+class Table:
+    """Leases on a queue, with the messages in it."""
+
+    def __init__(self, visibility_timeout=60, **options):
+        self.clock = FakeClock()
+        self.queue = FakeQueue(clock=self.clock, visibility_timeout=visibility_timeout)
+        self.telemetry = Telemetry(self.queue.name)
+        self.leases = Leases(
+            self.queue,
+            visibility_timeout=visibility_timeout,
+            telemetry=self.telemetry,
+            now=self.clock,
+            **options,
+        )
+
+    def grant(self, count=1):
+        for _ in range(count):
+            self.queue.send("{}")
+        granted = []
+        while len(granted) < count:
+            messages = self.queue.receive(min(10, count - len(granted)), 0)
+            granted += [self.leases.grant(message) for message in messages]
+        return granted
+
+    def pass_time(self, seconds):
+        until = self.clock() + seconds
+        while self.clock() < until:
+            self.clock.advance(min(self.leases.tick, until - self.clock()))
+            self.leases.renew()
+
+    def lost(self, reason):
+        labels = {"messaging_destination_name": self.queue.name, "reason": reason}
+        return self.telemetry.registry.get_sample_value("messaging_leases_lost_total", labels)
+
+
+@pytest.fixture
+def table():
+    return Table()
+
+
+@pytest.mark.parametrize(("visibility", "tick"), [(30, 2.5), (60, 5.0), (600, 5.0), (2, 1 / 6)])
+def test_a_lease_is_looked_at_several_times_before_it_ends(visibility, tick):
+    assert Table(visibility).leases.tick == pytest.approx(tick)
+
+
+def test_a_short_message_costs_no_renewal(table):
+    table.grant()
+    table.pass_time(25)
+    assert table.queue.calls["change_visibility"] == 0
+
+
+def test_a_message_is_renewed_once_half_its_time_is_used_up(table):
+    (lease,) = table.grant()
+    table.pass_time(35)
+    assert table.queue.extensions == [("message-1", 60)]
+    assert lease.deadline == table.clock() + 60
+
+
+def test_a_long_handler_keeps_its_message(table):
+    (lease,) = table.grant()
+    table.leases.start(lease)
+    table.pass_time(800)
+    assert lease.lost is None
+    assert table.queue.visible == 0
+
+
+def test_what_comes_due_soon_fills_up_the_batch(table):
+    table.grant(5)
+    table.pass_time(10)
+    table.grant(10)
+    table.pass_time(25)
+    assert table.queue.calls["change_visibility"] == 1
+    assert len(table.queue.extensions) == 10
+
+
+def test_many_messages_are_renewed_in_batches_of_ten(table):
+    table.grant(25)
+    table.pass_time(35)
+    assert table.queue.calls["change_visibility"] == 3
+    assert len(table.queue.extensions) == 25
+
+
+@given(st.floats(30.1, 800))
+def test_the_requested_timeout_never_depends_on_the_time_that_passed(seconds):
+    """Case 8: a visibility timeout counts from the call."""
+    table = Table()
+    table.grant()
+    table.pass_time(seconds)
+    assert {asked for _, asked in table.queue.extensions} == {60}
+
+
+def test_one_failed_renewal_is_repeated_at_the_next_tick(table):
+    """Case 5."""
+    (lease,) = table.grant()
+    table.queue.fail_next("change_visibility", OUTAGE)
+    table.pass_time(40)
+    assert table.queue.calls["change_visibility"] == 2
+    assert lease.deadline == table.clock() + 60
+
+
+@pytest.mark.parametrize("error", [OUTAGE, FatalError("access denied")])
+def test_a_deadline_moves_only_when_sqs_said_yes(table, error):
+    """Case 6."""
+    (lease,) = table.grant()
+    before = lease.deadline
+    table.queue.fail_next("change_visibility", error, times=2)
+    table.pass_time(40)
+    assert lease.deadline == before
+
+
+def test_an_entry_that_failed_is_renewed_at_the_next_tick(table):
+    """Case 13: decided by the code alone."""
+    first, second = table.grant(2)
+    table.queue.fail_entries("change_visibility", {0: "RequestThrottled"})
+    table.pass_time(40)
+    assert first.deadline == table.clock() + 60
+    assert second.deadline == table.clock() + 55
+    assert first.lost is None
+
+
+def test_a_lease_that_could_not_be_kept_is_lost(table):
+    (lease,) = table.grant()
+    table.queue.fail_next("change_visibility", OUTAGE, times=99)
+    table.pass_time(65)
+    assert table.lost("expired") == 1
+    with pytest.raises(LeaseLost, match="expired"):
+        lease.check()
+
+
+def test_a_message_that_sqs_took_away_is_lost(table):
+    (lease,) = table.grant()
+    table.queue.delete([lease.handle])
+    table.pass_time(35)
+    assert table.lost("taken") == 1
+    with pytest.raises(LeaseLost, match="taken"):
+        lease.check()
+
+
+def test_a_hung_handler_loses_its_message(table):
+    (lease,) = table.grant()
+    table.leases.start(lease)
+    table.pass_time(HANDLER_TIMEOUT + 10)
+    assert table.lost("handler_timeout") == 1
+    table.clock.advance(60)
+    assert table.queue.visible == 1
+
+
+def test_a_message_that_waits_is_not_a_hung_handler(table):
+    (lease,) = table.grant()
+    table.pass_time(HANDLER_TIMEOUT + 10)
+    assert lease.lost is None
+
+
+def test_nothing_is_renewed_beyond_twelve_hours(table):
+    """Case 7: the request would fail, for SQS counts from the receive."""
+    (lease,) = table.grant()
+    table.pass_time(MAX_INVISIBLE - 70)
+    assert lease.lost is None
+    table.pass_time(20)
+    assert lease.lost == "twelve_hours"
+    assert table.lost("twelve_hours") == 1
+    assert "InvalidParameterValue" not in str(table.queue.extensions)
+
+
+def test_a_lost_lease_is_reported_once(table):
+    table.grant()
+    table.queue.fail_next("change_visibility", OUTAGE, times=99)
+    table.pass_time(300)
+    assert table.lost("expired") == 1
+
+
+def test_a_settled_message_is_renewed_until_it_is_gone(table):
+    """Case 4."""
+    (lease,) = table.grant()
+    lease.settled = True
+    table.pass_time(300)
+    assert table.queue.visible == 0
+    table.leases.close(lease)
+    before = len(table.queue.extensions)
+    table.pass_time(100)
+    assert len(table.queue.extensions) == before
+
+
+def test_a_settled_message_is_never_lost(table):
+    """Its effect is committed: a delete with an old handle does no harm."""
+    (lease,) = table.grant()
+    lease.settled = True
+    table.queue.fail_next("change_visibility", OUTAGE, times=30)
+    table.pass_time(120)
+    assert lease.lost is None
+
+
+def test_a_renewal_of_a_deleted_message_is_no_event(table):
+    """Case 3: the lease thread and the ack thread know nothing of each other."""
+    (lease,) = table.grant()
+    lease.settled = True
+    table.queue.delete([lease.handle])
+    table.pass_time(35)
+    assert lease.lost is None
+    assert table.lost("taken") == 0
+
+
+def test_a_message_that_is_to_come_back_is_not_hidden_again(table):
+    (lease,) = table.grant()
+    lease.renewable = False
+    table.pass_time(100)
+    assert table.queue.extensions == []
+    assert lease.lost is None
+
+
+def test_a_message_given_back_during_a_slow_renewal_is_not_hidden_again(table):
+    """The batches of one tick go out one after the other."""
+    leases = table.grant(20)
+    table.pass_time(25)
+    queue = table.queue
+    change = queue.change_visibility
+
+    def slow_change(changes):
+        for lease in leases:
+            lease.renewable = False
+        return change(changes)
+
+    queue.change_visibility = slow_change
+    table.pass_time(10)
+    assert len(queue.extensions) == 10
+
+
+def test_a_second_delivery_is_not_a_second_lease(table):
+    (lease,) = table.grant()
+    table.queue.redeliver("message-1")
+    table.clock.advance(10)
+    (again,) = table.queue.receive(10, 0)
+    assert table.leases.grant(again) is None
+    assert lease.handle == again.receipt_handle
+    assert lease.deadline == table.clock() + 60
+    assert len(table.leases) == 1
+
+
+def test_a_second_delivery_is_renewed_with_its_own_handle(table):
+    """Case 2: the old handle would keep nothing hidden."""
+    table.grant()
+    table.queue.redeliver("message-1")
+    table.leases.grant(table.queue.receive(10, 0)[0])
+    table.pass_time(40)
+    assert table.queue.extensions == [("message-1", 60)]
+
+
+def test_a_newer_handle_is_not_blamed_for_the_older_one(table):
+    """The delivery arrived while the renewal of the one before was under way."""
+    (lease,) = table.grant()
+    queue, change = table.queue, table.queue.change_visibility
+
+    def overtaken(changes):
+        queue.redeliver("message-1")
+        table.leases.grant(queue.receive(1, 0)[0])
+        change(changes)
+        return {0: "ReceiptHandleIsInvalid"}
+
+    queue.change_visibility = overtaken
+    table.pass_time(35)
+    assert lease.lost is None
+
+
+def test_closing_a_lease_twice_is_closing_it_once(table):
+    (lease,) = table.grant()
+    table.leases.close(lease)
+    table.leases.close(lease)
+    assert len(table.leases) == 0
+
+
+def test_an_old_lease_does_not_close_its_successor(table):
+    """Case 2: the message was settled and came again."""
+    old = table.leases.grant(a_message())
+    table.leases.close(old)
+    table.leases.grant(a_message(receive_count=2))
+    table.leases.close(old)
+    assert len(table.leases) == 1
+
+
+def test_the_oldest_running_handler_is_known(table):
+    first, second, _waiting = table.grant(3)
+    assert table.leases.oldest_running() == 0
+    table.leases.start(first)
+    table.clock.advance(7)
+    table.leases.start(second)
+    table.clock.advance(3)
+    assert table.leases.oldest_running() == 10
+
+
+def test_unsettled_is_what_nobody_has_decided_about(table):
+    waiting, running, settled, lost = table.grant(4)
+    table.leases.start(running)
+    settled.settled = True
+    lost.lost = "taken"
+    assert table.leases.unsettled() == [waiting, running]
+
+
+def test_a_late_tick_is_measured(table):
+    table.clock.advance(12)
+    table.leases.renew()
+    labels = {"messaging_destination_name": table.queue.name}
+    name = "messaging_lease_lateness_seconds"
+    assert table.telemetry.registry.get_sample_value(name, labels) == 7

@@ -1,0 +1,161 @@
+"""Nothing is received that cannot start soon, and no slot is empty for want of a poll."""
+
+from threading import Thread
+
+import pytest
+from fakes import FakeClock
+from harness import RestlessClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.runtime.permits import MAX_BATCH, MAX_POLLERS, PATIENCE, Permits
+
+
+def a_thread(function, *args):
+    answers = []
+    thread = Thread(target=lambda: answers.append(function(*args)), daemon=True)
+    thread.start()
+    return thread, answers
+
+
+def held_by(permits, count):
+    """Let ``count`` messages be in flight."""
+    while permits.held < count:
+        taken = permits.take()
+        wanted = min(taken, count - permits.held + taken)
+        permits.received(taken, wanted)
+
+
+def test_a_poll_asks_for_no_more_than_can_start():
+    assert Permits(3).take() == 3
+
+
+def test_a_poll_asks_for_no_more_than_sqs_gives():
+    assert Permits(25).take() == MAX_BATCH
+
+
+def test_what_a_poll_did_not_need_is_given_back():
+    permits = Permits(10)
+    permits.received(permits.take(), 4)
+    assert permits.held == 4
+
+
+def test_a_finished_message_gives_its_permit_back():
+    permits = Permits(10)
+    permits.received(permits.take(), 1)
+    permits.finished(0.5)
+    assert permits.held == 0
+
+
+def test_nothing_is_read_ahead_before_the_pace_is_known():
+    assert Permits(10).read_ahead == 0
+
+
+@pytest.mark.parametrize(
+    ("duration", "read_ahead"), [(0.001, 10), (0.25, 10), (0.5, 5), (2.4, 1), (2.6, 0), (60.0, 0)]
+)
+def test_what_is_read_ahead_starts_within_a_quarter_of_a_second(duration, read_ahead):
+    permits = Permits(10)
+    permits.received(permits.take(), 1)
+    permits.finished(duration)
+    assert permits.read_ahead == read_ahead
+
+
+def test_the_measured_pace_follows_slowly():
+    permits = Permits(10)
+    held_by(permits, 2)
+    permits.finished(1.0)
+    permits.finished(2.0)
+    assert permits.mean_duration == pytest.approx(1.1)
+
+
+def test_a_message_whose_handler_did_not_run_says_nothing_about_the_pace():
+    permits = Permits(10)
+    held_by(permits, 1)
+    permits.finished(None)
+    assert permits.mean_duration is None
+
+
+def test_a_few_free_slots_wait_a_moment_for_more():
+    clock = RestlessClock(PATIENCE / 4)
+    permits = Permits(20, now=clock)
+    held_by(permits, 19)
+    before = FakeClock.__call__(clock)
+    assert permits.take() == 1
+    assert FakeClock.__call__(clock) - before >= PATIENCE
+
+
+def test_a_pause_stops_polling_until_its_reason_is_withdrawn():
+    permits = Permits(10)
+    permits.pause("breaker:sns")
+    permits.pause("acks")
+    thread, answers = a_thread(permits.take)
+    permits.resume("acks")
+    thread.join(0.02)
+    assert permits.paused == {"breaker:sns"}
+    assert answers == []
+    permits.resume("breaker:sns")
+    thread.join(2)
+    assert answers == [10]
+
+
+def test_a_stop_releases_every_waiting_poller():
+    permits = Permits(40)
+    threads = [a_thread(permits.take, poller) for poller in range(1, MAX_POLLERS)]
+    permits.stop()
+    for thread, answers in threads:
+        thread.join(2)
+        assert answers == [0]
+
+
+def test_full_polls_bring_in_more_pollers_and_an_empty_one_sends_them_away():
+    permits = Permits(40)
+    assert permits.pollers == MAX_POLLERS
+    permits.received(permits.take(0), MAX_BATCH)
+    assert permits.take(1) == MAX_BATCH
+    permits.received(MAX_BATCH, 0)
+    thread, answers = a_thread(permits.take, 1)
+    thread.join(0.02)
+    assert answers == []
+    permits.stop()
+
+
+def test_the_first_free_slot_wakes_the_poller_that_may_poll():
+    """Idle pollers wait on the same condition and must not swallow its wake-up."""
+    permits = Permits(40)
+    held_by(permits, 40)
+    permits.received(0, 0)  # an empty poll: one poller is enough
+    for poller in range(1, MAX_POLLERS):
+        a_thread(permits.take, poller)
+    thread, answers = a_thread(permits.take, 0)
+    thread.join(0.02)
+    permits.finished(60.0)
+    thread.join(2)
+    assert answers == [1]
+    permits.stop()
+
+
+def test_slots_that_a_faster_pace_frees_all_at_once_wake_a_poller():
+    """The read-ahead may grow by several with one message, past the count of one."""
+    permits = Permits(40)
+    held_by(permits, 40)
+    permits.received(0, 0)
+    thread, answers = a_thread(permits.take, 0)
+    thread.join(0.02)
+    permits.finished(2.0)  # one slot, and a read-ahead of five
+    thread.join(2)
+    assert answers == [6]
+
+
+@given(st.lists(st.tuples(st.integers(1, 10), st.floats(0.0001, 100))), st.integers(1, 200))
+def test_permits_are_neither_lost_nor_made(polls, concurrency):
+    permits = Permits(concurrency, now=RestlessClock())
+    for count, duration in polls:
+        taken = permits.take()
+        got = min(count, taken)
+        permits.received(taken, got)
+        assert permits.held == got
+        assert permits.held <= concurrency + MAX_BATCH
+        for _ in range(got):
+            permits.finished(duration)
+        assert permits.held == 0
