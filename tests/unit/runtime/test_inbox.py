@@ -1,0 +1,184 @@
+"""An event is handled once; whoever handles it again gets the outcomes recorded then."""
+
+import pytest
+from builders import a_message, a_payment, a_shipment, an_envelope, an_order
+from fakes import FakeClock, FakeStore
+from harness import Service
+
+from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted
+from workers.runtime.errors import Conflict, LeaseLost, Unavailable
+from workers.runtime.handler import Handlers, handles
+from workers.runtime.inbox import CONFLICT_TRIES, LONGEST_WAIT, Inbox
+from workers.runtime.leases import Lease
+from workers.runtime.ports import Transaction
+
+
+class Once:
+    """An inbox on a store, and deliveries for it."""
+
+    def __init__(self, service=None):
+        self.clock = FakeClock()
+        self.store = FakeStore()
+        self.service = service or Service()
+        self.inbox = Inbox(
+            "payment",
+            store=self.store,
+            handlers=Handlers(self.service),
+            sleep=self.clock.advance,
+        )
+
+    def deliver(self, envelope=None, *, receive_count=1, lost=None):
+        envelope = envelope or an_envelope()
+        message = a_message(envelope, receive_count)
+        lease = Lease(message, message.receipt_handle, 0.0, 60.0, lost=lost)
+        return self.inbox.handle(envelope, lease)
+
+    @property
+    def effects(self):
+        return self.store.documents.get("effect#order-1", {}).get("times", 0)
+
+
+@pytest.fixture
+def once():
+    return Once()
+
+
+def test_an_event_is_handled_and_recorded(once):
+    record = once.deliver()
+    assert not record.repeated
+    assert [outcome.data for outcome in record.outcomes] == [a_payment()]
+    assert once.effects == 1
+
+
+def test_a_redelivery_gets_the_same_outcomes_without_the_handler(once):
+    first = once.deliver()
+    again = once.deliver(receive_count=2)
+    assert again.repeated
+    assert again.outcomes == first.outcomes
+    assert once.service.handled == ["order-1"]
+
+
+def test_a_first_delivery_costs_no_look_into_the_inbox(once):
+    once.deliver()
+    assert once.store.calls["recall"] == 0
+
+
+def test_a_duplicate_under_another_message_id_has_no_second_effect(once):
+    first = once.deliver()
+    again = once.deliver()
+    assert again.repeated
+    assert again.outcomes == first.outcomes
+    assert once.effects == 1
+
+
+def test_the_same_id_from_another_source_is_another_event(once):
+    once.deliver()
+    once.deliver(an_envelope(source="another-api"))
+    assert once.effects == 2
+
+
+def test_a_commit_whose_reply_got_lost_counts_as_done(once):
+    once.store.fail_next("commit", Unavailable("reset", dependency="dynamodb"), lost_reply=True)
+    with pytest.raises(Unavailable):
+        once.deliver()
+    assert once.deliver(receive_count=2).repeated
+    assert once.effects == 1
+
+
+def test_outcomes_carry_ids_that_a_repeat_would_give_again(once):
+    """Case 50: ids come from the cause."""
+    ids = [outcome.event_id for outcome in once.deliver().outcomes]
+    assert ids == [outcome.event_id for outcome in Once().deliver().outcomes]
+
+
+def test_an_outcome_continues_the_story_of_its_cause(once):
+    cause = an_envelope(event_id="event-7", correlation_id="event-1")
+    (outcome,) = once.deliver(cause).outcomes
+    assert outcome.causation_id == "event-7"
+    assert outcome.correlation_id == "event-1"
+    assert outcome.source == "payment"
+
+
+def test_two_outcomes_of_one_type_have_two_ids():
+    class Twice:
+        @handles
+        def charge(
+            self, order: OrderCreated, _tx: Transaction
+        ) -> tuple[PaymentCompleted, PaymentCompleted]:
+            return a_payment(order_id=order.order_id), a_payment(payment_id="pay-2")
+
+    outcomes = Once(Twice()).deliver().outcomes
+    assert len({outcome.event_id for outcome in outcomes}) == 2
+
+
+def test_a_conflict_is_repeated_in_process(once):
+    once.store.fail_next("commit", Conflict("another was faster"), times=3)
+    assert not once.deliver().repeated
+    assert once.effects == 1
+    assert once.store.attempts == {}
+
+
+def test_a_conflict_with_our_own_twin_ends_in_its_record(once):
+    once.store.fail_next("commit", Conflict("cancelled"), lost_reply=True)
+    assert once.deliver().repeated
+    assert once.effects == 1
+
+
+def test_conflicts_without_end_are_given_up_after_a_moment(once):
+    once.store.fail_next("commit", Conflict("another was faster"), times=99)
+    before = once.clock()
+    with pytest.raises(Conflict):
+        once.deliver()
+    assert once.store.calls["commit"] == CONFLICT_TRIES + 1
+    assert once.clock() - before <= CONFLICT_TRIES * LONGEST_WAIT
+
+
+def test_a_message_that_was_lost_while_it_waited_does_not_reach_its_handler(once):
+    with pytest.raises(LeaseLost):
+        once.deliver(lost="expired")
+    assert once.service.handled == []
+
+
+def test_a_lease_lost_in_the_handler_forbids_the_commit():
+    """Case 48."""
+    once = Once()
+    message = a_message(an_envelope())
+    lease = Lease(message, message.receipt_handle, 0.0, 60.0)
+
+    def lose(_order):
+        lease.lost = "expired"
+
+    once.service.act = lose
+    with pytest.raises(LeaseLost, match="expired"):
+        once.inbox.handle(an_envelope(), lease)
+    assert once.store.documents == {}
+    assert once.store.records == {}
+
+
+def test_a_lease_lost_after_the_last_use_of_the_transaction_forbids_the_commit_too():
+    class Forgetful:
+        lease = None
+
+        @handles
+        def reserve(
+            self, _order: OrderCreated, _tx: Transaction
+        ) -> InventoryReserved | InventoryLow | None:
+            self.lease.lost = "expired"
+
+    once = Once(Forgetful())
+    message = a_message(an_envelope())
+    once.service.lease = Lease(message, message.receipt_handle, 0.0, 60.0)
+    with pytest.raises(LeaseLost):
+        once.inbox.handle(an_envelope(), once.service.lease)
+    assert once.store.records == {}
+
+
+def test_attempts_are_counted_by_event_with_their_reason(once):
+    assert once.inbox.count_attempt(an_envelope(), ValueError()) == 1
+    assert once.inbox.count_attempt(an_envelope(), KeyError()) == 2
+    assert once.store.attempts == {"order-api#event-1": ["ValueError", "KeyError"]}
+
+
+def test_only_events_with_a_handler_are_taken(once):
+    assert once.inbox.takes(an_envelope(an_order()))
+    assert not once.inbox.takes(an_envelope(a_shipment()))
