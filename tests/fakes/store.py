@@ -186,7 +186,8 @@ def _plain(value):
         case bool() | str() | None:
             return value
         case int() | Decimal():
-            if len(Decimal(value).normalize().as_tuple().digits) > MAX_DIGITS:
+            digits = "".join(map(str, Decimal(value).as_tuple().digits))
+            if len(digits.rstrip("0")) > MAX_DIGITS:
                 raise PermanentError("a number of more than 38 digits")
             return int(value) if value == int(value) else value
         case list() | tuple():

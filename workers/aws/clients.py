@@ -1,10 +1,13 @@
 """The AWS clients. Make them in the main thread, before others start: sessions are not shared."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import boto3
+from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ConnectionClosedError
 
 from workers.aws.errors import translated
 from workers.settings import Settings
@@ -23,12 +26,14 @@ TOTAL_ATTEMPTS: Final = 3
 # Threads of the process itself that call AWS: polls, leases, acks, relay.
 SPARE_CONNECTIONS: Final = 4
 
+C = TypeVar("C", bound=BaseClient)
+
 
 @dataclass(frozen=True)
 class Clients:
     """Makes the clients a process needs. A client may be used by any thread; this may not.
 
-    Each method makes a new client: a service that sends no mail does not pay for SES.
+    Methods make a new client each: a service that sends no mail does not pay for SES.
     """
 
     session: boto3.Session
@@ -49,27 +54,37 @@ class Clients:
         """For receiving: one attempt, for the loop backs off itself and knows when to stop."""
         config = self._config(attempts=1, read_timeout=self.receive_wait + POLL_MARGIN)
         with translated("sqs"):
-            return self.session.client("sqs", config=config)
+            return _checking(self.session.client("sqs", config=config))
 
     def control(self) -> "SQSClient":
         """For all else in SQS: an open poll can never delay a delete or a heartbeat."""
         with translated("sqs"):
-            return self.session.client("sqs", config=self._config())
+            return _checking(self.session.client("sqs", config=self._config()))
 
     def sns(self) -> "SNSClient":
         """For publishing."""
         with translated("sns"):
-            return self.session.client("sns", config=self._config())
+            return _checking(self.session.client("sns", config=self._config()))
 
     def dynamodb(self) -> "DynamoDBClient":
         """For documents, inbox and outbox."""
         with translated("dynamodb"):
-            return self.session.client("dynamodb", config=self._config())
+            return _checking(self.session.client("dynamodb", config=self._config()))
 
     def sesv2(self) -> "SESV2Client":
         """For e-mail."""
         with translated("ses"):
-            return self.session.client("sesv2", config=self._config())
+            return _checking(self.session.client("sesv2", config=self._config()))
+
+    def refresh_credentials(self) -> None:
+        """Renew what is about to expire, so that no call has to wait for it. Any thread may.
+
+        A failure is not raised: the next call that needs credentials tries again.
+        """
+        credentials = self.session.get_credentials()
+        if credentials is not None:
+            with suppress(BotoCoreError):
+                credentials.get_frozen_credentials()
 
     def _config(
         self, *, attempts: int = TOTAL_ATTEMPTS, read_timeout: float = READ_TIMEOUT
@@ -82,3 +97,19 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
         )
+
+
+def _checking(client: C) -> C:
+    client.meta.events.register("after-call", _refuse_half_an_answer)
+    return client
+
+
+def _refuse_half_an_answer(http_response: Any, **_: object) -> None:
+    """Raise if the connection broke off: the SDK takes what it cannot parse for an empty answer.
+
+    It turns the length check of urllib3 off (``enforce_content_length`` in botocore.httpsession),
+    and then a document cut in half would count as absent.
+    """
+    promised = http_response.headers.get("content-length")
+    if promised is not None and int(promised) != len(http_response.content):
+        raise ConnectionClosedError(endpoint_url=http_response.url)

@@ -13,8 +13,8 @@ READ_TIMEOUT: Final = 5.0  # s
 _STATE: Final = "/task-protection/v1/state"
 
 
-class TaskProtection:
-    """Asks the agent of ECS to spare this task when it scales in or deploys."""
+class EcsAgent:
+    """The port ``TaskAgent``: ECS spares a protected task when it scales in or deploys."""
 
     def __init__(self, agent_uri: str) -> None:
         """``agent_uri`` is the environment's ``ECS_AGENT_URI``. Opens no connection yet."""
@@ -24,7 +24,7 @@ class TaskProtection:
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
         )
 
-    def set(self, enabled: bool, minutes: int) -> None:  # noqa: FBT001 - the agent's own words
+    def protect(self, *, enabled: bool, minutes: int) -> None:
         """Protect the task for ``minutes`` (1 to 2880), or stop protecting it.
 
         Raises ``Unavailable`` if the agent does not answer or does not agree.
@@ -41,9 +41,10 @@ class TaskProtection:
 def _agreed(body: bytes) -> bool:
     """Look for ``protection``: the agent may answer 200 with a failure."""
     try:
-        return "protection" in json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return False
+    return isinstance(answer, dict) and "protection" in answer
 
 
 def _unavailable(reason: str) -> Unavailable:

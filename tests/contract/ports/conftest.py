@@ -1,0 +1,208 @@
+"""Every port twice: the fake, and the adapter on the embedded AWS."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from fakes import FakeGateway, FakeOutbox, FakeQueue, FakeStore, FakeTopic
+from fakes.store import Waiting
+
+from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.gateway import SimulatedGateway
+from workers.aws.outbox import Outbox
+from workers.aws.sns import SnsTopic
+from workers.aws.sqs import SqsQueue
+from workers.settings import Settings
+
+BOTH = ("fake", pytest.param("aws", marks=pytest.mark.integration))
+
+
+@pytest.fixture(scope="session")
+def clients(aws_endpoint):
+    assert aws_endpoint
+    return Clients.connect(Settings(stop_timeout=11), threads=4)
+
+
+@pytest.fixture
+def dynamodb(clients):
+    return clients.dynamodb()
+
+
+@pytest.fixture
+def table(dynamodb):
+    """Create a table as the map has it, with the index of the outbox."""
+    name = f"table-{uuid4()}"
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": "S"}
+            for attribute in ("pk", "outboxShard", "outboxOrder")
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "outbox",
+                "KeySchema": [
+                    {"AttributeName": "outboxShard", "KeyType": "HASH"},
+                    {"AttributeName": "outboxOrder", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    yield name
+    dynamodb.delete_table(TableName=name)
+
+
+@pytest.fixture(params=BOTH)
+def store(request):
+    if request.param == "fake":
+        return FakeStore()
+    return DynamoStore(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+
+
+@dataclass
+class FakeOrders:
+    """A table with an outbox."""
+
+    store: FakeStore
+    outbox: FakeOutbox
+
+    def plant(self, event_id, body, occurred_at):
+        """Put a row in shard 0 that no store of ours would write."""
+        self.store.waiting[event_id] = Waiting(body, 0, occurred_at)
+
+
+@dataclass
+class DynamoOrders:
+    store: DynamoStore
+    outbox: Outbox
+
+    def plant(self, event_id, body, occurred_at):
+        row = {
+            "pk": f"outbox#{event_id}",
+            "body": body,
+            "outboxShard": "0",
+            "outboxOrder": f"{occurred_at.isoformat(timespec='microseconds')}#{event_id}",
+        }
+        self.outbox.client.put_item(
+            TableName=self.outbox.table, Item={name: {"S": text} for name, text in row.items()}
+        )
+
+
+@pytest.fixture(params=BOTH)
+def orders(request):
+    if request.param == "fake":
+        store = FakeStore(outbox=True)
+        return FakeOrders(store, FakeOutbox(store))
+    client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
+    return DynamoOrders(DynamoStore(client, table, outbox=True), Outbox(client, table))
+
+
+@pytest.fixture(params=BOTH)
+def gateway(request):
+    if request.param == "fake":
+        return FakeGateway()
+    return SimulatedGateway(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+
+
+@dataclass
+class FakeQueues:
+    """A queue, and what a test does to it."""
+
+    queue: FakeQueue
+
+    def send(self, body):
+        return self.queue.send(body)
+
+    def dead_bodies(self):
+        return [letter.message.body for letter in self.queue.dead_letters]
+
+
+@dataclass
+class SqsQueues:
+    queue: SqsQueue
+
+    def send(self, body):
+        return self.queue.control.send_message(QueueUrl=self.queue.url, MessageBody=body)[
+            "MessageId"
+        ]
+
+    def dead(self):
+        return self.queue.control.receive_message(
+            QueueUrl=self.queue.dlq_url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
+        ).get("Messages", [])
+
+    def dead_bodies(self):
+        return [message["Body"] for message in self.dead()]
+
+
+@pytest.fixture
+def sqs_queues(clients):
+    poll, control = clients.poll(), clients.control()
+    name = f"queue-{uuid4()}"
+    url, dlq_url = (control.create_queue(QueueName=n)["QueueUrl"] for n in (name, f"{name}-dlq"))
+    yield SqsQueues(SqsQueue(poll, control, url, dlq_url, service="payment", visibility_timeout=60))
+    for created in (url, dlq_url):
+        control.delete_queue(QueueUrl=created)
+
+
+@pytest.fixture(params=BOTH)
+def queues(request):
+    if request.param == "fake":
+        return FakeQueues(FakeQueue())
+    return request.getfixturevalue("sqs_queues")
+
+
+@dataclass
+class FakeTopics:
+    """A topic, and what arrives behind it."""
+
+    topic: FakeTopic
+
+    def arrived(self):
+        return [envelope.encode() for envelope in self.topic.published]
+
+
+@dataclass
+class SnsTopics:
+    topic: SnsTopic
+    queues: SqsQueues
+
+    def messages(self):
+        """Take everything that was delivered."""
+        found = []
+        while batch := self.queues.queue.control.receive_message(
+            QueueUrl=self.queues.queue.url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
+        ).get("Messages", []):
+            found += batch
+        return found
+
+    def arrived(self):
+        return [message["Body"] for message in self.messages()]
+
+
+@pytest.fixture
+def sns_topics(clients, sqs_queues):
+    sns = clients.sns()
+    arn = sns.create_topic(Name=f"topic-{uuid4()}")["TopicArn"]
+    queue_arn = sqs_queues.queue.control.get_queue_attributes(
+        QueueUrl=sqs_queues.queue.url, AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    sns.subscribe(
+        TopicArn=arn,
+        Protocol="sqs",
+        Endpoint=queue_arn,
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    yield SnsTopics(SnsTopic(sns, arn), sqs_queues)
+    sns.delete_topic(TopicArn=arn)
+
+
+@pytest.fixture(params=BOTH)
+def topics(request):
+    if request.param == "fake":
+        return FakeTopics(FakeTopic())
+    return request.getfixturevalue("sns_topics")

@@ -1,0 +1,217 @@
+"""What only the adapters show: what they leave in AWS, and what they do when it refuses."""
+
+import time
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from builders import NOON, a_message, a_payment, an_envelope
+
+from workers.aws import names
+from workers.aws.dynamodb import INBOX_RETENTION, DynamoStore
+from workers.aws.gateway import CHARGE, REFUND, SimulatedGateway
+from workers.aws.outbox import Outbox
+from workers.aws.ses import SesMailer
+from workers.aws.sns import SnsTopic
+from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.ports import Failure
+from workers.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+CAUSE = an_envelope()
+OUTCOME = CAUSE.then(a_payment(), source="payment")
+
+
+@pytest.fixture
+def row(dynamodb, table):
+    """Read a row as it is."""
+    return lambda key: dynamodb.get_item(TableName=table, Key={"pk": {"S": key}}).get("Item")
+
+
+def test_an_inbox_row_expires_after_its_retention(dynamodb, table, row):
+    store = DynamoStore(dynamodb, table, clock=NOON.timestamp)
+    store.commit(store.begin(CAUSE.key), (OUTCOME,))
+    store.count_attempt(CAUSE.key, "no")
+
+    expires = str(int((NOON + INBOX_RETENTION).timestamp()))
+    assert row(f"inbox#{CAUSE.key}")["expires"] == {"N": expires}
+    assert row(f"attempts#{CAUSE.key}")["expires"] == {"N": expires}
+    assert row(f"attempts#{CAUSE.key}")["reason"] == {"S": "no"}
+
+
+def test_only_a_table_with_an_outbox_gets_outbox_rows(dynamodb, table, row):
+    plain = DynamoStore(dynamodb, table)
+    plain.commit(plain.begin(CAUSE.key), (OUTCOME,))
+
+    assert row(f"outbox#{OUTCOME.event_id}") is None
+
+
+def test_a_published_row_stays_for_a_week(dynamodb, table, row):
+    store = DynamoStore(dynamodb, table, outbox=True)
+    store.commit(store.begin(CAUSE.key), (OUTCOME,))
+    Outbox(dynamodb, table, clock=NOON.timestamp).mark_published_direct([OUTCOME.event_id])
+
+    found = row(f"outbox#{OUTCOME.event_id}")
+    assert found.keys() == {"pk", "body", "publishedAt", "expires"}
+    assert found["expires"] == {"N": str(int(NOON.timestamp()) + 7 * 86_400)}
+
+
+def test_a_row_set_aside_says_why(dynamodb, table, row):
+    store, outbox = DynamoStore(dynamodb, table, outbox=True), Outbox(dynamodb, table)
+    store.commit(store.begin(CAUSE.key), (OUTCOME,))
+    shard = int(row(f"outbox#{OUTCOME.event_id}")["outboxShard"]["S"])
+    lease = outbox.acquire(shard, "relay-1", NOON, 15)
+    outbox.set_aside(lease, OUTCOME.event_id, "too large")
+
+    assert row(f"outbox#{OUTCOME.event_id}")["stuckReason"] == {"S": "too large"}
+
+
+def test_a_dead_letter_arrives_with_its_reason(sqs_queues):
+    failure = Failure("naïve \x00 ☃", "malformed", 2)
+    sqs_queues.queue.dead_letter(a_message('{"half": ', id="message-7"), failure)
+
+    (dead,) = sqs_queues.dead()
+    attributes = {name: a["StringValue"] for name, a in dead["MessageAttributes"].items()}
+    assert dead["Body"] == '{"half": '
+    assert time.time() - 60 < _epoch(attributes.pop("failure.at")) < time.time() + 60
+    assert attributes == {
+        "failure.reason": "naïve \ufffd ☃",
+        "failure.type": "malformed",
+        "failure.attempts": "2",
+        "failure.service": "payment",
+        "source.messageId": "message-7",
+    }
+
+
+def test_the_largest_message_can_be_dead_lettered(sqs_queues):
+    body = "x" * MAX_MESSAGE_BYTES
+    sqs_queues.queue.dead_letter(a_message(body), Failure("too large", "malformed", 1))
+
+    assert sqs_queues.dead_bodies() == [body]
+
+
+def test_the_depth_of_a_queue_counts_what_waits_and_what_is_in_flight(sqs_queues):
+    for body in ("1", "2", "3"):
+        sqs_queues.send(body)
+    sqs_queues.queue.receive(1, 0)
+
+    found = depth(sqs_queues.queue.control, sqs_queues.queue.url)
+
+    assert (found.visible, found.in_flight, found.delayed) == (2, 1, 0)
+
+
+def test_subscribers_get_the_attributes_they_filter_by(sns_topics):
+    sns_topics.topic.publish([OUTCOME])
+
+    (message,) = sns_topics.messages()
+    attributes = {name: a["StringValue"] for name, a in message["MessageAttributes"].items()}
+    assert attributes == {
+        "eventType": "payment.completed",
+        "eventVersion": "1.0",
+        "source": "payment",
+        "eventId": OUTCOME.event_id,
+        "correlationId": CAUSE.event_id,
+    }
+
+
+def test_a_queue_that_is_gone_is_fatal(clients):
+    control = clients.control()
+    url = control.create_queue(QueueName="soon-gone")["QueueUrl"]
+    control.delete_queue(QueueUrl=url)
+    queue = SqsQueue(clients.poll(), control, url, url, "payment", 60)
+
+    with pytest.raises(FatalError):
+        queue.receive(10, 0)
+    with pytest.raises(FatalError):
+        queue.dead_letter(a_message(), Failure("no", "malformed", 1))
+
+
+def test_a_topic_that_is_gone_keeps_the_event(clients):
+    topic = SnsTopic(clients.sns(), "arn:aws:sns:eu-west-1:123456789012:gone")
+
+    assert isinstance(topic.publish([CAUSE])[0], Unavailable)
+
+
+def test_a_table_that_is_gone_is_fatal(dynamodb):
+    store = DynamoStore(dynamodb, "gone")
+
+    with pytest.raises(FatalError):
+        store.recall(CAUSE.key)
+    with pytest.raises(FatalError):
+        store.commit(store.begin(CAUSE.key), ())
+    with pytest.raises(FatalError):
+        store.count_attempt(CAUSE.key, "no")
+
+
+def test_names_on_the_map_are_found(clients, dynamodb, table, sns_topics):
+    prefix = "staging-"
+    clients.control().create_queue(QueueName=f"{prefix}payment-queue")
+    clients.control().create_queue(QueueName=f"{prefix}payment-queue-dlq")
+    settings = Settings(name_prefix=prefix)
+    topic = sns_topics.topic
+
+    url = names.queue_url(clients.control(), settings, "payment")
+    assert url.endswith(f"/{prefix}payment-queue")
+    dlq_url = names.dlq_url(clients.control(), settings, "payment")
+    assert dlq_url.endswith(f"/{prefix}payment-queue-dlq")
+    assert names.table_name(dynamodb, Settings(), table) == table
+    arn = names.topic_arn(clients.sns(), Settings(), topic.arn.rpartition(":")[2])
+    assert arn == topic.arn
+
+
+def test_names_that_are_not_there_are_fatal(clients, dynamodb):
+    settings = Settings(name_prefix="nowhere-")
+
+    with pytest.raises(FatalError, match="nowhere-payment-queue does not exist"):
+        names.queue_url(clients.control(), settings, "payment")
+    with pytest.raises(FatalError, match="nowhere-order-events does not exist"):
+        names.topic_arn(clients.sns(), settings, "order-events")
+    with pytest.raises(FatalError, match="nowhere-payment does not exist"):
+        names.table_name(dynamodb, settings, "payment")
+
+
+def test_the_ledger_shows_each_key_once_and_counts_its_requests(dynamodb, table):
+    gateway = SimulatedGateway(dynamodb, table)
+    for _ in range(3):
+        gateway.charge("order-1", Decimal("24.60"), "EUR", idempotency_key="charge-order-1")
+    gateway.charge("order-2", Decimal(5), "EUR", idempotency_key="charge-order-2")
+    gateway.refund("charge-order-1", idempotency_key="refund-order-1")
+
+    entries = {entry.key: entry for entry in gateway.ledger()}
+    charges = Counter(e.order_id for e in entries.values() if e.kind == CHARGE)
+    assert charges == {"order-1": 1, "order-2": 1}
+    assert entries["charge-order-1"].requests == 3
+    assert entries["charge-order-1"].amount == Decimal("24.60")
+    refund = entries["refund-order-1"]
+    assert (refund.kind, refund.order_id, refund.amount) == (REFUND, "order-1", Decimal("24.60"))
+
+
+def test_a_mail_from_a_verified_sender_is_sent(clients):
+    sesv2 = clients.sesv2()
+    sesv2.create_email_identity(EmailIdentity="shop@example.com")
+    before = _mails_sent(clients)
+
+    SesMailer(sesv2, "shop@example.com").send(
+        "ada@example.com", "Thank you ☃", "Your order…", reference="event:1"
+    )
+
+    assert _mails_sent(clients) == before + 1
+
+
+def test_a_refused_mail_is_refused_for_good_without_telling_the_address(clients):
+    mailer = SesMailer(clients.sesv2(), "ada@unverified.example.com")
+
+    with pytest.raises(PermanentError) as raised:
+        mailer.send("ada@unverified.example.com", "Hello", "Hello", reference="event-1")
+
+    assert "ada@unverified.example.com" not in str(raised.value)
+
+
+def _mails_sent(clients):
+    return clients.session.client("ses").get_send_quota()["SentLast24Hours"]
+
+
+def _epoch(text):
+    return type(NOON).fromisoformat(text).timestamp()

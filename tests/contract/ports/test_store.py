@@ -1,0 +1,334 @@
+"""What any Store does."""
+
+from decimal import Decimal
+
+import pytest
+from builders import a_payment, an_envelope
+
+from workers.runtime.errors import Conflict, LeaseLost, PermanentError
+from workers.runtime.ports import Between
+
+CAUSE = an_envelope()
+OUTCOME = CAUSE.then(a_payment(), source="payment")
+
+
+def save(store, key, document):
+    tx = store.begin(f"save#{key}")
+    tx.get(key)
+    tx.put(key, document)
+    store.commit(tx, ())
+
+
+def load(store, key):
+    return store.begin("reader").get(key)
+
+
+def test_a_document_that_was_never_written_is_none(store):
+    assert load(store, "order#1") is None
+
+
+def test_what_is_committed_can_be_read(store):
+    save(store, "order#1", {"state": "pending"})
+
+    assert load(store, "order#1") == {"state": "pending"}
+
+
+def test_nothing_shows_before_the_commit(store):
+    tx = store.begin(CAUSE.key)
+    tx.get("order#1")
+    tx.put("order#1", {"state": "pending"})
+    tx.add("hour#1", {"orders": 1})
+
+    assert load(store, "order#1") is None
+    assert load(store, "hour#1") is None
+
+
+def test_a_document_survives_with_its_types(store):
+    document = {
+        "text": "naïve ☃ 𝄞 \n",
+        "empty": "",
+        "whole": 3,
+        "negative": -7,
+        "largest": 10**38 - 1,
+        "fraction": Decimal("0.05"),
+        "yes": True,
+        "nothing": None,
+        "list": [1, "two", [Decimal("3.5")]],
+        "map": {"with.dots": 1, "pk": "inside, no field of the table"},
+    }
+
+    save(store, "order#1", document)
+
+    found = load(store, "order#1")
+    assert found == document
+    assert [type(found[name]) for name in ("whole", "fraction", "yes")] == [int, Decimal, bool]
+
+
+def test_a_whole_number_comes_back_as_int(store):
+    save(store, "order#1", {"total": Decimal("30.00")})
+
+    assert type(load(store, "order#1")["total"]) is int
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"price": 1.5},
+        {"prices": [{"price": 1.5}]},
+        {"digits": 10**38 + 1},
+        {"pk": "mine"},
+        {"version": 1},
+        {"expires": 1},
+        {"outboxShard": "0"},
+    ],
+    ids=str,
+)
+def test_what_the_table_cannot_hold_is_refused_for_good(store, document):
+    tx = store.begin(CAUSE.key)
+    tx.get("order#1")
+
+    with pytest.raises(PermanentError):
+        tx.put("order#1", document)
+
+
+def test_a_document_over_400_kib_is_refused_for_good(store):
+    with pytest.raises(PermanentError):
+        save(store, "order#1", {"text": "x" * 400 * 1024})
+
+
+def test_more_than_100_writes_are_refused_for_good(store):
+    tx = store.begin(CAUSE.key)
+    for number in range(100):
+        tx.add(f"counter#{number}", {"count": 1})
+
+    with pytest.raises(PermanentError):
+        store.commit(tx, ())
+
+
+def test_a_repeat_gives_the_first_outcomes_and_writes_nothing(store):
+    first = store.begin(CAUSE.key, fingerprint="abc")
+    first.add("hour#1", {"orders": 1})
+    done = store.commit(first, (OUTCOME,))
+
+    second = store.begin(CAUSE.key, fingerprint="other")
+    second.add("hour#1", {"orders": 1})
+    repeated = store.commit(second, ())
+
+    assert (done.outcomes, done.repeated) == ((OUTCOME,), False)
+    assert (repeated.outcomes, repeated.repeated) == ((OUTCOME,), True)
+    assert repeated.fingerprint == "abc"
+    assert load(store, "hour#1") == {"orders": 1}
+
+
+def test_a_repeat_is_no_conflict_even_if_what_it_read_has_changed(store):
+    late = store.begin(CAUSE.key)
+    late.get("order#1")
+    late.put("order#1", {"state": "late"})
+    quick = store.begin(CAUSE.key)
+    quick.get("order#1")
+    quick.put("order#1", {"state": "quick"})
+    store.commit(quick, (OUTCOME,))
+
+    record = store.commit(late, ())
+
+    assert record.repeated
+    assert record.outcomes == (OUTCOME,)
+    assert load(store, "order#1") == {"state": "quick"}
+
+
+def test_recall_knows_what_was_handled(store):
+    store.commit(store.begin(CAUSE.key, fingerprint="abc"), (OUTCOME,))
+
+    record = store.recall(CAUSE.key)
+
+    assert (record.outcomes, record.repeated, record.fingerprint) == ((OUTCOME,), True, "abc")
+
+
+def test_recall_knows_nothing_of_what_was_not_committed(store):
+    store.begin(CAUSE.key).add("hour#1", {"orders": 1})
+
+    assert store.recall(CAUSE.key) is None
+
+
+def test_a_change_since_the_read_is_a_conflict_and_nothing_is_written(store):
+    save(store, "order#1", {"state": "pending"})
+    slow, quick = store.begin("a#slow"), store.begin("a#quick")
+    for tx, state in ((slow, "cancelled"), (quick, "shipped")):
+        tx.get("order#1")
+        tx.put("order#1", {"state": state})
+        tx.add("hour#1", {state: 1})
+    store.commit(quick, ())
+
+    with pytest.raises(Conflict):
+        store.commit(slow, (OUTCOME,))
+
+    assert load(store, "order#1") == {"state": "shipped"}
+    assert load(store, "hour#1") == {"shipped": 1}
+    assert store.recall("a#slow") is None
+
+
+def test_a_document_created_since_it_was_found_absent_is_a_conflict(store):
+    slow = store.begin("a#slow")
+    slow.get("order#1")
+    slow.put("order#1", {"state": "slow"})
+    save(store, "order#1", {"state": "quick"})
+
+    with pytest.raises(Conflict):
+        store.commit(slow, ())
+
+
+def test_a_counter_added_to_since_the_read_is_a_conflict_for_a_put(store):
+    slow = store.begin("a#slow")
+    slow.get("stock#tea")
+    slow.put("stock#tea", {"available": 0})
+    quick = store.begin("a#quick")
+    quick.add("stock#tea", {"available": 5})
+    store.commit(quick, ())
+
+    with pytest.raises(Conflict):
+        store.commit(slow, ())
+
+
+def test_a_document_must_be_read_before_it_is_put(store):
+    with pytest.raises(LookupError):
+        store.begin(CAUSE.key).put("order#1", {})
+
+
+def test_a_document_is_written_once_per_transaction(store):
+    tx = store.begin(CAUSE.key)
+    tx.add("hour#1", {"orders": 1})
+
+    with pytest.raises(PermanentError):
+        tx.add("hour#1", {"orders": 1})
+
+
+def test_a_second_read_gives_the_same_and_no_read_can_be_used_to_write(store):
+    save(store, "order#1", {"lines": ["tea"]})
+    tx = store.begin(CAUSE.key)
+    tx.get("order#1")["lines"].append("coffee")
+    quick = store.begin("a#quick")
+    quick.add("order#1", {"count": 1})
+    store.commit(quick, ())
+
+    assert tx.get("order#1") == {"lines": ["tea"]}
+
+
+def test_what_was_put_no_longer_changes(store):
+    tx = store.begin(CAUSE.key)
+    tx.get("order#1")
+    document = {"lines": ["tea"]}
+    tx.put("order#1", document)
+    document["lines"].append("coffee")
+    store.commit(tx, ())
+
+    assert load(store, "order#1") == {"lines": ["tea"]}
+
+
+def test_additions_do_not_conflict(store):
+    first, second = store.begin("a#1"), store.begin("a#2")
+    first.add("hour#1", {"order.created": 1, "revenue.EUR": Decimal("12.30")})
+    second.add("hour#1", {"order.created": 1, "revenue.EUR": Decimal("0.05")})
+    store.commit(first, ())
+    store.commit(second, ())
+
+    assert load(store, "hour#1") == {"order.created": 2, "revenue.EUR": Decimal("12.35")}
+
+
+def test_adding_keeps_the_other_fields(store):
+    save(store, "stock#tea", {"available": 5, "name": "tea"})
+    tx = store.begin(CAUSE.key)
+    tx.add("stock#tea", {"available": -2, "reserved": 2})
+    store.commit(tx, ())
+
+    assert load(store, "stock#tea") == {"available": 3, "reserved": 2, "name": "tea"}
+
+
+def test_adding_to_a_text_is_refused_for_good(store):
+    save(store, "order#1", {"state": "pending"})
+    tx = store.begin(CAUSE.key)
+    tx.add("order#1", {"state": 1})
+
+    with pytest.raises(PermanentError):
+        store.commit(tx, ())
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Between("available", low=5),
+        Between("available", high=5),
+        Between("available", low=5, high=5),
+        Between("available", low=-1, high=100),
+        Between("available"),
+    ],
+    ids=str,
+)
+def test_a_counter_within_its_bounds_is_changed(store, where):
+    save(store, "stock#tea", {"available": 5})
+    tx = store.begin(CAUSE.key)
+    tx.add("stock#tea", {"available": -1}, where=where)
+    store.commit(tx, ())
+
+    assert load(store, "stock#tea") == {"available": 4}
+
+
+@pytest.mark.parametrize(
+    ("document", "where"),
+    [
+        ({"available": 5}, Between("available", low=6)),
+        ({"available": 5}, Between("available", high=4)),
+        ({"available": 5}, Between("available", low=6, high=9)),
+        ({"available": 5}, Between("reserved", low=0)),
+        ({"available": 5}, Between("reserved")),
+        (None, Between("available", high=9)),
+        (None, Between("available")),
+    ],
+    ids=str,
+)
+def test_a_counter_out_of_bounds_or_absent_is_a_conflict_and_nothing_is_written(
+    store, document, where
+):
+    if document:
+        save(store, "stock#tea", document)
+    tx = store.begin(CAUSE.key)
+    tx.add("stock#tea", {"available": -1}, where=where)
+    tx.add("hour#1", {"orders": 1})
+
+    with pytest.raises(Conflict):
+        store.commit(tx, ())
+
+    assert load(store, "stock#tea") == document
+    assert load(store, "hour#1") is None
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda tx, _: tx.get("order#1"),
+        lambda tx, _: tx.put("order#1", {}),
+        lambda tx, _: tx.add("order#1", {"count": 1}),
+        lambda tx, store: store.commit(tx, ()),
+    ],
+    ids=["get", "put", "add", "commit"],
+)
+def test_a_transaction_cannot_be_used_once_its_guard_refuses(store, use):
+    def lost():
+        raise LeaseLost
+
+    tx = store.begin(CAUSE.key, guard=lost)
+
+    with pytest.raises(LeaseLost):
+        use(tx, store)
+
+    assert store.recall(CAUSE.key) is None
+
+
+def test_attempts_are_counted_per_key(store):
+    counts = [
+        store.count_attempt("order-api#1", "the first reason"),
+        store.count_attempt("order-api#2", "another message"),
+        store.count_attempt("order-api#1", "the second reason ☃"),
+    ]
+
+    assert counts == [1, 1, 2]
+    assert store.recall("order-api#1") is None

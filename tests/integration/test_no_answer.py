@@ -1,0 +1,132 @@
+"""AWS that does not answer, or answers nonsense, is an outage: never an error of the message."""
+
+from threading import Barrier, Thread
+from time import monotonic
+
+import boto3
+import pytest
+from botocore.config import Config
+from builders import an_envelope
+
+from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.ses import SesMailer
+from workers.aws.sns import SnsTopic
+from workers.aws.sqs import SqsQueue
+from workers.runtime.errors import Unavailable
+from workers.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+TIMEOUT = 0.2
+
+
+def client(service, url):
+    """Make a client that gives up quickly and tries once."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="eu-west-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(
+            connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"total_max_attempts": 1}
+        ),
+    )
+
+
+def receive(url):
+    sqs = client("sqs", url)
+    SqsQueue(sqs, sqs, f"{url}/1/queue", f"{url}/1/dlq", "payment", 60).receive(10, 0)
+
+
+def delete(url):
+    sqs = client("sqs", url)
+    SqsQueue(sqs, sqs, f"{url}/1/queue", f"{url}/1/dlq", "payment", 60).delete(["handle"])
+
+
+def publish(url):
+    topic = SnsTopic(client("sns", url), "arn:aws:sns:eu-west-1:1:order-events")
+    raise topic.publish([an_envelope()])[0]
+
+
+def commit(url):
+    store = DynamoStore(client("dynamodb", url), "payment")
+    store.commit(store.begin("order-api#1"), ())
+
+
+def mail(url):
+    mailer = SesMailer(client("sesv2", url), "shop@example.com")
+    mailer.send("ada@example.com", "Hello", "Hello", reference="event-1")
+
+
+ANY_CALL = pytest.mark.parametrize("call", [receive, delete, publish, commit, mail])
+
+
+@ANY_CALL
+def test_a_refused_connection_is_an_outage(call, nobody):
+    with pytest.raises(Unavailable):
+        call(nobody)
+
+
+@ANY_CALL
+def test_silence_is_an_outage_after_the_timeout(call, stub):
+    stub.silent = True
+    started = monotonic()
+
+    with pytest.raises(Unavailable):
+        call(stub.url)
+
+    assert monotonic() - started < 5 * TIMEOUT + 1
+
+
+@pytest.fixture
+def clients(stub, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stub.url)
+    return Clients.connect(Settings(), threads=16)
+
+
+def test_half_an_answer_is_an_outage_and_not_an_absent_document(stub, clients):
+    stub.body, stub.cut = b'{"Item": {"pk": {"S": "inbox#order', True
+
+    with pytest.raises(Unavailable):
+        DynamoStore(clients.dynamodb(), "payment").recall("order-api#1")
+
+
+@ANY_CALL
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_page_of_a_proxy_is_an_outage(call, stub, status):
+    stub.status, stub.body = status, b"<html>sorry</html>"
+
+    with pytest.raises(Unavailable):
+        call(stub.url)
+
+
+def test_a_failed_poll_is_not_repeated_behind_the_loops_back(stub, clients):
+    stub.status = 500
+    queue = SqsQueue(clients.poll(), clients.control(), stub.url, stub.url, "payment", 60)
+
+    with pytest.raises(Unavailable):
+        queue.receive(10, 0)
+
+    assert len(stub.requests) == 1
+
+
+def test_no_thread_waits_for_a_connection(stub, clients, caplog):
+    queue = SqsQueue(clients.poll(), clients.control(), stub.url, stub.url, "payment", 60)
+    barrier = Barrier(16, timeout=10)
+
+    def poll():
+        barrier.wait()
+        queue.receive(10, 0)
+
+    threads = [Thread(target=poll) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert len(stub.requests) == 16
+    assert "pool is full" not in caplog.text

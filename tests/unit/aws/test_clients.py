@@ -1,0 +1,37 @@
+"""How the clients are set up."""
+
+import pytest
+
+from workers.aws.clients import Clients
+from workers.settings import Settings
+
+
+@pytest.fixture
+def clients(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return Clients.connect(Settings(aws_region="eu-central-1", stop_timeout=120), threads=16)
+
+
+def test_a_poll_outwaits_sqs_and_is_never_repeated_by_the_sdk(clients):
+    config = clients.poll().meta.config
+
+    assert config.read_timeout == 25
+    assert config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "sesv2"])
+def test_every_other_call_is_short_and_repeated_by_the_sdk(clients, service):
+    config = getattr(clients, service)().meta.config
+
+    assert (config.connect_timeout, config.read_timeout) == (2, 5)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+
+
+@pytest.mark.parametrize("service", ["poll", "control", "sns", "dynamodb", "sesv2"])
+def test_there_is_a_connection_for_every_thread(clients, service):
+    client = getattr(clients, service)()
+
+    assert client.meta.config.max_pool_connections > 16
+    assert client.meta.config.tcp_keepalive
+    assert client.meta.region_name == "eu-central-1"

@@ -1,0 +1,131 @@
+"""What the codes of AWS mean."""
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+
+from workers.aws.errors import meaning, translate, translated
+from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
+
+
+def client_error(code, status=400, **error):
+    response = {
+        "Error": {"Code": code, "Message": "no", **error},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "SomeCall")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("RequestThrottled", Unavailable),
+        ("ThrottlingException", Unavailable),
+        ("Throttling", Unavailable),
+        ("ProvisionedThroughputExceededException", Unavailable),
+        ("OverLimit", Unavailable),
+        ("AWS.SimpleQueueService.OverLimit", Unavailable),
+        ("KMS.ThrottlingException", Unavailable),
+        ("KmsThrottled", Unavailable),
+        ("TooManyRequestsException", Unavailable),
+        ("LimitExceededException", Unavailable),
+        ("SendingPausedException", Unavailable),
+        ("ExpiredToken", Unavailable),
+        ("ExpiredTokenException", Unavailable),
+        ("RequestTimeout", Unavailable),
+        ("TransactionConflictException", Conflict),
+        ("TransactionInProgressException", Conflict),
+        ("AWS.SimpleQueueService.NonExistentQueue", FatalError),
+        ("QueueDoesNotExist", FatalError),
+        ("ResourceNotFoundException", FatalError),
+        ("NotFound", FatalError),
+        ("AccessDenied", FatalError),
+        ("AccessDeniedException", FatalError),
+        ("AuthorizationError", FatalError),
+        ("KMS.AccessDeniedException", FatalError),
+        ("InvalidClientTokenId", FatalError),
+        ("ValidationException", PermanentError),
+        ("InvalidParameter", PermanentError),
+        ("InvalidMessageContents", PermanentError),
+        ("MessageRejected", PermanentError),
+        ("SomethingNewException", PermanentError),
+    ],
+)
+def test_a_refusal_is_classified_by_its_code(code, kind):
+    assert type(translate(client_error(code), "sqs")) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, PermanentError),
+        (401, FatalError),
+        (403, FatalError),
+        (404, FatalError),
+        (408, Unavailable),
+        (413, PermanentError),
+        (429, Unavailable),
+        (500, Unavailable),
+        (502, Unavailable),
+        (503, Unavailable),
+    ],
+)
+def test_the_status_decides_on_a_code_nobody_knows(status, kind):
+    assert type(translate(client_error(str(status), status), "sqs")) is kind
+
+
+@pytest.mark.parametrize("code", ["RequestThrottled", "OverLimit", "ThrottlingException"])
+def test_throttling_is_transient_although_aws_calls_it_the_senders_fault(code):
+    error = client_error(code, Type="Sender", SenderFault=True)
+
+    assert isinstance(translate(error, "sqs"), Unavailable)
+
+
+def test_an_entry_with_an_unknown_code_is_tried_again():
+    assert isinstance(meaning("SomethingNew", "no", "sns"), Unavailable)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="http://localhost"),
+        ConnectTimeoutError(endpoint_url="http://localhost"),
+        ReadTimeoutError(endpoint_url="http://localhost"),
+        CredentialRetrievalError(provider="container-role", error_msg="timed out"),
+        NoCredentialsError(),
+        ResponseParserError("<html>"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_answer_and_no_credentials_are_an_outage(error):
+    assert isinstance(translate(error, "sqs"), Unavailable)
+
+
+def test_what_the_sdk_itself_refuses_is_refused_for_good():
+    assert isinstance(translate(ParamValidationError(report="no"), "sqs"), PermanentError)
+
+
+def test_a_missing_region_is_fatal():
+    assert isinstance(translate(NoRegionError(), "sqs"), FatalError)
+
+
+def test_an_outage_names_the_dependency_it_is_of():
+    with pytest.raises(Unavailable) as raised, translated("dynamodb"):
+        raise client_error("InternalServerError", 500)
+
+    assert raised.value.dependency == "dynamodb"
+    assert "InternalServerError" in str(raised.value)
+
+
+def test_an_error_of_our_own_passes_through():
+    with pytest.raises(LookupError), translated("dynamodb"):
+        raise LookupError

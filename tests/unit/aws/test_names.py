@@ -1,0 +1,77 @@
+"""Where queues, topic and tables are found."""
+
+import pytest
+
+from workers.aws import names
+from workers.runtime.errors import FatalError, Unavailable
+from workers.settings import Settings
+
+ARN = "arn:aws:sns:eu-west-1:123456789012:"
+
+
+def settings(**values):
+    return Settings(**values)
+
+
+def test_a_setting_is_used_as_it_is(stubbed):
+    known = settings(queue_url="https://q", dlq_url="https://d", topic_arn="arn", table_name="t")
+
+    assert names.queue_url(stubbed("sqs")[0], known, "payment") == "https://q"
+    assert names.dlq_url(stubbed("sqs")[0], known, "payment") == "https://d"
+    assert names.topic_arn(stubbed("sns")[0], known, "order-events") == "arn"
+    assert names.table_name(stubbed("dynamodb")[0], known, "payment") == "t"
+
+
+@pytest.mark.parametrize(
+    ("find", "name"),
+    [(names.queue_url, "dev-payment-queue"), (names.dlq_url, "dev-payment-queue-dlq")],
+)
+def test_a_queue_is_looked_up_by_its_name_on_the_map(stubbed, find, name):
+    client, stubber = stubbed("sqs")
+    stubber.add_response("get_queue_url", {"QueueUrl": "https://found"}, {"QueueName": name})
+
+    assert find(client, settings(name_prefix="dev-"), "payment") == "https://found"
+
+
+def test_a_missing_queue_is_named_together_with_the_setting(stubbed):
+    client, stubber = stubbed("sqs")
+    stubber.add_client_error("get_queue_url", "AWS.SimpleQueueService.NonExistentQueue")
+
+    with pytest.raises(FatalError, match=r"payment-queue does not exist.*QUEUE_URL"):
+        names.queue_url(client, settings(), "payment")
+
+
+def test_a_queue_that_cannot_be_looked_up_now_may_be_later(stubbed):
+    client, stubber = stubbed("sqs")
+    stubber.add_client_error("get_queue_url", "ServiceUnavailable", http_status_code=503)
+
+    with pytest.raises(Unavailable):
+        names.queue_url(client, settings(), "payment")
+
+
+def test_the_topic_is_found_on_any_page_and_only_by_its_full_name(stubbed):
+    client, stubber = stubbed("sns")
+    pages = [
+        {"Topics": [{"TopicArn": f"{ARN}other-order-events"}], "NextToken": "more"},
+        {"Topics": [{"TopicArn": f"{ARN}order-events"}]},
+    ]
+    for page in pages:
+        stubber.add_response("list_topics", page)
+
+    assert names.topic_arn(client, settings(), "order-events") == f"{ARN}order-events"
+
+
+def test_a_missing_topic_is_named_together_with_the_setting(stubbed):
+    client, stubber = stubbed("sns")
+    stubber.add_response("list_topics", {"Topics": []})
+
+    with pytest.raises(FatalError, match=r"dev-order-events does not exist.*TOPIC_ARN"):
+        names.topic_arn(client, settings(name_prefix="dev-"), "order-events")
+
+
+def test_a_missing_table_is_named_together_with_the_setting(stubbed):
+    client, stubber = stubbed("dynamodb")
+    stubber.add_client_error("describe_table", "ResourceNotFoundException")
+
+    with pytest.raises(FatalError, match=r"dev-payment does not exist.*TABLE_NAME"):
+        names.table_name(client, settings(name_prefix="dev-"), "payment")

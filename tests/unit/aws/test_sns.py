@@ -1,0 +1,131 @@
+"""What the topic's adapter asks of SNS."""
+
+import pytest
+from builders import a_cancellation, an_envelope
+
+from workers.aws.sns import MAX_BATCH_BYTES, SnsTopic
+from workers.runtime.errors import PermanentError, Unavailable
+
+ARN = "arn:aws:sns:eu-west-1:123456789012:order-events"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def sns(stubbed):
+    client, stubber = stubbed("sns")
+    return client, stubber, SnsTopic(client, ARN)
+
+
+def batches_sent(client):
+    """Record the entries of each call."""
+    calls = []
+    client.meta.events.register(
+        "provide-client-params.sns.PublishBatch",
+        lambda params, **_: calls.append(params["PublishBatchRequestEntries"]),
+    )
+    return calls
+
+
+def envelopes(count, size=0):
+    event = a_cancellation().model_copy(update={"reason": "x" * size}) if size else None
+    return [an_envelope(event, event_id=f"event-{number}") for number in range(count)]
+
+
+def size_of(entry):
+    attributes = entry["MessageAttributes"].items()
+    return len(entry["Message"].encode()) + sum(
+        len(name) + len(a["DataType"]) + len(a["StringValue"]) for name, a in attributes
+    )
+
+
+def test_an_event_carries_what_subscribers_filter_and_trace_by(sns):
+    client, stubber, topic = sns
+    calls = batches_sent(client)
+    stubber.add_response("publish_batch", {"Successful": []})
+    topic.publish([an_envelope(traceparent=TRACE)])
+
+    attributes = calls[0][0]["MessageAttributes"]
+    assert {name: a["StringValue"] for name, a in attributes.items()} == {
+        "eventType": "order.created",
+        "eventVersion": "1.0",
+        "source": "order-api",
+        "eventId": "event-1",
+        "correlationId": "event-1",
+        "traceparent": TRACE,
+    }
+
+
+def test_an_event_without_a_trace_has_no_attribute_for_it(sns):
+    client, stubber, topic = sns
+    calls = batches_sent(client)
+    stubber.add_response("publish_batch", {"Successful": []})
+    topic.publish([an_envelope()])
+
+    assert "traceparent" not in calls[0][0]["MessageAttributes"]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "batches"), [(10, 0, [10]), (11, 0, [10, 1]), (5, 100_000, [2, 2, 1])]
+)
+def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
+    client, stubber, topic = sns
+    calls = batches_sent(client)
+    for _ in batches:
+        stubber.add_response("publish_batch", {"Successful": []})
+
+    assert topic.publish(envelopes(count, size)) == {}
+
+    assert [len(entries) for entries in calls] == batches
+    assert all(sum(map(size_of, entries)) <= MAX_BATCH_BYTES for entries in calls)
+    assert [e["Id"] for entries in calls for e in entries] == [str(i) for i in range(count)]
+
+
+def test_an_entry_that_can_never_fit_is_not_sent(sns):
+    _, _, topic = sns
+
+    errors = topic.publish(envelopes(1, MAX_BATCH_BYTES))
+
+    assert isinstance(errors[0], PermanentError)
+
+
+def test_entries_fail_by_position_and_code_whoever_is_said_to_be_at_fault(sns):
+    _, stubber, topic = sns
+    failed = [
+        {"Id": "0", "Code": "InvalidParameter", "Message": "no", "SenderFault": True},
+        {"Id": "1", "Code": "ThrottledException", "SenderFault": True},
+        {"Id": "2", "Code": "InternalError", "SenderFault": False},
+        {"Id": "3", "Code": "AuthorizationError", "SenderFault": True},
+    ]
+    stubber.add_response("publish_batch", {"Successful": [], "Failed": failed})
+
+    errors = topic.publish(envelopes(5))
+
+    kinds = [PermanentError, Unavailable, Unavailable, Unavailable]
+    assert {position: type(error) for position, error in errors.items()} == dict(enumerate(kinds))
+
+
+@pytest.mark.parametrize(
+    "code", ["InternalError", "Throttled", "ExpiredToken", "NotFound", "AuthorizationError"]
+)
+def test_a_call_that_fails_as_a_whole_is_an_outage_for_all_its_entries(sns, code):
+    _, stubber, topic = sns
+    stubber.add_client_error("publish_batch", code, http_status_code=500)
+
+    errors = topic.publish(envelopes(3))
+
+    assert list(errors) == [0, 1, 2]
+    assert all(isinstance(e, Unavailable) and e.dependency == "sns" for e in errors.values())
+
+
+def test_a_batch_refused_for_one_bad_entry_is_published_one_by_one(sns):
+    _, stubber, topic = sns
+    for code in ("InvalidParameter", None, "InvalidParameter", None):
+        if code:
+            stubber.add_client_error("publish_batch", code, http_status_code=400)
+        else:
+            stubber.add_response("publish_batch", {"Successful": []})
+
+    errors = topic.publish(envelopes(3))
+
+    assert list(errors) == [1]
+    assert isinstance(errors[1], PermanentError)

@@ -1,0 +1,130 @@
+"""What the fakes do on demand, beyond the ports' contract."""
+
+from threading import Thread
+
+import pytest
+from builders import an_envelope
+from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+
+from workers.runtime.errors import Unavailable
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def test_a_message_comes_back_once_its_visibility_timeout_is_over(clock):
+    queue = FakeQueue(clock=clock, visibility_timeout=30)
+    queue.send("body")
+    queue.receive(10, 20)
+    clock.advance(29)
+    assert queue.receive(10, 20) == []
+
+    clock.advance(1)
+
+    assert [message.receive_count for message in queue.receive(10, 20)] == [2]
+
+
+def test_a_stale_handle_neither_deletes_nor_hides(clock):
+    queue = FakeQueue(clock=clock)
+    message_id = queue.send("body")
+    (first,) = queue.receive(1, 0)
+    queue.redeliver(message_id)
+    (second,) = queue.receive(1, 0)
+
+    assert queue.delete([first.receipt_handle]) == {}
+    assert queue.change_visibility([(first.receipt_handle, 0)]) == {}
+
+    assert (len(queue), queue.visible, queue.in_flight) == (1, 0, 1)
+    queue.delete([second.receipt_handle])
+    assert len(queue) == 0
+
+
+def test_a_message_received_too_often_is_moved_without_a_reason(clock):
+    queue = FakeQueue(clock=clock, max_receives=2)
+    message_id = queue.send("body")
+    for _ in range(2):
+        queue.receive(1, 0)
+        queue.redeliver(message_id)
+
+    assert queue.receive(1, 0) == []
+    assert [(dead.message.body, dead.failure) for dead in queue.dead_letters] == [("body", None)]
+
+
+def test_a_redriven_message_is_a_new_message(clock):
+    queue = FakeQueue(clock=clock, max_receives=0)
+    message_id = queue.send("body")
+    queue.receive(1, 0)
+
+    (new_id,) = queue.redrive()
+
+    assert new_id != message_id
+    assert queue.dead_letters == []
+
+
+def test_twelve_hours_of_visibility_count_from_the_receive(clock):
+    queue = FakeQueue(clock=clock)
+    queue.send("body")
+    (message,) = queue.receive(1, 0)
+    clock.advance(50)
+
+    refused = queue.change_visibility([(message.receipt_handle, 43_151)])
+    accepted = queue.change_visibility([(message.receipt_handle, 43_150)])
+
+    assert (refused, accepted) == ({0: "InvalidParameterValue"}, {})
+
+
+def test_entries_fail_as_told_and_only_once(clock):
+    queue = FakeQueue(clock=clock)
+    queue.send("first")
+    queue.send("second")
+    handles = [message.receipt_handle for message in queue.receive(10, 0)]
+    queue.fail_entries("delete", {1: "RequestThrottled"})
+
+    assert queue.delete(handles) == {1: "RequestThrottled"}
+    assert len(queue) == 1
+    assert queue.delete(handles) == {}
+    assert queue.calls["delete"] == 2
+
+
+def test_a_call_fails_before_or_after_its_effect():
+    store = FakeStore()
+    tx = store.begin("order-api#1")
+    store.fail_next("commit", Unavailable("down", dependency="dynamodb"))
+    store.fail_next("commit", Unavailable("lost", dependency="dynamodb"), lost_reply=True)
+
+    with pytest.raises(Unavailable, match="down"):
+        store.commit(tx, ())
+    assert store.recall("order-api#1") is None
+    with pytest.raises(Unavailable, match="lost"):
+        store.commit(tx, ())
+    assert store.commit(tx, ()).repeated
+
+
+def test_the_topic_refuses_the_entries_it_is_told_to():
+    topic = FakeTopic()
+    error = Unavailable("throttled", dependency="sns")
+    topic.fail_entries({0: error})
+    envelopes = [an_envelope(event_id="event-1"), an_envelope(event_id="event-2")]
+
+    assert topic.publish(envelopes) == {0: error}
+    assert topic.published == envelopes[1:]
+
+
+def test_a_blocking_receive_ends_with_a_message_or_an_interruption(clock):
+    queue = FakeQueue(clock=clock, blocking=True)
+    received = []
+
+    def poll():
+        received.extend(queue.receive(1, 10))
+        received.extend(queue.receive(1, 10))
+
+    thread = Thread(target=poll, daemon=True)
+    thread.start()
+    queue.send("body")
+    queue.interrupt()
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert [message.body for message in received] == ["body"]
