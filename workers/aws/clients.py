@@ -31,9 +31,9 @@ C = TypeVar("C", bound=BaseClient)
 
 @dataclass(frozen=True)
 class Clients:
-    """Makes the clients a process needs. A client may be used by any thread; this may not.
+    """Makes the clients a process needs; any thread may use them, once they are made.
 
-    Methods make a new client each: a service that sends no mail does not pay for SES.
+    Each call makes a new one: a service that sends no mail does not pay for SES.
     """
 
     session: boto3.Session

@@ -1,6 +1,10 @@
 """How the clients are set up."""
 
+import boto3
 import pytest
+from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import CredentialRetrievalError
+from botocore.session import Session
 
 from workers.aws.clients import Clients
 from workers.settings import Settings
@@ -35,3 +39,30 @@ def test_there_is_a_connection_for_every_thread(clients, service):
     assert client.meta.config.max_pool_connections > 16
     assert client.meta.config.tcp_keepalive
     assert client.meta.region_name == "eu-central-1"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_credentials_are_renewed_ahead_and_a_failure_is_left_to_the_next_call(fails):
+    asked = []
+    expired = {
+        "access_key": "test",
+        "secret_key": "test",
+        "token": "test",
+        "expiry_time": "2020-01-01T00:00:00Z",
+    }
+
+    def renew():
+        asked.append(1)
+        if fails:
+            raise CredentialRetrievalError(provider="container-role", error_msg="timed out")
+        return expired | {"expiry_time": "2100-01-01T00:00:00Z"}
+
+    inner = Session()
+    inner._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001 - no other way in
+        expired, renew, "container-role"
+    )
+    session = boto3.Session(botocore_session=inner)
+
+    Clients(session, receive_wait=20, threads=1).refresh_credentials()
+
+    assert asked
