@@ -7,7 +7,7 @@ from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 
 from workers.events import OrderCreated, PaymentCompleted
 from workers.runtime.acks import LINGER, Acks
-from workers.runtime.breaker import Breakers
+from workers.runtime.breaker import LONGEST_PAUSE, Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.handler import Handlers, handles
 from workers.runtime.inbox import Inbox
@@ -86,7 +86,9 @@ class Harness:
         self.acks = Acks(
             self.queue, self.leases, self.permits, telemetry=self.telemetry, now=self.clock
         )
-        self.breakers = Breakers(self.permits, telemetry=self.telemetry, now=RestlessClock())
+        self.breakers = Breakers(
+            self.permits, telemetry=self.telemetry, now=RestlessClock(LONGEST_PAUSE)
+        )
         self.poller = Poller(
             self.queue,
             permits=self.permits,

@@ -1,0 +1,475 @@
+"""What happens to one message, from its start to its settlement."""
+
+import pytest
+from builders import a_message, a_payment, a_shipment, an_envelope, an_order
+from harness import Harness, Service
+from structlog.testing import capture_logs
+
+from workers.events import OrderCreated, PaymentCompleted, PaymentFailed
+from workers.runtime.breaker import THRESHOLD
+from workers.runtime.errors import (
+    Conflict,
+    FatalError,
+    LeaseLost,
+    PermanentError,
+    TransientError,
+    Unavailable,
+)
+from workers.runtime.handler import handles
+from workers.runtime.leases import Lease
+from workers.runtime.ports import Failure, Transaction
+from workers.runtime.settlement import Delete, Retry
+
+SNS_DOWN = Unavailable("sns does not answer", dependency="sns")
+
+
+def raising(error):
+    def act(_order):
+        raise error
+
+    return act
+
+
+def failing(error, *, times):
+    errors = [error] * times
+
+    def act(_order):
+        if errors:
+            raise errors.pop()
+
+    return act
+
+
+@pytest.fixture
+def worker():
+    return Harness()
+
+
+def test_a_message_is_handled_published_and_deleted(worker):
+    worker.send("order-1")
+    worker.round()
+    assert worker.effects() == 1
+    assert [outcome.data for outcome in worker.topic.published] == [a_payment()]
+    assert len(worker.queue) == 0
+    assert worker.queue.dead_letters == []
+
+
+def test_nothing_is_deleted_before_its_outcomes_are_published(worker):
+    worker.send("order-1")
+    worker.topic.fail_next("publish", SNS_DOWN)
+    worker.round()
+    assert worker.effects() == 1
+    assert worker.queue.calls["delete"] == 0
+    worker.run_dry()
+    assert len(worker.topic.published) == 1
+
+
+def test_a_redelivery_publishes_the_same_outcomes_again(worker):
+    """The reply got lost: SNS may have them, or not."""
+    worker.send("order-1")
+    worker.topic.fail_next("publish", SNS_DOWN, lost_reply=True)
+    worker.run_dry()
+    first, again = worker.topic.published
+    assert first.event_id == again.event_id
+    assert worker.service.handled == ["order-1"]
+
+
+def test_an_outcome_that_sns_did_not_accept_is_published_again(worker):
+    worker.send("order-1")
+    worker.topic.fail_entries({0: SNS_DOWN})
+    worker.run_dry()
+    assert len(worker.topic.published) == 1
+    assert worker.queue.dead_letters == []
+
+
+def test_an_outcome_that_sns_refuses_for_good_ends_in_the_dead_letter_queue(worker):
+    worker.send("order-1")
+    worker.topic.fail_entries({0: PermanentError("too large")})
+    worker.round()
+    (letter,) = worker.queue.dead_letters
+    assert letter.failure == Failure("too large", "permanent", 0)
+
+
+def test_outcomes_that_may_be_accepted_later_are_not_given_up_for_one_that_will_not():
+    class Pair:
+        @handles
+        def charge(
+            self, order: OrderCreated, _tx: Transaction
+        ) -> tuple[PaymentFailed, PaymentCompleted]:
+            failed = PaymentFailed(
+                order_id=order.order_id,
+                customer_email=order.customer_email,
+                amount=order.total_amount,
+                currency="EUR",
+                reason="no",
+            )
+            return failed, a_payment(order_id=order.order_id)
+
+    worker = Harness(Pair())
+    worker.send("order-1")
+    worker.topic.fail_entries({0: PermanentError("too large"), 1: SNS_DOWN})
+    worker.topic.fail_entries({0: PermanentError("too large")})
+    worker.run_dry()
+    assert [outcome.event_type for outcome in worker.topic.published] == ["payment.completed"]
+    assert len(worker.queue.dead_letters) == 1
+
+
+def test_an_event_nobody_handles_is_deleted_counted_and_warned_about_once(worker):
+    for number in range(3):
+        worker.queue.send(an_envelope(a_shipment(), event_id=f"event-{number}").encode())
+    with capture_logs() as lines:
+        worker.round()
+    assert len(worker.queue) == 0
+    assert worker.queue.dead_letters == []
+    assert [line["eventType"] for line in lines if line["event"] == "event.not_handled"] == [
+        "order.shipped"
+    ]
+    labels = {"event_type": "order.shipped", "settlement": "delete", "outcome": "ignored"}
+    assert worker.sample("settlements_total", **labels) == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not JSON",
+        "[]",
+        "null",
+        "{}",
+        '{"eventType": 7}',
+        '{"Type": "Notification", "Message": "not JSON"}',
+        "x" * 1_000_000,
+        "[" * 100_000,
+        an_envelope().encode().replace('"eventId":"event-1"', '"eventId":null'),
+    ],
+    ids=range(10),
+)
+def test_an_unreadable_message_goes_to_the_dead_letter_queue_at_once(worker, body):
+    """Cases 33 and 34: its neighbours are handled, and it is not lost."""
+    worker.queue.send(body)
+    worker.send("order-1")
+    worker.round()
+    (letter,) = worker.queue.dead_letters
+    assert letter.message.body == body
+    assert letter.failure.type == "malformed"
+    assert letter.failure.reason
+    assert worker.effects() == 1
+    assert len(worker.queue) == 0
+
+
+def test_a_permanent_error_is_not_tried_again():
+    """Case 40."""
+    worker = Harness(Service(raising(PermanentError("no such order"))))
+    worker.send("order-1")
+    worker.round()
+    assert worker.service.handled == ["order-1"]
+    assert worker.queue.dead_letters[0].failure == Failure("no such order", "permanent", 0)
+    assert worker.store.attempts == {}
+
+
+def test_a_technical_failure_is_dead_lettered_after_three_attempts():
+    worker = Harness(Service(raising(TransientError("broken"))))
+    worker.send("order-1")
+    worker.run_dry()
+    assert worker.service.handled == ["order-1"] * 3
+    (letter,) = worker.queue.dead_letters
+    assert letter.failure == Failure("broken", "transient", 3)
+    assert worker.topic.published == []
+    assert worker.effects() == 0
+
+
+def test_a_redriven_message_that_is_still_broken_gets_a_full_set_of_attempts():
+    worker = Harness(Service(raising(ValueError("a bug"))))
+    worker.send("order-1")
+    worker.run_dry()
+    worker.queue.redrive()
+    worker.run_dry()
+    assert len(worker.service.handled) == 6
+    assert worker.queue.dead_letters[0].failure == Failure("a bug", "ValueError", 6)
+
+
+def test_a_redriven_message_that_was_mended_is_handled_once():
+    worker = Harness(Service(failing(ValueError("a bug"), times=3)))
+    worker.send("order-1")
+    worker.run_dry()
+    worker.queue.redrive()
+    worker.run_dry()
+    assert worker.effects() == 1
+    assert worker.queue.dead_letters == []
+
+
+def test_a_redriven_message_that_had_been_handled_is_deleted(worker):
+    worker.send("order-1")
+    worker.round()
+    worker.send("order-1")
+    worker.run_dry()
+    assert worker.effects() == 1
+    labels = {"event_type": "order.created", "settlement": "delete", "outcome": "repeated"}
+    assert worker.sample("settlements_total", **labels) == 1
+
+
+def test_a_failed_attempt_comes_back_after_its_delay():
+    worker = Harness(Service(failing(TransientError("later", retry_after=17), times=1)))
+    worker.send("order-1")
+    worker.round()
+    assert worker.queue.extensions == [("message-1", 17)]
+    worker.run_dry()
+    assert worker.effects() == 1
+
+
+def test_an_attempt_that_cannot_be_counted_is_not_held_against_the_message():
+    worker = Harness(Service(failing(ValueError("a bug"), times=4)))
+    worker.store.fail_next("count_attempt", Unavailable("x", dependency="dynamodb"), times=2)
+    worker.send("order-1")
+    worker.run_dry()
+    assert worker.effects() == 1
+    assert worker.queue.dead_letters == []
+
+
+def test_a_conflict_that_does_not_end_costs_no_attempt():
+    worker = Harness()
+    worker.store.fail_next("commit", Conflict("others"), times=30)
+    worker.send("order-1")
+    worker.run_dry()
+    assert worker.store.attempts == {}
+    assert worker.effects() == 1
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("503", dependency="sqs"), FatalError("denied"), PermanentError("size")]
+)
+def test_a_message_stays_if_the_dead_letter_queue_does_not_take_it(error):
+    """Case 34: never neither here nor there."""
+    worker = Harness(Service(raising(PermanentError("no"))))
+    worker.queue.fail_next("dead_letter", error)
+    worker.send("order-1")
+    worker.round()
+    assert len(worker.queue) == 1
+    labels = {"event_type": "order.created", "settlement": "retry", "outcome": "retried"}
+    assert worker.sample("settlements_total", **labels) == 1
+    worker.run_dry()
+    assert len(worker.queue.dead_letters) == 1
+
+
+def test_a_dead_letter_whose_reply_got_lost_can_be_recognised_as_one():
+    """Case 35: the copy and its repeat carry the id of the same message."""
+    worker = Harness(Service(raising(PermanentError("no"))))
+    worker.queue.fail_next("dead_letter", Unavailable("reset", dependency="sqs"), lost_reply=True)
+    worker.send("order-1")
+    worker.run_dry()
+    assert [letter.message.id for letter in worker.queue.dead_letters] == ["message-1"] * 2
+
+
+def test_a_delete_that_fails_after_the_dead_letter_makes_no_second_copy():
+    """Case 35: the handle had expired; the next delivery is deleted unhandled."""
+    worker = Harness(Service(raising(PermanentError("no"))))
+    worker.send("order-1")
+    worker.queue.fail_entries("delete", {0: "ReceiptHandleIsInvalid"})
+    worker.run_dry()
+    assert len(worker.queue.dead_letters) == 1
+    assert worker.service.handled == ["order-1"]
+
+
+def test_a_lost_message_is_not_settled():
+    worker = Harness()
+
+    def lose(_order):
+        worker.queue.fail_next("change_visibility", SNS_DOWN, times=99)
+        worker.tick(70)
+
+    worker.service.act = lose
+    worker.send("order-1")
+    worker.receive()
+    worker.work()
+    worker.settle()
+    assert worker.effects() == 0
+    assert worker.queue.calls["delete"] == 0
+    assert len(worker.leases) == 0
+    assert worker.permits.held == 0
+    labels = {"event_type": "order.created", "settlement": "none", "outcome": "lost"}
+    assert worker.sample("settlements_total", **labels) == 1
+
+
+def test_a_lost_message_that_failed_for_good_is_not_dead_lettered():
+    worker = Harness()
+
+    def lose(_order):
+        worker.leases.unsettled()[0].lost = "expired"
+        raise PermanentError("no")
+
+    worker.service.act = lose
+    worker.send("order-1")
+    worker.round()
+    assert worker.queue.dead_letters == []
+    assert len(worker.queue) == 1
+
+
+def test_settling_says_what_became_of_it(worker):
+    lease = worker.leases.grant(a_message())
+    assert worker.consumer.settle(lease, Retry(3)) == Retry(3)
+    lease.lost = "taken"
+    assert worker.consumer.settle(lease, Delete()) is None
+
+
+def test_a_handler_that_returns_what_it_does_not_publish_is_a_bug_like_any_other():
+    class Liar:
+        @handles
+        def charge(self, _order: OrderCreated, _tx: Transaction) -> PaymentFailed:
+            return a_payment()
+
+    worker = Harness(Liar())
+    worker.send("order-1")
+    worker.run_dry()
+    assert worker.queue.dead_letters[0].failure.type == "TypeError"
+
+
+# Outages.
+
+
+def test_an_outage_shorter_than_the_breaker_costs_a_receive_but_no_attempt():
+    worker = Harness(Service(failing(SNS_DOWN, times=THRESHOLD - 1)))
+    worker.send("order-1")
+    worker.round()
+    assert worker.queue.in_flight == 1
+    worker.run_dry()
+    assert worker.store.attempts == {}
+    assert worker.effects() == 1
+
+
+@pytest.mark.parametrize("error", [SNS_DOWN, FatalError("dynamodb: access denied")])
+def test_an_outage_of_any_length_fills_no_dead_letter_queue(error):
+    worker = Harness(Service(failing(error, times=200)), concurrency=10)
+    worker.send(*[f"order-{n}" for n in range(20)])
+    worker.run_dry()
+    assert worker.queue.dead_letters == []
+    assert worker.store.attempts == {}
+    assert all(worker.effects(f"order-{n}") == 1 for n in range(20))
+    assert not worker.permits.paused
+
+
+def test_a_message_that_waits_for_a_dependency_is_kept_and_tried_again():
+    worker = Harness(Service(failing(SNS_DOWN, times=THRESHOLD + 10)))
+    worker.send(*[f"order-{n}" for n in range(THRESHOLD)])
+    worker.receive()
+    worker.work()
+    assert worker.effects(f"order-{THRESHOLD - 1}") == 1
+    assert worker.queue.calls["receive"] == 1
+
+
+def test_waiting_for_a_dependency_says_nothing_about_the_pace():
+    worker = Harness()
+    errors = [SNS_DOWN] * THRESHOLD
+
+    def act(_order):
+        worker.clock.advance(30)
+        if errors:
+            raise errors.pop()
+
+    for _ in range(THRESHOLD - 1):
+        worker.breakers.failed("sns", "no answer")
+    worker.service.act = act
+    worker.send("order-1")
+    worker.receive()
+    worker.work()
+    assert worker.effects() == 1
+    assert worker.permits.mean_duration is None
+
+
+def a_probe_that_ends_with(error):
+    """Open the breaker with one message whose next try ends with ``error``."""
+    worker = Harness()
+    errors = [error, SNS_DOWN]
+
+    def act(_order):
+        if errors:
+            raise errors.pop()
+
+    worker.service.act = act
+    for _ in range(THRESHOLD - 1):
+        worker.breakers.failed("sns", "no answer")
+    worker.send("order-1")
+    worker.receive()
+    worker.work()
+    return worker
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermanentError("no"),
+        ValueError("a bug"),
+        TransientError("later"),
+        Conflict("others"),
+        LeaseLost("expired"),
+        Unavailable("ses does not answer", dependency="ses"),
+        FatalError("denied"),
+    ],
+    ids=repr,
+)
+def test_polling_resumes_however_a_probe_ends(error):
+    worker = a_probe_that_ends_with(error)
+    assert not worker.permits.paused
+    assert worker.permits.held == 0
+    worker.run_dry()
+
+
+def test_a_probe_that_failed_otherwise_does_not_prove_the_dependency_well():
+    worker = a_probe_that_ends_with(ValueError("a bug"))
+    worker.breakers.failed("sns", "no answer")
+    assert worker.permits.paused
+
+
+def test_polling_resumes_when_the_probing_message_is_lost():
+    worker = Harness()
+
+    def act(_order):
+        for lease in worker.leases.unsettled():
+            lease.lost = "expired"
+        raise SNS_DOWN
+
+    worker.service.act = act
+    for _ in range(THRESHOLD - 1):
+        worker.breakers.failed("sns", "no answer")
+    worker.send("order-1")
+    worker.round()
+    assert not worker.permits.paused
+    assert len(worker.leases) == worker.permits.held == 0
+
+
+def test_a_stop_returns_a_message_that_waits_for_a_dependency():
+    worker = Harness(Service(raising(SNS_DOWN)))
+    worker.breakers.stop()
+    worker.send(*[f"order-{n}" for n in range(THRESHOLD + 1)])
+    worker.round()
+    assert worker.queue.in_flight + worker.queue.visible == THRESHOLD + 1
+    assert worker.acks.backlog == 0
+    assert not worker.permits.paused
+
+
+def test_what_no_handler_should_raise_ends_the_thread_and_settles_nothing():
+    """Case 26: the worker notices the dead thread; see test_receive_loop.py."""
+    worker = Harness(Service(raising(SystemExit(3))))
+    worker.send("order-1")
+    worker.receive()
+    with pytest.raises(SystemExit):
+        worker.work()
+    assert worker.acks.backlog == 0
+    assert [lease.message.id for lease in worker.leases.unsettled()] == ["message-1"]
+
+
+def test_the_wait_for_a_slot_is_measured_up_to_the_start(worker):
+    worker.send("order-1")
+    worker.receive()
+    worker.clock.advance(3)
+    worker.work()
+    assert worker.sample("slot_wait_seconds_sum") == 3
+
+
+def test_a_lease_says_when_its_handler_started():
+    worker = Harness()
+    seen = []
+    worker.service.act = lambda _order: seen.append(worker.leases.unsettled()[0].started_at)
+    worker.send("order-1")
+    worker.round()
+    assert seen == [worker.clock() - 0.1]
+    assert isinstance(worker.leases.grant(a_message(an_envelope(an_order()))), Lease)
