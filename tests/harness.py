@@ -68,9 +68,13 @@ class Harness:
         handler_timeout=900.0,
     ):
         self.clock = clock or FakeClock()
-        self.queue = queue or FakeQueue(
-            clock=self.clock, visibility_timeout=visibility_timeout, max_receives=max_attempts + 2
-        )
+        self.queue = queue
+        if queue is None:  # not "or": an empty queue is false
+            self.queue = FakeQueue(
+                clock=self.clock,
+                visibility_timeout=visibility_timeout,
+                max_receives=max_attempts + 2,
+            )
         self.topic = topic or FakeTopic()
         self.store = store or FakeStore()
         self.service = service or Service()

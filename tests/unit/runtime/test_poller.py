@@ -1,0 +1,165 @@
+"""Receiving goes on through every error but one, and never in a hurry."""
+
+import contextlib
+from threading import Thread
+
+import pytest
+from fakes import FakeQueue
+from harness import Harness
+from structlog.testing import capture_logs
+
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, Poller
+
+OUTAGE = Unavailable("503", dependency="sqs")
+DENIED = FatalError("access denied")
+
+
+@pytest.fixture
+def worker():
+    return Harness()
+
+
+def run_until(worker, polls):
+    """Run the loop of a poller for so many polls; tells the ceilings of its pauses."""
+    ceilings = []
+
+    def uniform(_low, high):
+        ceilings.append(high)
+        return 0.0
+
+    class Counted:
+        name = worker.queue.name
+
+        def receive(self, limit, wait):
+            if worker.queue.calls["receive"] == polls - 1:
+                poller.stop()
+            return worker.queue.receive(limit, wait)
+
+    poller = Poller(
+        Counted(),
+        permits=worker.permits,
+        leases=worker.leases,
+        acks=worker.acks,
+        telemetry=worker.telemetry,
+        wait=20,
+        uniform=uniform,
+    )
+    with capture_logs() as lines:
+        poller.run()
+    return ceilings, [line["event"] for line in lines], poller
+
+
+def test_what_is_received_is_admitted_under_a_lease(worker):
+    worker.send("order-1", "order-2")
+    worker.receive()
+    assert len(worker.leases) == worker.permits.held == 2
+    assert worker.sample("client_consumed_messages_total") == 2
+    assert worker.next_lease().message.id == "message-1"
+
+
+def test_errors_are_waited_out_with_growing_pauses(worker):
+    """Cases 24 and 25."""
+    worker.queue.fail_next("receive", OUTAGE, times=10)
+    ceilings, _, _ = run_until(worker, 11)
+    assert ceilings[:3] == [FIRST_BACKOFF, FIRST_BACKOFF * 2, FIRST_BACKOFF * 4]
+    assert ceilings[-1] == LONGEST_BACKOFF
+    assert worker.sample("receive_errors_total", error_type="Unavailable") == 10
+
+
+def test_a_success_ends_the_pauses(worker):
+    worker.queue.fail_next("receive", OUTAGE, times=3)
+    worker.queue.fail_next("receive", OUTAGE, times=0)
+    ceilings, _, poller = run_until(worker, 5)
+    assert len(ceilings) == 3
+    assert poller.receiving
+
+
+def test_trouble_and_its_end_are_each_said_once(worker):
+    worker.queue.fail_next("receive", OUTAGE, times=4)
+    _, events, _ = run_until(worker, 6)
+    assert events == ["receive.failing", "receive.working"]
+
+
+def test_a_queue_that_never_answered_and_refuses_is_fatal(worker):
+    worker.queue.fail_next("receive", DENIED)
+    with pytest.raises(FatalError):
+        worker.poller.run()
+    assert worker.permits.held == 0
+    assert worker.poller.polls == {}
+
+
+def test_an_outage_before_the_refusal_does_not_make_it_less_fatal(worker):
+    worker.queue.fail_next("receive", OUTAGE)
+    worker.queue.fail_next("receive", DENIED)
+    with pytest.raises(FatalError):
+        worker.poller.run()
+
+
+def test_a_queue_that_refuses_later_is_waited_for(worker):
+    worker.poller.poll(worker.permits.take())
+    worker.queue.fail_next("receive", DENIED)
+    assert worker.poller.poll(worker.permits.take()) is False
+    assert worker.poller.receiving is False
+    assert worker.poller.poll(worker.permits.take()) is True
+    assert worker.poller.receiving
+
+
+@pytest.mark.parametrize("error", [OUTAGE, PermanentError("bug"), RuntimeError("bug")])
+def test_permits_come_back_whatever_a_poll_raises(worker, error):
+    """Case 29."""
+    worker.queue.fail_next("receive", error)
+    with contextlib.suppress(PermanentError, RuntimeError):
+        worker.poller.poll(worker.permits.take())
+    assert worker.permits.held == 0
+    assert worker.poller.polls == {}
+
+
+def test_a_message_that_is_here_already_is_not_admitted_again(worker):
+    worker.send("order-1")
+    worker.receive()
+    worker.queue.redeliver("message-1")
+    worker.receive()
+    assert worker.work() == 1
+    assert worker.permits.held == 0
+    assert worker.sample("redelivered_in_flight_total") == 1
+
+
+def test_a_message_that_was_handled_before_is_deleted_at_once(worker):
+    """Case 10."""
+    worker.send("order-1")
+    worker.receive()
+    worker.work()
+    worker.queue.fail_entries("delete", {0: "ReceiptHandleIsInvalid"})
+    worker.settle()
+    worker.queue.redeliver("message-1")
+    worker.receive()
+    assert worker.work() == 0
+    worker.settle()
+    assert worker.service.handled == ["order-1"]
+    assert len(worker.queue) == worker.permits.held == 0
+
+
+def test_a_stop_ends_a_pause_and_a_wait_for_permits():
+    worker = Harness(concurrency=1)
+    worker.permits.pause("test")
+    thread = Thread(target=worker.poller.run, daemon=True)
+    thread.start()
+    worker.poller.stop()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_a_stop_waits_for_the_open_poll():
+    """Case 18: SQS may have handed over messages."""
+    queue = FakeQueue(blocking=True)
+    worker = Harness(queue=queue)
+    thread = Thread(target=worker.poller.run, daemon=True)
+    thread.start()
+    while not worker.poller.polls:
+        thread.join(0.001)
+    worker.poller.stop()
+    worker.send("order-1")
+    thread.join(2)
+    assert not thread.is_alive()
+    assert worker.next_lease().message.id == "message-1"

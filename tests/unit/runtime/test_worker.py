@@ -1,0 +1,217 @@
+"""The process ends in time, with a code that says how, whatever ended it."""
+
+import contextlib
+import os
+import signal
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+from fakes import FakeClock
+from structlog.testing import capture_logs
+
+from workers.runtime.worker import (
+    BROKEN,
+    DONE,
+    IMPATIENT,
+    INTERRUPTED,
+    Deadline,
+    UntilStopped,
+    Worker,
+)
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    """Give the signals back to pytest."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+# The deadline.
+
+
+@pytest.fixture
+def deadline():
+    return Deadline(120, now=FakeClock())
+
+
+def test_before_the_stop_there_is_all_the_time_in_the_world(deadline):
+    assert deadline.remaining() == float("inf")
+
+
+def test_the_budget_leaves_a_margin_before_the_platform_kills(deadline):
+    deadline.start()
+    assert deadline.remaining() == 110
+    assert deadline.handlers_until - deadline.now() == 105
+
+
+def test_a_short_stop_timeout_has_a_short_margin():
+    deadline = Deadline(6, now=FakeClock())
+    deadline.start()
+    assert deadline.remaining() == 5
+    assert deadline.handlers_until - deadline.now() == 4.5
+
+
+def test_the_time_left_is_never_negative(deadline):
+    deadline.start()
+    deadline.now.advance(1_000)
+    assert deadline.remaining() == 0
+
+
+def test_a_second_signal_leaves_two_seconds(deadline):
+    """Case 22."""
+    deadline.start()
+    deadline.start()
+    assert deadline.remaining() == IMPATIENT
+    assert deadline.handlers_until < deadline.now()
+
+
+def test_a_third_signal_gives_no_time_back(deadline):
+    deadline.start()
+    deadline.start()
+    deadline.now.advance(1)
+    deadline.start()
+    assert deadline.remaining() == IMPATIENT - 1
+
+
+def test_a_second_signal_near_the_end_gives_no_time_back(deadline):
+    deadline.start()
+    deadline.now.advance(109)
+    deadline.start()
+    assert deadline.remaining() == 1
+
+
+# The worker.
+
+
+class Loop:
+    """A ``Running`` of one thread that does what it is told."""
+
+    def __init__(self, loop=None, *, finishes=True):
+        self.started = Flag()
+        self.stopping = Flag()
+        self.finishes = finishes
+        self.drained_with = None
+        self._loop = loop or self.stopping.wait
+
+    def threads(self):
+        return {"loop": self._run}
+
+    def drain(self, deadline):
+        self.drained_with = deadline.remaining()
+        self.stopping.set()
+        return self.finishes
+
+    def _run(self):
+        self.started.set()
+        self._loop()
+
+
+def signalled(loop, *numbers):
+    """Run a worker and send it signals once it has started."""
+    worker = Worker(loop, stop_timeout=120)
+
+    def send():
+        loop.started.wait(5)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    Thread(target=send, daemon=True).start()
+    with capture_logs():
+        return worker.run()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_ends_with_zero(number):
+    loop = Loop()
+    assert signalled(loop, number) == DONE
+    assert 109 < loop.drained_with <= 110
+
+
+def test_interrupted_work_has_a_code_of_its_own():
+    assert signalled(Loop(finishes=False), signal.SIGTERM) == INTERRUPTED
+
+
+def test_a_second_signal_hurries_the_drain():
+    """Case 22."""
+
+    class Slow(Loop):
+        def drain(self, deadline):
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().drain(deadline)
+
+    loop = Slow()
+    signalled(loop, signal.SIGTERM)
+    assert loop.drained_with <= IMPATIENT
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), SystemExit(0), KeyboardInterrupt()])
+def test_a_thread_that_dies_ends_the_worker(error):
+    """Cases 23 and 26: it must not look alive, and the code is not zero."""
+
+    def die():
+        raise error
+
+    loop = Loop(die)
+    worker = Worker(loop, stop_timeout=120)
+    with capture_logs() as lines:
+        assert worker.run() == BROKEN
+    assert loop.drained_with is not None
+    assert lines[0]["event"] == "thread.died"
+    assert lines[0]["thread"] == "loop"
+    assert worker.stopping
+
+
+def test_a_thread_alongside_that_dies_ends_the_worker_too():
+    def die():
+        raise RuntimeError("a bug")
+
+    worker = Worker(Loop(), stop_timeout=120, alongside={"credentials": die})
+    with capture_logs():
+        assert worker.run() == BROKEN
+
+
+def test_a_thread_that_ends_by_itself_ends_nothing():
+    loop = Loop(lambda: None)
+    assert signalled(loop, signal.SIGTERM) == DONE
+
+
+# A loop with a flag.
+
+
+def stopped(loop, seconds=120, now=None):
+    running = UntilStopped("relay", loop)
+    (target,) = running.threads().values()
+
+    def run():
+        with contextlib.suppress(RuntimeError):
+            target()
+
+    Thread(target=run, daemon=True).start()
+    deadline = Deadline(seconds, **({"now": now} if now else {}))
+    deadline.start()
+    return running.drain(deadline)
+
+
+def test_a_loop_ends_once_its_flag_is_set():
+    assert stopped(lambda stopping: stopping.wait())
+
+
+def test_a_loop_that_does_not_end_is_left_behind():
+    clock = FakeClock()
+
+    def now():
+        clock.advance(10)
+        return clock()
+
+    assert not stopped(lambda _stopping: Flag().wait(), now=now)
+
+
+def test_a_loop_that_died_is_not_waited_for():
+    def die(_stopping):
+        raise RuntimeError("a bug")
+
+    assert stopped(die)
