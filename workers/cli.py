@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -171,6 +172,112 @@ def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False
         _say(f"would move {moved} messages back to the queue of {service}; add --yes to do it")
 
 
+@stock.command("list", epilog="Example: workers stock list")
+def stock_list(*, as_json: Json = False) -> None:
+    """List every article with what is available and what is reserved."""
+    from workers.ops.stock import list_stock  # noqa: PLC0415
+
+    settings, clients = _clients()
+    found = [asdict(s) for s in list_stock(clients.dynamodb(), _table_of(settings, "inventory"))]
+    if as_json:
+        _print_json(found)
+    elif found:
+        _table(found)
+    else:
+        _say("there are no articles; add one with: workers stock set SKU AVAILABLE")
+
+
+@stock.command("set", epilog="Example: workers stock set LAPTOP-001 100 --reorder-at 10")
+def stock_set(
+    sku: str,
+    available: Annotated[int, typer.Argument(min=0)],
+    reorder_at: Annotated[int, typer.Option(min=0, help="Warn when no more is left.")] = 10,
+) -> None:
+    """Set how many pieces of an article are available."""
+    from workers.ops.stock import set_stock  # noqa: PLC0415
+
+    settings, clients = _clients()
+    set_stock(
+        clients.dynamodb(),
+        _table_of(settings, "inventory"),
+        sku,
+        available=available,
+        reorder_threshold=reorder_at,
+    )
+    _say(f"{sku}: {available} available")
+
+
+@app.command(epilog="Example: workers counters --hours 24")
+def counters(
+    hours: Annotated[int, typer.Option(min=1, max=744, help="How far back to look.")] = 24,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show how many events of each type there were, and the revenue."""
+    from workers.ops.counters import read_counters  # noqa: PLC0415
+
+    settings, clients = _clients()
+    totals = read_counters(
+        clients.dynamodb(),
+        _table_of(settings, "analytics"),
+        hours=hours,
+        now=datetime.now(UTC),
+    )
+    found = {name: str(value) for name, value in sorted(totals.items())}
+    if as_json:
+        _print_json(found)
+    elif found:
+        _table([{"counter": name, "total": value} for name, value in found.items()])
+    else:
+        _say(f"nothing was counted in the last {hours} hours")
+
+
+@schema.command("export", epilog="Example: workers schema export build/schemas")
+def schema_export(directory: Path) -> None:
+    """Write a JSON Schema per event and an AsyncAPI document of the whole system."""
+    from workers.ops.schema import export  # noqa: PLC0415
+
+    for path in export(directory):
+        _say(str(path))
+
+
+@app.command(epilog="Example: AWS_ENDPOINT_URL=http://127.0.0.1:4566 workers provision")
+def provision() -> None:
+    """Create topic, queues and tables on an emulator. On AWS, Terraform does it."""
+    from workers.local.provision import ProvisionError  # noqa: PLC0415
+    from workers.local.provision import provision as provision_all  # noqa: PLC0415
+
+    try:
+        report = provision_all(Settings.load(), Topology.load(), _say)
+    except ProvisionError as error:
+        _fail(error, FAILED)
+    _say(f"everything is there ({len(report.changes)} changes)")
+
+
+@app.command(epilog="Example: workers demo --orders 200 --json")
+def demo(
+    orders: Annotated[int, typer.Option(min=6, max=2_000, help="How many to place.")] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed plans the same orders.")] = 7,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Run the whole system on this machine, play every scenario and check every expectation."""
+    from workers.local.play import play_demo  # noqa: PLC0415
+
+    sys.exit(play_demo(orders=orders, seed=seed, as_json=as_json))
+
+
+@app.command(epilog="Example: workers local --port 8080 --endpoint-port 4566")
+def local(
+    port: Annotated[int, typer.Option(help="Port of order-api; 0 takes a free one.")] = 8080,
+    endpoint_port: Annotated[int, typer.Option(help="Port of the embedded AWS.")] = 4566,
+) -> None:
+    """Keep the whole system up on this machine, to play with, until Ctrl-C."""
+    from workers.local.play import play_local  # noqa: PLC0415
+
+    sys.exit(play_local(port=port, endpoint_port=endpoint_port))
+
+
 _LISTED: Final = ("id", "event_type", "order_id", "type", "reason", "attempts", "failed_at")
 
 
@@ -195,6 +302,10 @@ def _clients() -> tuple[Settings, Any]:
 
     settings = Settings.load()
     return settings, Clients.connect(settings, threads=1)
+
+
+def _table_of(settings: Settings, service: str) -> str:
+    return settings.table_name or settings.name_prefix + Topology.load().services[service].table
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> None:

@@ -1,0 +1,81 @@
+"""The whole system on one machine: the embedded AWS, provisioned, and every service running."""
+
+import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from workers.aws.clients import Clients
+from workers.local.aws import EmbeddedAws, free_port
+from workers.local.processes import Processes
+from workers.local.provision import provision
+from workers.settings import Settings
+from workers.topology import Topology
+
+# A person waits for the end: short stops, so short polls (see Settings.receive_wait), and a
+# message whose worker was killed comes back soon.
+STOP_TIMEOUT: Final = 12  # s
+VISIBILITY_TIMEOUT: Final = 10  # s
+
+
+class System:
+    """Up and ready for as long as the ``with`` block; logs are in ``directory``.
+
+    While it is up, this process's own environment points at the embedded AWS, so every AWS
+    client made here talks to it. Port 0 takes any free port.
+    """
+
+    def __init__(self, directory: Path, *, port: int = 0, endpoint_port: int = 0) -> None:
+        self.directory = directory
+        self.topology = Topology.load()
+        self.aws = EmbeddedAws(port=endpoint_port, log=directory / "embedded-aws.txt")
+        self.api_url = f"http://127.0.0.1:{port or free_port()}"
+        self.processes: Processes
+        self.settings: Settings
+        self.clients: Clients
+        self._up = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything; returns when every service is ready.
+
+        Raises ``EmbeddedAwsError``, ``ProvisionError`` or ``NotReady``.
+        """
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        with ExitStack() as up:
+            up.callback(_restore, dict(os.environ))
+            up.enter_context(self.aws)
+            environment = self.aws.environment(_foreign(os.environ))
+            _restore(environment)
+            self.settings = Settings.load()
+            self.clients = Clients.connect(self.settings, threads=1)
+            provision(self.settings, self.topology)
+            self.processes = up.enter_context(Processes(self.directory))
+            for service in self.topology.services:
+                self.processes.start(service, environment | self._own())
+            self.processes.wait_until_ready()
+            self._up = up.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._up.close()
+
+    def _own(self) -> dict[str, str]:
+        return {
+            "ALLOW_SIMULATION": "true",
+            "PORT": self.api_url.rpartition(":")[2],
+            "STOP_TIMEOUT": str(STOP_TIMEOUT),
+            "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
+        }
+
+
+def _foreign(environment: "os._Environ[str]") -> dict[str, str]:
+    """Leave out settings that somebody made for another environment."""
+    own = {name.upper() for name in Settings.model_fields}
+    return {name: value for name, value in environment.items() if name not in own}
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
