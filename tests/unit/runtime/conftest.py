@@ -1,0 +1,25 @@
+"""Logging as in production, and as before afterwards."""
+
+import io
+import logging
+import sys
+
+import pytest
+import structlog
+
+from workers.runtime.logs import configure
+
+
+@pytest.fixture
+def logged_lines(request, monkeypatch):
+    """Configure logging, for "debug" or another level; call the value for what was written."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    configure(getattr(request, "param", "debug"), service="payment")
+    # Loggers of modules must not keep a stream that is closed after this test.
+    structlog.configure(cache_logger_on_first_use=False)
+    yield lambda: stream.buffer.getvalue().decode()
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
