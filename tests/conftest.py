@@ -1,20 +1,37 @@
 """What every kind of test may ask for."""
 
+import os
+from uuid import uuid4
+
 import pytest
+
+from workers.local.aws import EmbeddedAws
+from workers.local.provision import provision
+from workers.settings import Settings
+from workers.topology import Topology
 
 
 @pytest.fixture(scope="session")
-def aws_endpoint():
-    """Start an embedded AWS; gives its URL, and points the SDK's environment at it."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow, and unit tests need none
+def aws():
+    """Start the embedded AWS once, and let the SDK of this process talk to nothing else."""
+    with EmbeddedAws() as embedded, pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            environment.delenv(name)
+        for name, value in embedded.environment({}).items():
+            environment.setenv(name, value)
+        yield embedded
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        environment.setenv("AWS_ENDPOINT_URL", url)
-        yield url
-    server.stop()
+
+@pytest.fixture(scope="session")
+def aws_endpoint(aws):
+    """Give the URL of the embedded AWS."""
+    return aws.url
+
+
+@pytest.fixture
+def provisioned(aws):
+    """Create the map's resources under a prefix that no other test uses; gives the settings."""
+    assert aws.url
+    settings = Settings(name_prefix=f"t{uuid4().hex[:8]}-")
+    provision(settings, Topology.load())
+    return settings

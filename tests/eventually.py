@@ -1,0 +1,13 @@
+"""Waiting for what another process does."""
+
+import time
+
+PATIENCE = 10.0  # s
+
+
+def eventually(holds, patience=PATIENCE):
+    """Return once ``holds()`` is true; fail after ``patience`` s."""
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)

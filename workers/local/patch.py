@@ -1,0 +1,20 @@
+"""How moto is corrected: by wrapping a method; the wrapper says which rule of AWS it restores."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+Method: TypeAlias = Callable[..., Any]
+
+
+def around(owner: type, name: str) -> Callable[[Method], Method]:
+    """Replace ``owner.name`` by the decorated function, which gets the original first."""
+    original = getattr(owner, name)
+
+    def install(wrapper: Method) -> Method:
+        def method(self: object, *args: object, **named: object) -> object:
+            return wrapper(original, self, *args, **named)
+
+        setattr(owner, name, method)
+        return wrapper
+
+    return install

@@ -1,0 +1,108 @@
+"""The embedded AWS itself: moto, corrected, behind one door.
+
+Only the server's own process imports this module: it changes moto for good.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterable
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from cheroot.wsgi import Server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from workers.local.counts import Counts, Request
+from workers.local.mails import sent_mails
+from workers.local.moto_dynamodb import correct_dynamodb
+from workers.local.moto_sqs import correct_sqs
+from workers.local.strict_dynamodb import refusal
+from workers.local.strict_sns import refuse_what_sns_refuses
+from workers.local.strict_sqs import refuse_what_sqs_refuses
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+LOOPBACK: Final = "127.0.0.1"
+# Every long poll occupies a thread: room for seven services with four pollers each, three times.
+THREADS: Final = 96
+# Longer than a client keeps an idle connection (s), so that it is never closed under a request.
+_KEEP_ALIVE: Final = 300
+# A worker opens many connections at once; a full backlog would reset them.
+_BACKLOG: Final = 256
+
+
+def serve(port: int) -> None:
+    """Serve AWS on the loopback interface until SIGTERM or SIGINT."""
+    os.environ["MOTO_PORT"] = str(port)  # where moto calls itself
+    refuse_what_sqs_refuses()
+    refuse_what_sns_refuses()
+    correct_sqs()
+    correct_dynamodb()
+    moto = DomainDispatcherApplication(create_backend_app)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Everything is in memory, so there is nothing to finish; open polls must not hold it up.
+        signal.signal(number, lambda *_: os._exit(0))
+    Server(
+        (LOOPBACK, port),
+        Door(moto),
+        numthreads=THREADS,
+        request_queue_size=_BACKLOG,
+        timeout=_KEEP_ALIVE,
+    ).safe_start()
+
+
+class Door:
+    """The WSGI application in front of moto: it counts, serialises, and refuses."""
+
+    def __init__(self, moto: "WSGIApplication") -> None:
+        self._moto = moto
+        self._counts = Counts()
+        # moto's DynamoDB is not isolated: without this lock it loses acknowledged writes.
+        self._one_at_a_time = Lock()
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ["PATH_INFO"]
+        if path.startswith("/_embedded/"):
+            return self._about(path, start_response)
+        environ.setdefault("RAW_URI", environ["REQUEST_URI"])  # werkzeug's server sets it
+        request = Request.read(environ)
+        self._counts.add(request)
+        if request.service == "dynamodb":
+            return self._dynamodb(request, environ, start_response)
+        return self._moto(environ, start_response)
+
+    def _dynamodb(
+        self, request: Request, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        if why := refusal(json.loads(request.body or b"{}")):
+            error = {"__type": "com.amazon.coral.validate#ValidationException", "message": why}
+            return _json(start_response, error, "400 Bad Request", "application/x-amz-json-1.0")
+        with self._one_at_a_time:
+            return list(self._moto(environ, start_response))
+
+    def _about(self, path: str, start_response: "StartResponse") -> Iterable[bytes]:
+        match path.removeprefix("/_embedded/"):
+            case "health":
+                return _json(start_response, {"status": "ok", "pid": os.getpid()})
+            case "requests":
+                return _json(start_response, self._counts.as_document())
+            case "mails":
+                return _json(start_response, sent_mails())
+            case _:
+                return _json(start_response, {"error": "not found"}, "404 Not Found")
+
+
+def _json(
+    start_response: "StartResponse",
+    document: object,
+    status: str = "200 OK",
+    content_type: str = "application/json",
+) -> Iterable[bytes]:
+    body = json.dumps(document).encode()
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]

@@ -1,0 +1,77 @@
+"""Provisions tables, and the address that mails come from."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sesv2 import SESV2Client
+
+_TTL: Final = "expires"
+_OUTBOX: Final[Any] = {
+    "IndexName": "outbox",
+    "KeySchema": [
+        {"AttributeName": "outboxShard", "KeyType": "HASH"},
+        {"AttributeName": "outboxOrder", "KeyType": "RANGE"},
+    ],
+    "Projection": {"ProjectionType": "ALL"},
+}
+_ASK_AGAIN: Final = 1  # s
+_TRIES: Final = 60
+
+
+def ensure_table(
+    dynamodb: "DynamoDBClient", name: str, *, outbox: bool, changed: Callable[[str], None]
+) -> None:
+    """Create a table with the key ``pk``, or add what it lacks: the outbox index, the TTL."""
+    try:
+        table = dynamodb.describe_table(TableName=name)["Table"]
+    except dynamodb.exceptions.ResourceNotFoundException:
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=_attributes(outbox=outbox),
+            BillingMode="PAY_PER_REQUEST",
+            **_indexes(outbox=outbox),
+        )
+        changed(f"created table {name}")
+    else:
+        indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
+        if outbox and _OUTBOX["IndexName"] not in indexes:
+            dynamodb.update_table(
+                TableName=name,
+                AttributeDefinitions=_attributes(outbox=True),
+                GlobalSecondaryIndexUpdates=[{"Create": _OUTBOX}],
+            )
+            changed(f"created the outbox index of table {name}")
+    dynamodb.get_waiter("table_exists").wait(
+        TableName=name, WaiterConfig={"Delay": _ASK_AGAIN, "MaxAttempts": _TRIES}
+    )
+    _ensure_ttl(dynamodb, name, changed)
+
+
+def ensure_identity(sesv2: "SESV2Client", address: str, changed: Callable[[str], None]) -> None:
+    """Create the identity that mails are sent from."""
+    try:
+        sesv2.get_email_identity(EmailIdentity=address)
+    except sesv2.exceptions.NotFoundException:
+        sesv2.create_email_identity(EmailIdentity=address)
+        changed(f"created mail identity {address}")
+
+
+def _indexes(*, outbox: bool) -> dict[str, Any]:
+    return {"GlobalSecondaryIndexes": [_OUTBOX]} if outbox else {}
+
+
+def _attributes(*, outbox: bool) -> list[Any]:
+    names = ["pk", *(key["AttributeName"] for key in _OUTBOX["KeySchema"] if outbox)]
+    return [{"AttributeName": name, "AttributeType": "S"} for name in names]
+
+
+def _ensure_ttl(dynamodb: "DynamoDBClient", name: str, changed: Callable[[str], None]) -> None:
+    found = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if found.get("AttributeName") != _TTL:
+        dynamodb.update_time_to_live(
+            TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL}
+        )
+        changed(f"set the time to live of table {name}")
