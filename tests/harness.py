@@ -69,14 +69,14 @@ class Harness:
     ):
         self.clock = clock or FakeClock()
         self.queue = queue
-        if queue is None:  # not "or": an empty queue is false
+        if queue is None:  # not "or", here and below: an empty queue is false
             self.queue = FakeQueue(
                 clock=self.clock,
                 visibility_timeout=visibility_timeout,
                 max_receives=max_attempts + 2,
             )
-        self.topic = topic or FakeTopic()
-        self.store = store or FakeStore()
+        self.topic = FakeTopic() if topic is None else topic
+        self.store = FakeStore() if store is None else store
         self.service = service or Service()
         self.telemetry = Telemetry(self.queue.name)
         self.permits = Permits(concurrency, now=RestlessClock())

@@ -1,0 +1,185 @@
+"""The crash matrix: whatever call the power is cut before or after, nothing is lost or doubled.
+
+The points are counted in a run without a fault, so a new call in the code is a new test here.
+"""
+
+from decimal import Decimal
+
+import pytest
+from builders import a_line, an_envelope, an_order
+from fakes import FakeClock, FakeGateway, FakeQueue, FakeStore, FakeTopic
+from harness import VISIBILITY, Harness
+from power import Mains, PowerCut
+from structlog.testing import capture_logs
+
+from workers.events import OrderCreated, PaymentCompleted, Simulation
+from workers.runtime.errors import Unavailable
+from workers.runtime.handler import handles
+from workers.runtime.ports import Transaction
+from workers.services.inventory import Inventory
+from workers.services.payment import Payment
+
+MAX_PROCESSES = 10
+
+
+class Broken:
+    """A handler that fails technically, every time."""
+
+    @handles
+    def charge(self, order: OrderCreated, tx: Transaction) -> PaymentCompleted | None:
+        tx.get(f"payment#{order.order_id}")
+        raise ValueError("a bug")
+
+
+class World:
+    """What outlives a process."""
+
+    def __init__(self, *events):
+        self.clock = FakeClock()
+        self.queue = FakeQueue(clock=self.clock, visibility_timeout=VISIBILITY, max_receives=5)
+        self.topic = FakeTopic()
+        self.store = FakeStore()
+        self.gateway = FakeGateway()
+        self.store.seed("stock#tea", {"available": 5, "reserved": 0, "reorderThreshold": 3})
+        for number, event in enumerate(events):
+            self.queue.send(an_envelope(event, event_id=f"event-{number}").encode())
+
+    def process(self, service, mains):
+        """Start a process whose every call goes through ``mains``."""
+        return Harness(
+            service(mains.wire("gateway", self.gateway)),
+            queue=mains.wire("queue", self.queue),
+            topic=mains.wire("topic", self.topic),
+            store=mains.wire("store", self.store),
+            clock=self.clock,
+            concurrency=1,
+        )
+
+    def run(self, service, mains):
+        """Let a process run, and after a power cut another, until the queue is empty."""
+        for _ in range(MAX_PROCESSES):
+            worker = self.process(service, mains)
+            try:
+                worker.run_dry(pause=VISIBILITY)
+            except PowerCut:
+                self.clock.advance(VISIBILITY)
+            else:
+                assert worker.permits.held == len(worker.leases) == 0
+                return
+        raise AssertionError("the queue does not get empty")
+
+    def outcomes(self):
+        """What consumers see once duplicates are recognised: id -> type and data."""
+        seen = {}
+        for outcome in self.topic.published:
+            known = seen.setdefault(outcome.event_id, outcome)
+            assert known.data == outcome.data
+        return {event_id: (each.event_type, each.data) for event_id, each in seen.items()}
+
+    def dead(self):
+        """The ids of messages in the dead-letter queue; a copy of a copy counts once."""
+        return {letter.message.id for letter in self.queue.dead_letters}
+
+
+SCENARIOS = {
+    "payment": (Payment, [an_order()]),
+    "payment-declined": (
+        lambda gateway: Payment(gateway, allow_simulation=True),
+        [an_order(simulation=Simulation(payment_outcome="declined"))],
+    ),
+    "inventory": (lambda _gateway: Inventory(), [an_order()]),
+    "inventory-short": (lambda _gateway: Inventory(), [an_order(items=(a_line(quantity=9),))]),
+    "broken": (lambda _gateway: Broken(), [an_order()]),
+    "malformed": (lambda _gateway: Inventory(), []),
+}
+
+
+def a_world(name):
+    world = World(*SCENARIOS[name][1])
+    if name == "malformed":
+        world.queue.send("not JSON")
+    return world
+
+
+def run(name, mains):
+    world = a_world(name)
+    with capture_logs():
+        world.run(SCENARIOS[name][0], mains)
+    return world
+
+
+def points(name):
+    mains = Mains()
+    run(name, mains)
+    return mains.points()
+
+
+MATRIX = [
+    pytest.param(name, point, id=f"{name}-{point}") for name in SCENARIOS for point in points(name)
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """How each scenario ends without a fault."""
+    return {name: run(name, Mains()) for name in SCENARIOS}
+
+
+def assert_same_end(world, expected):
+    assert world.outcomes() == expected.outcomes()
+    assert world.store.documents == expected.store.documents
+    assert world.store.records.keys() == expected.store.records.keys()
+    assert world.gateway.charged == expected.gateway.charged
+    assert len(world.queue) == 0
+    assert world.dead() == expected.dead()
+
+
+@pytest.mark.parametrize(("name", "point"), MATRIX)
+def test_a_power_cut_changes_nothing_in_the_end(name, point, undisturbed):
+    assert_same_end(run(name, Mains(point)), undisturbed[name])
+
+
+@pytest.mark.parametrize(("name", "point"), MATRIX)
+def test_a_call_that_fails_or_whose_reply_is_lost_changes_nothing_in_the_end(
+    name, point, undisturbed
+):
+    error = Unavailable("no answer", dependency=point.name)
+    assert_same_end(run(name, Mains(point, error)), undisturbed[name])
+
+
+def test_the_undisturbed_ends_are_the_right_ones(undisturbed):
+    ends = {
+        name: (sorted(kind for kind, _ in world.outcomes().values()), len(world.dead()))
+        for name, world in undisturbed.items()
+    }
+    assert ends == {
+        "payment": (["payment.completed"], 0),
+        "payment-declined": (["payment.failed"], 0),
+        "inventory": (["inventory.low", "inventory.reserved"], 0),
+        "inventory-short": (["inventory.failed"], 0),
+        "broken": ([], 1),
+        "malformed": ([], 1),
+    }
+    assert [charge.amount for _, charge in undisturbed["payment"].gateway.charged] == [
+        Decimal("24.60")
+    ]
+    assert undisturbed["inventory"].store.documents["stock#tea"]["available"] == 3
+
+
+def test_the_matrix_reaches_every_port():
+    reached = {point.values[1].name for point in MATRIX}
+    assert reached >= {
+        "queue.receive",
+        "queue.delete",
+        "queue.change_visibility",
+        "queue.dead_letter",
+        "store.recall",
+        "store.begin",
+        "store.commit",
+        "store.count_attempt",
+        "transaction.get",
+        "transaction.put",
+        "transaction.add",
+        "topic.publish",
+        "gateway.charge",
+    }
