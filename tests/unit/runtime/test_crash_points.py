@@ -62,11 +62,16 @@ class World:
             try:
                 worker.run_dry(pause=VISIBILITY)
             except PowerCut:
+                self.assert_nothing_is_published_that_is_not_committed()
                 self.clock.advance(VISIBILITY)
             else:
                 assert worker.permits.held == len(worker.leases) == 0
                 return
         raise AssertionError("the queue does not get empty")
+
+    def assert_nothing_is_published_that_is_not_committed(self):
+        committed = {o.event_id for record in self.store.records.values() for o in record.outcomes}
+        assert {outcome.event_id for outcome in self.topic.published} <= committed
 
     def outcomes(self):
         """What consumers see once duplicates are recognised: id -> type and data."""

@@ -1,0 +1,399 @@
+"""All threads of a receive loop together: how they flow, and how they end."""
+
+from contextlib import contextmanager, suppress
+from threading import Event as Flag
+from threading import Semaphore, Thread
+from time import monotonic
+
+import pytest
+from builders import an_envelope, an_order
+from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+from harness import Service
+from structlog.testing import capture_logs
+
+from workers.runtime.errors import Unavailable
+from workers.runtime.handler import Handlers
+from workers.runtime.health import Health
+from workers.runtime.wiring import receive_loop
+from workers.runtime.worker import Deadline
+
+PATIENCE = 5  # s of real time that anything here may take
+POLL = 0.02  # s; a poll that finds nothing
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with capture_logs():
+        yield
+
+
+class Gate:
+    """A handler that waits to be let through; tells how many have come."""
+
+    def __init__(self):
+        self.came = Semaphore(0)
+        self.opened = Flag()
+
+    def __call__(self, _order):
+        self.came.release()
+        self.opened.wait(PATIENCE)
+
+    def wait_for(self, count):
+        for _ in range(count):
+            assert self.came.acquire(timeout=PATIENCE)
+
+
+class Agent:
+    def __init__(self):
+        self.enabled = []
+
+    def protect(self, *, enabled, minutes):
+        assert minutes
+        self.enabled.append(enabled)
+
+
+class Running:
+    """A receive loop with its threads."""
+
+    def __init__(self, act=None, *, concurrency=2, stop_timeout=30, receive_wait=POLL, agent=None):
+        self.clock = FakeClock()
+        self.queue = FakeQueue(clock=self.clock, blocking=True)
+        self.store, self.topic = FakeStore(), FakeTopic()
+        self.service = Service(act)
+        self.health = Health()
+        self.loop = receive_loop(
+            "payment",
+            queue=self.queue,
+            topic=self.topic,
+            store=self.store,
+            handlers=Handlers(self.service),
+            visibility_timeout=60,
+            concurrency=concurrency,
+            max_attempts=3,
+            receive_wait=receive_wait,
+            protect_after=stop_timeout / 2,
+            agent=agent,
+            health=self.health,
+        )
+        self.deadline = Deadline(stop_timeout)
+        self.threads = []
+
+    def start(self):
+        for name, target in self.loop.threads().items():
+            thread = Thread(target=self._run, args=(target,), name=name, daemon=True)
+            thread.start()
+            self.threads.append(thread)
+        return self
+
+    def send(self, *order_ids):
+        for order_id in order_ids:
+            envelope = an_envelope(an_order(order_id=order_id), event_id=f"event-{order_id}")
+            self.queue.send(envelope.encode())
+
+    def drain(self, *, hurry=False):
+        self.deadline.start()
+        if hurry:
+            self.deadline.start()
+        return self.loop.drain(self.deadline)
+
+    def sample(self, name):
+        labels = {"messaging_destination_name": self.queue.name}
+        return self.health.registry.get_sample_value(f"messaging_{name}", labels)
+
+    @staticmethod
+    def _run(target):
+        with suppress(BaseException):  # what a thread dies of is the worker's concern
+            target()
+
+
+def eventually(condition):
+    until = monotonic() + PATIENCE
+    nobody = Flag()
+    while not condition():
+        assert monotonic() < until
+        nobody.wait(0.002)
+
+
+@contextmanager
+def within(seconds):
+    before = monotonic()
+    yield
+    assert monotonic() - before < seconds
+
+
+def test_messages_flow_from_the_queue_to_their_end():
+    running = Running(concurrency=10).start()
+    running.send(*[f"order-{n}" for n in range(200)])
+    eventually(lambda: len(running.queue) == 0)
+    assert len(running.service.handled) == 200
+    assert len(running.topic.published) == 200
+    assert running.queue.dead_letters == []
+    assert running.drain() is True
+
+
+def test_settlements_of_many_messages_share_their_requests():
+    running = Running(concurrency=10)
+    running.send(*[f"order-{n}" for n in range(500)])
+    running.start()
+    eventually(lambda: len(running.queue) == 0)
+    assert running.queue.calls["delete"] <= 110
+    running.drain()
+
+
+def test_a_slow_message_does_not_hold_up_the_others():
+    """Cases 31 and 32."""
+    gate = Gate()
+    running = Running(
+        lambda order: gate(order) if order.order_id == "slow" else None, concurrency=2
+    )
+    running.send("slow", *[f"order-{n}" for n in range(100)])
+    running.start()
+    eventually(lambda: len(running.service.handled) == 101)
+    gate.opened.set()
+    assert running.drain() is True
+
+
+def test_an_idle_loop_stops_at_once():
+    running = Running().start()
+    with within(2):
+        assert running.drain() is True
+    for thread in running.threads:
+        if thread.name not in ("lease", "protection"):
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def test_a_running_handler_is_finished():
+    """Case 20."""
+    gate = Gate()
+    running = Running(gate).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    Thread(target=lambda: eventually(running.loop.obstacles) or gate.opened.set()).start()
+    assert running.drain() is True
+    assert len(running.queue) == 0
+
+
+def test_what_an_open_poll_brings_at_the_stop_is_handled():
+    """Case 18."""
+    running = Running(receive_wait=PATIENCE).start()
+    eventually(lambda: running.queue.calls["receive"] == 1)
+    ended = []
+    stop = Thread(target=lambda: ended.append(running.drain()))
+    stop.start()
+    eventually(lambda: "stopping" in running.loop.obstacles())
+    running.send("order-1")
+    stop.join(PATIENCE)
+    assert ended == [True]
+    assert running.service.handled == ["order-1"]
+    assert len(running.queue) == 0
+    assert running.queue.calls["receive"] == 1
+
+
+def test_a_hung_handler_is_left_behind_and_its_message_handed_back():
+    """Case 21."""
+    gate = Gate()
+    running = Running(gate, concurrency=1, stop_timeout=1).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    with within(2):
+        assert running.drain() is False
+    assert running.queue.visible == 1
+    assert running.sample("handed_back_messages_total") == 1
+    gate.opened.set()
+
+
+def test_a_handler_that_ends_after_it_was_given_up_commits_nothing():
+    gate = Gate()
+    running = Running(gate, concurrency=1, stop_timeout=1).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    running.drain()
+    gate.opened.set()
+    for thread in running.threads:
+        if thread.name.startswith("handler"):
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+    assert running.store.documents == {}
+    assert running.queue.visible == 1
+
+
+def test_a_second_signal_leaves_the_handler_behind():
+    """Case 22."""
+    gate = Gate()
+    running = Running(gate, concurrency=1, stop_timeout=120).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    with within(3):
+        assert running.drain(hurry=True) is False
+    assert running.queue.visible == 1
+    gate.opened.set()
+
+
+def test_what_was_not_started_is_handed_back_and_no_receive_is_burnt_on_it():
+    """Case 19: after the last poll, or this process would get it again."""
+    gate = Gate()
+    running = Running(gate, concurrency=1, stop_timeout=1)
+    running.send("order-1")
+    running.start()
+    gate.wait_for(1)
+    # A handler of 0.1 s allows two messages to be read ahead; then the next one hangs.
+    gate.opened.set()
+    eventually(lambda: len(running.queue) == 0)
+    gate.opened.clear()
+    running.send("order-2", "order-3", "order-4")
+    gate.wait_for(1)
+    eventually(lambda: running.queue.in_flight == 3)
+    assert running.drain() is False
+    assert running.queue.visible == 3
+    assert running.service.handled == ["order-1", "order-2"]
+    received = running.queue.calls["receive"]
+    gate.opened.set()
+    assert running.queue.calls["receive"] == received
+
+
+def test_what_would_not_end_in_time_is_not_started():
+    """It is received by a poll that was open, at a pace of 0.4 s with 0.9 s left."""
+    running = Running(
+        lambda _order: Flag().wait(0.4), concurrency=1, stop_timeout=1.2, receive_wait=0.5
+    )
+    running.send("order-1")
+    running.start()
+    eventually(lambda: len(running.queue) == 0)
+    polls = running.queue.calls["receive"]
+    eventually(lambda: running.queue.calls["receive"] > polls)
+    ended = []
+    stop = Thread(target=lambda: ended.append(running.drain()))
+    stop.start()
+    eventually(lambda: "stopping" in running.loop.obstacles())
+    running.send("order-2")
+    stop.join(PATIENCE)
+    assert ended == [True]
+    assert running.service.handled == ["order-1"]
+    assert running.queue.visible == 1
+
+
+def test_settlements_that_fail_at_the_stop_are_repeated():
+    """Case 17."""
+    gate = Gate()
+    running = Running(gate).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    running.queue.fail_next("delete", Unavailable("503", dependency="sqs"), times=3)
+    gate.opened.set()
+    assert running.drain() is True
+    assert len(running.queue) == 0
+
+
+def test_settlements_that_cannot_be_confirmed_are_work_interrupted():
+    gate = Gate()
+    running = Running(gate, stop_timeout=1).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    running.queue.fail_next("delete", Unavailable("503", dependency="sqs"), times=1_000)
+    gate.opened.set()
+    with within(2):
+        assert running.drain() is False
+
+
+def test_messages_that_wait_out_an_outage_are_let_go_at_the_stop():
+    def act(_order):
+        raise Unavailable("no answer", dependency="sns")
+
+    running = Running(act, concurrency=6).start()
+    running.send(*[f"order-{n}" for n in range(6)])
+    eventually(lambda: "sns does not answer" in running.loop.obstacles())
+    with within(3):
+        assert running.drain() is True
+    assert len(running.queue) == 6
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_a_handler_that_kills_its_thread_does_not_delay_the_stop(error):
+    """Case 26."""
+
+    def die(_order):
+        raise error
+
+    running = Running(die, concurrency=2).start()
+    running.send("order-1")
+    eventually(lambda: running.service.handled)
+    with within(3):
+        running.drain()
+    assert running.queue.visible == 1
+
+
+def test_a_poller_that_dies_does_not_delay_the_stop():
+    """Case 26."""
+    running = Running()
+    running.queue.fail_next("receive", RuntimeError("a bug"))
+    running.start()
+    eventually(lambda: running.queue.calls["receive"] == 1)
+    with within(3):
+        assert running.drain() is True
+
+
+def test_an_ack_thread_that_dies_does_not_delay_the_stop():
+    """Case 26."""
+    running = Running(stop_timeout=30)
+    running.queue.fail_next("delete", RuntimeError("a bug"))
+    running.start()
+    running.send("order-1")
+    eventually(lambda: running.queue.calls["delete"] == 1)
+    with within(3):
+        assert running.drain() is False
+
+
+def test_protection_ends_with_the_loop():
+    agent = Agent()
+    gate = Gate()
+    running = Running(gate, stop_timeout=0.1, agent=agent).start()
+    running.send("order-1")
+    gate.wait_for(1)
+    eventually(lambda: agent.enabled)
+    running.drain()
+    assert agent.enabled == [True, False]
+    gate.opened.set()
+
+
+# Health.
+
+
+def test_a_loop_that_receives_has_no_obstacles_and_no_problems():
+    running = Running().start()
+    eventually(lambda: not running.loop.obstacles())
+    assert running.loop.problems() == []
+    assert running.health.obstacles() == []
+    running.drain()
+
+
+def test_before_the_first_answer_it_is_not_ready():
+    assert Running().loop.obstacles() == ["the queue does not answer"]
+
+
+def test_a_failing_queue_is_an_obstacle_not_a_problem():
+    """Case 25."""
+    running = Running()
+    running.queue.fail_next("receive", Unavailable("503", dependency="sqs"), times=2)
+    running.start()
+    eventually(lambda: running.queue.calls["receive"] == 1)
+    assert running.loop.problems() == []
+    eventually(lambda: not running.loop.obstacles())
+    running.drain()
+
+
+def test_a_stopping_worker_is_not_ready_but_lives():
+    running = Running().start()
+    running.drain()
+    assert "stopping" in running.loop.obstacles()
+    assert running.loop.problems() == []
+
+
+def test_many_pollers_lose_and_double_nothing():
+    running = Running(concurrency=40)
+    running.send(*[f"order-{n}" for n in range(1_000)])
+    running.start()
+    eventually(lambda: len(running.queue) == 0)
+    assert sorted(running.service.handled) == sorted(f"order-{n}" for n in range(1_000))
+    assert running.sample("client_consumed_messages_total") == 1_000
+    assert running.drain() is True
