@@ -108,6 +108,12 @@ class FakeQueue(Faults):
         with self._lock:
             return sum(m.visible_at > self._clock() for m in self._messages.values())
 
+    @property
+    def message_ids(self):
+        """What is in the queue, in flight or not."""
+        with self._lock:
+            return set(self._messages)
+
     def __len__(self):
         return len(self._messages)
 
