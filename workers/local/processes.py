@@ -44,7 +44,6 @@ class Processes:
         self._restart_delay = restart_delay
         self._tether = Tether()
         self._children: list[Child] = []
-        self._ended: list[Child] = []
         self._numbers: dict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
         self._lock = RLock()
         self._stopped = Event()
@@ -94,12 +93,6 @@ class Processes:
         with self._lock:
             return tuple(self._children)
 
-    @property
-    def restarts(self) -> int:
-        """How often a process ended by itself and was started again."""
-        with self._lock:
-            return sum(child.restarts for child in (*self._children, *self._ended))
-
     def stop(self, timeout: float = STOP_TIMEOUT) -> dict[str, int]:
         """Send SIGTERM to all, SIGKILL after ``timeout`` s. Returns exit codes by name."""
         self._stopped.set()
@@ -142,7 +135,6 @@ class Processes:
         codes = {child.name: child.wait(deadline - time.monotonic()) for child in children}
         with self._lock:
             self._children = [child for child in self._children if child.name not in codes]
-            self._ended += children
         return codes
 
     def _supervise(self) -> None:

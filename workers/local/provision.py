@@ -28,7 +28,7 @@ from workers.topology import Topology
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-_PATIENCE: Final = 60.0  # s; an emulator in a container needs about half of it to start
+PATIENCE: Final = 60.0  # s; an emulator in a container needs about half of it to start
 _LONGEST_PAUSE: Final = 5.0  # s
 _CONFIG: Final = Config(
     connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
@@ -93,11 +93,11 @@ def _refuse_aws(client: "BaseClient") -> None:
 def _wait_for(answer: Callable[[], object], endpoint: str) -> None:
     patient = Retrying(
         retry=retry_if_exception_type((BotoCoreError, ClientError)),
-        stop=stop_after_delay(_PATIENCE),
+        stop=stop_after_delay(PATIENCE),
         wait=wait_random_exponential(0.2, max=_LONGEST_PAUSE),
     )
     try:
         patient(answer)
     except RetryError as error:
         cause = error.last_attempt.exception()
-        raise ProvisionError(f"{endpoint} did not answer for {_PATIENCE:.0f} s: {cause}") from cause
+        raise ProvisionError(f"{endpoint} did not answer for {PATIENCE:.0f} s: {cause}") from cause
