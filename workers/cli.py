@@ -112,10 +112,10 @@ def publish(
 @app.command(epilog="Example: workers queues --json")
 def queues(*, as_json: Json = False) -> None:
     """Show how many messages wait, are in flight, and are in dead-letter queues."""
-    from workers.ops.queues import states  # noqa: PLC0415
+    from workers.ops.queues import Queues  # noqa: PLC0415
 
     settings, clients = _clients()
-    found = [asdict(state) for state in states(clients, settings, Topology.load())]
+    found = [asdict(state) for state in Queues(clients, settings, Topology.load()).states()]
     if as_json:
         _print_json(found)
     else:

@@ -18,7 +18,7 @@ from workers.local.checks import Check, Evidence, check_all
 from workers.local.plan import REORDER_THRESHOLD, PlannedOrder, plan, stock_for
 from workers.local.system import System
 from workers.ops.dlq import DeadMessage, look, redrive
-from workers.ops.queues import QueueState, states
+from workers.ops.queues import Queues, QueueState
 from workers.ops.stock import set_stock
 from workers.runtime.ports import Document
 
@@ -40,7 +40,6 @@ class Progress:
 
     planned: int
     stage: str = "starting"
-    placed: int = 0
     states: Mapping[str, int] = field(default_factory=dict)
     queues: tuple[QueueState, ...] = ()
     started: float = field(default_factory=time.monotonic)
@@ -82,6 +81,8 @@ class Demo:
         self._placed: dict[str, PlannedOrder] = {}
         self._sqs = system.clients.control()
         self._dynamodb = system.clients.dynamodb()
+        self._queues = Queues(system.clients, system.settings, system.topology)
+        self._looked_at = -GLANCE
 
     def run(self) -> Result:
         """Play everything. Raises ``DemoError`` if a stage does not end."""
@@ -119,8 +120,8 @@ class Demo:
         ):
             for order, order_id in customers.map(lambda order: self._place(api, order), self._plan):
                 self._placed[order_id] = order
-                self._progress.placed += 1
-                self._look()
+                if time.monotonic() - self._looked_at > GLANCE:
+                    self._look()
 
     def _place(self, api: httpx.Client, order: PlannedOrder) -> tuple[PlannedOrder, str]:
         headers = {"Idempotency-Key": order.idempotency_key}
@@ -170,7 +171,7 @@ class Demo:
         evidence = Evidence(
             planned=self._placed,
             books=final,
-            queues=states(self._system.clients, settings, topology),
+            queues=self._queues.states(),
             first_dead=first_dead,
             last_dead=self._look_at_dead_letters(),
             malformed=[MALFORMED],
@@ -206,9 +207,9 @@ class Demo:
             time.sleep(GLANCE)
 
     def _look(self) -> None:
-        settings, topology = self._system.settings, self._system.topology
-        self._progress.queues = tuple(states(self._system.clients, settings, topology))
-        self._progress.states = _count(books.read_orders(self._dynamodb, settings))
+        self._looked_at = time.monotonic()
+        self._progress.queues = tuple(self._queues.states())
+        self._progress.states = _count(books.read_orders(self._dynamodb, self._system.settings))
         self._show(self._progress)
 
     def _stage(self, name: str) -> None:

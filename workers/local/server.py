@@ -19,7 +19,7 @@ from workers.local.moto_dynamodb import correct_dynamodb
 from workers.local.moto_sqs import correct_sqs
 from workers.local.strict_dynamodb import refusal
 from workers.local.strict_sns import refuse_what_sns_refuses
-from workers.local.strict_sqs import refuse_what_sqs_refuses
+from workers.local.strict_sqs import refuse_move_tasks, refuse_what_sqs_refuses
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,6 +37,7 @@ def serve(port: int) -> None:
     """Serve AWS on the loopback interface until SIGTERM or SIGINT."""
     os.environ["MOTO_PORT"] = str(port)  # where moto calls itself
     refuse_what_sqs_refuses()
+    refuse_move_tasks()
     refuse_what_sns_refuses()
     correct_sqs()
     correct_dynamodb()

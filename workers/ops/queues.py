@@ -6,7 +6,7 @@ from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.sqs import depth
 from workers.settings import Settings
-from workers.topology import Topology, queue_name
+from workers.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -21,24 +21,31 @@ class QueueState:
     dead: int  # in the dead-letter queue
 
 
-def states(clients: Clients, settings: Settings, topology: Topology) -> list[QueueState]:
-    """Look at every queue of the map. AWS calls the numbers approximate.
+class Queues:
+    """Every queue of the map, found once and looked at any number of times."""
 
-    Raises ``FatalError`` for a queue that does not exist.
-    """
-    sqs = clients.control()
-    found = []
-    for service in topology.consumers:
-        queue = depth(sqs, names.queue_url(sqs, settings, service))
-        dead = depth(sqs, names.dlq_url(sqs, settings, service))
-        found.append(
-            QueueState(
-                service=service,
-                queue=settings.name_prefix + queue_name(service),
-                visible=queue.visible,
-                in_flight=queue.in_flight,
-                delayed=queue.delayed,
-                dead=dead.visible + dead.in_flight,
+    def __init__(self, clients: Clients, settings: Settings, topology: Topology) -> None:
+        """Find the queues. Raises ``FatalError`` for one that does not exist."""
+        self._sqs = clients.control()
+        self._urls = {
+            service: (
+                names.queue_url(self._sqs, settings, service),
+                names.dlq_url(self._sqs, settings, service),
             )
+            for service in topology.consumers
+        }
+
+    def states(self) -> list[QueueState]:
+        """Count messages. AWS calls the numbers approximate."""
+        return [self._state(service, *urls) for service, urls in self._urls.items()]
+
+    def _state(self, service: str, url: str, dlq_url: str) -> QueueState:
+        queue, dead = depth(self._sqs, url), depth(self._sqs, dlq_url)
+        return QueueState(
+            service=service,
+            queue=url.rpartition("/")[2],
+            visible=queue.visible,
+            in_flight=queue.in_flight,
+            delayed=queue.delayed,
+            dead=dead.visible + dead.in_flight,
         )
-    return found
