@@ -1,5 +1,6 @@
 """The receive loop of one queue: all its threads, started and drained together."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -58,6 +59,9 @@ class ReceiveLoop:
         self._handlers = _Headcount(permits.concurrency)
         self._acks_sent = Flag()
         self._over = Flag()
+        self._unprotected = Flag()
+        if protection is None:
+            self._unprotected.set()
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
         """Name the loops to run, each in a thread of its own."""
@@ -77,28 +81,31 @@ class ReceiveLoop:
         Open polls are waited for: SQS may have handed over messages that would stay hidden. What
         was not started is handed back after the last poll, or this process would get it again.
         """
-        self._start_until = lambda: deadline.handlers_until
         self._poller.stop()
+        self._start_until = lambda: deadline.handlers_until
         self._breakers.stop()
-        self._wait_until(lambda: self._pollers.here == 0, deadline)
+        self._wait_until(lambda: self._pollers.here == 0, lambda: deadline.handlers_until)
         for _ in range(self._permits.concurrency):
             self._poller.work.put(None)
-        self._wait_until(lambda: self._handlers.here == 0, deadline)
+        self._wait_until(lambda: self._handlers.here == 0, lambda: deadline.handlers_until)
         self._hand_back()
         self._acks.close()
-        self._acks_sent.wait(deadline.remaining())
+        self._wait_until(self._acks_sent.is_set, lambda: deadline.at)
         self._over.set()
-        if self._protection is not None:
-            self._protection.drop()
+        self._wait_until(self._unprotected.is_set, lambda: deadline.at)
         return self._handlers.here == 0 and self._acks.backlog == 0
 
     def _hand_back(self) -> None:
-        """Let others have every message that has no settlement, at once."""
+        """Let others have every message that has no settlement.
+
+        At once, or if a poll could not be waited for, as soon as that cannot take it again.
+        """
+        after = math.ceil(self._poller.open_for())
         for lease in self._leases.unsettled():
             if lease.started_at is not None:
                 log.error("handler.interrupted", messageId=lease.message.id)
             lease.lost = "handed back"  # a handler that ends after all must not settle it
-            self._acks.hide(lease, 0)
+            self._acks.hide(lease, after)
             self._telemetry.handed_back.inc()
 
     def problems(self) -> list[str]:
@@ -150,12 +157,17 @@ class ReceiveLoop:
             self._acks_sent.set()
 
     def _protect(self, protection: Protection) -> None:
-        while not self._over.wait(1.0):
-            protection.step(self._leases.oldest_running())
+        try:
+            while not self._over.wait(1.0):
+                protection.step(self._leases.oldest_running())
+            protection.drop()
+        finally:
+            self._unprotected.set()
 
-    def _wait_until(self, condition: Callable[[], bool], deadline: Deadline) -> None:
-        while not condition() and self._now() < deadline.handlers_until:
-            self._over.wait(_GLANCE)
+    def _wait_until(self, condition: Callable[[], bool], limit: Callable[[], float]) -> None:
+        """Wait for something; a second signal moves the limit."""
+        while not condition() and self._now() < limit():
+            time.sleep(_GLANCE)
 
 
 class _Headcount:

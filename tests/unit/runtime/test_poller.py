@@ -156,7 +156,7 @@ def test_a_stop_waits_for_the_open_poll():
     worker = Harness(queue=queue)
     thread = Thread(target=worker.poller.run, daemon=True)
     thread.start()
-    while not worker.poller.polls:
+    while queue.calls["receive"] < 2:  # the first asks without waiting
         thread.join(0.001)
     worker.poller.stop()
     worker.send("order-1")
