@@ -182,6 +182,6 @@ class OneWorker(RuleBasedStateMachine):
 
 
 OneWorker.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=60, stateful_step_count=40, deadline=None, derandomize=True
 )
 TestOneWorker = OneWorker.TestCase

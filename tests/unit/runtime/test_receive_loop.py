@@ -237,7 +237,7 @@ def test_what_was_not_started_is_handed_back_and_no_receive_is_burnt_on_it():
     running.send("order-1")
     running.start()
     gate.wait_for(1)
-    # A handler of 0.1 s allows two messages to be read ahead; then the next one hangs.
+    # Such a pace allows for a read-ahead; then the next handler hangs.
     gate.opened.set()
     eventually(lambda: len(running.queue) == 0)
     gate.opened.clear()
@@ -290,7 +290,7 @@ def test_settlements_that_cannot_be_confirmed_are_work_interrupted():
     running = Running(gate, stop_timeout=1).start()
     running.send("order-1")
     gate.wait_for(1)
-    running.queue.fail_next("delete", Unavailable("503", dependency="sqs"), times=1_000)
+    running.queue.fail_next("delete", Unavailable("503", dependency="sqs"), times=5)
     gate.opened.set()
     with within(4):
         assert running.drain() is False
