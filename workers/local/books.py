@@ -44,6 +44,12 @@ def read_orders(dynamodb: "DynamoDBClient", settings: Settings) -> dict[str, Doc
     return _documents(dynamodb, settings.name_prefix + "orders", "order#")
 
 
+def read_states(dynamodb: "DynamoDBClient", settings: Settings) -> dict[str, str]:
+    """Read the state of every order, by order id, and nothing else."""
+    orders = _items(dynamodb, settings.name_prefix + "orders", "order#", only="state")
+    return {item["pk"]["S"].removeprefix("order#"): item["state"]["S"] for item in orders}
+
+
 def read(dynamodb: "DynamoDBClient", settings: Settings) -> Books:
     """Read everything."""
     prefix = settings.name_prefix
@@ -58,7 +64,7 @@ def read(dynamodb: "DynamoDBClient", settings: Settings) -> Books:
 
 def count_unpublished(dynamodb: "DynamoDBClient", settings: Settings) -> int:
     """Count the events of order-api that are not on the topic yet, those set aside included."""
-    rows = _items(dynamodb, settings.name_prefix + "orders", "outbox#")
+    rows = _items(dynamodb, settings.name_prefix + "orders", "outbox#", only="outboxShard")
     return sum("outboxShard" in item for item in rows)
 
 
@@ -87,12 +93,22 @@ def _documents(dynamodb: "DynamoDBClient", table: str, prefix: str) -> dict[str,
     }
 
 
-def _items(dynamodb: "DynamoDBClient", table: str, prefix: str) -> Iterator[Any]:
+def _items(
+    dynamodb: "DynamoDBClient", table: str, prefix: str, *, only: str | None = None
+) -> Iterator[Any]:
+    """Scan for keys with a prefix; ``only`` names the one field that is wanted."""
+    projection: dict[str, Any] = {}
+    if only:
+        projection = {
+            "ProjectionExpression": "pk, #only",
+            "ExpressionAttributeNames": {"#only": only},
+        }
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
         ConsistentRead=True,
         FilterExpression="begins_with(pk, :prefix)",
         ExpressionAttributeValues={":prefix": {"S": prefix}},
+        **projection,
     )
     for page in pages:
         yield from page["Items"]

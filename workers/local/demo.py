@@ -1,6 +1,7 @@
 """The demo: real orders through the whole system, every scenario, every expectation checked."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,12 +21,12 @@ from workers.local.system import System
 from workers.ops.dlq import DeadMessage, look, redrive
 from workers.ops.queues import Queues, QueueState
 from workers.ops.stock import set_stock
-from workers.runtime.ports import Document
 
 CUSTOMERS: Final = 8  # who place orders at the same time
 REQUEST_TIMEOUT: Final = 10.0  # s
 PLACE_TIMEOUT: Final = 60.0  # s to get one order accepted, whatever is being killed
 GLANCE: Final = 0.25  # s between looks at the stores
+RESTRAINT: Final = 4  # a look reads whole tables: so many times its duration is left between two
 PATIENCE: Final = 120.0  # s without any change until a stage is given up
 MALFORMED: Final = '{"eventType": "order.created", "data": '
 
@@ -82,7 +83,8 @@ class Demo:
         self._sqs = system.clients.control()
         self._dynamodb = system.clients.dynamodb()
         self._queues = Queues(system.clients, system.settings, system.topology)
-        self._looked_at = -GLANCE
+        self._look_at = 0.0
+        self._states: Mapping[str, str] = {}
 
     def run(self) -> Result:
         """Play everything. Raises ``DemoError`` if a stage does not end."""
@@ -120,8 +122,7 @@ class Demo:
         ):
             for order, order_id in customers.map(lambda order: self._place(api, order), self._plan):
                 self._placed[order_id] = order
-                if time.monotonic() - self._looked_at > GLANCE:
-                    self._look()
+                self._look()
 
     def _place(self, api: httpx.Client, order: PlannedOrder) -> tuple[PlannedOrder, str]:
         headers = {"Idempotency-Key": order.idempotency_key}
@@ -135,9 +136,8 @@ class Demo:
         """Send payment a message that nobody can read, and repeat an event that was published."""
         self._sqs.send_message(QueueUrl=self._queue_url("payment"), MessageBody=MALFORMED)
         order_id = next(o for o, planned in self._placed.items() if planned.kind == "success")
-        event_id = str(
-            books.read_orders(self._dynamodb, self._system.settings)[order_id]["correlationId"]
-        )
+        order = books.read_orders(self._dynamodb, self._system.settings)[order_id]
+        event_id = str(order["correlationId"])
         body = books.outbox_body(self._dynamodb, self._system.settings, event_id)
         sns = self._system.clients.sns()
         arn = names.topic_arn(sns, self._system.settings, self._system.topology.topic)
@@ -149,9 +149,7 @@ class Demo:
         return {order_id for order_id, p in self._placed.items() if p.kind == "technical"}
 
     def _pending(self) -> set[str]:
-        orders = books.read_orders(self._dynamodb, self._system.settings)
-        self._progress.states = _count(orders)
-        return {o for o, order in orders.items() if order["state"] == "pending"}
+        return {order_id for order_id, state in self._states.items() if state == "pending"}
 
     def _dead_letters(self, service: str) -> int:
         return next(q.dead for q in self._progress.queues if q.service == service)
@@ -193,8 +191,7 @@ class Demo:
         seen: object = None
         changed_at = time.monotonic()
         while True:
-            self._look()
-            if reached():
+            if self._look() and reached():
                 return
             now = (dict(self._progress.states), self._progress.queues)
             if now != seen:
@@ -204,13 +201,20 @@ class Demo:
                     f"nothing has changed for {PATIENCE:.0f} s while {self._progress.stage}; "
                     f"the logs are in {self._system.directory}"
                 )
-            time.sleep(GLANCE)
+            time.sleep(GLANCE / 2)
 
-    def _look(self) -> None:
-        self._looked_at = time.monotonic()
+    def _look(self) -> bool:
+        """Look at queues and orders and show them, unless it is too early to do so again."""
+        started = time.monotonic()
+        if started < self._look_at:
+            return False
         self._progress.queues = tuple(self._queues.states())
-        self._progress.states = _count(books.read_orders(self._dynamodb, self._system.settings))
+        self._states = books.read_states(self._dynamodb, self._system.settings)
+        self._progress.states = Counter(self._states.values())
         self._show(self._progress)
+        ended = time.monotonic()
+        self._look_at = ended + max(GLANCE, RESTRAINT * (ended - started))
+        return True
 
     def _stage(self, name: str) -> None:
         self._progress.stage = name
@@ -221,14 +225,6 @@ class Demo:
 
     def _dlq_url(self, service: str) -> str:
         return names.dlq_url(self._sqs, self._system.settings, service)
-
-
-def _count(orders: Mapping[str, Document]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for order in orders.values():
-        state = str(order["state"])
-        counts[state] = counts.get(state, 0) + 1
-    return counts
 
 
 def _post(

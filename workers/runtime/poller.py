@@ -71,7 +71,8 @@ class Poller:
         messages: Sequence[Message] = ()
         self.polls[poller] = self._now()
         try:
-            messages = self._queue.receive(taken, self._wait)
+            # The first poll, also after an outage, asks without waiting: is the queue there?
+            messages = self._queue.receive(taken, self._wait if self.receiving else 0)
         except (Unavailable, FatalError) as error:
             self._failed(error)
             return False
@@ -94,6 +95,11 @@ class Poller:
             self._permits.finished(None)
         else:
             self.work.put(lease)
+
+    def open_for(self) -> float:
+        """Say for how long (s) polls that are open may still bring messages; 0 if none is."""
+        ends = [opened + self._wait for opened in self.polls.copy().values()]
+        return max(0.0, max(ends, default=0.0) - self._now())
 
     def stop(self) -> None:
         """Receive no more; open polls end by themselves, or what they fetch would be lost."""

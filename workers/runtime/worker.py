@@ -8,8 +8,9 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
 from typing import Final, Protocol
@@ -21,6 +22,7 @@ BROKEN: Final = 1
 INTERRUPTED: Final = 75
 
 IMPATIENT: Final = 2.0  # s left after a second signal
+GLANCE: Final = 1.0  # s after which a signal is noticed at the latest
 LONGEST_MARGIN: Final = 10.0  # s kept free before the platform kills the process
 
 log = structlog.get_logger()
@@ -79,7 +81,7 @@ class Worker:
         """``alongside`` names loops that need no stopping."""
         self.deadline = Deadline(stop_timeout)
         self.stopping = False
-        self.broken = False
+        self._died: list[str] = []
         self._running = running
         self._alongside = dict(alongside or {})
         # Signal handlers may only put here: SimpleQueue.put is reentrant, locks are not.
@@ -91,15 +93,29 @@ class Worker:
             signal.signal(number, self._signalled)
         for name, loop in (self._alongside | dict(self._running.threads())).items():
             Thread(target=self._supervised, args=(name, loop), name=name, daemon=True).start()
-        reason = self._ends.get()
+        reason = self._end()
         self.stopping = True
         if math.isinf(self.deadline.at):
             self.deadline.start()
         log.info("worker.stopping", reason=reason, seconds=round(self.deadline.remaining(), 1))
         finished = self._running.drain(self.deadline)
-        code = BROKEN if self.broken else DONE if finished else INTERRUPTED
+        code = BROKEN if self._died else DONE if finished else INTERRUPTED
         log.info("worker.stopped", exitCode=code)
         return code
+
+    def problems(self) -> list[str]:
+        """Say why this process should be replaced, if so: it ends by itself, but not at once."""
+        return [f"the thread {name} died" for name in self._died]
+
+    def _end(self) -> str:
+        """Wait for a reason to end.
+
+        Never in one wait: of two signals at a time the kernel may give both to another thread,
+        and then nothing wakes this one, the only one that Python runs their handlers in.
+        """
+        while True:
+            with suppress(Empty):
+                return self._ends.get(timeout=GLANCE)
 
     def _signalled(self, number: int, _frame: object) -> None:
         self.deadline.start()
@@ -110,9 +126,9 @@ class Worker:
         try:
             loop()
         except BaseException as error:  # the border of a thread
-            self.broken = True
-            log.critical("thread.died", thread=name, reason=str(error), exc_info=error)
+            self._died.append(name)
             self._ends.put(f"{name} died")
+            log.critical("thread.died", thread=name, reason=str(error), exc_info=error)
 
 
 class UntilStopped:
