@@ -1,0 +1,1 @@
+"""order-api: HTTP in, one transaction with an outbox row out."""

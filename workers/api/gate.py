@@ -1,0 +1,98 @@
+"""Lets in only what can be served: so many requests at once, each with a small, prompt body."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workers.api.problems import Refused, respond
+
+MAX_BODY_BYTES: Final = 64 * 1024
+MAX_IN_FLIGHT: Final = 200  # five per thread of the pool: a queue, not a pile
+BODY_TIMEOUT: Final = 10.0  # s
+HEALTH: Final = "/healthz"  # answers under load too, or the load balancer would kill the task
+
+
+class Gate:
+    """ASGI middleware that refuses early what would only take up room."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        body_timeout: float = BODY_TIMEOUT,
+    ) -> None:
+        self._app = app
+        self._room = max_in_flight
+        self._body_timeout = body_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or answer with a problem: 408, 413 or 503."""
+        if scope["type"] != "http" or scope["path"] == HEALTH:
+            await self._app(scope, receive, send)
+            return
+        self._room -= 1
+        try:
+            body = await self._admit(scope, receive)
+        except Refused as refused:
+            await respond(scope, refused)(scope, receive, send)
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._room += 1
+
+    async def _admit(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Read the whole body; None if the client went away."""
+        if self._room < 0:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many requests at once",
+                kind="overloaded",
+                retry_after=1,
+            )
+        if int(dict(scope["headers"]).get(b"content-length", b"0")) > MAX_BODY_BYTES:
+            raise _too_large()
+        try:
+            async with asyncio.timeout(self._body_timeout):
+                return await _body(receive)
+        except TimeoutError:
+            raise Refused(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"The body took longer than {self._body_timeout:g} s",
+                headers={"Connection": "close"},
+            ) from None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Read what has no, or a wrong, Content-Length as carefully as anything else."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the body that was read once more, then what comes after it."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return again
+
+
+def _too_large() -> Refused:
+    return Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is larger than {MAX_BODY_BYTES} bytes",
+        headers={"Connection": "close"},
+    )

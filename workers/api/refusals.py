@@ -1,0 +1,97 @@
+"""Which problem each expected error is: decided here as data, answered in one place."""
+
+import math
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workers.api.problems import FieldError, Refused, respond
+from workers.runtime.errors import Conflict, InProgress, Unavailable
+from workers.services.lifecycle import NotAllowed
+from workers.services.orders import UnknownOrder
+
+EXPECTED: Final = (
+    HTTPException,
+    RequestValidationError,
+    NotAllowed,
+    UnknownOrder,
+    Conflict,
+    Unavailable,
+)
+MAX_ERRORS: Final = 20  # an answer stays small, whatever the request holds
+SOON: Final = 1  # s
+LATER: Final = 5  # s; an outage rarely ends sooner
+
+
+def answer(request: Request, error: Exception) -> Response:
+    """Make the response to a request that met an expected error."""
+    return respond(request.scope, refusal_for(error))
+
+
+def refusal_for(error: Exception) -> Refused:  # noqa: PLR0911 - a table: one row per error
+    """Tell what an expected error means for the client. Any other error is raised again."""
+    match error:
+        case Refused():
+            return error
+        case HTTPException():
+            return Refused(HTTPStatus(error.status_code), error.detail, headers=error.headers)
+        case RequestValidationError():
+            return _invalid(error)
+        case NotAllowed():
+            return Refused(HTTPStatus.CONFLICT, _sentence(error), kind="not-allowed")
+        case UnknownOrder():
+            return _UNKNOWN
+        case InProgress():
+            detail = "The same request is being carried out at this moment"
+            return Refused(HTTPStatus.CONFLICT, detail, kind="in-progress", retry_after=SOON)
+        case Conflict():
+            detail = "The order is being changed by other requests"
+            return Refused(HTTPStatus.CONFLICT, detail, kind="conflict", retry_after=SOON)
+        case Unavailable(retry_after=wait):
+            detail = "The order store does not answer; nothing is lost by trying again"
+            later = LATER if wait is None else math.ceil(wait)
+            return Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, detail, kind="unavailable", retry_after=later
+            )
+        case _:
+            raise error
+
+
+_UNKNOWN: Final = Refused(HTTPStatus.NOT_FOUND, "There is no such order", kind="order-not-found")
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+def _invalid(error: RequestValidationError) -> Refused:
+    problems = error.errors()
+    if any(problem["loc"][0] == "path" for problem in problems):
+        return _UNKNOWN
+    errors = [
+        FieldError(
+            field=_field(problem["loc"]), message=problem["msg"].removeprefix("Value error, ")
+        )
+        for problem in problems[:MAX_ERRORS]
+    ]
+    names = ", ".join(error.field for error in errors[:3])
+    return Refused(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"The request is not valid: {names}",
+        kind="invalid-request",
+        errors=errors,
+    )
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """Write ("body", "items", 0, "sku") as ``items[0].sku``."""
+    name = ""
+    for part in location[1:]:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return name.removeprefix(".") or str(location[0])

@@ -1,0 +1,59 @@
+"""Runs the application on uvicorn, under the worker's own control of signals and stopping."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+KEEP_ALIVE: Final = 75  # s; longer than the 60 s of an ALB, or it meets connections just closed
+MAX_CONNECTIONS: Final = 1_000  # beyond it uvicorn itself answers 503; ``Gate`` does so earlier
+MAX_HEADER_BYTES: Final = 16 * 1024
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket; port 0 takes any free one. Raises ``OSError`` if taken."""
+    return socket.create_server((host, port), backlog=MAX_CONNECTIONS)
+
+
+def serve(
+    app: ASGIApp, listener: socket.socket, *, stopping: threading.Event, grace: float
+) -> None:
+    """Serve until ``stopping`` is set, then drain.
+
+    Draining refuses new connections and lets running requests and their background tasks end
+    within ``grace`` s. Returns when that is done.
+    """
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        http="h11",
+        lifespan="off",
+        limit_concurrency=MAX_CONNECTIONS,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(grace)),
+        timeout_keep_alive=KEEP_ALIVE,
+        ws="none",
+    )
+    _Server(config, stopping).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the process and stops when it says so."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._stopping.is_set()

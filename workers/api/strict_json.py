@@ -1,0 +1,52 @@
+"""Reads request bodies strictly: JSON only, no NaN, no duplicate keys, decimals kept exact."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+import jiter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workers.api.problems import Refused
+
+
+class StrictRequest(Request):
+    """A request whose JSON body means the same to every reader."""
+
+    async def json(self) -> Any:
+        """Parse the body. Raises ``Refused`` for what is not plain JSON."""
+        try:
+            return jiter.from_json(
+                await self.body(),
+                allow_inf_nan=False,
+                catch_duplicate_keys=True,
+                float_mode="decimal",
+            )
+        except ValueError as error:
+            raise Refused(
+                HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}", kind="malformed-body"
+            ) from None
+
+
+class StrictRoute(APIRoute):
+    """A route that takes JSON and nothing else."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Hand the request on as a ``StrictRequest``."""
+        handler = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            # Read here, kept there: a body can be received only once.
+            if await strict.body():
+                _require_json(strict.headers.get("content-type", ""))
+            return await handler(strict)
+
+        return strictly
+
+
+def _require_json(content_type: str) -> None:
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json")

@@ -1,0 +1,22 @@
+"""What the relay measures, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class RelayMetrics:
+    """The state of the outbox, and what this relay did about it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.published = Counter(
+            "outbox_published",
+            "Attempts to publish a row: published, refused or unavailable",
+            ["result"],
+            registry=registry,
+        )
+        self.oldest = Gauge(
+            "outbox_oldest_seconds", "Age of the oldest waiting row", ["shard"], registry=registry
+        )
+        self.stuck = Gauge("outbox_stuck", "Rows set aside", registry=registry)
+        self.lease_held = Gauge(
+            "outbox_lease_held", "1 while this relay has the shard", ["shard"], registry=registry
+        )
