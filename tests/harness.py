@@ -118,6 +118,7 @@ class Harness:
             breakers=self.breakers,
             telemetry=self.telemetry,
             max_attempts=max_attempts,
+            max_receives=max_attempts + 2,
             now=self.clock,
         )
 

@@ -1,14 +1,13 @@
 """The composition root: the only module that knows every layer. Reads top-down as a wiring plan."""
 
 import os
-import signal
 import socket
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, NoReturn, Self, TypeVar
+from typing import Final, Self, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -56,20 +55,23 @@ log = structlog.get_logger()
 def run(name: str, settings: Settings, topology: Topology) -> int:
     """Run one service until it is stopped; returns the exit code of the process."""
     health = Health()
-    port = health.serve(settings.metrics_port)
-    log.info("worker.starting", metricsPort=port, settings=_shown(settings))
-    signal.signal(signal.SIGTERM, _leave)
     try:
+        with _opening("METRICS_PORT", settings.metrics_port):
+            port = health.serve(settings.metrics_port)
+        log.info("worker.starting", metricsPort=port, settings=_shown(settings))
         parts = _reach_aws(lambda: Parts.of(name, settings, topology, health))
         running = _reach_aws(lambda: _build(parts))
     except FatalError as error:
         log.critical("worker.cannot_start", reason=str(error))
         return BROKEN
-    return Worker(
+    worker = Worker(
         running,
         stop_timeout=settings.stop_timeout,
         alongside={"credentials": lambda: _keep_credentials(parts.clients)},
-    ).run()
+    )
+    problems = health.problems
+    health.problems = lambda: [*worker.problems(), *problems()]
+    return worker.run()
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _consumer(parts: Parts) -> Running:
         visibility_timeout=queue.visibility_timeout,
         concurrency=settings.concurrency or service.concurrency,
         max_attempts=service.max_attempts,
+        max_receives=service.max_receive_count,
         receive_wait=settings.receive_wait,
         protect_after=settings.stop_timeout / 2,
         agent=EcsAgent(agent) if agent else None,
@@ -170,7 +173,8 @@ def _order_api(parts: Parts) -> Running:
         allow_simulation=settings.allow_simulation,
         registry=registry,
     )
-    listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
+    with _opening("PORT", settings.port):
+        listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
     _watch(parts.health, registry)
     deadline = Deadline(settings.stop_timeout)
     return UntilStopped(
@@ -206,12 +210,16 @@ def _reach_aws(build: Callable[[], T]) -> T:
     failures = 0
     while True:
         try:
-            return build()
+            built = build()
         except Unavailable as error:
             failures += 1
             if failures == 1:
                 log.warning("aws.unreachable", reason=str(error))
             time.sleep(full_jitter(failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF))
+        else:
+            if failures:
+                log.info("aws.reachable")
+            return built
 
 
 def _keep_credentials(clients: Clients) -> None:
@@ -221,9 +229,13 @@ def _keep_credentials(clients: Clients) -> None:
         clients.refresh_credentials()
 
 
-def _leave(_number: int, _frame: object) -> NoReturn:
-    """End at once: nothing has been received yet."""
-    sys.exit(0)
+@contextmanager
+def _opening(setting: str, port: int) -> Iterator[None]:
+    """Name the setting of a port that cannot be listened on. Raises ``FatalError``."""
+    try:
+        yield
+    except OSError as error:
+        raise FatalError(f"{setting} {port}: {error.strerror}") from error
 
 
 def _now() -> datetime:

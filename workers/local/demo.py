@@ -244,6 +244,6 @@ def _post(
     return Retrying(
         retry=retry_if_exception_type(httpx.TransportError),
         stop=stop_after_delay(PLACE_TIMEOUT),
-        wait=wait_exponential_jitter(initial=0.1, max=2.0),
+        wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
         reraise=True,
     )(once)

@@ -58,6 +58,7 @@ class Consumer:
         breakers: Breakers,
         telemetry: Telemetry,
         max_attempts: int,
+        max_receives: int,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
@@ -69,6 +70,7 @@ class Consumer:
         self._breakers = breakers
         self._telemetry = telemetry
         self._max_attempts = max_attempts
+        self._max_receives = max_receives
         self._now = now
         self._ignored: set[str] = set()
 
@@ -169,6 +171,7 @@ class Consumer:
             attempts=story.attempts,
             max_attempts=self._max_attempts,
             receive_count=story.message.receive_count,
+            max_receives=self._max_receives,
         )
 
     def _publish(self, outcomes: Outcomes) -> None:

@@ -51,23 +51,31 @@ def settlement_for(
     attempts: int,
     max_attempts: int,
     receive_count: int,
+    max_receives: int,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Settlement:
     """Decide what a failure means for its message.
 
     ``attempts`` counts the failed attempts so far, this one included. Each multiple of
     ``max_attempts`` ends in the dead-letter queue, so a redriven message gets a full set of
-    attempts again. Delays grow with ``receive_count``, which also counts what was no attempt.
+    attempts again. So does the last receive that SQS grants, for SQS itself would give no
+    reason. Delays grow with ``receive_count``, which also counts what was no attempt.
     """
     match error:
         case PermanentError() | EnvelopeError():
             return DeadLetter(Failure(_text(error), error.name, attempts))
-        case _ if is_attempt(error) and attempts > 0 and attempts % max_attempts == 0:
+        case _ if is_attempt(error) and (
+            _is_multiple(attempts, max_attempts) or receive_count >= max_receives
+        ):
             return DeadLetter(Failure(_text(error), _name(error), attempts))
         case TransientError(retry_after=float() | int() as delay):
             return Retry(min(MAX_DELAY, max(0.0, delay)))
         case _:
             return Retry(full_jitter(receive_count, uniform=uniform))
+
+
+def _is_multiple(attempts: int, max_attempts: int) -> bool:
+    return attempts > 0 and attempts % max_attempts == 0
 
 
 def full_jitter(

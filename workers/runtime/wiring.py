@@ -25,6 +25,7 @@ def receive_loop(
     visibility_timeout: float,
     concurrency: int,
     max_attempts: int,
+    max_receives: int,
     receive_wait: float,
     protect_after: float,
     agent: TaskAgent | None,
@@ -54,6 +55,7 @@ def receive_loop(
         breakers=breakers,
         telemetry=telemetry,
         max_attempts=max_attempts,
+        max_receives=max_receives,
     )
     protection = None
     if agent is not None:

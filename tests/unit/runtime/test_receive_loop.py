@@ -70,6 +70,7 @@ class Running:
             visibility_timeout=60,
             concurrency=concurrency,
             max_attempts=3,
+            max_receives=5,
             receive_wait=receive_wait,
             protect_after=stop_timeout / 2,
             agent=agent,

@@ -35,6 +35,7 @@ def settled(error, *, attempts=1, max_attempts=3, receive_count=1):
         attempts=attempts,
         max_attempts=max_attempts,
         receive_count=receive_count,
+        max_receives=5,
         uniform=ceiling,
     )
 
@@ -132,3 +133,9 @@ def test_a_huge_error_text_is_dealt_with_at_once():
     """A pattern that tries a long word from each of its letters would take minutes."""
     settlement = settled(PermanentError("x" * 1_000_000 + " ada@example.com"))
     assert len(settlement.failure.reason) == MAX_REASON
+
+
+def test_the_last_receive_that_sqs_grants_ends_with_a_reason():
+    assert isinstance(settled(ValueError("x"), attempts=1, receive_count=4), Retry)
+    assert isinstance(settled(ValueError("x"), attempts=1, receive_count=5), DeadLetter)
+    assert isinstance(settled(OUTAGE, attempts=0, receive_count=5), Retry)

@@ -1,0 +1,66 @@
+"""The scenarios, end to end: every service a process, every expectation checked in the stores."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from itertools import cycle
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+
+from workers.local.demo import Demo
+from workers.local.system import System
+
+pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
+
+
+def test_the_demo_prints_one_document_in_which_every_expectation_holds(tmp_path):
+    demo = subprocess.run(
+        [sys.executable, "-m", "workers", "demo", "--orders", "8", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+
+    document = json.loads(demo.stdout)
+    assert [check for check in document["checks"] if not check["ok"]] == []
+    assert (demo.returncode, document["ok"], document["doubleCharges"]) == (0, True, 0)
+    assert document["orders"]["total"] == 8
+    assert [letter["type"] for letter in document["deadLetters"]] == ["malformed"]
+
+
+def test_killing_workers_changes_nothing(tmp_path):
+    with System(tmp_path / "logs") as system:
+        with killing(system):
+            result = Demo(system, orders=30, seed=3, show=lambda _: None).run()
+
+        assert [check for check in result.checks if not check.held] == []
+        assert result.evidence.restarts >= len(system.topology.services)
+
+
+class killing:  # noqa: N801 - reads as what it does
+    """Kill one process of each service in turn, until every service has been hit."""
+
+    def __init__(self, system):
+        self._system = system
+        self._enough = Flag()
+        self._thread = Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._enough.set()
+        self._thread.join()
+
+    def _run(self):
+        for service in cycle(self._system.topology.services):
+            if self._enough.wait(0.7):
+                return
+            for child in self._system.processes.children:
+                if child.service == service and child.exit_code is None and not child.leaving:
+                    os.kill(child.pid, signal.SIGKILL)
+                    break
