@@ -1,0 +1,128 @@
+"""The map as an AsyncAPI 3 document: https://www.asyncapi.com/docs/reference/specification/v3.0.0."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from workers.envelope import VERSION
+from workers.events import CATALOGUE, Event
+from workers.topology import Service, Topology, dlq_name, queue_name
+
+DESCRIPTION: Final = (
+    "An order pipeline. Every event goes to one SNS topic, which fans it out, filtered by "
+    "eventType, to one SQS queue per service. Delivery is at least once and in no order; "
+    "source and eventId recognise a repeat."
+)
+_REGION: Final = {"region": {"default": "eu-west-1", "description": "The AWS region."}}
+
+
+def document(topology: Topology) -> dict[str, Any]:
+    """Describe who sends and receives what, and through which topic and queues."""
+    consumers = topology.consumers.items()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Order events", "version": VERSION, "description": DESCRIPTION},
+        "defaultContentType": "application/json",
+        "servers": {
+            protocol: {
+                "host": f"{protocol}.{{region}}.amazonaws.com",
+                "protocol": protocol,
+                "variables": _REGION,
+            }
+            for protocol in ("sns", "sqs")
+        },
+        "channels": {topology.topic: _topic(topology)}
+        | {queue_name(name): _queue(name, service) for name, service in consumers},
+        "operations": _sending(topology) | _receiving(topology),
+        "components": {"messages": {event.type: _message(event) for event in CATALOGUE.values()}},
+    }
+
+
+def _topic(topology: Topology) -> dict[str, Any]:
+    return _channel(
+        topology.topic,
+        "sns",
+        "The topic that every event goes through.",
+        CATALOGUE,
+        {"name": topology.topic, "bindingVersion": "1.0.0"},
+    )
+
+
+def _queue(name: str, service: Service) -> dict[str, Any]:
+    redrive = {
+        "deadLetterQueue": {"name": dlq_name(name)},
+        "maxReceiveCount": service.max_receive_count,
+    }
+    queue = {
+        "name": queue_name(name),
+        "fifoQueue": False,
+        "visibilityTimeout": service.visibility_timeout,
+        "redrivePolicy": redrive,
+    }
+    types = sorted(service.consumes)
+    channel = _channel(
+        queue_name(name),
+        "sqs",
+        f"What {name} consumes.",
+        types,
+        {"queue": queue, "bindingVersion": "0.2.0"},
+    )
+    return channel | {"x-filter-policy": {"eventType": types}}
+
+
+def _channel(
+    name: str, protocol: str, text: str, types: Iterable[str], binding: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "address": name,
+        "description": text,
+        "servers": [_ref("servers", protocol)],
+        "messages": {
+            event_type: _ref("components", "messages", event_type) for event_type in types
+        },
+        "bindings": {protocol: binding},
+    }
+
+
+def _sending(topology: Topology) -> dict[str, Any]:
+    return {
+        f"{name}.send": _operation("send", topology.topic, service.publishes)
+        for name, service in topology.services.items()
+        if service.publishes
+    }
+
+
+def _receiving(topology: Topology) -> dict[str, Any]:
+    return {
+        f"{name}.receive": _operation("receive", queue_name(name), service.consumes)
+        for name, service in topology.consumers.items()
+    }
+
+
+def _operation(action: str, channel: str, types: Iterable[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": _ref("channels", channel),
+        "messages": [_ref("channels", channel, "messages", name) for name in sorted(types)],
+    }
+
+
+def _message(event: type[Event]) -> dict[str, Any]:
+    attributes = ("eventType", "eventVersion", "source", "eventId", "correlationId")
+    return {
+        "name": event.type,
+        "title": event.__name__,
+        "summary": event.__doc__,
+        "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "description": "Message attributes; the same values as in the envelope.",
+            "properties": {name: {"type": "string"} for name in (*attributes, "traceparent")},
+            "required": list(attributes),
+        },
+        "correlationId": {"location": "$message.payload#/correlationId"},
+        "payload": {"$ref": f"./{event.type}.json"},
+    }
+
+
+def _ref(*path: str) -> dict[str, str]:
+    return {"$ref": "#/" + "/".join(path)}
