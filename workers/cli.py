@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 75 interrupted.
 
 import http.client
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.settings import Settings, SettingsError
 from workers.topology import Topology, TopologyError
 
+DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 HEALTH_TIMEOUT: Final = 4  # s; below the 5 s that container health checks usually get
@@ -62,6 +64,10 @@ def run(service: ServiceName) -> None:
     if service not in topology.services:
         _fail(f"no service {service!r}: one of {', '.join(topology.services)}", USAGE)
     logs.configure(settings.log_level, service=service)
+    # Until there is something to finish. Without a handler the first process of a container
+    # would not even be ended by SIGTERM.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(DONE))
     # Everything that talks to AWS takes long to import; --help and mistakes should not wait.
     from workers import bootstrap  # noqa: PLC0415
 
@@ -81,10 +87,10 @@ def healthcheck() -> None:
         connection.request("GET", "/livez")
         answer = connection.getresponse()
         body = answer.read().decode()
-    except OSError as error:
-        _fail(f"no answer: {error}", FAILED)
+    except (OSError, http.client.HTTPException) as error:
+        _fail(f"no answer: {error!r}", FAILED)
     print(body)  # noqa: T201 - docker inspect shows it
-    sys.exit(0 if answer.status == http.client.OK else FAILED)
+    sys.exit(DONE if answer.status == http.client.OK else FAILED)
 
 
 @app.command(epilog="Example: workers publish event.json")

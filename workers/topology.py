@@ -68,7 +68,11 @@ class Topology(BaseModel):
 
         Raises ``TopologyError`` with every broken rule in one message.
         """
-        return cls.parse(resources.files("workers").joinpath("topology.json").read_text("utf-8"))
+        try:
+            text = resources.files("workers").joinpath("topology.json").read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TopologyError(f"topology.json: {error}") from error
+        return cls.parse(text)
 
     @classmethod
     def parse(cls, text: str) -> Self:

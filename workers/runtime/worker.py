@@ -9,7 +9,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
@@ -34,7 +35,14 @@ class Deadline:
 
     stop_timeout: float
     now: Callable[[], float] = time.monotonic
-    at: float = math.inf  # monotonic
+    _starts: "count[int]" = field(default_factory=count)
+    _planned: float = math.inf
+    _hurried: float = math.inf
+
+    @property
+    def at(self) -> float:
+        """When the process has to be gone (monotonic); infinite before the start."""
+        return min(self._planned, self._hurried)
 
     @property
     def margin(self) -> float:
@@ -48,10 +56,11 @@ class Deadline:
 
     def start(self) -> None:
         """Begin to count; a second call leaves no more than ``IMPATIENT`` seconds."""
-        if math.isinf(self.at):
-            self.at = self.now() + self.stop_timeout - self.margin
+        # A signal may come in the middle of this: each of the two writes a value of its own.
+        if next(self._starts) == 0:
+            self._planned = self.now() + self.stop_timeout - self.margin
         else:
-            self.at = min(self.at, self.now() + IMPATIENT)
+            self._hurried = min(self._hurried, self.now() + IMPATIENT)
 
     def remaining(self) -> float:
         """Seconds left, at least 0."""

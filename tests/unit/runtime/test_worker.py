@@ -84,6 +84,22 @@ def test_a_second_signal_near_the_end_gives_no_time_back(deadline):
     assert deadline.remaining() == 1
 
 
+def test_a_signal_in_the_middle_of_the_handler_of_another_counts():
+    """Case 22: Python runs the second handler between two steps of the first."""
+
+    class Interrupted(FakeClock):
+        def __call__(self):
+            if interruptions:
+                interruptions.pop()
+                deadline.start()
+            return super().__call__()
+
+    interruptions = ["SIGINT"]
+    deadline = Deadline(120, now=Interrupted())
+    deadline.start()
+    assert deadline.remaining() == IMPATIENT
+
+
 # The worker.
 
 
@@ -157,8 +173,10 @@ def test_a_thread_that_dies_ends_the_worker(error):
 
     loop = Loop(die)
     worker = Worker(loop, stop_timeout=120)
+    assert worker.problems() == []
     with capture_logs() as lines:
         assert worker.run() == BROKEN
+    assert worker.problems() == ["the thread loop died"]
     assert loop.drained_with is not None
     assert lines[0]["event"] == "thread.died"
     assert lines[0]["thread"] == "loop"
