@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, Literal, NoReturn
 
 import orjson
 import typer
@@ -24,6 +24,7 @@ from workers.topology import Topology, TopologyError
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+WIDE: Final = 500  # characters
 HEALTH_TIMEOUT: Final = 4  # s; below the 5 s that container health checks usually get
 
 app = typer.Typer(
@@ -321,12 +322,12 @@ def _table(rows: Iterable[dict[str, Any]]) -> None:
     rows = list(rows)
     table = Table(box=None, header_style="bold")
     for name, value in rows[0].items():
-        table.add_column(
-            name.replace("_", " "), justify="right" if isinstance(value, int) else "left"
-        )
+        justify: Literal["right", "left"] = "right" if isinstance(value, int) else "left"
+        table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    # A pipe has no width: let grep and awk have whole lines.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def _print_json(document: object) -> None:

@@ -29,7 +29,7 @@ def play_demo(*, orders: int, seed: int, as_json: bool) -> int:
         with System(RUN_DIRECTORY / "demo") as system, showing(console) as show:
             result = Demo(system, orders=orders, seed=seed, show=show).run()
     except (DemoError, EmbeddedAwsError, NotReady, ProvisionError) as error:
-        console.print(f"workers: {error}", style="red", highlight=False)
+        console.print(f"workers: {error}", style="red", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 75
@@ -56,18 +56,19 @@ def play_local(*, port: int, endpoint_port: int) -> int:
                     available=PIECES,
                     reorder_threshold=REORDER_THRESHOLD,
                 )
-            console.print(_welcome(system))
-            signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+            console.print(_welcome(system), soft_wrap=True)
+            for number in (signal.SIGINT, signal.SIGTERM):  # a shell's "&" has SIGINT ignored
+                signal.signal(number, _interrupt)
             leaving.wait()
     except (EmbeddedAwsError, NotReady, ProvisionError, OSError) as error:
-        console.print(f"workers: {error}", style="red")
+        console.print(f"workers: {error}", style="red", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("drained")
     return 0
 
 
-def _interrupt() -> None:
+def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -117,11 +117,13 @@ def print_summary(console: Console, result: Result) -> None:
         console.print(
             f"dead letter of {letter['service']}: {letter['type']}: {letter['reason']}",
             highlight=False,
+            soft_wrap=True,
         )
     requests = ", ".join(
         f"{name} {_total(counts)}" for name, counts in result.requests["services"].items()
     )
-    console.print(f"AWS requests: {result.requests['total']} ({requests})", highlight=False)
+    total = result.requests["total"]
+    console.print(f"AWS requests: {total} ({requests})", highlight=False, soft_wrap=True)
     console.print()
     for check in result.checks:
         console.print(_verdict(check))
