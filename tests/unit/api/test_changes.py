@@ -1,0 +1,106 @@
+"""Cancelling, refunding, shipping and reading an order."""
+
+import pytest
+
+PAST = {"cancel": "cancelled", "refund": "refunded", "ship": "shipped"}
+ALLOWED = {
+    "cancel": {"pending", "confirmed"},
+    "refund": {"confirmed", "shipped"},
+    "ship": {"confirmed"},
+}
+STATES = ["pending", "confirmed", "shipped", "cancelled", "refunded"]
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("action", PAST)
+def test_a_change_is_accepted_or_refused_as_the_state_says(api, action, state):
+    placed = api.place()
+    api.move(placed["orderId"], state)
+
+    answer = api.post(f"/orders/{placed['orderId']}/{action}")
+
+    if state in ALLOWED[action]:
+        assert answer.status_code == 202
+        assert answer.json()["status"] == PAST[action]
+        assert api.get(f"/orders/{placed['orderId']}").json()["state"] == PAST[action]
+    else:
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:problem-type:not-allowed"
+        assert state in answer.json()["detail"]
+        assert action in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("action", PAST)
+def test_a_change_belongs_to_the_story_of_its_order(api, action):
+    placed = api.place()
+    api.move(placed["orderId"], "confirmed")
+
+    changed = api.post(f"/orders/{placed['orderId']}/{action}").json()
+
+    envelope = api.topic.published[-1]
+    assert envelope.event_type == f"order.{PAST[action]}"
+    assert changed["orderId"] == placed["orderId"]
+    assert changed["eventId"] == envelope.event_id != placed["eventId"]
+    assert changed["correlationId"] == envelope.correlation_id == placed["correlationId"]
+
+
+def test_a_change_says_what_the_customer_said(api):
+    cancelled, shipped = api.place(), api.place()
+    api.move(shipped["orderId"], "confirmed")
+
+    api.post(f"/orders/{cancelled['orderId']}/cancel", {"reason": "found it cheaper"})
+    api.post(f"/orders/{shipped['orderId']}/ship", {"trackingNumber": "T-1"})
+
+    cancellation, shipment = [envelope.data for envelope in api.topic.published[-2:]]
+    assert cancellation.reason == "found it cheaper"
+    assert shipment.tracking_number == "T-1"
+
+
+@pytest.mark.parametrize("body", [None, {}])
+def test_a_change_needs_no_body(api, body):
+    placed = api.place()
+
+    assert api.post(f"/orders/{placed['orderId']}/cancel", body).status_code == 202
+
+
+def test_an_order_is_shown_without_the_customers_address(api):
+    placed = api.place()
+
+    answer = api.get(f"/orders/{placed['orderId']}")
+
+    seen = answer.json()
+    assert "ada" not in answer.text
+    assert [entry["eventType"] for entry in seen.pop("history")] == ["order.created"]
+    assert seen == {
+        "orderId": placed["orderId"],
+        "state": "pending",
+        "payment": "pending",
+        "inventory": "pending",
+        "items": [{"sku": "LAPTOP-001", "quantity": 2, "price": "850.00"}],
+        "totalAmount": "1700.00",
+        "currency": "EUR",
+        "createdAt": "2025-06-15T15:06:40Z",
+        "correlationId": placed["correlationId"],
+    }
+
+
+def test_reading_changes_nothing(api):
+    placed = api.place()
+    before = api.store.documents
+
+    api.get(f"/orders/{placed['orderId']}")
+
+    assert api.store.documents == before
+    assert api.store.calls["commit"] == 1
+
+
+@pytest.mark.parametrize("order_id", ["nope", "ada@example.com", "x" * 101, "a%00b"])
+@pytest.mark.parametrize(
+    ("method", "tail"), [("GET", ""), ("POST", "/cancel"), ("POST", "/refund"), ("POST", "/ship")]
+)
+def test_an_unknown_order_is_not_found(api, method, tail, order_id):
+    answer = api.request(method, f"/orders/{order_id}{tail}")
+
+    assert answer.status_code == 404
+    assert answer.json()["type"] == "urn:problem-type:order-not-found"
+    assert not api.store.records

@@ -1,0 +1,118 @@
+"""POST /orders, when all is well."""
+
+import pytest
+
+from workers.envelope import decode
+from workers.events import OrderCreated, Simulation
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_an_order_is_accepted_with_its_ids_and_where_to_look_for_it(api, order):
+    answer = api.post("/orders", order)
+
+    body = answer.json()
+    assert answer.status_code == 202
+    assert body.keys() == {"orderId", "eventId", "status", "correlationId"}
+    assert body["status"] == "pending"
+    assert body["correlationId"] == body["eventId"]
+    assert answer.headers["Location"] == f"/orders/{body['orderId']}"
+    assert "Idempotent-Replayed" not in answer.headers
+
+
+def test_order_record_and_outbox_row_are_one_commit(api, order):
+    api.topic.fail_next("publish", RuntimeError("no network"))
+
+    placed = api.post("/orders", order, headers={"Idempotency-Key": "k1"}).json()
+
+    assert api.store.calls["commit"] == 1
+    assert api.store.documents.keys() == {f"order#{placed['orderId']}"}
+    assert api.store.records.keys() == {"order-api#k1"}
+    assert api.store.waiting.keys() == {placed["eventId"]}
+
+
+def test_the_event_says_what_was_ordered(api, order):
+    placed = api.post("/orders", order).json()
+
+    [envelope] = api.topic.published
+    event = envelope.data
+    assert (envelope.event_id, envelope.source) == (placed["eventId"], "order-api")
+    assert isinstance(event, OrderCreated)
+    assert event.order_id == placed["orderId"]
+    assert event.customer_email == "ada@example.com"
+    assert event.simulation is None
+    assert decode(envelope.encode()) == envelope
+
+
+@pytest.mark.parametrize(
+    ("prices", "total"),
+    [
+        (["19.99", "0.01"], "40.00"),
+        ([850, 19.99], "1739.98"),
+        ([0.1, 0.2], "0.60"),
+        ([1e2, -0.0], "200.00"),
+        ([850.10, "850.1"], "3400.40"),
+    ],
+)
+def test_the_server_computes_the_total_exactly(api, order, prices, total):
+    lines = [{"sku": f"s{i}", "quantity": 2, "price": price} for i, price in enumerate(prices)]
+
+    placed = api.post("/orders", order | {"items": lines}).json()
+
+    assert api.get(f"/orders/{placed['orderId']}").json()["totalAmount"] == total
+
+
+def test_the_event_is_published_at_once_and_the_relay_has_nothing_to_do(api, order):
+    placed = api.post("/orders", order).json()
+
+    assert [envelope.event_id for envelope in api.topic.published] == [placed["eventId"]]
+    assert api.outbox.published == [placed["eventId"]]
+    assert not api.store.waiting
+
+
+def test_a_valid_trace_goes_with_the_event(api, order):
+    api.post("/orders", order, headers={"traceparent": TRACE})
+
+    assert api.topic.published[0].traceparent == TRACE
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "",
+        "garbage",
+        TRACE.upper(),
+        TRACE + "-more",
+        "ff" + TRACE[2:],
+        "00-" + "0" * 32 + TRACE[35:],
+        TRACE[:36] + "0" * 16 + "-01",
+    ],
+)
+def test_a_trace_that_is_not_valid_is_ignored(api, order, trace):
+    answer = api.post("/orders", order, headers={"traceparent": trace})
+
+    assert answer.status_code == 202
+    assert api.topic.published[0].traceparent is None
+
+
+def test_a_demonstration_order_says_what_to_pretend(demonstration, order):
+    wishes = {
+        "paymentOutcome": "declined",
+        "inventoryOutcome": "out_of_stock",
+        "simulateTechnicalFailure": "payment",
+    }
+
+    answer = demonstration.post("/orders", order | wishes)
+
+    assert answer.status_code == 202
+    assert demonstration.topic.published[0].data.simulation == Simulation(
+        payment_outcome="declined",
+        inventory_outcome="out_of_stock",
+        technical_failure="payment",
+    )
+
+
+def test_an_order_without_wishes_simulates_nothing(demonstration, order):
+    demonstration.post("/orders", order)
+
+    assert demonstration.topic.published[0].data.simulation is None

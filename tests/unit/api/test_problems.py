@@ -1,0 +1,71 @@
+"""Every error is a problem document, whoever raises it."""
+
+import pytest
+
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
+
+
+def assert_problem(answer, status):
+    problem = answer.json()
+    assert answer.status_code == problem["status"] == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert {"type", "title", "detail", "instance"} <= problem.keys()
+    return problem
+
+
+def test_an_unknown_path_is_a_problem(api):
+    problem = assert_problem(api.get("/customers/%20x"), 404)
+
+    assert problem["type"] == "about:blank"
+    assert problem["title"] == "Not Found"
+    assert problem["instance"] == "/customers/%20x"
+
+
+def test_a_path_with_a_slash_too_many_is_unknown(api):
+    assert_problem(api.get("/orders/"), 404)
+
+
+def test_a_method_that_is_not_allowed_is_a_problem_and_says_which_is(api):
+    answer = api.request("DELETE", "/orders")
+
+    assert_problem(answer, 405)
+    assert answer.headers["Allow"] == "POST"
+
+
+def test_a_problem_of_our_own_has_a_type_of_its_own(api):
+    problem = assert_problem(api.get("/orders/nope"), 404)
+
+    assert problem["type"] == "urn:problem-type:order-not-found"
+    assert problem["title"] == "Order not found"
+    assert problem["instance"] == "/orders/nope"
+
+
+@pytest.mark.parametrize(("hint", "seconds"), [(None, "5"), (0.2, "1"), (12.0, "12")])
+@pytest.mark.parametrize("call", ["commit", "get"])
+def test_an_outage_of_the_store_says_when_to_come_back(api, order, call, hint, seconds):
+    api.store.fail_next(call, Unavailable("down", dependency="dynamodb", retry_after=hint))
+
+    answer = api.post("/orders", order)
+
+    assert assert_problem(answer, 503)["type"] == "urn:problem-type:unavailable"
+    assert answer.headers["Retry-After"] == seconds
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("ada@example.com"), FatalError("denied"), PermanentError("too large")]
+)
+def test_an_unexpected_error_is_a_problem_that_tells_nothing(api, order, error):
+    api.store.fail_next("commit", error)
+
+    answer = api.post("/orders", order)
+
+    assert assert_problem(answer, 500)["detail"] == "Something went wrong on our side"
+    assert str(error) not in answer.text
+    assert type(error).__name__ not in answer.text
+
+
+def test_an_order_that_cannot_be_read_is_our_fault(api):
+    placed = api.place()
+    api.move(placed["orderId"], "nonsense")
+
+    assert_problem(api.get(f"/orders/{placed['orderId']}"), 500)

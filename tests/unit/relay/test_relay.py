@@ -1,0 +1,469 @@
+"""The relay: what is committed is published, at least once, whatever happens on the way."""
+
+from itertools import count, pairwise
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+from builders import an_envelope, an_order
+from fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
+from fakes.store import Waiting
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from workers.relay import Relay, RelayMetrics
+from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
+
+DOWN = Unavailable("timeout", dependency="sns")
+GRACE = 2.5  # s; the relay leaves younger rows to order-api
+
+
+class PowerCut(BaseException):
+    """The process is gone."""
+
+
+class DownTopic(FakeTopic):
+    """Answers nobody, and notes when it was asked."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.asked = []
+        self._clock = clock
+
+    def publish(self, envelopes):
+        self.asked.append(self._clock())
+        return dict.fromkeys(range(len(envelopes)), DOWN)
+
+
+class Scene:
+    """An outbox, a topic, and relays around them, on one clock."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.store = FakeStore(outbox=True)
+        self.outbox = FakeOutbox(self.store)
+        self.topic = FakeTopic()
+        self.registries = {}
+
+    def relay(self, owner="relay-1", topic=None):
+        self.registries[owner] = CollectorRegistry()
+        return Relay(
+            self.outbox,
+            topic or self.topic,
+            owner=owner,
+            metrics=RelayMetrics(self.registries[owner]),
+            now=self.clock.now,
+            uniform=lambda _low, high: high,
+        )
+
+    def commit(self, events=1, *, order_id=None):
+        """Let order-api commit events, and its own attempt fail; returns their ids."""
+        ids = []
+        for _ in range(events):
+            number = len(self.store.records)
+            event_id = f"event-{number}"
+            envelope = an_envelope(
+                an_order(order_id=order_id or f"order-{number}"),
+                event_id=event_id,
+                occurred_at=self.clock.now(),
+            )
+            self.store.commit(self.store.begin(event_id), [envelope])
+            ids.append(event_id)
+        return ids
+
+    def commit_due(self, events=1, **options):
+        ids = self.commit(events, **options)
+        self.clock.advance(GRACE)
+        return ids
+
+    def plant(self, event_id, body, shard=0):
+        self.store.waiting[event_id] = Waiting(body, shard, self.clock.now())
+
+    @property
+    def published(self):
+        return [envelope.event_id for envelope in self.topic.published]
+
+    def sample(self, name, owner="relay-1", **labels):
+        return self.registries[owner].get_sample_value(name, labels)
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_what_waits_is_published_and_waits_no_more(scene):
+    ids = scene.commit_due(25)
+
+    scene.relay().step()
+
+    assert sorted(scene.published) == sorted(ids)
+    assert not scene.store.waiting
+    assert scene.sample("outbox_published_total", result="published") == 25
+
+
+def test_a_young_row_is_left_to_the_process_that_committed_it(scene):
+    scene.commit()
+    relay = scene.relay()
+
+    relay.step()
+    assert scene.published == []
+
+    scene.clock.advance(GRACE)
+    relay.step()
+    assert scene.published == ["event-0"]
+
+
+def test_the_envelope_is_published_as_it_was_committed(scene):
+    scene.commit_due()
+    [row] = scene.store.waiting.values()
+
+    scene.relay().step()
+
+    assert [envelope.encode() for envelope in scene.topic.published] == [row.body]
+
+
+def test_a_crash_between_publish_and_mark_publishes_again_under_the_same_id(scene):
+    scene.commit_due()
+    scene.outbox.fail_next("mark_published", PowerCut())
+    with pytest.raises(PowerCut):
+        scene.relay("first").step()
+    scene.clock.advance(20)
+
+    scene.relay("second").step()
+
+    assert scene.published == ["event-0", "event-0"]
+    assert scene.outbox.published == ["event-0"]
+    assert not scene.store.waiting
+
+
+@pytest.mark.parametrize("lost_reply", [False, True])
+@pytest.mark.parametrize(
+    ("port", "call"),
+    [
+        ("outbox", "acquire"),
+        ("outbox", "due"),
+        ("topic", "publish"),
+        ("outbox", "mark_published"),
+    ],
+)
+def test_nothing_is_lost_wherever_the_power_fails(scene, port, call, lost_reply):
+    ids = scene.commit_due(12, order_id="one")
+    getattr(scene, port).fail_next(call, PowerCut(), lost_reply=lost_reply)
+    with pytest.raises(PowerCut):
+        scene.relay("first").step()
+    scene.clock.advance(20)
+
+    scene.relay("second").step()
+
+    assert set(scene.published) == set(ids)
+    assert not scene.store.waiting
+
+
+def test_another_relay_waits_for_the_lease_and_takes_over_when_it_ends(scene):
+    first, second = scene.relay("first"), scene.relay("second")
+    first.step()
+    scene.commit_due(4)
+
+    second.step()
+    assert scene.published == []
+
+    scene.clock.advance(15.1)
+    second.step()
+    assert len(scene.published) == 4
+
+
+def test_a_lease_taken_over_in_the_middle_of_a_batch_fences_the_first_one_off(scene):
+    scene.commit_due(order_id="one")
+    second = scene.relay("second")
+
+    class SlowTopic(FakeTopic):
+        """Takes so long that another relay gets the lease."""
+
+        def publish(self, envelopes):
+            scene.topic.publish(envelopes)
+            scene.clock.advance(60)
+            second.step()
+            return {}
+
+    first = scene.relay("first", SlowTopic())
+    with capture_logs() as logs:
+        first.step()
+
+    assert scene.published == ["event-0", "event-0"]
+    assert scene.outbox.published == ["event-0"]
+    assert [line["event"] for line in logs] == ["outbox.lease_lost"]
+    first.step()
+    assert scene.outbox.calls["mark_published"] == 2
+
+
+def test_publishing_stops_when_the_lease_is_about_to_end(scene):
+    scene.commit_due(30, order_id="one")
+
+    class SlowTopic(FakeTopic):
+        """Takes 11 of the lease's 15 seconds for each batch."""
+
+        def publish(self, envelopes):
+            scene.clock.advance(11)
+            return super().publish(envelopes)
+
+    topic = SlowTopic()
+    relay = scene.relay("slow", topic)
+    relay.step()
+
+    # It renews between batches, so that none starts with less than 5 s left.
+    assert topic.calls["publish"] == 3
+    assert scene.outbox.calls["acquire"] >= 4 + 2
+
+
+def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
+    scene.commit_due(30, order_id="one")
+    rival = scene.relay("rival")
+
+    class Preempted(FakeTopic):
+        """Lets a rival take the shards while a batch is on its way."""
+
+        def publish(self, envelopes):
+            scene.clock.advance(16)
+            rival.step()
+            return super().publish(envelopes)
+
+    topic = Preempted()
+    scene.relay("first", topic).step()
+
+    assert topic.calls["publish"] == 1
+    assert len(scene.published) == 30  # by the rival
+
+
+def test_a_lease_is_renewed_when_a_third_of_it_is_over(scene):
+    relay = scene.relay()
+    relay.step()
+    scene.clock.advance(4.9)
+    relay.step()
+    assert scene.outbox.calls["acquire"] == 4
+
+    scene.clock.advance(0.2)
+    relay.step()
+    assert scene.outbox.calls["acquire"] == 8
+
+
+def test_leases_given_up_at_the_end_are_free_at_once(scene):
+    first = scene.relay("first")
+    first.step()
+    scene.commit_due(4)
+
+    first.release()
+    scene.relay("second").step()
+
+    assert len(scene.published) == 4
+
+
+def test_a_refused_event_is_set_aside_counted_and_told(scene):
+    scene.commit_due(3, order_id="one")
+    scene.topic.fail_entries({1: PermanentError("sns: bad attribute")})
+
+    with capture_logs() as logs:
+        scene.relay().step()
+
+    assert scene.published == ["event-0", "event-2"]
+    assert scene.outbox.stuck == {"event-1": "sns: bad attribute"}
+    assert not scene.store.waiting
+    assert scene.sample("outbox_published_total", result="refused") == 1
+    assert scene.sample("outbox_stuck") == 1
+    [line] = [line for line in logs if line["event"] == "outbox.set_aside"]
+    assert (line["eventId"], line["reason"]) == ("event-1", "sns: bad attribute")
+
+
+def test_a_row_that_cannot_be_read_is_set_aside_and_its_neighbours_go_on(scene):
+    [event_id] = scene.commit(order_id="one")
+    shard = scene.store.waiting[event_id].shard
+    scene.plant("garbled", "not an envelope", shard)
+    scene.clock.advance(GRACE)
+
+    scene.relay().step()
+
+    assert scene.published == ["event-0"]
+    assert scene.outbox.stuck == {"garbled": "undecodable"}
+
+
+def test_one_event_that_the_topic_cannot_take_now_holds_nobody_up(scene):
+    ids = scene.commit_due(21, order_id="one")
+    scene.topic.fail_entries({0: DOWN})
+    relay = scene.relay()
+
+    relay.step()
+    assert set(scene.published) == set(ids[1:])
+
+    relay.step()
+    assert set(scene.published) == set(ids)
+
+
+def test_while_the_topic_does_not_answer_the_relay_tries_less_and_less_often(scene):
+    scene.commit_due(order_id="one")
+    topic = DownTopic(scene.clock)
+    relay = scene.relay(topic=topic)
+
+    for _ in range(1_500):
+        relay.step()
+        scene.clock.advance(0.1)
+
+    gaps = [round(after - before) for before, after in pairwise(topic.asked)]
+    assert gaps[:8] == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert scene.store.waiting
+
+
+def test_after_an_outage_the_rows_go_out_and_the_back_off_starts_afresh(scene):
+    scene.commit_due(order_id="one")
+    relay = scene.relay()
+    for _ in range(3):
+        scene.topic.fail_entries({0: DOWN})
+        relay.step()
+        scene.clock.advance(30)
+
+    relay.step()
+    assert scene.published == ["event-0"]
+
+    scene.commit_due(order_id="one")
+    scene.topic.fail_entries({0: DOWN})
+    relay.step()
+    scene.clock.advance(1)
+    relay.step()
+    assert scene.published == ["event-0", "event-1"]
+
+
+def test_a_table_that_does_not_answer_for_one_shard_does_not_stop_the_others(scene):
+    scene.commit_due(40)
+    scene.outbox.fail_next("due", Unavailable("timeout", dependency="dynamodb"))
+    relay = scene.relay()
+
+    with capture_logs() as logs:
+        relay.step()
+
+    assert 0 < len(scene.published) < 40
+    assert [line["event"] for line in logs] == ["outbox.unavailable"]
+    scene.clock.advance(1)
+    relay.step()
+    assert len(scene.published) == 40
+
+
+def test_a_conflict_with_order_api_is_tried_again_at_once(scene):
+    scene.commit_due()
+    scene.outbox.fail_next("mark_published", Conflict("being marked"), times=3)
+
+    scene.relay().step()
+
+    assert scene.published == ["event-0"]
+    assert not scene.store.waiting
+
+
+def test_a_conflict_that_lasts_is_left_to_the_next_sweep(scene):
+    scene.commit_due()
+    scene.outbox.fail_next("mark_published", Conflict("being marked"), times=8)
+    relay = scene.relay()
+
+    relay.step()
+    relay.step()
+
+    assert scene.published == ["event-0", "event-0"]
+    assert not scene.store.waiting
+
+
+@pytest.mark.parametrize("error", [FatalError("no such table"), RuntimeError("a bug")])
+def test_what_no_waiting_mends_ends_the_relay_and_frees_its_shards(scene, error):
+    relay = scene.relay()
+    relay.step()
+    scene.outbox.fail_next("due", error)
+
+    with pytest.raises(type(error)):
+        relay.run(Flag())
+
+    assert scene.outbox.calls["release"] == 4
+
+
+def test_an_idle_relay_looks_less_often_and_a_busy_one_does_not_rest(scene):
+    relay = scene.relay()
+
+    pauses = [relay.step() for _ in range(7)]
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+
+    scene.commit_due(order_id="one")
+    assert relay.step() == 0.5
+
+    scene.commit_due(150, order_id="one")
+    assert relay.step() == 0.0
+    assert relay.step() == 0.5
+    assert not scene.store.waiting
+
+
+def test_a_relay_that_is_told_to_stop_stops(scene):
+    stopping = Flag()
+    thread = Thread(target=scene.relay().run, args=[stopping])
+    thread.start()
+
+    stopping.set()
+    thread.join(5)
+
+    assert not thread.is_alive()
+    assert scene.outbox.calls["release"] in {0, 4}
+
+
+def test_every_relay_tells_the_age_of_the_oldest_row_and_who_has_the_lease(scene):
+    down = DownTopic(scene.clock)
+    holder, other = scene.relay("holder", down), scene.relay("other", down)
+    holder.step()
+    [event_id] = scene.commit()
+    shard = str(scene.store.waiting[event_id].shard)
+    scene.clock.advance(12)
+
+    holder.step()
+    other.step()
+
+    for owner in ("holder", "other"):
+        assert scene.sample("outbox_oldest_seconds", owner, shard=shard) == 12
+    assert scene.sample("outbox_lease_held", "holder", shard=shard) == 1
+    assert scene.sample("outbox_lease_held", "other", shard=shard) == 0
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("commit"), st.integers(1, 15)),
+    st.tuples(st.just("step"), st.integers(0, 2)),
+    st.tuples(st.just("pass"), st.integers(1, 20)),
+    st.tuples(st.just("keep waiting"), st.integers(0, 9)),
+    st.tuples(st.sampled_from(["publish", "mark_published", "due", "acquire"]), st.booleans()),
+)
+
+
+@given(actions=st.lists(ACTIONS, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_three_relays_that_are_killed_at_any_moment_lose_nothing(actions):
+    scene, names = Scene(), count()
+    relays = [scene.relay(f"relay-{next(names)}") for _ in range(3)]
+
+    def step(number):
+        try:
+            relays[number].step()
+        except PowerCut:
+            relays[number] = scene.relay(f"relay-{next(names)}")
+
+    for action, value in actions:
+        match action:
+            case "commit":
+                scene.commit(value)
+            case "step":
+                step(value)
+            case "pass":
+                scene.clock.advance(value)
+            case "keep waiting":
+                scene.topic.fail_entries({value: DOWN})
+            case call:
+                port = scene.topic if call == "publish" else scene.outbox
+                port.fail_next(call, PowerCut(), lost_reply=value)
+    for _ in range(3 * len(actions) + 3):
+        scene.clock.advance(31)
+        step(0)
+
+    committed = {f"event-{number}" for number in range(len(scene.store.records))}
+    assert not scene.store.waiting
+    assert set(scene.published) == set(scene.outbox.published) == committed
