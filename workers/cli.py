@@ -64,7 +64,7 @@ def run(service: ServiceName) -> None:
     topology, settings = Topology.load(), Settings.load()
     if service not in topology.services:
         _fail(f"no service {service!r}: one of {', '.join(topology.services)}", USAGE)
-    logs.configure(settings.log_level, service=service)
+    lines = logs.configure(settings.log_level, service=service)
     # Until there is something to finish. Without a handler the first process of a container
     # would not even be ended by SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,7 +73,7 @@ def run(service: ServiceName) -> None:
     from workers import bootstrap  # noqa: PLC0415
 
     code = bootstrap.run(service, settings, topology)
-    sys.stdout.flush()
+    lines.flush()
     # A handler that hangs must not keep the process: its thread cannot be ended otherwise.
     os._exit(code)
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import boto3
@@ -96,6 +97,8 @@ class Clients:
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
+            # Otherwise the SDK composes a long one anew for each request.
+            user_agent=f"workers/{version('workers')}",
         )
 
 

@@ -6,10 +6,13 @@ import re
 import sys
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import orjson
 import structlog
+
+from workers.runtime.lines import Lines
 
 MAX_TEXT: Final = 4_096  # characters of one value; a log driver cuts lines somewhere above 16 KiB
 Line: TypeAlias = MutableMapping[str, Any]
@@ -18,44 +21,40 @@ Line: TypeAlias = MutableMapping[str, Any]
 _EMAIL: Final = re.compile(r"(?<![^\s@<>\"'(),;:])[^\s@<>\"'(),;:]++@[^\s@<>\"'(),;:]+")
 
 
-def configure(level: str = "info", *, service: str = "") -> None:
+def configure(level: str = "info", *, service: str = "") -> Lines:
     """Send every log line, the standard library's too, to standard output as JSON.
 
     ``level`` is "debug", "info", "warning" or "error". Values are cut at ``MAX_TEXT``
-    characters and lose what looks like an e-mail address.
+    characters and lose what looks like an e-mail address. Flush what is returned before the
+    process ends.
     """
     number = getattr(logging, level.upper())
+    lines = Lines(sys.stdout.buffer)
 
-    def stamp(_: object, __: str, line: Line) -> Line:
+    def finish(_: object, method: str, line: Line) -> Line:
+        _add_stack(line)
+        finished: Line = {name: _cleaned(value) for name, value in line.items()}
+        finished["level"] = method
+        finished["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         if service:
-            line["service"] = service
-        return line
+            finished["service"] = service
+        return finished
 
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _trace,
-        _clean,
-        stamp,
-    ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
+        processors=[structlog.contextvars.merge_contextvars, finish, _render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, finish],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render_text],
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+    return lines
 
 
 def redact(text: str) -> str:
@@ -68,7 +67,7 @@ def stack_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))[-MAX_TEXT:]
 
 
-def _trace(_: object, __: str, line: Line) -> Line:
+def _add_stack(line: Line) -> None:
     error = line.pop("exc_info", None)
     if isinstance(error, BaseException):
         line["stack"] = stack_of(error)
@@ -76,11 +75,6 @@ def _trace(_: object, __: str, line: Line) -> Line:
         line["stack"] = stack_of(error[1])
     elif error and (current := sys.exc_info()[1]) is not None:
         line["stack"] = stack_of(current)
-    return line
-
-
-def _clean(_: object, __: str, line: Line) -> Line:
-    return {key: _cleaned(value) for key, value in line.items()}
 
 
 def _cleaned(value: object) -> object:
@@ -97,8 +91,12 @@ def _cleaned(value: object) -> object:
             return redact(repr(value)[:MAX_TEXT])
 
 
-def _dumps(line: object, **_: object) -> bytes:
+def _render(_: object, __: str, line: Line) -> bytes:
     try:
         return orjson.dumps(line)
     except TypeError:  # a lone surrogate, a number beyond 64 bits: a line must never raise
         return json.dumps(line).encode()
+
+
+def _render_text(_: object, __: str, line: Line) -> str:
+    return _render(_, __, line).decode()

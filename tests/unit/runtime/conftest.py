@@ -17,9 +17,14 @@ def logged_lines(request, monkeypatch):
     handlers, level = root.handlers[:], root.level
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
-    configure(getattr(request, "param", "debug"), service="payment")
+    lines = configure(getattr(request, "param", "debug"), service="payment")
     # Loggers of modules must not keep a stream that is closed after this test.
     structlog.configure(cache_logger_on_first_use=False)
-    yield lambda: stream.buffer.getvalue().decode()
+
+    def written():
+        lines.flush()
+        return stream.buffer.getvalue().decode()
+
+    yield written
     structlog.reset_defaults()
     root.handlers[:], root.level = handlers, level
