@@ -175,14 +175,15 @@ def _order_api(parts: Parts) -> Running:
     )
     with _opening("PORT", settings.port):
         listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
-    _watch(parts.health, registry)
     deadline = Deadline(settings.stop_timeout)
-    return UntilStopped(
+    running = UntilStopped(
         "http",
         lambda stopping: serve(
             app, listener, stopping=stopping, grace=settings.stop_timeout - 2 * deadline.margin
         ),
     )
+    _watch(running, parts.health, registry)
+    return running
 
 
 def _relay(parts: Parts) -> Running:
@@ -195,14 +196,15 @@ def _relay(parts: Parts) -> Running:
         owner=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
         metrics=RelayMetrics(registry),
     )
-    _watch(parts.health, registry)
-    return UntilStopped("relay", relay.run)
+    running = UntilStopped("relay", relay.run)
+    _watch(running, parts.health, registry)
+    return running
 
 
-def _watch(health: Health, registry: CollectorRegistry) -> None:
+def _watch(running: UntilStopped, health: Health, registry: CollectorRegistry) -> None:
     ProcessCollector(registry=registry)
     health.registry = registry
-    health.obstacles = list
+    health.obstacles = running.obstacles
 
 
 def _reach_aws(build: Callable[[], T]) -> T:

@@ -146,8 +146,15 @@ class UntilStopped:
     def __init__(self, name: str, loop: Callable[[Flag], None]) -> None:
         self._name = name
         self._loop = loop
+        self._started = Flag()
         self._stopping = Flag()
         self._ended = Flag()
+
+    def obstacles(self) -> list[str]:
+        """Say why it does not take work at the moment, if so."""
+        if self._stopping.is_set():
+            return ["stopping"]
+        return [] if self._started.is_set() else ["starting"]
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
         """Name the one loop."""
@@ -162,6 +169,7 @@ class UntilStopped:
         return True
 
     def _run(self) -> None:
+        self._started.set()
         try:
             self._loop(self._stopping)
         finally:

@@ -218,6 +218,18 @@ def test_a_loop_ends_once_its_flag_is_set():
     assert stopped(lambda stopping: stopping.wait())
 
 
+def test_a_loop_is_ready_while_it_runs():
+    running = UntilStopped("relay", lambda stopping: stopping.wait())
+    assert running.obstacles() == ["starting"]
+    (target,) = running.threads().values()
+    thread = Thread(target=target, daemon=True)
+    thread.start()
+    while running.obstacles():
+        thread.join(0.001)
+    running.drain(Deadline(120))
+    assert running.obstacles() == ["stopping"]
+
+
 def test_a_loop_that_does_not_end_is_left_behind():
     clock = FakeClock()
 

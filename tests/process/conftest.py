@@ -1,0 +1,237 @@
+"""Real worker processes on a queue, a table and a topic of their own."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aws_calls import client
+from builders import an_envelope, an_order
+from eventually import eventually
+from wire import LOOPBACK, Wire
+
+from workers.aws.sqs import depth
+from workers.local.provision import provision
+from workers.settings import Settings
+from workers.topology import Topology, dlq_name, queue_name
+
+SERVICE = "payment"
+PATIENCE = 30  # s; a machine may be busy with other tests
+OBEDIENT = (sys.executable, str(Path(__file__).with_name("obedient.py")), "run", SERVICE)
+STOP_TIMEOUT = 6  # s: polls wait 1 s, handlers get 4.5 s after the signal
+
+
+class World:
+    """Payment's queue, dead-letter queue and table, under names that no other test uses."""
+
+    def __init__(self, aws, sqs, dynamodb, gates):
+        self.aws, self.sqs, self.dynamodb = aws, sqs, dynamodb
+        self.prefix = f"p{uuid4().hex[:8]}-"
+        self.gates = gates
+        whole = Topology.load()
+        part = {
+            "services": {SERVICE: whole.services[SERVICE]},
+            "tables": {SERVICE: whole.tables[SERVICE]},
+        }
+        report = provision(Settings(name_prefix=self.prefix), whole.model_copy(update=part))
+        self.queue_url = report.queue_urls[self.prefix + queue_name(SERVICE)]
+        self.dlq_url = report.queue_urls[self.prefix + dlq_name(SERVICE)]
+
+    @property
+    def environment(self):
+        return self.aws.environment(os.environ) | {
+            "GATES": str(self.gates),
+            "METRICS_PORT": "0",
+            "NAME_PREFIX": self.prefix,
+            "STOP_TIMEOUT": str(STOP_TIMEOUT),
+        }
+
+    def send(self, *order_ids):
+        """Put one order.created per id into the queue."""
+        for start in range(0, len(order_ids), 10):
+            batch = [
+                {"Id": str(position), "MessageBody": _body(order_id)}
+                for position, order_id in enumerate(order_ids[start : start + 10])
+            ]
+            self.sqs.send_message_batch(QueueUrl=self.queue_url, Entries=batch)
+
+    def open_gate(self, order_id):
+        (self.gates / order_id).touch()
+
+    @property
+    def waiting(self):
+        """How many messages anybody could receive now."""
+        return depth(self.sqs, self.queue_url).visible
+
+    @property
+    def in_flight(self):
+        return depth(self.sqs, self.queue_url).in_flight
+
+    @property
+    def dead(self):
+        return depth(self.sqs, self.dlq_url).visible
+
+    @property
+    def requests(self):
+        """Count the requests to the queue, by operation."""
+        return self.aws.requests()["queues"].get(self.prefix + queue_name(SERVICE), {})
+
+    def effects(self, order_id):
+        """How often an order's effect was committed."""
+        found = self.dynamodb.get_item(
+            TableName=self.prefix + SERVICE,
+            Key={"pk": {"S": f"effect#{order_id}"}},
+            ConsistentRead=True,
+        )
+        return int(found["Item"]["times"]["N"]) if "Item" in found else 0
+
+
+class Process:
+    """A process, its log and its health port."""
+
+    def __init__(self, command, environment, directory, stdout=None):
+        self._out = directory / f"{uuid4().hex[:8]}.jsonl"
+        self._err = self._out.with_suffix(".err")
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(  # noqa: S603 - our own programs
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or out,
+                stderr=err,
+            )
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    @property
+    def running(self):
+        return self._process.poll() is None
+
+    @property
+    def stderr(self):
+        return self._err.read_text()
+
+    def lines(self, event=None, **fields):
+        """Give the lines of the log so far with an event and certain fields."""
+        complete = self._out.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in complete.splitlines()]
+        wanted = fields | ({"event": event} if event else {})
+        return [line for line in lines if wanted.items() <= line.items()]
+
+    def says(self, event, times=1, **fields):
+        """Wait until the log has an event so many times."""
+        try:
+            eventually(lambda: len(self.lines(event, **fields)) >= times or self._ended(), PATIENCE)
+        finally:
+            if len(self.lines(event, **fields)) < times:
+                raise AssertionError(f"no {event} {fields} in {self.lines()}\n{self.stderr}")
+
+    def signal(self, *numbers):
+        for number in numbers:
+            self._process.send_signal(number)
+
+    def ends(self, within=PATIENCE):
+        """Wait for the end; gives the exit code. ``within`` s, or the test fails."""
+        return self._process.wait(within)
+
+    def get(self, path):
+        """Ask the health port; gives the status and the body."""
+        self.says("worker.starting")
+        port = self.lines("worker.starting")[0]["metricsPort"]
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    @property
+    def ready(self):
+        return self.get("/readyz")[0] == http.client.OK
+
+    @property
+    def lives(self):
+        return self.get("/livez")[0] == http.client.OK
+
+    def metric(self, name):
+        """Sum a metric over its labels."""
+        rows = [line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines()]
+        return sum(float(value) for label, value in rows if label.partition("{")[0] == name)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def _ended(self):
+        return self._process.poll() is not None
+
+
+@pytest.fixture(scope="session")
+def sqs(aws):
+    assert aws.url
+    return client("sqs")
+
+
+@pytest.fixture(scope="session")
+def dynamodb(aws):
+    assert aws.url
+    return client("dynamodb")
+
+
+@pytest.fixture
+def world(aws, sqs, dynamodb, tmp_path):
+    gates = tmp_path / "gates"
+    gates.mkdir()
+    return World(aws, sqs, dynamodb, gates)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a process; whatever still runs at the end of the test is killed."""
+    started = []
+
+    def start(command, environment, **named):
+        started.append(Process(command, environment, tmp_path, **named))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def obedient():
+    """Give the command of a worker whose handlers do what they are told."""
+    return OBEDIENT
+
+
+@pytest.fixture
+def work(world, start, obedient):
+    """Start an obedient worker; gives it when it is ready."""
+
+    def work(**changes):
+        worker = start(obedient, world.environment | changes)
+        eventually(lambda: worker.ready or not worker.running, PATIENCE)
+        return worker
+
+    return work
+
+
+@pytest.fixture
+def wire(aws):
+    """Give a wire to the embedded AWS; not joined yet."""
+    wire = Wire(int(aws.url.rpartition(":")[2]))
+    yield wire
+    wire.close()
+
+
+def _body(order_id):
+    return an_envelope(an_order(order_id=order_id), event_id=f"event-{order_id}").encode()

@@ -1,0 +1,54 @@
+"""``workers run payment``, but its handler does what the order's id says.
+
+    python tests/process/obedient.py run payment
+
+``wait-1`` waits until the file $GATES/wait-1 exists, ``slow-1`` takes 1.5 s, ``burn-1`` keeps
+the interpreter's lock for long stretches, ``exit-1`` ends its thread; any other id does nothing.
+All but that count an effect in the document ``effect#<order id>``.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from workers import bootstrap, cli
+from workers.events import OrderCreated
+from workers.runtime.handler import handles
+from workers.runtime.ports import Transaction
+
+GLANCE = 0.01  # s
+SLOW = 1.5  # s
+BURN = 4.0  # s
+AT_A_TIME = 40_000_000  # numbers that one call sums up, half a second or so
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Obedient:
+    gates: Path
+
+    @handles
+    def handle(self, order: OrderCreated, tx: Transaction) -> None:
+        log.info("handler.started", orderId=order.order_id)
+        match order.order_id.partition("-")[0]:
+            case "wait":
+                while not (self.gates / order.order_id).exists():
+                    time.sleep(GLANCE)
+            case "slow":
+                time.sleep(SLOW)
+            case "burn":
+                until = time.monotonic() + BURN
+                while time.monotonic() < until:
+                    sum(range(AT_A_TIME))
+            case "exit":
+                raise SystemExit
+        tx.add(f"effect#{order.order_id}", {"times": 1})
+
+
+if __name__ == "__main__":
+    bootstrap.Payment = lambda _gateway, **_settings: Obedient(Path(os.environ["GATES"]))
+    cli.main()

@@ -1,0 +1,21 @@
+"""The renewal of leases holds against handlers that keep the interpreter to themselves."""
+
+import pytest
+from eventually import eventually
+
+pytestmark = pytest.mark.process
+
+PATIENCE = 30  # s
+
+
+def test_a_handler_that_holds_the_interpreter_is_not_delivered_twice(world, work):
+    """Case 9: it runs for longer than the visibility timeout, without a thread switch."""
+    worker = work(VISIBILITY_TIMEOUT="3")
+    world.send("burn-1")
+    worker.says("message.settled", outcome="handled", receiveCount=1)
+    eventually(lambda: world.waiting + world.in_flight == 0, PATIENCE)
+    assert len(worker.lines("handler.started")) == 1
+    assert world.effects("burn-1") == 1
+    assert worker.metric("messaging_redelivered_in_flight_total") == 0
+    assert worker.metric("messaging_leases_lost_total") == 0
+    assert worker.metric("messaging_lease_renewals_total") > 0

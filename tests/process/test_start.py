@@ -1,0 +1,136 @@
+"""What keeps a worker from starting is said in one line, with an exit code that tells whose."""
+
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from stub import serving
+from wire import LOOPBACK
+
+import workers
+
+pytestmark = pytest.mark.process
+
+FAILED, USAGE = 1, 2
+WORKERS = (sys.executable, "-m", "workers")
+
+
+def refused(start, world, *arguments, **changes):
+    """Run to the end; gives the exit code, the reason in the log, and what stderr says."""
+    process = start((*WORKERS, *arguments), world.environment | changes)
+    code = process.ends()
+    reasons = [line["reason"] for line in process.lines("worker.cannot_start")]
+    assert len(process.lines()) - len(process.lines("worker.starting")) == len(reasons)
+    return code, *reasons, process.stderr
+
+
+def test_a_queue_that_is_missing_is_named(world, start):
+    world.sqs.delete_queue(QueueUrl=world.queue_url)
+    name = f"{world.prefix}payment-queue"
+    reason = f"queue {name} does not exist; create it or set QUEUE_URL"
+    assert refused(start, world, "run", "payment") == (FAILED, reason, "")
+
+
+def test_a_topic_that_is_missing_is_named(world, start):
+    code, reason, stderr = refused(start, world, "run", "payment", NAME_PREFIX="nobody-")
+    assert (code, stderr) == (FAILED, "")
+    assert reason == "topic nobody-order-events does not exist; create it or set TOPIC_ARN"
+
+
+def test_a_queue_that_was_set_and_is_missing_ends_the_worker_too(world, start):
+    url = world.queue_url + "-gone"
+    worker = start((*WORKERS, "run", "payment"), world.environment | {"QUEUE_URL": url})
+    assert worker.ends() == FAILED
+    assert "NonExistentQueue" in worker.lines("receive.failing")[0]["reason"]
+
+
+def test_an_unknown_service_is_answered_with_the_list(world, start):
+    code, stderr = refused(start, world, "run", "paiment")
+    assert code == USAGE
+    assert stderr == (
+        "workers: no service 'paiment': one of "
+        "order-api, relay, orders, payment, inventory, notification, analytics\n"
+    )
+
+
+def test_a_wrong_setting_is_named(world, start):
+    code, stderr = refused(start, world, "run", "payment", CONCURRENCY="x", STOP_TIMEOUT="1")
+    assert code == USAGE
+    assert stderr.startswith("workers: CONCURRENCY: ")
+    assert "; STOP_TIMEOUT: " in stderr
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"topic": "a"}', b"\xff", None])
+def test_a_map_that_cannot_be_read_is_a_mistake_of_usage(start, world, tmp_path, content):
+    copy = tmp_path / "workers"
+    shutil.copytree(Path(workers.__file__).parent, copy)
+    (copy / "topology.json").unlink()
+    if content is not None:
+        (copy / "topology.json").write_bytes(content)
+    code, stderr = refused(start, world, "run", "payment")  # in that folder
+    assert code == USAGE
+    assert stderr.startswith("workers: topology.json: ")
+    assert stderr.count("\n") == 1
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        yield str(listener.getsockname()[1])
+
+
+def test_a_health_port_that_is_taken_is_named(world, start, taken):
+    answer = refused(start, world, "run", "payment", METRICS_PORT=taken)
+    assert answer == (FAILED, f"METRICS_PORT {taken}: Address already in use", "")
+
+
+def test_a_port_of_order_api_that_is_taken_is_named(aws, provisioned, start, taken):
+    process = start(
+        (*WORKERS, "run", "order-api"),
+        aws.environment(os.environ)
+        | {"METRICS_PORT": "0", "NAME_PREFIX": provisioned.name_prefix, "PORT": taken},
+    )
+    assert process.ends() == FAILED
+    [line] = process.lines("worker.cannot_start")
+    assert line["reason"].startswith(f"PORT {taken}: Address already in use")
+    assert process.stderr == ""
+
+
+# The health check of a container.
+
+
+def checked(start, world, port):
+    process = start((*WORKERS, "healthcheck"), world.environment | {"METRICS_PORT": str(port)})
+    return process.ends(), process.stderr
+
+
+def test_a_worker_that_lives_is_healthy(world, work, start):
+    worker = work()
+    port = worker.lines("worker.starting")[0]["metricsPort"]
+    assert checked(start, world, port) == (0, "")
+
+
+def test_a_worker_with_a_problem_is_not_healthy(world, start):
+    with serving() as worker:
+        worker.status, worker.body = 503, b'{"status":"failing"}'
+        assert checked(start, world, worker.server_port) == (FAILED, "")
+
+
+def test_nobody_is_not_healthy(world, start):
+    with serving() as worker:
+        port = worker.server_port
+    code, stderr = checked(start, world, port)
+    assert code == FAILED
+    assert stderr.startswith("workers: no answer: ConnectionRefusedError")
+
+
+def test_who_does_not_speak_http_is_not_healthy(world, wire, start):
+    wire.join()
+    wire.spoil(b"HTTP/1.1", b"SMTP/1.1")
+    code, stderr = checked(start, world, wire.url.rpartition(":")[2])
+    assert code == FAILED
+    assert stderr.startswith("workers: no answer: BadStatusLine")

@@ -1,0 +1,169 @@
+"""A deploy is not a failure: SIGTERM finishes what runs and hands back the rest, in time."""
+
+import os
+import sys
+import time
+from signal import SIGINT, SIGTERM
+
+import pytest
+from eventually import eventually
+
+pytestmark = pytest.mark.process
+
+INTERRUPTED = 75
+PATIENCE = 30  # s
+
+
+def test_a_running_handler_is_finished_and_its_message_deleted(world, work):
+    """Case 20."""
+    worker = work()
+    world.send("wait-1")
+    worker.says("handler.started")
+    worker.signal(SIGTERM)
+    worker.says("worker.stopping", reason="SIGTERM")
+    assert worker.get("/readyz") == (503, '{"status":"failing","problems":["stopping"]}')
+    assert worker.lives
+    world.send("quick-2")
+    receives = world.requests["ReceiveMessage"]
+    world.open_gate("wait-1")
+    assert worker.ends() == 0
+    assert world.effects("wait-1") == 1
+    # What the open poll brought was handled; what came later stays for others. None is hidden.
+    assert world.waiting + world.effects("quick-2") == 1
+    assert world.in_flight == 0
+    assert world.requests["ReceiveMessage"] == receives
+
+
+def test_an_idle_worker_ends_with_its_poll(work):
+    worker = work()
+    signalled = time.monotonic()
+    worker.signal(SIGTERM)
+    assert worker.ends() == 0
+    assert time.monotonic() - signalled < 3  # the poll waits 1 s
+    assert worker.lines("worker.stopped", exitCode=0)
+
+
+def test_what_the_last_poll_brings_is_handled(world, wire, work):
+    """Case 18: SQS has handed it over; if nobody takes it, it is hidden from all."""
+    wire.join()
+    worker = work(AWS_ENDPOINT_URL_SQS=wire.url)
+    wire.hold()
+    world.send(*(f"quick-{number}" for number in range(10)))
+    eventually(lambda: world.in_flight == 10)
+    worker.signal(SIGTERM)
+    worker.says("worker.stopping")
+    wire.release()
+    assert worker.ends() == 0
+    assert [world.effects(f"quick-{number}") for number in range(10)] == [1] * 10
+    assert (world.waiting, world.in_flight) == (0, 0)
+
+
+def test_what_the_last_poll_brings_too_late_to_finish_is_handed_back(world, wire, work):
+    """Cases 18 and 19: and this process does not receive it again."""
+    wire.join()
+    worker = work(AWS_ENDPOINT_URL_SQS=wire.url)
+    world.send("slow-1")
+    worker.says("message.settled", outcome="handled")
+    eventually(lambda: world.in_flight == 0)
+    wire.hold()
+    world.send(*(f"quick-{number}" for number in range(5)))
+    eventually(lambda: world.in_flight == 5)
+    worker.signal(SIGTERM)
+    worker.says("worker.stopping")
+    wire.release()
+    assert worker.ends() == 0
+    assert worker.lines("message.settled", orderId="quick-0") == []
+    assert (world.waiting, world.in_flight) == (5, 0)
+
+
+def test_a_hung_handler_is_left_behind_and_its_message_handed_back(world, work):
+    """Case 21: the code is not that of a crash, and the acks of the others are not lost."""
+    worker = work()
+    world.send("wait-1", "quick-1", "quick-2")
+    worker.says("handler.started", orderId="wait-1")
+    signalled = time.monotonic()
+    worker.signal(SIGTERM)
+    assert worker.ends() == INTERRUPTED
+    assert time.monotonic() - signalled < 6  # STOP_TIMEOUT
+    assert len(worker.lines("handler.interrupted")) == 1
+    assert (world.waiting, world.in_flight) == (1, 0)
+    assert world.effects("quick-1") == world.effects("quick-2") == 1
+
+    other = work()
+    world.open_gate("wait-1")
+    other.says("message.settled", orderId="wait-1", outcome="handled")
+    assert world.effects("wait-1") == 1
+
+
+def test_what_was_read_ahead_is_handed_back(world, work):
+    worker = work(CONCURRENCY="1")
+    world.send("quick-1")
+    worker.says("message.settled")
+    eventually(lambda: world.in_flight == 0)
+    world.send("wait-2", *(f"quick-{number}" for number in range(3, 8)))
+    worker.says("handler.started", orderId="wait-2")
+    eventually(lambda: world.in_flight == 6)
+    worker.signal(SIGTERM)
+    assert worker.ends() == INTERRUPTED
+    assert (world.waiting, world.in_flight) == (6, 0)
+    assert len(worker.lines("handler.started")) == 2
+
+
+@pytest.mark.parametrize(("first", "second"), [(SIGTERM, SIGTERM), (SIGINT, SIGTERM)])
+def test_a_second_signal_ends_it_at_once(world, work, first, second):
+    """Case 22."""
+    worker = work(STOP_TIMEOUT="13")
+    world.send("wait-1")
+    worker.says("handler.started")
+    worker.signal(first)
+    worker.says("worker.stopping", reason=first.name)
+    signalled = time.monotonic()
+    worker.signal(second)
+    assert worker.ends() == INTERRUPTED
+    assert time.monotonic() - signalled < 4
+    # Not before the poll that is still open at SQS has ended: it would get the message.
+    eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
+
+
+def test_a_burst_of_signals_does_not_hang_it(world, work):
+    """Case 22."""
+    worker = work(STOP_TIMEOUT="13")
+    world.send("wait-1")
+    worker.says("handler.started")
+    signalled = time.monotonic()
+    worker.signal(*([SIGTERM, SIGINT] * 25))
+    assert worker.ends() == INTERRUPTED
+    assert time.monotonic() - signalled < 4
+    eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
+
+
+def test_a_second_signal_does_not_wait_for_settlements_that_nobody_confirms(world, wire, work):
+    wire.join()
+    worker = work(AWS_ENDPOINT_URL_SQS=wire.url, STOP_TIMEOUT="13")
+    world.send("wait-1")
+    worker.says("handler.started")
+    wire.cut()
+    worker.signal(SIGTERM)
+    worker.says("worker.stopping")
+    world.open_gate("wait-1")
+    worker.says("message.settled", outcome="handled")
+    signalled = time.monotonic()
+    worker.signal(SIGTERM)
+    assert worker.ends() == INTERRUPTED
+    assert time.monotonic() - signalled < 4
+
+
+@pytest.mark.parametrize("service", ["order-api", "relay"])
+def test_what_has_no_queue_ends_too(aws, provisioned, start, service):
+    environment = aws.environment(os.environ) | {
+        "METRICS_PORT": "0",
+        "NAME_PREFIX": provisioned.name_prefix,
+        "PORT": "0",
+    }
+    process = start((sys.executable, "-m", "workers", "run", service), environment)
+    eventually(lambda: process.ready or not process.running, PATIENCE)
+    signalled = time.monotonic()
+    process.signal(SIGTERM)
+    assert process.ends() == 0
+    assert time.monotonic() - signalled < 3
+    assert process.lines("worker.stopped", exitCode=0)
