@@ -18,6 +18,7 @@ import typer
 
 from workers.runtime import logs
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.lines import Lines
 from workers.settings import Settings, SettingsError
 from workers.topology import Topology, TopologyError
 
@@ -68,14 +69,11 @@ def run(service: ServiceName) -> None:
     # Until there is something to finish. Without a handler the first process of a container
     # would not even be ended by SIGTERM.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(DONE))
+        signal.signal(number, lambda *_: _leave(lines, DONE))
     # Everything that talks to AWS takes long to import; --help and mistakes should not wait.
     from workers import bootstrap  # noqa: PLC0415
 
-    code = bootstrap.run(service, settings, topology)
-    lines.flush()
-    # A handler that hangs must not keep the process: its thread cannot be ended otherwise.
-    os._exit(code)
+    _leave(lines, bootstrap.run(service, settings, topology))
 
 
 @app.command()
@@ -332,6 +330,12 @@ def _table(rows: Iterable[dict[str, Any]]) -> None:
 
 def _print_json(document: object) -> None:
     sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _leave(lines: Lines, code: int) -> NoReturn:
+    """End without waiting for threads: a handler that hangs cannot be ended otherwise."""
+    lines.flush()
+    os._exit(code)
 
 
 def _say(text: str) -> None:
