@@ -1,4 +1,4 @@
-"""order-api on fakes, asked without a socket."""
+"""order-api on fakes or on adapters, asked without a socket."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -25,9 +25,10 @@ class Api:
     store: FakeStore = field(default_factory=lambda: FakeStore(outbox=True))
     topic: FakeTopic = field(default_factory=FakeTopic)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    outbox: FakeOutbox = None
 
     def __post_init__(self):
-        self.outbox = FakeOutbox(self.store)
+        self.outbox = self.outbox or FakeOutbox(self.store)
         self.app = create_app(
             Desk(now=FakeClock().now),
             self.store,

@@ -4,6 +4,7 @@ Logged are the route's template and ids, never a path, a body or an error's text
 a customer's e-mail address.
 """
 
+import asyncio
 import time
 import traceback
 from collections.abc import Callable
@@ -64,6 +65,10 @@ class Access:
 
         try:
             await self._app(scope, receive, observing)
+        except asyncio.CancelledError:
+            # Only the end of the server cancels a request: its grace is over.
+            if status == CLIENT_GONE:
+                await respond(scope, _STOPPING)(scope, receive, observing)
         except Exception as error:  # noqa: BLE001 - the border: nothing may get past it
             _log_crash(scope, error)
             if status == CLIENT_GONE:
@@ -86,6 +91,12 @@ class Access:
 
 
 _CRASHED: Final = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side")
+_STOPPING: Final = Refused(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The server is stopping; it may or may not have carried this out",
+    kind="stopping",
+    retry_after=1,
+)
 
 
 def _log_crash(scope: Scope, error: Exception) -> None:

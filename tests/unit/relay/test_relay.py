@@ -108,10 +108,11 @@ def test_a_young_row_is_left_to_the_process_that_committed_it(scene):
     scene.commit()
     relay = scene.relay()
 
+    scene.clock.advance(1.9)
     relay.step()
     assert scene.published == []
 
-    scene.clock.advance(GRACE)
+    scene.clock.advance(0.2)
     relay.step()
     assert scene.published == ["event-0"]
 
@@ -176,7 +177,8 @@ def test_another_relay_waits_for_the_lease_and_takes_over_when_it_ends(scene):
 
 
 def test_a_lease_taken_over_in_the_middle_of_a_batch_fences_the_first_one_off(scene):
-    scene.commit_due(order_id="one")
+    [event_id] = scene.commit_due(order_id="one")
+    shard = str(scene.store.waiting[event_id].shard)
     second = scene.relay("second")
 
     class SlowTopic(FakeTopic):
@@ -195,6 +197,7 @@ def test_a_lease_taken_over_in_the_middle_of_a_batch_fences_the_first_one_off(sc
     assert scene.published == ["event-0", "event-0"]
     assert scene.outbox.published == ["event-0"]
     assert [line["event"] for line in logs] == ["outbox.lease_lost"]
+    assert scene.sample("outbox_lease_held", "first", shard=shard) == 0
     first.step()
     assert scene.outbox.calls["mark_published"] == 2
 
@@ -216,6 +219,23 @@ def test_publishing_stops_when_the_lease_is_about_to_end(scene):
     # It renews between batches, so that none starts with less than 5 s left.
     assert topic.calls["publish"] == 3
     assert scene.outbox.calls["acquire"] >= 4 + 2
+
+
+def test_nothing_is_published_under_a_lease_that_took_too_long_to_get(scene):
+    scene.commit_due()
+
+    class SlowOutbox(FakeOutbox):
+        """Takes 10.1 of the lease's 15 seconds to grant it."""
+
+        def acquire(self, *request):
+            lease = super().acquire(*request)
+            scene.clock.advance(10.1)
+            return lease
+
+    scene.outbox = SlowOutbox(scene.store)
+    scene.relay().step()
+
+    assert scene.published == []
 
 
 def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):

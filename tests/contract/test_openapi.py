@@ -1,0 +1,93 @@
+"""What order-api says of itself: complete, consistent, and honest about its errors."""
+
+import pytest
+from order_api import Api
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.fixture(scope="module")
+def document():
+    return Api().get("/openapi.json").json()
+
+
+def references(node):
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def resolve(document, reference):
+    node = document
+    for part in reference.removeprefix("#/").split("/"):
+        node = node[part]
+    return node
+
+
+def operations(document):
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_the_interface_is_the_promised_one(document):
+    assert {(path, method) for path, method, _ in operations(document)} == {
+        ("/orders", "post"),
+        ("/orders/{orderId}", "get"),
+        ("/orders/{orderId}/cancel", "post"),
+        ("/orders/{orderId}/refund", "post"),
+        ("/orders/{orderId}/ship", "post"),
+        ("/healthz", "get"),
+    }
+
+
+def test_every_reference_resolves(document):
+    for reference in references(document):
+        assert resolve(document, reference)
+
+
+def test_every_error_is_documented_as_a_problem(document):
+    for path, _, operation in operations(document):
+        if path == "/healthz":
+            continue
+        for status, response in operation["responses"].items():
+            if not status.startswith("2"):
+                assert response["content"] == {"application/problem+json": {"schema": PROBLEM}}
+        assert "default" in operation["responses"]
+
+
+def test_every_operation_says_what_it_does(document):
+    for _, _, operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"]
+
+
+def test_the_frameworks_own_error_shape_is_gone(document):
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_wishes_are_documented_only_where_they_are_granted(document):
+    granted = Api(allow_simulation=True).get("/openapi.json").json()
+
+    assert "paymentOutcome" not in str(document)
+    assert "paymentOutcome" in str(granted)
+
+
+def test_the_idempotency_key_is_documented(document):
+    names = {p["name"] for p in document["paths"]["/orders"]["post"]["parameters"]}
+
+    assert names == {"Idempotency-Key", "traceparent"}
+
+
+def test_there_is_a_page_for_people():
+    answer = Api().get("/docs")
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")

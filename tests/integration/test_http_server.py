@@ -1,0 +1,135 @@
+"""The HTTP server: it serves until told to stop, then finishes what it began."""
+
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread, Timer
+
+import httpx
+import pytest
+from eventually import eventually
+from fastapi import BackgroundTasks, FastAPI
+from prometheus_client import CollectorRegistry
+
+from workers.api.access import Access, AccessMetrics
+from workers.api.server import listen, serve
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = 10.0  # s
+
+
+class Server:
+    """A server around one endpoint that takes as long as a test wants."""
+
+    def __init__(self, grace=PATIENCE):
+        self.entered, self.go, self.stopping = Event(), Event(), Event()
+        self.afterwards = []
+        self._listener = listen("127.0.0.1", 0)
+        self.address = self._listener.getsockname()
+        self.url = "http://{}:{}".format(*self.address)
+        self._thread = Thread(target=self.serve, args=[grace], daemon=True)
+
+    def serve(self, grace):
+        serve(self._app(), self._listener, stopping=self.stopping, grace=grace)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.go.set()
+        self.stop()
+
+    def stop(self):
+        self.stopping.set()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+    def refuses(self):
+        try:
+            socket.create_connection(self.address, timeout=1).close()
+        except OSError:
+            return True
+        return False
+
+    def _app(self):
+        app = FastAPI()
+        app.add_middleware(Access, metrics=AccessMetrics(CollectorRegistry()))
+
+        @app.get("/quick")
+        async def quick():
+            return "quick"
+
+        @app.get("/slow")
+        def slow(background: BackgroundTasks):
+            background.add_task(self.afterwards.append, "done")
+            self.entered.set()
+            self.go.wait(PATIENCE)
+            return "slow"
+
+        return app
+
+
+def test_it_says_nothing_of_what_it_is_made_of():
+    with Server() as server:
+        answer = httpx.get(f"{server.url}/quick")
+
+    assert answer.json() == "quick"
+    assert "server" not in answer.headers
+
+
+def test_a_running_request_is_answered_and_its_task_done_while_new_ones_are_refused():
+    with Server() as server, ThreadPoolExecutor(1) as client:
+        running = client.submit(httpx.get, f"{server.url}/slow", timeout=PATIENCE)
+        assert server.entered.wait(PATIENCE)
+
+        server.stopping.set()
+        eventually(server.refuses)
+        server.go.set()
+
+        assert running.result(PATIENCE).json() == "slow"
+        server.stop()
+        assert server.afterwards == ["done"]
+
+
+def test_a_connection_that_waits_for_nothing_does_not_hold_the_end_up():
+    with Server(grace=60) as server, httpx.Client() as client:
+        client.get(f"{server.url}/quick")
+
+        server.stop()
+
+
+def test_a_request_that_outlasts_the_grace_does_not_hold_the_end_up():
+    with Server(grace=1) as server, ThreadPoolExecutor(1) as client:
+        running = client.submit(httpx.get, f"{server.url}/slow", timeout=PATIENCE)
+        assert server.entered.wait(PATIENCE)
+
+        server.stopping.set()
+
+        answer = running.result(PATIENCE)
+        server.go.set()
+        server.stop()
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:problem-type:stopping"
+        assert answer.headers["Retry-After"] == "1"
+
+
+def test_signals_stay_with_the_process():
+    server, seen = Server(), []
+    before = signal.getsignal(signal.SIGTERM)
+
+    def look():
+        httpx.get(f"{server.url}/quick")
+        seen.append(signal.getsignal(signal.SIGTERM))
+        server.stopping.set()
+
+    Timer(0, look).start()
+    server.serve(grace=1)
+
+    assert seen == [before]
+
+
+def test_a_port_that_is_taken_is_an_error():
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", taken.getsockname()[1])
