@@ -31,8 +31,8 @@ check: $(STAMP) ## Format, lint, types, import rules, requirements
 	@$(BIN)/lint-imports --no-cache | tail -n 8
 
 .PHONY: bench
-bench: $(STAMP) ## Measure the receive loop beside the smallest boto3 program
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+bench: $(STAMP) ## Measure the receive loop beside its peers (ARGS="--help" lists scenarios)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 .PHONY: format
 format: $(STAMP) ## Format the code and mend what the linter can mend

@@ -1,0 +1,99 @@
+"""The command line of the benchmark."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import environments, report
+from bench.lineup import PEERS
+from bench.rounds import Result, play
+from bench.run import Conditions
+from bench.scenarios import SCENARIOS
+
+WIDE = 160  # characters
+EXAMPLES = """examples:
+  make bench
+  make bench ARGS="noop"
+  make bench ARGS="noop --peers limit-boto3,naive,ours --rounds 3"
+  make bench ARGS="sleep50 heavy --peers all --markdown"
+  make bench ARGS="noop --messages 500 --rounds 1"
+
+scenarios:
+"""
+
+
+def main() -> int:
+    """Play the scenarios asked for; 0 if every peer of ours finished."""
+    arguments = _parser().parse_args()
+    folder = environments.HOME / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    console, progress = _console(), Console(stderr=True, style="dim", highlight=False)
+    results: list[Result] = []
+    for name in arguments.scenarios or SCENARIOS:
+        scenario = SCENARIOS[name]
+        names = arguments.peers or scenario.peers
+        progress.print(f"{name}: {', '.join(names)}")
+        result = play(
+            scenario,
+            [PEERS[peer] for peer in names],
+            arguments.rounds or scenario.rounds,
+            conditions=Conditions(arguments.messages, arguments.wrapped),
+            folder=folder,
+            tell=lambda run: progress.print(report.progress(run), soft_wrap=True),
+        )
+        results.append(result)
+        report.show(console, result)
+        report.save(results, arguments.json or folder / "latest.json")
+    if arguments.markdown:
+        sys.stdout.write(report.markdown(results) + "\n")
+    progress.print(f"Results: {arguments.json or folder / 'latest.json'}; logs: {folder}")
+    return int(any(name.startswith("ours") for each in results for name in each.problems))
+
+
+def _console() -> Console:
+    """Make the console of the tables: in a file they may be as wide as they like."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    titles = "\n".join(f"  {name:13} {each.title}" for name, each in SCENARIOS.items())
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description="Measure the receive loop beside its peers, on a stand-in of AWS.",
+        epilog=f"{EXAMPLES}{titles}\n\npeers:\n  {', '.join(PEERS)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO", type=_scenario, help="default: all of them"
+    )
+    parser.add_argument(
+        "--peers", type=_peers, help="comma-separated, or all; default: a choice per scenario"
+    )
+    parser.add_argument("--rounds", type=int, help="default: 3 where processor time is compared")
+    parser.add_argument("--messages", type=int, help="instead of the scenario's number")
+    parser.add_argument(
+        "--wrapped", action="store_true", help="wrap messages as SNS does without raw delivery"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print Markdown at the end, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the results go")
+    return parser
+
+
+def _scenario(name: str) -> str:
+    if name not in SCENARIOS:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(SCENARIOS)}")
+    return name
+
+
+def _peers(text: str) -> Sequence[str]:
+    names = list(PEERS) if text == "all" else text.split(",")
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(PEERS)}")
+    return names
+
+
+sys.exit(main())

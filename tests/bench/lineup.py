@@ -1,0 +1,75 @@
+"""Who takes part: each peer's program, packages and wire format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from bench import messages
+from bench.messages import Wire
+
+BOTO3 = f"boto3=={version('boto3')}"  # everyone has the one that this project is locked to
+LIMIT = "limit-boto3"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One program that consumes the queue.
+
+    Without ``packages`` it runs in the project's own environment; with them, in one made for it.
+    """
+
+    name: str
+    folder: str
+    packages: tuple[str, ...] = ()
+    wire: Wire = messages.raw
+    queue: str = "bench"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    share: float = 1.0  # of a scenario's messages; for peers that would take minutes
+    module: str = ""  # run with -m instead of the folder's run.py
+    node: bool = False
+
+
+_TABLE = (
+    Peer(LIMIT, "limit-boto3"),
+    Peer("limit-pipeline", "limit-pipeline"),
+    Peer("naive", "naive", share=0.25),
+    Peer("naive-batch-threads", "naive-batch-threads"),
+    Peer("powertools", "powertools", ("aws-lambda-powertools==3.37.0", BOTO3)),
+    Peer("sqs-workers", "sqs-workers", ("sqs-workers==0.7.3", "typing_extensions", BOTO3)),
+    Peer(
+        "dramatiq",
+        "dramatiq",
+        ("dramatiq==2.2.1", "dramatiq-sqs==0.4.4", BOTO3),
+        messages.dramatiq,
+        share=0.25,
+    ),
+    Peer("celery", "celery", ("celery[sqs]==5.7.0", BOTO3), messages.celery, share=0.15),
+    Peer("pyqs", "pyqs", ("pyqs==1.0.1", "setuptools<81", BOTO3), messages.pyqs, share=0.15),
+    Peer("tomodachi", "tomodachi", ("tomodachi==0.29.0",), share=0.25),
+    Peer(
+        "taskhawk",
+        "taskhawk",
+        ("taskhawk==4.7.0", BOTO3),
+        messages.taskhawk,
+        queue="TASKHAWK-BENCH",
+        share=0.25,
+    ),
+    Peer("sqs-consumer", "sqs-consumer", node=True),
+    Peer("sqs-consumer-hb", "sqs-consumer", node=True, environment={"BENCH_HEARTBEAT": "1"}),
+    Peer("ours", "ours", environment={"LOG_LEVEL": "info"}),
+    Peer("ours-quiet", "ours", environment={"LOG_LEVEL": "warning"}),
+    Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}),
+    Peer(
+        "ours-service",
+        "ours",
+        module="workers payment",
+        environment={
+            "QUEUE_URL": "{url}",
+            "DLQ_URL": "{url}-dlq",
+            "TOPIC_ARN": "arn:aws:sns:eu-west-1:000000000000:order-events",
+            "TABLE_NAME": "payment",
+            "METRICS_PORT": "0",
+        },
+    ),
+)
+PEERS: dict[str, Peer] = {peer.name: peer for peer in _TABLE}

@@ -1,0 +1,32 @@
+"""This project's payment service with its real store and topic.
+
+Only the gateway is replaced: it is not AWS, and the demonstration's would add requests of its own.
+"""
+
+from decimal import Decimal
+
+import worker
+
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.sns import SnsTopic
+from workers.services.payment import Payment
+
+TOPIC = "arn:aws:sns:eu-west-1:000000000000:order-events"
+
+
+class Gateway:
+    """Approves every charge at once."""
+
+    def charge(self, _order_id: str, _amount: Decimal, _currency: str, **key: str) -> str:
+        """Take the money."""
+        return key["idempotency_key"]
+
+    def refund(self, _charge_key: str, **_: str) -> None:
+        """Have nothing to give back."""
+
+
+worker.run(
+    Payment(Gateway(), allow_simulation=False),
+    store=DynamoStore(worker.clients.dynamodb(), worker.NAME),
+    topic=SnsTopic(worker.clients.sns(), TOPIC),
+)

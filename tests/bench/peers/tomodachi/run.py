@@ -1,0 +1,18 @@
+"""tomodachi's SNS/SQS handler: ten messages at a time and process; one process per ten slots.
+
+https://github.com/kalaspuff/tomodachi
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from handler import CONCURRENCY
+
+command = [
+    str(Path(sys.executable).with_name("tomodachi")),
+    *("run", str(Path(__file__).with_name("service.py")), "--production", "--log-level", "error"),
+]
+processes = [subprocess.Popen(command) for _ in range(-(-CONCURRENCY // 10))]  # noqa: S603 - pinned
+for process in processes:
+    process.wait()

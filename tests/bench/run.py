@@ -1,0 +1,148 @@
+"""One run: one peer in one scenario, and the figures it leaves."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench import environments, messages
+from bench.environments import NotInstalled
+from bench.figures import Figures, drained_figures, idle_figures, memory_figures
+from bench.lineup import Peer
+from bench.scenarios import Scenario, arrivals
+from bench.stage import Died, Stage, Staging, staged
+
+IDLE = 60.0  # s
+_CALM = 0.03  # s of processor time in half a second, below which a process has warmed up
+_LONGEST_WARM_UP = 20.0  # s
+_GLANCE = 0.5  # s
+_SLICE = 2.0  # s; how often a run that drains looks whether its peer is alive
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run found."""
+
+    peer: str
+    scenario: str
+    problem: str = ""  # why the figures are missing, or not to be compared
+    figures: Figures = field(default_factory=dict)
+    actions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the person at the command line may change."""
+
+    messages: int | None = None
+    wrapped: bool = False  # in SNS notifications, for every peer that takes plain bodies
+
+
+def run(peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path) -> Run:
+    """Run one peer through one scenario; a problem ends in the result, never in an exception."""
+    staging = Staging(
+        peer=peer,
+        concurrency=scenario.concurrency,
+        visibility_timeout=scenario.visibility_timeout,
+        faults=scenario.faults,
+        replicas=scenario.replicas,
+        trace=folder / f"{scenario.name}-{peer.name}.trace" if scenario.trace else None,
+        log=folder / f"{scenario.name}-{peer.name}.log",
+    )
+    if staging.trace:
+        staging.trace.unlink(missing_ok=True)
+    blank = Run(peer.name, scenario.name)
+    try:
+        command = environments.command(peer)
+        with staged(staging) as stage:
+            if scenario.kind == "idle":
+                return replace(blank, **_idle(stage, command))
+            if scenario.kind == "start":
+                return replace(blank, **_start(stage, command))
+            return replace(blank, **_drain(stage, command, scenario, conditions))
+    except NotInstalled as error:
+        return replace(blank, problem=f"not installed: {error}")
+    except (Died, OSError) as error:
+        return replace(blank, problem=str(error))
+
+
+def _drain(
+    stage: Stage, command: Sequence[str], scenario: Scenario, conditions: Conditions
+) -> dict[str, Any]:
+    """Let the peer warm up, give it the messages, and wait until none is left."""
+    peer = stage.staging.peer
+    wire = peer.wire
+    if conditions.wrapped and wire is messages.raw:
+        wire = messages.sns
+    # A rate is a rate for everyone; only what is there at once may be less.
+    share = 1.0 if scenario.rate or scenario.messages < 10_000 else peer.share
+    number = round((conditions.messages or scenario.messages) * share)
+    work = scenario.work(number)
+    envelopes = messages.envelopes(work)
+    bodies = [wire(envelope, number) for number, envelope in enumerate(envelopes)]
+    stage.load(bodies, arrivals(scenario, number))
+    stage.start_peer(command)
+    _warm_up(stage)
+    stage.ask("release")
+    emptied = _wait(stage, scenario.timeout)
+    figures = drained_figures(stage, work) | memory_figures(stage.memory())
+    report = stage.ask("report")
+    problem = "" if emptied else f"not finished after {scenario.timeout:.0f} s"
+    return {"figures": figures, "actions": report["actions"], "problem": problem}
+
+
+def _idle(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
+    """Count what a peer does while there is nothing to do."""
+    stage.start_peer(command)
+    _warm_up(stage)
+    stage.ask("release")
+    before = stage.processor_seconds()
+    time.sleep(IDLE)
+    stage.check()
+    actions = stage.ask("report")["actions"]
+    figures = idle_figures(actions, stage.processor_seconds() - before)
+    return {"figures": figures | memory_figures(stage.memory()), "actions": actions}
+
+
+def _start(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
+    """Take the time from exec to the first receive."""
+    begin = time.time()
+    stage.start_peer(command)
+    _until(stage, lambda: "first receive" in stage.ask("report")["samples"], _LONGEST_WARM_UP)
+    first = stage.ask("report")["samples"]["first receive"]
+    return {"figures": {"start cpu": first["cpu"], "start wall": first["at"] - begin}}
+
+
+def _warm_up(stage: Stage) -> None:
+    """Wait until the peer polls and has stopped to work."""
+    last, calm = 0.0, 0
+
+    def is_warm() -> bool:
+        nonlocal last, calm
+        spent = stage.processor_seconds()
+        calm = calm + 1 if spent - last < _CALM * len(stage.processes) else 0
+        last = spent
+        return calm > 1 and bool(stage.ask("report")["actions"].get("SQS.ReceiveMessage"))
+
+    _until(stage, is_warm, _LONGEST_WARM_UP)
+
+
+def _until(stage: Stage, condition: Callable[[], bool], patience: float) -> None:
+    """Poll for a condition. Raises ``Died`` if the peer ends or never gets there."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        stage.check()
+        if time.monotonic() > deadline:
+            raise Died(f"not ready within {patience:.0f} s, see {stage.staging.log}")
+        time.sleep(_GLANCE)
+
+
+def _wait(stage: Stage, timeout: float) -> bool:
+    """Wait until the queue is empty; False if it takes longer than ``timeout`` s."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if stage.ask("drained", timeout=_SLICE):
+            return True
+        stage.check()
+    return False

@@ -1,0 +1,72 @@
+"""Long polls: receives that wait for a message."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import time
+
+from bench.standin.queue import Queue, Stored
+
+
+@dataclass(eq=False)
+class Poll:
+    """One receive that waits."""
+
+    limit: int
+    hide_for: float
+    answer: Callable[[list[Stored]], None]
+    waiting: "deque[Poll]"
+    timer: asyncio.TimerHandle = field(init=False)
+
+    def end(self, messages: list[Stored]) -> None:
+        """Answer it."""
+        self.forget()
+        self.answer(messages)
+
+    def forget(self) -> None:
+        """Drop it unanswered: its client has gone."""
+        self.timer.cancel()
+        self.waiting.remove(self)
+
+
+class Polls:
+    """The receives that wait at one queue."""
+
+    def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop) -> None:
+        self.queue = queue
+        self._loop = loop
+        self._waiting: deque[Poll] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def receive(
+        self, limit: int, hide_for: float, wait: float, answer: Callable[[list[Stored]], None]
+    ) -> Poll | None:
+        """Answer at once if there are messages or ``wait`` (s) is 0, else return the poll."""
+        messages = self.queue.receive(limit, hide_for, time())
+        if messages or wait <= 0:
+            answer(messages)
+            return None
+        poll = Poll(limit, hide_for, answer, self._waiting)
+        poll.timer = self._loop.call_later(wait, poll.end, [])
+        self._waiting.append(poll)
+        self._set_alarm()
+        return poll
+
+    def wake(self) -> None:
+        """Give what is visible to those who wait, longest waiting first."""
+        while self._waiting:
+            poll = self._waiting[0]
+            messages = self.queue.receive(poll.limit, poll.hide_for, time())
+            if not messages:
+                self._set_alarm()
+                return
+            poll.end(messages)
+
+    def _set_alarm(self) -> None:
+        """Look again when a hidden message becomes visible."""
+        if self._alarm:
+            self._alarm.cancel()
+        expiry = self.queue.next_expiry()
+        if expiry is not None:
+            self._alarm = self._loop.call_later(max(0.0, expiry - time()) + 0.001, self.wake)

@@ -1,0 +1,101 @@
+"""What this project's runtime is held to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.figures import Figures
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on one figure of one peer: a number, or a figure of the same run."""
+
+    peer: str
+    figure: str
+    bound: float | str  # a number; "figure" of the same peer; or "figure of peer"
+    at_least: bool = False
+    places: int = 2
+
+    def judge(self, results: Mapping[str, Figures]) -> "Verdict | None":
+        """Compare; None if the peer or the figure is missing."""
+        figure = results.get(self.peer, {}).get(self.figure)
+        bound = self._bound(results)
+        if figure is None or bound is None:
+            return None
+        met = (
+            round(figure, self.places) >= bound
+            if self.at_least
+            else round(figure, self.places) <= bound
+        )
+        return Verdict(self, figure, bound, met)
+
+    def _bound(self, results: Mapping[str, Figures]) -> float | None:
+        if isinstance(self.bound, float | int):
+            return float(self.bound)
+        figure, _, peer = self.bound.partition(" of ")
+        found = results.get(peer or self.peer, {}).get(figure)
+        return None if found is None else round(found, self.places)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target and what was found."""
+
+    target: Target
+    figure: float
+    bound: float
+    met: bool
+
+    def __str__(self) -> str:
+        """One line for people."""
+        target, places = self.target, self.target.places
+        sign = ">=" if target.at_least else "<="
+        word = "met" if self.met else "MISSED"
+        return (
+            f"{word}: {target.peer} {target.figure} {self.figure:.{places}f} "
+            f"{sign} {self.bound:g}{self._origin()}"
+        )
+
+    def _origin(self) -> str:
+        return f" ({self.target.bound})" if isinstance(self.target.bound, str) else ""
+
+
+TARGETS: dict[str, tuple[Target, ...]] = {
+    "noop": (
+        Target("ours", "requests", 205, places=0),
+        Target("ours", "ratio", 1.3),
+        Target("ours-quiet", "ratio", 1.1),
+    ),
+    "sleep50": (
+        Target("ours", "utilisation", 0.97, at_least=True),
+        Target("ours", "requests", 215, places=0),
+    ),
+    "heavy": (Target("ours", "utilisation", "utilisation of limit-pipeline", at_least=True),),
+    "slow": (
+        Target("ours", "duplicates", 0, places=0),
+        Target("ours", "renewals", "renewals needed", places=0),
+    ),
+    "steady": (
+        Target("ours", "requests", 390, places=0),
+        Target("ours", "latency p50", 100, places=0),
+    ),
+    "onepersecond": (
+        Target("ours", "start p50", 15 + 5, places=1),  # one request, and
+        Target("ours", "start p99", 15 + 20, places=1),
+    ),
+    "errors": (
+        Target("ours", "lost", 0, places=0),
+        Target("ours", "rush", 50, places=0),  # requests in a second that led nowhere
+    ),
+    "idle": (
+        Target("ours", "idle requests", 3, places=0),
+        Target("ours", "idle cpu", 0.02, places=3),
+    ),
+    "start": (Target("ours-service", "start cpu", 0.6),),
+    "memory": (Target("ours", "resident", 70, places=0),),
+    "payment": (
+        Target("ours-payment", "dynamodb", 1.0),
+        Target("ours-payment", "sqs", 0.2, places=3),
+        Target("ours-payment", "sns", 0.15, places=3),
+    ),
+}
