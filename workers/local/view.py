@@ -143,10 +143,10 @@ def _orders(document: Mapping[str, Any]) -> RenderableType:
 
 
 def _messages(document: Mapping[str, Any]) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2))
-    table.add_column("messages of")
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    table.add_column("messages of", no_wrap=True)
     for name in OUTCOMES:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for queue in document["queues"]:
         table.add_row(queue["service"], *(str(queue["outcomes"].get(o, 0)) for o in OUTCOMES))
     return table

@@ -35,7 +35,7 @@ def configure(level: str = "info", *, service: str = "") -> Lines:
         _add_stack(line)
         finished: Line = {name: _cleaned(value) for name, value in line.items()}
         finished["level"] = method
-        finished["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        finished["timestamp"] = datetime.now(UTC).isoformat()[:-6] + "Z"
         if service:
             finished["service"] = service
         return finished
@@ -78,6 +78,8 @@ def _add_stack(line: Line) -> None:
 
 
 def _cleaned(value: object) -> object:
+    if type(value) is str and len(value) <= MAX_TEXT and "@" not in value:
+        return value  # nearly all of them
     match value:
         case str():
             return redact(value[:MAX_TEXT])

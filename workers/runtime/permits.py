@@ -27,6 +27,8 @@ class Permits:
         self.concurrency = concurrency
         self.pollers = min(MAX_POLLERS, math.ceil(concurrency / MAX_BATCH))
         self.mean_duration: float | None = None  # s in a handler, smoothed
+        self.read_ahead = 0  # how many messages may wait for a slot
+        self._worthwhile = min(MAX_BATCH, math.ceil(concurrency / 4))  # free permits for a poll
         self._now = now
         self._held = 0
         self._active_pollers = 1
@@ -44,14 +46,6 @@ class Permits:
         """Why polling pauses, if it does."""
         return frozenset(self._paused)
 
-    @property
-    def read_ahead(self) -> int:
-        """How many messages may wait for a slot."""
-        if self.mean_duration is None:
-            return 0
-        starts_soon = READ_AHEAD_SECONDS * self.concurrency / max(self.mean_duration, 1e-6)
-        return min(MAX_BATCH, int(starts_soon))
-
     def take(self, poller: int = 0) -> int:
         """Wait until a poll is worth its request and take 1 to 10 permits; 0 means stop."""
         patient_until: float | None = None
@@ -61,7 +55,7 @@ class Permits:
                 if free > 0 and patient_until is None:
                     patient_until = self._now() + PATIENCE
                 remaining = (patient_until or 0.0) - self._now()
-                if free > 0 and (free >= self._worthwhile() or remaining <= 0):
+                if free > 0 and (free >= self._worthwhile or remaining <= 0):
                     taken = min(MAX_BATCH, free)
                     self._held += taken
                     return taken
@@ -86,10 +80,7 @@ class Permits:
             before = self._use()
             self._held -= 1
             if duration is not None:
-                mean = self.mean_duration
-                self.mean_duration = (
-                    duration if mean is None else mean + _SMOOTHING * (duration - mean)
-                )
+                self._learn(duration)
             if self._use() > before:
                 self._changed.notify_all()
 
@@ -115,6 +106,20 @@ class Permits:
             return 0
         return self.concurrency + self.read_ahead - self._held
 
+    def _learn(self, duration: float) -> None:
+        """Size the read-ahead by the rate at which handlers get free."""
+        mean = self.mean_duration
+        mean = duration if mean is None else mean + _SMOOTHING * (duration - mean)
+        self.mean_duration = mean
+        starts_soon = READ_AHEAD_SECONDS * self.concurrency / max(mean, 1e-6)
+        self.read_ahead = min(MAX_BATCH, int(starts_soon))
+        # With a read-ahead the slots are busy meanwhile: a poll can wait until it fetches ten.
+        self._worthwhile = (
+            MAX_BATCH
+            if self.read_ahead == MAX_BATCH
+            else min(MAX_BATCH, math.ceil(self.concurrency / 4))
+        )
+
     def _use(self) -> int:
         """Grade a poll now: 0 impossible, 1 after some patience, 2 at once.
 
@@ -122,10 +127,4 @@ class Permits:
         do must not use up the wake-up of another.
         """
         free = self._free()
-        return 0 if free <= 0 else 2 if free >= self._worthwhile() else 1
-
-    def _worthwhile(self) -> int:
-        """How many free permits justify a request of their own."""
-        if self.read_ahead == MAX_BATCH:
-            return MAX_BATCH
-        return min(MAX_BATCH, math.ceil(self.concurrency / 4))
+        return 0 if free <= 0 else 2 if free >= self._worthwhile else 1

@@ -80,13 +80,13 @@ class Poller:
             del self.polls[poller]
             self._permits.received(taken, len(messages))
         self._succeeded()
+        self._telemetry.consumed.inc(len(messages))
         for message in messages:
             self.admit(message)
         return True
 
     def admit(self, message: Message) -> None:
         """Take a received message in, unless it is here already or was handled before."""
-        self._telemetry.consumed.inc()
         lease = self._leases.grant(message)
         if lease is None:
             self._permits.finished(None)
