@@ -134,7 +134,7 @@ def _until(stage: Stage, condition: Callable[[], bool], patience: float) -> None
     while not condition():
         stage.check()
         if time.monotonic() > deadline:
-            raise Died(f"not ready within {patience:.0f} s, see {stage.staging.log}")
+            raise Died(f"not ready within {patience:.0f} s: {stage.last_line()}")
         time.sleep(_GLANCE)
 
 

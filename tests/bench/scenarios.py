@@ -116,7 +116,7 @@ _TABLE = (
         "onepersecond",
         "One message a second, 15 ms per request",
         ("limit-pipeline", "naive", "sqs-consumer", "ours"),
-        ("messages", "requests", "start p50", "start p99", "cpu"),
+        ("messages", "lost", "requests", "start p50", "start p99", "cpu"),
         messages=40,
         rate=1.0,
         regular=True,

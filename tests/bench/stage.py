@@ -26,7 +26,7 @@ _GRACE = 3.0  # s from SIGTERM to SIGKILL
 
 
 class Died(Exception):
-    """A peer ended by itself; the text names its log."""
+    """A peer ended by itself; the text quotes its log."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,12 @@ class Stage:
         """Raise ``Died`` if a process of the peer has ended."""
         for process in self.processes:
             if process.poll() is not None:
-                raise Died(f"ended with {process.returncode}, see {self.staging.log}")
+                raise Died(f"ended with {process.returncode}: {self.last_line()}")
+
+    def last_line(self) -> str:
+        """Read the end of the peer's log."""
+        lines = self.staging.log.read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "its log is empty"
 
     def processor_seconds(self) -> float:
         """Sum up the processor time of the peer so far."""

@@ -24,5 +24,8 @@ def loop(slots: int) -> None:
                 )
 
 
-for _ in range(-(-CONCURRENCY // 10)):
-    Thread(target=loop, args=(min(CONCURRENCY, 10),)).start()
+threads = [Thread(target=loop, args=(min(CONCURRENCY, 10),)) for _ in range(-(-CONCURRENCY // 10))]
+for thread in threads:
+    thread.start()
+for thread in threads:  # a pool refuses work once the main thread has ended
+    thread.join()

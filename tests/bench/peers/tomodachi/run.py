@@ -11,8 +11,11 @@ from handler import CONCURRENCY
 
 command = [
     str(Path(sys.executable).with_name("tomodachi")),
-    *("run", str(Path(__file__).with_name("service.py")), "--production", "--log-level", "error"),
+    *("run", "service.py", "--production", "--log-level", "error"),
 ]
-processes = [subprocess.Popen(command) for _ in range(-(-CONCURRENCY // 10))]  # noqa: S603 - pinned
+processes = [
+    subprocess.Popen(command, cwd=Path(__file__).parent)  # noqa: S603 - pinned
+    for _ in range(-(-CONCURRENCY // 10))
+]
 for process in processes:
     process.wait()
