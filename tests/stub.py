@@ -18,6 +18,7 @@ class Stub(ThreadingHTTPServer):
         self.silent = False
         self.cut = False
         self.requests = []  # (method, path, body)
+        self.headers = {}  # of the last request
         self.over = Event()
 
     @property
@@ -32,8 +33,11 @@ class Answer(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         request = (self.command, self.path, self.rfile.read(length))
         self.server.requests.append(request)
+        self.server.headers = self.headers
         if self.server.silent:
             self.server.over.wait()
+            self.close_connection = True
+            return
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.body) + self.server.cut))
         self.end_headers()

@@ -112,7 +112,7 @@ def _consumer(parts: Parts) -> Running:
     table = names.table_name(dynamodb, settings, service.table)
     queue = SqsQueue(
         parts.clients.poll(),
-        control,
+        parts.clients.settle(),
         url=names.queue_url(control, settings, name),
         dlq_url=names.dlq_url(control, settings, name),
         service=name,

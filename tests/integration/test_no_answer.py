@@ -13,6 +13,7 @@ from workers.aws.dynamodb import DynamoStore
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
+from workers.aws.wire import SqsWire
 from workers.runtime.errors import Unavailable
 from workers.settings import Settings
 
@@ -45,6 +46,24 @@ def delete(url):
     SqsQueue(sqs, sqs, f"{url}/1/queue", f"{url}/1/dlq", "payment", 60).delete(["handle"])
 
 
+def a_wire(url):
+    """Make the receive loop's own way to SQS, as impatient as the clients here."""
+    session = boto3.Session("test", "test", region_name="eu-west-1")
+    return SqsWire.beside(
+        session,
+        session.client("sqs", endpoint_url=url),
+        connect_timeout=TIMEOUT,
+        read_timeout=TIMEOUT,
+        connections=2,
+        repeat=False,
+    )
+
+
+def receive_by_wire(url):
+    wire = a_wire(url)
+    SqsQueue(wire, wire, f"{url}/1/queue", f"{url}/1/dlq", "payment", 60).receive(10, 0)
+
+
 def publish(url):
     topic = SnsTopic(client("sns", url), "arn:aws:sns:eu-west-1:1:order-events")
     raise topic.publish([an_envelope()])[0]
@@ -60,7 +79,9 @@ def mail(url):
     mailer.send("ada@example.com", "Hello", "Hello", reference="event-1")
 
 
-ANY_CALL = pytest.mark.parametrize("call", [receive, delete, publish, commit, mail])
+ANY_CALL = pytest.mark.parametrize(
+    "call", [receive, receive_by_wire, delete, publish, commit, mail]
+)
 
 
 @ANY_CALL
@@ -95,6 +116,32 @@ def test_half_an_answer_is_an_outage_and_not_an_absent_document(stub, clients):
         DynamoStore(clients.dynamodb(), "payment").recall("order-api#1")
 
 
+def test_half_a_batch_is_an_outage_and_not_an_empty_queue(stub):
+    stub.body, stub.cut = b'{"Messages": [{"MessageId', True
+
+    with pytest.raises(Unavailable):
+        receive_by_wire(stub.url)
+
+
+def test_a_page_that_is_no_answer_of_sqs_is_not_an_empty_queue(stub):
+    stub.body = b"<html>welcome to the hotel</html>"
+
+    with pytest.raises(Unavailable):
+        receive_by_wire(stub.url)
+
+
+def test_a_request_is_signed_as_the_sdk_signs(stub):
+    """The signature covers body, host and target: none can be changed on the way."""
+    receive_by_wire(stub.url)
+
+    told, stub.headers = stub.headers, {}
+    signed = told["Authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+    assert {"content-type", "host", "x-amz-date", "x-amz-target"} <= set(signed)
+    receive(stub.url)  # the SDK's own client
+    assert told["X-Amz-Target"] == stub.headers["X-Amz-Target"]
+    assert told["Content-Type"] == stub.headers["Content-Type"]
+
+
 @ANY_CALL
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_page_of_a_proxy_is_an_outage(call, stub, status):
@@ -106,7 +153,7 @@ def test_a_page_of_a_proxy_is_an_outage(call, stub, status):
 
 def test_a_failed_poll_is_not_repeated_behind_the_loops_back(stub, clients):
     stub.status = 500
-    queue = SqsQueue(clients.poll(), clients.control(), stub.url, stub.url, "payment", 60)
+    queue = SqsQueue(clients.poll(), clients.settle(), stub.url, stub.url, "payment", 60)
 
     with pytest.raises(Unavailable):
         queue.receive(10, 0)
@@ -115,7 +162,7 @@ def test_a_failed_poll_is_not_repeated_behind_the_loops_back(stub, clients):
 
 
 def test_no_thread_waits_for_a_connection(stub, clients, caplog):
-    queue = SqsQueue(clients.poll(), clients.control(), stub.url, stub.url, "payment", 60)
+    queue = SqsQueue(clients.poll(), clients.settle(), stub.url, stub.url, "payment", 60)
     barrier = Barrier(16, timeout=10)
 
     def poll():

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import boto3
@@ -11,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ConnectionClosedError
 
 from workers.aws.errors import translated
+from workers.aws.wire import USER_AGENT, SqsWire
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,14 +51,16 @@ class Clients:
             session = boto3.Session(region_name=settings.aws_region)
         return cls(session, settings.receive_wait, threads)
 
-    def poll(self) -> "SQSClient":
+    def poll(self) -> SqsWire:
         """For receiving: one attempt, for the loop backs off itself and knows when to stop."""
-        config = self._config(attempts=1, read_timeout=self.receive_wait + POLL_MARGIN)
-        with translated("sqs"):
-            return _checking(self.session.client("sqs", config=config))
+        return self._wire(read_timeout=self.receive_wait + POLL_MARGIN, repeat=False)
+
+    def settle(self) -> SqsWire:
+        """For deletes and visibility: an open poll can never delay them."""
+        return self._wire(read_timeout=READ_TIMEOUT, repeat=True)
 
     def control(self) -> "SQSClient":
-        """For all else in SQS: an open poll can never delay a delete or a heartbeat."""
+        """For all else in SQS: names, depths, redrives."""
         with translated("sqs"):
             return _checking(self.session.client("sqs", config=self._config()))
 
@@ -76,6 +78,16 @@ class Clients:
         """For e-mail."""
         with translated("ses"):
             return _checking(self.session.client("sesv2", config=self._config()))
+
+    def _wire(self, *, read_timeout: float, repeat: bool) -> SqsWire:
+        return SqsWire.beside(
+            self.session,
+            self.control(),
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=read_timeout,
+            connections=self.threads + SPARE_CONNECTIONS,
+            repeat=repeat,
+        )
 
     def refresh_credentials(self) -> None:
         """Renew what is about to expire, so that no call has to wait for it. Any thread may.
@@ -98,7 +110,7 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             # Otherwise the SDK composes a long one anew for each request.
-            user_agent=f"workers/{version('workers')}",
+            user_agent=USER_AGENT,
         )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from workers.aws.errors import plain_code, translated
+from workers.aws.wire import Sqs
 from workers.runtime.ports import Failure, Message
 from workers.topology import MAX_VISIBILITY_TIMEOUT
 
@@ -37,8 +38,8 @@ class Depth:
 class SqsQueue:
     """The port ``Queue``. ``poll`` receives; ``control`` does all else, so neither waits."""
 
-    poll: "SQSClient"
-    control: "SQSClient"
+    poll: Sqs
+    control: Sqs
     url: str
     dlq_url: str
     service: str

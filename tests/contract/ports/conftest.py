@@ -124,14 +124,13 @@ class FakeQueues:
 @dataclass
 class SqsQueues:
     queue: SqsQueue
+    client: object
 
     def send(self, body):
-        return self.queue.control.send_message(QueueUrl=self.queue.url, MessageBody=body)[
-            "MessageId"
-        ]
+        return self.client.send_message(QueueUrl=self.queue.url, MessageBody=body)["MessageId"]
 
     def dead(self):
-        return self.queue.control.receive_message(
+        return self.client.receive_message(
             QueueUrl=self.queue.dlq_url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
         ).get("Messages", [])
 
@@ -141,10 +140,20 @@ class SqsQueues:
 
 @pytest.fixture
 def sqs_queues(clients):
-    poll, control = clients.poll(), clients.control()
+    control = clients.control()
     name = f"queue-{uuid4()}"
     url, dlq_url = (control.create_queue(QueueName=n)["QueueUrl"] for n in (name, f"{name}-dlq"))
-    yield SqsQueues(SqsQueue(poll, control, url, dlq_url, service="payment", visibility_timeout=60))
+    yield SqsQueues(
+        SqsQueue(
+            clients.poll(),
+            clients.settle(),
+            url,
+            dlq_url,
+            service="payment",
+            visibility_timeout=60,
+        ),
+        control,
+    )
     for created in (url, dlq_url):
         control.delete_queue(QueueUrl=created)
 
@@ -174,7 +183,7 @@ class SnsTopics:
     def messages(self):
         """Take everything that was delivered."""
         found = []
-        while batch := self.queues.queue.control.receive_message(
+        while batch := self.queues.client.receive_message(
             QueueUrl=self.queues.queue.url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
         ).get("Messages", []):
             found += batch
@@ -188,7 +197,7 @@ class SnsTopics:
 def sns_topics(clients, sqs_queues):
     sns = clients.sns()
     arn = sns.create_topic(Name=f"topic-{uuid4()}")["TopicArn"]
-    queue_arn = sqs_queues.queue.control.get_queue_attributes(
+    queue_arn = sqs_queues.client.get_queue_attributes(
         QueueUrl=sqs_queues.queue.url, AttributeNames=["QueueArn"]
     )["Attributes"]["QueueArn"]
     sns.subscribe(

@@ -97,7 +97,7 @@ def test_the_depth_of_a_queue_counts_what_waits_and_what_is_in_flight(sqs_queues
         sqs_queues.send(body)
     sqs_queues.queue.receive(1, 0)
 
-    found = depth(sqs_queues.queue.control, sqs_queues.queue.url)
+    found = depth(sqs_queues.client, sqs_queues.queue.url)
 
     assert (found.visible, found.in_flight, found.delayed) == (2, 1, 0)
 
@@ -120,7 +120,7 @@ def test_a_queue_that_is_gone_is_fatal(clients):
     control = clients.control()
     url = control.create_queue(QueueName="soon-gone")["QueueUrl"]
     control.delete_queue(QueueUrl=url)
-    queue = SqsQueue(clients.poll(), control, url, url, "payment", 60)
+    queue = SqsQueue(clients.poll(), clients.settle(), url, url, "payment", 60)
 
     with pytest.raises(FatalError):
         queue.receive(10, 0)

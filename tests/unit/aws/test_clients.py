@@ -18,10 +18,23 @@ def clients(monkeypatch):
 
 
 def test_a_poll_outwaits_sqs_and_is_never_repeated_by_the_sdk(clients):
-    config = clients.poll().meta.config
+    poll = clients.poll()
 
-    assert config.read_timeout == 25
-    assert config.retries["total_max_attempts"] == 1
+    assert poll.pool.connection_pool_kw["timeout"].read_timeout == 25
+    assert poll.repeats is False
+
+
+def test_a_delete_may_be_repeated_and_is_short(clients):
+    settle = clients.settle()
+
+    timeout = settle.pool.connection_pool_kw["timeout"]
+    assert (timeout.connect_timeout, timeout.read_timeout) == (2, 5)
+    assert settle.repeats.read == 2
+
+
+@pytest.mark.parametrize("name", ["poll", "settle"])
+def test_there_is_a_connection_of_the_loop_for_every_thread(clients, name):
+    assert getattr(clients, name)().pool.connection_pool_kw["maxsize"] > 16
 
 
 @pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "sesv2"])
@@ -32,7 +45,7 @@ def test_every_other_call_is_short_and_repeated_by_the_sdk(clients, service):
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
 
 
-@pytest.mark.parametrize("service", ["poll", "control", "sns", "dynamodb", "sesv2"])
+@pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "sesv2"])
 def test_there_is_a_connection_for_every_thread(clients, service):
     client = getattr(clients, service)()
 
