@@ -41,9 +41,9 @@ format: $(STAMP) ## Format the code and mend what the linter can mend
 
 .PHONY: lock
 lock: ## Resolve the dependencies anew (needs uv)
-	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -o requirements/runtime.txt pyproject.toml
-	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --extra local --extra dev \
 	  -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
 
