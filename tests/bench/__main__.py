@@ -1,6 +1,8 @@
 """The command line of the benchmark."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from bench.rounds import Result, play
 from bench.run import Conditions
 from bench.scenarios import SCENARIOS
 
+INTERRUPTED = 130  # exit code
 WIDE = 160  # characters
 EXAMPLES = """examples:
   make bench
@@ -28,6 +31,9 @@ scenarios:
 def main() -> int:
     """Play the scenarios asked for; 0 if every peer of ours finished."""
     arguments = _parser().parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What was started is tethered to this process and ends with it.
+        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
     folder = environments.HOME / "results"
     folder.mkdir(parents=True, exist_ok=True)
     console, progress = _console(), Console(stderr=True, style="dim", highlight=False)

@@ -68,7 +68,7 @@ _TABLE = (
     Peer(
         "ours-service",
         "ours",
-        module="workers payment",
+        module="workers run payment",
         environment={
             "QUEUE_URL": "{url}",
             "DLQ_URL": "{url}-dlq",

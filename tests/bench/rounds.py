@@ -59,10 +59,11 @@ def play(
                 played.append(list(pool.map(one, peers)))
         else:
             played.append([one(peer) for peer in peers])
-    return _result(scenario, played)
+    return compare(scenario, played)
 
 
-def _result(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
+def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
+    """Sum up what the rounds found."""
     compared = [_with_ratio(run_, round_) for round_ in rounds for run_ in round_]
     names = dict.fromkeys(run_.peer for run_ in compared)
     mine = {name: [run_ for run_ in compared if run_.peer == name] for name in names}

@@ -8,6 +8,8 @@ from time import time
 
 from bench.standin.queue import Queue, Stored
 
+_TICK = 0.001  # s; a timer must not fire before what it waits for
+
 
 @dataclass(eq=False)
 class Poll:
@@ -33,9 +35,12 @@ class Poll:
 class Polls:
     """The receives that wait at one queue."""
 
-    def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, queue: Queue, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time
+    ) -> None:
         self.queue = queue
         self._loop = loop
+        self._now = now
         self._waiting: deque[Poll] = deque()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -43,7 +48,7 @@ class Polls:
         self, limit: int, hide_for: float, wait: float, answer: Callable[[list[Stored]], None]
     ) -> Poll | None:
         """Answer at once if there are messages or ``wait`` (s) is 0, else return the poll."""
-        messages = self.queue.receive(limit, hide_for, time())
+        messages = self.queue.receive(limit, hide_for, self._now())
         if messages or wait <= 0:
             answer(messages)
             return None
@@ -57,7 +62,7 @@ class Polls:
         """Give what is visible to those who wait, longest waiting first."""
         while self._waiting:
             poll = self._waiting[0]
-            messages = self.queue.receive(poll.limit, poll.hide_for, time())
+            messages = self.queue.receive(poll.limit, poll.hide_for, self._now())
             if not messages:
                 self._set_alarm()
                 return
@@ -69,4 +74,4 @@ class Polls:
             self._alarm.cancel()
         expiry = self.queue.next_expiry()
         if expiry is not None:
-            self._alarm = self._loop.call_later(max(0.0, expiry - time()) + 0.001, self.wake)
+            self._alarm = self._loop.call_later(max(0.0, expiry - self._now()) + _TICK, self.wake)

@@ -95,15 +95,13 @@ class Sqs:
 
     def _hide(self, fields: Fields) -> Fields:
         polls = self._polls(fields)
-        seconds = float(fields["VisibilityTimeout"])
         try:
-            polls.queue.hide(fields["ReceiptHandle"], seconds, time())
+            polls.queue.hide(fields["ReceiptHandle"], float(fields["VisibilityTimeout"]), time())
         except InvalidHandle:
             raise Refused("ReceiptHandleIsInvalid") from None
         except NotInFlight:
             raise Refused("MessageNotInflight") from None
-        if seconds == 0:
-            polls.wake()
+        polls.wake()
         return {}
 
     def _send(self, fields: Fields) -> Fields:
