@@ -11,7 +11,7 @@ class Wire:
     """Passes TCP on to another port of this machine, until ``close``.
 
     ``cut`` refuses connections and ends those there are; ``join`` undoes it. ``hold`` keeps
-    answers back until ``release``. ``spoil`` replaces bytes in answers.
+    answers back, those with certain bytes or all, until ``release``. ``spoil`` replaces bytes.
     """
 
     def __init__(self, target):
@@ -22,6 +22,7 @@ class Wire:
         self._listener = None
         self._ends = []
         self._spoiled = (b"", b"")
+        self._held = b""
         self._flowing = Event()
         self._flowing.set()
         self._lock = Lock()
@@ -41,7 +42,8 @@ class Wire:
         for end in ends:
             _end(end)
 
-    def hold(self):
+    def hold(self, held=b""):
+        self._held = held
         self._flowing.clear()
 
     def release(self):
@@ -68,7 +70,8 @@ class Wire:
                 Thread(target=_pass_on, args=(far, near, self._answer), daemon=True).start()
 
     def _answer(self, data):
-        self._flowing.wait()
+        if self._held in data:
+            self._flowing.wait()
         return data.replace(*self._spoiled) if self._spoiled[0] else data
 
 

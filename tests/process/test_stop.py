@@ -47,15 +47,17 @@ def test_what_the_last_poll_brings_is_handled(world, wire, work):
     """Case 18: SQS has handed it over; if nobody takes it, it is hidden from all."""
     wire.join()
     worker = work(AWS_ENDPOINT_URL_SQS=wire.url)
-    wire.hold()
-    world.send(*(f"quick-{number}" for number in range(10)))
-    eventually(lambda: world.in_flight == 10)
+    wire.hold(b"ReceiptHandle")
+    orders = [f"quick-{number}" for number in range(10)]
+    world.send(*orders)
+    eventually(lambda: world.in_flight)  # not all, perhaps: the poll took what it found first
     worker.signal(SIGTERM)
     worker.says("worker.stopping")
     wire.release()
     assert worker.ends() == 0
-    assert [world.effects(f"quick-{number}") for number in range(10)] == [1] * 10
-    assert (world.waiting, world.in_flight) == (0, 0)
+    effects = [world.effects(order) for order in orders]
+    assert max(effects) == 1
+    assert (world.waiting, world.in_flight) == (10 - sum(effects), 0)
 
 
 def test_what_the_last_poll_brings_too_late_to_finish_is_handed_back(world, wire, work):
@@ -65,14 +67,14 @@ def test_what_the_last_poll_brings_too_late_to_finish_is_handed_back(world, wire
     world.send("slow-1")
     worker.says("message.settled", outcome="handled")
     eventually(lambda: world.in_flight == 0)
-    wire.hold()
+    wire.hold(b"ReceiptHandle")
     world.send(*(f"quick-{number}" for number in range(5)))
-    eventually(lambda: world.in_flight == 5)
+    eventually(lambda: world.in_flight)
     worker.signal(SIGTERM)
     worker.says("worker.stopping")
     wire.release()
     assert worker.ends() == 0
-    assert worker.lines("message.settled", orderId="quick-0") == []
+    assert len(worker.lines("message.settled")) == 1
     assert (world.waiting, world.in_flight) == (5, 0)
 
 

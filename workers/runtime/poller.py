@@ -19,6 +19,7 @@ from workers.runtime.telemetry import Telemetry
 
 FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
 LONGEST_BACKOFF: Final = 30.0  # s
+ON_THE_WAY: Final = 1.0  # s by which a poll may start later at SQS than here
 
 log = structlog.get_logger()
 
@@ -98,7 +99,7 @@ class Poller:
 
     def open_for(self) -> float:
         """Say for how long (s) polls that are open may still bring messages; 0 if none is."""
-        ends = [opened + self._wait for opened in self.polls.copy().values()]
+        ends = [opened + self._wait + ON_THE_WAY for opened in self.polls.copy().values()]
         return max(0.0, max(ends, default=0.0) - self._now())
 
     def stop(self) -> None:
