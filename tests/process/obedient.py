@@ -21,8 +21,8 @@ from workers.runtime.ports import Transaction
 
 GLANCE = 0.01  # s
 SLOW = 1.5  # s
-BURN = 4.0  # s
-AT_A_TIME = 40_000_000  # numbers that one call sums up, half a second or so
+BURN = 5.5  # s
+AT_A_TIME = 12_000_000  # numbers that one call sums up, a fifth of a second or so
 
 log = structlog.get_logger()
 

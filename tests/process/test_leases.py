@@ -10,7 +10,7 @@ PATIENCE = 30  # s
 
 def test_a_handler_that_holds_the_interpreter_is_not_delivered_twice(world, work):
     """Case 9: it runs for longer than the visibility timeout, without a thread switch."""
-    worker = work(VISIBILITY_TIMEOUT="3")
+    worker = work(VISIBILITY_TIMEOUT="5")
     world.send("burn-1")
     worker.says("message.settled", outcome="handled", receiveCount=1)
     eventually(lambda: world.waiting + world.in_flight == 0, PATIENCE)

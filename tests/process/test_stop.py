@@ -99,16 +99,16 @@ def test_a_hung_handler_is_left_behind_and_its_message_handed_back(world, work):
 
 def test_what_was_read_ahead_is_handed_back(world, work):
     worker = work(CONCURRENCY="1")
-    world.send("quick-1")
-    worker.says("message.settled")
+    world.send(*(f"quick-{number}" for number in range(20)))  # a pace that allows to read ahead
+    worker.says("message.settled", times=20)
     eventually(lambda: world.in_flight == 0)
-    world.send("wait-2", *(f"quick-{number}" for number in range(3, 8)))
-    worker.says("handler.started", orderId="wait-2")
-    eventually(lambda: world.in_flight == 6)
+    world.send("wait-1", *(f"late-{number}" for number in range(5)))
+    worker.says("handler.started", orderId="wait-1")
+    eventually(lambda: world.in_flight > 1)
     worker.signal(SIGTERM)
     assert worker.ends() == INTERRUPTED
     assert (world.waiting, world.in_flight) == (6, 0)
-    assert len(worker.lines("handler.started")) == 2
+    assert len(worker.lines("handler.started")) == 21
 
 
 @pytest.mark.parametrize(("first", "second"), [(SIGTERM, SIGTERM), (SIGINT, SIGTERM)])
