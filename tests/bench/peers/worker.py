@@ -31,7 +31,7 @@ def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
     mapped = Topology.load().services[NAME]
     queue = SqsQueue(
         clients.poll(),
-        clients.control(),
+        clients.settle(),
         url=URL,
         dlq_url=f"{URL}-dlq",
         service=NAME,
