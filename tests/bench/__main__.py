@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -34,17 +35,19 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # What was started is tethered to this process and ends with it.
         signal.signal(number, lambda *_: os._exit(INTERRUPTED))
-    folder = environments.HOME / "results"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = environments.HOME / "results" / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    document = arguments.json or folder / "results.json"
     console, progress = _console(), Console(stderr=True, style="dim", highlight=False)
     results: list[Result] = []
     for name in arguments.scenarios or SCENARIOS:
         scenario = SCENARIOS[name]
-        names = arguments.peers or scenario.peers
-        progress.print(f"{name}: {', '.join(names)}")
+        peers = [PEERS[peer] for peer in arguments.peers or scenario.peers]
+        peers = [peer for peer in peers if peer.takes_part(name)]
+        progress.print(f"{name}: {', '.join(peer.name for peer in peers)}")
         result = play(
             scenario,
-            [PEERS[peer] for peer in names],
+            peers,
             arguments.rounds or scenario.rounds,
             conditions=Conditions(arguments.messages, arguments.wrapped),
             folder=folder,
@@ -52,10 +55,10 @@ def main() -> int:
         )
         results.append(result)
         report.show(console, result)
-        report.save(results, arguments.json or folder / "latest.json")
+        report.save(results, document)
     if arguments.markdown:
         sys.stdout.write(report.markdown(results) + "\n")
-    progress.print(f"Results: {arguments.json or folder / 'latest.json'}; logs: {folder}")
+    progress.print(f"Results: {document}; logs: {folder}", soft_wrap=True)
     return int(any(name.startswith("ours") for each in results for name in each.problems))
 
 

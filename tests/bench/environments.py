@@ -1,10 +1,14 @@
 """Environments made on demand: one per peer, in a cache outside the checkout."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from bench.lineup import Peer
@@ -13,16 +17,19 @@ HOME = Path(os.environ.get("BENCH_HOME") or "~/.cache/workers-bench").expanduser
 STANDIN_PACKAGES = ("uvloop==0.23.0", "orjson==3.13.0")
 _PEERS = Path(__file__).parent / "peers"
 _PATIENCE = 600.0  # s for one installation
-_LAST = 3  # lines of an installer's complaint
 
 
 class NotInstalled(Exception):
     """An environment cannot be made; the text says why."""
 
 
+@cache
 def standin_python() -> str:
-    """Find the interpreter of the stand-in, with its event loop."""
-    return _python("standin", STANDIN_PACKAGES)
+    """Find the interpreter of the stand-in; without a network it has to do with asyncio's loop."""
+    try:
+        return _python("standin", STANDIN_PACKAGES)
+    except NotInstalled:
+        return sys.executable
 
 
 def command(peer: Peer) -> list[str]:
@@ -38,11 +45,12 @@ def command(peer: Peer) -> list[str]:
 def _python(name: str, packages: tuple[str, ...]) -> str:
     folder = _folder(name, sys.version, *packages)
     python = folder / "bin" / "python"
-    if not _is_ready(folder):
+    with _missing(folder) as missing:
+        if not missing:
+            return str(python)
         _run([sys.executable, "-m", "venv", "--clear", str(folder)])
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run([*pip, *packages])
-        _set_ready(folder)
     return str(python)
 
 
@@ -50,11 +58,12 @@ def _node_folder(peer: Peer) -> Path:
     """Copy the program and install what its package.json pins."""
     source = _PEERS / peer.folder
     folder = _folder(peer.folder, *(path.read_text("utf-8") for path in sorted(source.iterdir())))
-    if not _is_ready(folder):
+    with _missing(folder) as missing:
+        if not missing:
+            return folder
         shutil.copytree(source, folder, dirs_exist_ok=True)
-        quiet = ["--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+        quiet = ["--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
         _run([_which("npm"), "install", *quiet, "--prefix", str(folder)])
-        _set_ready(folder)
     return folder
 
 
@@ -64,12 +73,15 @@ def _folder(name: str, *contents: str) -> Path:
     return HOME / "environments" / f"{name}-{digest}"
 
 
-def _is_ready(folder: Path) -> bool:
-    return (folder / ".ready").exists()
-
-
-def _set_ready(folder: Path) -> None:
-    (folder / ".ready").touch()
+@contextmanager
+def _missing(folder: Path) -> Iterator[bool]:
+    """Say whether the block has to make an environment; only one process at a time does."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    ready = folder.with_suffix(".ready")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not ready.exists()
+        ready.touch()
 
 
 def _which(program: str) -> str:
@@ -88,5 +100,5 @@ def _run(arguments: list[str]) -> None:
     except subprocess.TimeoutExpired:
         raise NotInstalled(f"no installation within {_PATIENCE:.0f} s") from None
     if done.returncode:
-        complaint = (done.stderr or done.stdout).strip().splitlines()[-_LAST:]
+        complaint = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise NotInstalled(" ".join(complaint) or f"{arguments[0]} exited {done.returncode}")

@@ -26,7 +26,6 @@ def drained_figures(stage: Stage, work: Sequence[float]) -> Figures:
         "requests": 1000 * sum(actions.values()) / max(1, done),
         "cpu": 1000 * (end["cpu"] - begin["cpu"]) / max(1, done),
         "rate": done / wall,
-        "utilisation": sum(work) / (wall * slots),
         "duplicates": queue.get("duplicates", 0),
         "stale": queue.get("stale deletes", 0),
         "in flight": queue["most in flight"],
@@ -38,7 +37,11 @@ def drained_figures(stage: Stage, work: Sequence[float]) -> Figures:
         **_requests_per_message(actions, done),
         **_percentiles("latency", queue["latencies"]),
     }
-    return figures | (_traced(staging.trace, queue["sent"]) if staging.trace else {})
+    if staging.peer.handles:
+        figures["utilisation"] = sum(work) / (wall * slots)
+    if staging.peer.handles and staging.trace:
+        figures |= _traced(staging.trace, queue["sent"])
+    return figures
 
 
 def idle_figures(actions: Mapping[str, int], cpu: float) -> Figures:

@@ -27,10 +27,16 @@ class Peer:
     share: float = 1.0  # of a scenario's messages; for peers that would take minutes
     module: str = ""  # run with -m instead of the folder's run.py
     node: bool = False
+    handles: bool = True  # runs the handler at all
+    only: tuple[str, ...] = ()  # the scenarios it is made for; none: every one
+
+    def takes_part(self, scenario: str) -> bool:
+        """Say whether it is made for a scenario."""
+        return not self.only or scenario in self.only
 
 
 _TABLE = (
-    Peer(LIMIT, "limit-boto3"),
+    Peer(LIMIT, "limit-boto3", handles=False),
     Peer("limit-pipeline", "limit-pipeline"),
     Peer("naive", "naive", share=0.25),
     Peer("naive-batch-threads", "naive-batch-threads"),
@@ -64,11 +70,12 @@ _TABLE = (
     Peer("sqs-consumer-hb", "sqs-consumer", node=True, environment={"BENCH_HEARTBEAT": "1"}),
     Peer("ours", "ours", environment={"LOG_LEVEL": "info"}),
     Peer("ours-quiet", "ours", environment={"LOG_LEVEL": "warning"}),
-    Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}),
+    Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}, only=("payment",)),
     Peer(
         "ours-service",
         "ours",
         module="workers run payment",
+        only=("start", "idle"),
         environment={
             "QUEUE_URL": "{url}",
             "DLQ_URL": "{url}-dlq",

@@ -108,7 +108,7 @@ def progress(run: Run) -> str:
     figures = ", ".join(
         f"{COLUMNS[name][0]} {run.figures[name]:.{COLUMNS[name][1]}f}"
         for name in shown
-        if name in run.figures
+        if run.figures.get(name)
     )
     return f"{run.scenario} {run.peer}: {figures}"
 

@@ -16,6 +16,7 @@ from bench.stage import Died, Stage, Staging, staged
 IDLE = 60.0  # s
 _CALM = 0.03  # s of processor time in half a second, below which a process has warmed up
 _LONGEST_WARM_UP = 20.0  # s
+_MANY = 10_000  # messages, of which slow peers get a share
 _GLANCE = 0.5  # s
 _SLICE = 2.0  # s; how often a run that drains looks whether its peer is alive
 
@@ -76,20 +77,23 @@ def _drain(
     if conditions.wrapped and wire is messages.raw:
         wire = messages.sns
     # A rate is a rate for everyone; only what is there at once may be less.
-    share = 1.0 if scenario.rate or scenario.messages < 10_000 else peer.share
+    share = peer.share if scenario.messages >= _MANY and not scenario.rate else 1.0
     number = round((conditions.messages or scenario.messages) * share)
     work = scenario.work(number)
     envelopes = messages.envelopes(work)
     bodies = [wire(envelope, number) for number, envelope in enumerate(envelopes)]
-    stage.load(bodies, arrivals(scenario, number))
+    delays = arrivals(scenario, number)
+    stage.load(bodies, delays)
     stage.start_peer(command)
     _warm_up(stage)
     stage.ask("release")
-    emptied = _wait(stage, scenario.timeout)
+    timeout = scenario.timeout + max(delays)
+    emptied = _wait(stage, timeout)
     figures = drained_figures(stage, work) | memory_figures(stage.memory())
-    report = stage.ask("report")
-    problem = "" if emptied else f"not finished after {scenario.timeout:.0f} s"
-    return {"figures": figures, "actions": report["actions"], "problem": problem}
+    problem = "" if emptied else f"not finished after {timeout:.0f} s"
+    if dead := figures["dead letters"]:
+        problem = f"{dead:.0f} dead letters"
+    return {"figures": figures, "actions": stage.ask("report")["actions"], "problem": problem}
 
 
 def _idle(stage: Stage, command: Sequence[str]) -> dict[str, Any]:

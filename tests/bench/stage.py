@@ -15,7 +15,6 @@ from typing import Any
 from bench import environments
 from bench.lineup import Peer
 from bench.processes import Memory, memory, processor_seconds
-from workers.local.aws import free_port
 from workers.local.tether import Tether
 
 _LOOPBACK = "127.0.0.1"
@@ -137,8 +136,7 @@ class Stage:
 def staged(staging: Staging) -> Iterator[Stage]:
     """Set the stage; the run starts the peer. Everything has ended afterwards."""
     python = environments.standin_python()
-    port = free_port()
-    with Tether() as tether, _standin(python, port, tether) as server:
+    with Tether() as tether, _standin(python, tether) as (server, port):
         stage = Stage(staging, tether, port)
         try:
             stage.ask(
@@ -156,17 +154,18 @@ def staged(staging: Staging) -> Iterator[Stage]:
 
 
 @contextmanager
-def _standin(python: str, port: int, tether: Tether) -> Iterator[subprocess.Popen[bytes]]:
+def _standin(python: str, tether: Tether) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with subprocess.Popen(  # noqa: S603 - our own module
-        [python, "-m", "bench.standin", str(port)],
+        [python, "-m", "bench.standin"],
         env={**os.environ, "PYTHONPATH": str(_TESTS)},
         process_group=tether.group,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     ) as server:
-        if server.stdout is None or server.stdout.readline() != b"ready\n":
+        line = server.stdout.readline() if server.stdout else b""
+        if not line:
             raise Died("the stand-in did not start")
-        yield server
+        yield server, int(line)
 
 
 def _ask_to_leave(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -1,7 +1,6 @@
-"""``python -m bench.standin PORT``."""
+"""``python -m bench.standin``: prints its port once it answers."""
 
 import asyncio
-import sys
 
 from bench.standin.control import run
 
@@ -10,4 +9,4 @@ try:
 except ImportError:  # slower, but the same
     run_loop = asyncio.run
 
-run_loop(run(int(sys.argv[1])))
+run_loop(run())

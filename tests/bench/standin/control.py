@@ -137,10 +137,15 @@ def _figures(queue: Queue) -> dict[str, Any]:
     }
 
 
-async def run(port: int) -> None:
-    """Serve on the loopback interface until the process is ended."""
+async def run() -> None:
+    """Serve on a free port of the loopback interface until the process is ended."""
     listener = await asyncio.get_running_loop().create_server(
-        Control(port).connection, "127.0.0.1", port, backlog=512
+        lambda: control.connection(),  # noqa: PLW0108 - it needs the port to be made
+        "127.0.0.1",
+        0,
+        backlog=512,
     )
-    print("ready", flush=True)  # noqa: T201 - the harness waits for this line
+    port = listener.sockets[0].getsockname()[1]
+    control = Control(port)
+    print(port, flush=True)  # noqa: T201 - the harness waits for this line
     await listener.serve_forever()
