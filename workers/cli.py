@@ -237,6 +237,46 @@ def counters(
         _say(f"nothing was counted in the last {hours} hours")
 
 
+@app.command(epilog="Example: workers cost --rate 50 --handler-ms 50")
+def cost(
+    rate: Annotated[float, typer.Option(help="Messages a second, all month.")],
+    handler_ms: Annotated[float, typer.Option(help="What a handler takes, waiting included.")],
+    *,
+    payload_kib: Annotated[float, typer.Option(help="Size of a message.")] = 1.0,
+    region: Annotated[str, typer.Option(help="Whose prices.")] = "eu-west-1",
+    concurrency: Annotated[int, typer.Option(help="Handlers at a time in a task.")] = 10,
+    cpu: Annotated[int, typer.Option(help="CPU units of a task; 1024 are one vCPU.")] = 256,
+    memory: Annotated[int, typer.Option(help="MiB of a task.")] = 512,
+    arch: Annotated[Literal["arm64", "x86_64"], typer.Option(help="Of a task.")] = "arm64",
+    as_json: Json = False,
+) -> None:
+    """Estimate what one consumer costs on AWS, and what it would with one delete per message."""
+    from workers.ops import bill  # noqa: PLC0415
+    from workers.ops.cost import estimate  # noqa: PLC0415
+    from workers.ops.fargate import Task  # noqa: PLC0415
+    from workers.ops.price_list import Measured, Prices  # noqa: PLC0415
+
+    try:
+        task, measured, prices = Task(cpu, memory, arch), Measured.load(), Prices.load(region)
+        found = estimate(
+            rate,
+            handler_ms,
+            payload_kib=payload_kib,
+            concurrency=concurrency,
+            task=task,
+            measured=measured,
+            prices=prices,
+        )
+    except ValueError as error:
+        _fail(error, USAGE)
+    assumptions = bill.assumptions(found, task, measured, prices)
+    if as_json:
+        _print_json({**asdict(found), "assumptions": assumptions})
+    else:
+        _table(bill.rows(found))
+        _say("\n" + "\n".join(f"- {line}" for line in assumptions))
+
+
 @schema.command("export", epilog="Example: workers schema export build/schemas")
 def schema_export(directory: Path) -> None:
     """Write a JSON Schema per event and an AsyncAPI document of the whole system."""

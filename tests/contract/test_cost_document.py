@@ -1,0 +1,35 @@
+"""The table in docs/COST.md is what ``workers cost`` computes today."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from workers.cli import app
+
+COST = (Path(__file__).parents[2] / "docs" / "COST.md").read_text("utf-8")
+TABLE = re.search(r"<!-- cost -->\n(.*?)<!-- /cost -->", COST, re.DOTALL)[1]
+ROWS = [line for line in TABLE.splitlines() if line.startswith("|")][2:]
+
+
+def computed(rate):
+    """Write the row of a rate."""
+    arguments = ["cost", "--rate", rate, "--handler-ms", "50", "--json"]
+    bill = json.loads(CliRunner().invoke(app, arguments).stdout)
+    services = dict.fromkeys(("SQS", "SNS", "DynamoDB", "Fargate"), 0.0)
+    for line in bill["lines"]:
+        services[line["service"]] += line["batched"]["dollars_per_month"]
+    dollars = [*services.values(), bill["batched"], bill["single"]]
+    cells = [rate, str(bill["tasks"]), *(f"{each:,.2f}" for each in dollars)]
+    return f"| {' | '.join(cells)} |"
+
+
+def test_the_table_has_rows():
+    assert len(ROWS) > 2
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_table_of_costs_is_what_the_command_says(row):
+    assert row == computed(row.split("|")[1].strip())
