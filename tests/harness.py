@@ -100,6 +100,7 @@ class Harness:
             acks=self.acks,
             telemetry=self.telemetry,
             wait=20,
+            linger=0,
             now=self.clock,
             uniform=lambda _low, _high: 0.0,
         )

@@ -130,6 +130,7 @@ def _consumer(parts: Parts) -> Running:
         max_attempts=service.max_attempts,
         max_receives=service.max_receive_count,
         receive_wait=settings.receive_wait,
+        receive_linger=settings.receive_linger_ms / 1000,
         protect_after=settings.stop_timeout / 2,
         agent=EcsAgent(agent) if agent else None,
         health=parts.health,

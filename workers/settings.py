@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     table_name: str | None = None
     concurrency: int | None = Field(default=None, ge=1, le=200)
     visibility_timeout: int | None = Field(default=None, ge=2, le=MAX_VISIBILITY_TIMEOUT)
+    receive_linger_ms: int = Field(default=0, ge=0, le=1_000)
     stop_timeout: int = Field(default=120, ge=5, le=3600)  # s; Fargate allows 120
     metrics_port: int = Field(default=9090, ge=0, le=65_535)  # 0: any free port
     port: int = Field(default=8080, ge=0, le=65_535)

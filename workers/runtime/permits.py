@@ -68,10 +68,10 @@ class Permits:
         """Give back what a poll did not use, and learn from it how many pollers are needed."""
         with self._changed:
             self._held -= taken - count
-            if count == 0:
-                self._active_pollers = 1
-            elif count == MAX_BATCH:
+            if count == MAX_BATCH:
                 self._active_pollers = min(self.pollers, self._active_pollers + 1)
+            elif count < taken:  # the queue had no more: a second poller would halve the batches
+                self._active_pollers = 1
             self._changed.notify_all()
 
     def finished(self, duration: float | None) -> None:

@@ -36,6 +36,7 @@ class Poller:
         acks: Acks,
         telemetry: Telemetry,
         wait: float,
+        linger: float,
         now: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -48,6 +49,7 @@ class Poller:
         self._acks = acks
         self._telemetry = telemetry
         self._wait = wait
+        self._linger = linger
         self._now = now
         self._uniform = uniform
         self._proven = False  # the queue has answered at least once
@@ -84,6 +86,9 @@ class Poller:
         self._telemetry.consumed.inc(len(messages))
         for message in messages:
             self.admit(message)
+        if self._linger and 0 < len(messages) < taken:
+            # The queue is empty for now: a request a little later fetches more at once.
+            self._stopping.wait(self._linger)
         return True
 
     def admit(self, message: Message) -> None:

@@ -11,6 +11,7 @@ from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.ports import Queue, Store, Topic
 from workers.runtime.protection import Protection, TaskAgent
+from workers.runtime.publisher import Publisher
 from workers.runtime.receive_loop import ReceiveLoop
 from workers.runtime.telemetry import MeasuredQueue, Telemetry
 
@@ -27,6 +28,7 @@ def receive_loop(
     max_attempts: int,
     max_receives: int,
     receive_wait: float,
+    receive_linger: float,
     protect_after: float,
     agent: TaskAgent | None,
     health: Health,
@@ -43,11 +45,17 @@ def receive_loop(
     acks = Acks(measured, leases, permits, telemetry=telemetry)
     breakers = Breakers(permits, telemetry=telemetry)
     poller = Poller(
-        measured, permits=permits, leases=leases, acks=acks, telemetry=telemetry, wait=receive_wait
+        measured,
+        permits=permits,
+        leases=leases,
+        acks=acks,
+        telemetry=telemetry,
+        wait=receive_wait,
+        linger=receive_linger,
     )
     consumer = Consumer(
         queue=measured,
-        topic=topic,
+        topic=Publisher(topic, in_flight=lambda: permits.held),
         inbox=Inbox(name, store=store, handlers=handlers),
         permits=permits,
         leases=leases,

@@ -48,6 +48,7 @@ def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
         max_attempts=mapped.max_attempts,
         max_receives=mapped.max_receive_count,
         receive_wait=settings.receive_wait,
+        receive_linger=settings.receive_linger_ms / 1000,
         protect_after=settings.stop_timeout / 2,
         agent=None,
         health=health,

@@ -120,11 +120,23 @@ def test_full_polls_bring_in_more_pollers_and_an_empty_one_sends_them_away():
     permits.stop()
 
 
+def test_a_poll_that_empties_the_queue_sends_the_others_away():
+    """Two pollers on a trickle would fetch half as much each, for twice the requests."""
+    permits = Permits(40)
+    permits.received(permits.take(0), MAX_BATCH)
+    permits.received(permits.take(0), MAX_BATCH - 1)
+    thread, answers = a_thread(permits.take, 1)
+    thread.join(0.02)
+    assert answers == []
+    permits.stop()
+
+
 def test_the_first_free_slot_wakes_the_poller_that_may_poll():
     """Idle pollers wait on the same condition and must not swallow its wake-up."""
     permits = Permits(40)
-    held_by(permits, 40)
-    permits.received(0, 0)  # an empty poll: one poller is enough
+    held_by(permits, 39)
+    permits.received(permits.take(0), 0)  # an empty poll: one poller is enough
+    permits.take(0)
     for poller in range(1, MAX_POLLERS):
         a_thread(permits.take, poller)
     thread, answers = a_thread(permits.take, 0)

@@ -43,6 +43,7 @@ def run_until(worker, polls):
         acks=worker.acks,
         telemetry=worker.telemetry,
         wait=20,
+        linger=0,
         uniform=uniform,
     )
     with capture_logs() as lines:

@@ -72,6 +72,7 @@ class Running:
             max_attempts=3,
             max_receives=5,
             receive_wait=receive_wait,
+            receive_linger=0,
             protect_after=stop_timeout / 2,
             agent=agent,
             health=self.health,
