@@ -70,6 +70,12 @@ _TABLE = (
     Peer("sqs-consumer-hb", "sqs-consumer", node=True, environment={"BENCH_HEARTBEAT": "1"}),
     Peer("ours", "ours", environment={"LOG_LEVEL": "info"}),
     Peer("ours-quiet", "ours", environment={"LOG_LEVEL": "warning"}),
+    Peer(
+        "ours-linger",
+        "ours",
+        environment={"LOG_LEVEL": "info", "RECEIVE_LINGER_MS": "50"},
+        only=("steady",),
+    ),
     Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}, only=("payment",)),
     Peer(
         "ours-service",

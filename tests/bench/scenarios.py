@@ -105,7 +105,14 @@ _TABLE = (
     Scenario(
         "steady",
         "200 messages a second, 50 ms each, concurrency 20, 15 ms per request",
-        ("limit-pipeline", "naive-batch-threads", "sqs-workers", "sqs-consumer", "ours"),
+        (
+            "limit-pipeline",
+            "naive-batch-threads",
+            "sqs-workers",
+            "sqs-consumer",
+            "ours",
+            "ours-linger",
+        ),
         ("messages", "requests", "latency p50", "latency p99", "cpu", "processes"),
         work=fifty_milliseconds,
         rate=200.0,

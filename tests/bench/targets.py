@@ -78,6 +78,8 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "steady": (
         Target("ours", "requests", 390, places=0),
         Target("ours", "latency p50", 100, places=0),
+        Target("ours-linger", "requests", 230, places=0),
+        Target("ours-linger", "latency p50", 125, places=0),
     ),
     "onepersecond": (
         Target("ours", "start p50", 15 + 5, places=1),  # one request, and
