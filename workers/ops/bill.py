@@ -25,15 +25,11 @@ def rows(estimate: Estimate) -> list[dict[str, str]]:
 
 def assumptions(estimate: Estimate, task: Task, measured: Measured, prices: Prices) -> list[str]:
     """Say what the estimate rests on."""
-    capacity = estimate.tasks * task.cpu / 1024 * 1000 / measured.cpu_ms
     size = f"{task.cpu / 1024:g} vCPU and {task.memory} MiB, {task.architecture}"
     return [
         "single: one delete request per message; everything else is the same.",
-        f"{estimate.tasks} task(s) of {size}: handler slots at most {UTILISATION:.0%} busy.",
-        (
-            f"Tasks do not follow from processor time: at {measured.cpu_ms:g} ms a message"
-            f" these can do about {capacity:,.0f} messages/s; beyond that take larger ones."
-        ),
+        f"{estimate.tasks} task(s) of {size}: slots and processors at most {UTILISATION:.0%} busy.",
+        f"{measured.cpu_ms:g} ms of processor time a message, measured on another processor.",
         f"SQS and SNS bill each {CHUNK} KiB of a request; empty polls are billed as well.",
         f"One outcome of up to {OUTCOME} KiB per message; SNS delivers to SQS free of charge.",
         f"{WRITE_UNITS} write units a message: inbox row and one document, in a transaction.",

@@ -69,7 +69,9 @@ def estimate(
     Raises ``ValueError`` for what cannot be.
     """
     _check(rate, handler_ms, payload_kib, concurrency)
-    tasks = tasks_needed(rate, handler_ms, concurrency)
+    tasks = tasks_needed(
+        rate, handler_ms, concurrency, cpu_ms=measured.cpu_ms, vcpu=task.cpu / 1024
+    )
     share = rate / tasks
     receives = _receives(share, payload_kib, measured)
     deletes = 1 / _batch(share, measured.deletes)
@@ -96,9 +98,16 @@ def estimate(
     )
 
 
-def tasks_needed(rate: float, handler_ms: float, concurrency: int) -> int:
-    """Say how many tasks keep their handler slots busy ``UTILISATION`` of the time."""
-    return max(1, math.ceil(rate * handler_ms / 1000 / concurrency / UTILISATION))
+def tasks_needed(
+    rate: float, handler_ms: float, concurrency: int, *, cpu_ms: float, vcpu: float
+) -> int:
+    """Say how many tasks keep handler slots and processors busy ``UTILISATION`` of the time.
+
+    ``cpu_ms`` is the processor time of a message, ``vcpu`` what a task has.
+    """
+    slots = handler_ms / 1000 / concurrency
+    processor = cpu_ms / 1000 / vcpu
+    return max(1, math.ceil(round(rate * max(slots, processor) / UTILISATION, 6)))
 
 
 def billed(batch: float, kib: float) -> float:

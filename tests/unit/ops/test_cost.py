@@ -18,7 +18,7 @@ MEASURED = Measured(
     deletes=Batched(rate=100, per_message=0.2),
     publishes=Batched(rate=100, per_message=1),
     reads=1,
-    cpu_ms=3,
+    cpu_ms=0.01,  # these are about requests: slots decide how many tasks there are
 )
 TYPICAL = {
     "rate": 50,
@@ -101,7 +101,12 @@ def test_an_idle_month_costs_the_polls_and_one_task():
     [(0.1, 1, 1), (140, 50, 1), (141, 50, 2), (1000, 50, 8), (1, 7000, 1), (1, 7001, 2)],
 )
 def test_tasks_keep_their_slots_busy_seven_tenths_of_the_time(rate, handler_ms, tasks):
-    assert tasks_needed(rate, handler_ms, concurrency=10) == tasks
+    assert tasks_needed(rate, handler_ms, concurrency=10, cpu_ms=0.1, vcpu=1) == tasks
+
+
+@pytest.mark.parametrize(("rate", "tasks"), [(56, 1), (57, 2), (113, 3)])
+def test_tasks_keep_their_processors_busy_seven_tenths_of_the_time(rate, tasks):
+    assert tasks_needed(rate, 1, concurrency=10, cpu_ms=3.1, vcpu=0.25) == tasks
 
 
 def test_a_transaction_writes_the_inbox_row_and_the_document_twice():
