@@ -1,8 +1,8 @@
 """The few requests that a receive loop makes all the time, without the SDK's client around them.
 
 Signing is the SDK's, connections are urllib3's; what is left out is what a client does between
-the two for every request, which takes twice as long as all the rest (see ``make bench``). Names,
-arguments, answers and errors are those of the SDK's SQS client.
+the two for every request, which takes about as long again as all the rest. Names, arguments,
+answers and errors are those of the SDK's SQS client.
 """
 
 import os
