@@ -170,6 +170,7 @@ _TABLE = (
         "The real payment service with its transaction and outcome, 15 ms per request",
         ("ours-payment",),
         ("messages", "dynamodb", "sqs", "sns", "published", "cpu", "rate", "resident"),
+        concurrency=20,
         faults=_SLOWED,
     ),
 )

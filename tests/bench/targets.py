@@ -97,7 +97,7 @@ TARGETS: dict[str, tuple[Target, ...]] = {
     "memory": (Target("ours", "resident", 70, places=0),),
     "payment": (
         Target("ours-payment", "dynamodb", 1.0),
-        Target("ours-payment", "sqs", 0.2, places=3),
+        Target("ours-payment", "sqs", 0.2, places=2),
         Target("ours-payment", "sns", 0.15, places=3),
     ),
 }

@@ -65,12 +65,13 @@ class FakeStore(Faults):
             record = self.records.get(key)
             return record and replace(record, repeated=True)
 
-    def begin(self, key, *, guard=None, fingerprint=""):
-        return FakeTransaction(self, key, guard, fingerprint)
+    def begin(self, key, *, guard=None, fingerprint="", optimistic=False):
+        return FakeTransaction(self, key, guard, fingerprint, optimistic)
 
     def commit(self, transaction, outcomes):
         transaction.check()
         with self._call("commit"):
+            transaction.check_created()
             count = 1 + len(transaction.writes) + (len(outcomes) if self._outbox else 0)
             if count > MAX_WRITES:
                 raise PermanentError(f"{count} writes in one transaction")
@@ -98,17 +99,22 @@ class FakeStore(Faults):
 class FakeTransaction:
     """The port ``Transaction``; ``FakeStore`` makes and commits it."""
 
-    def __init__(self, store, key, guard, fingerprint):
+    def __init__(self, store, key, guard, fingerprint, optimistic):
         self.key = key
         self.fingerprint = fingerprint
         self.writes = {}  # key -> function from the row found to the row written
         self._store = store
         self._guard = guard
+        self._optimistic = optimistic
         self._read = {}
+        self._assumed = set()
 
-    def get(self, key):
+    def get(self, key, *, creating=False):
         self.check()
-        if key not in self._read:
+        if key not in self._read and creating and self._optimistic:
+            self._assumed.add(key)
+            self._read[key] = None
+        elif key not in self._read:
             self._read[key] = self._store.read(key)
         row = self._read[key]
         return deepcopy(row.document) if row else None
@@ -126,6 +132,10 @@ class FakeTransaction:
     def check(self):
         if self._guard is not None:
             self._guard()
+
+    def check_created(self):
+        if forgotten := self._assumed - self.writes.keys():
+            raise LookupError(f"{forgotten} was to be created")
 
     def _stage(self, key, write):
         if key in self.writes:

@@ -45,10 +45,15 @@ class DynamoStore:
         return _record(item) if item else None
 
     def begin(
-        self, key: str, *, guard: Callable[[], None] | None = None, fingerprint: str = ""
+        self,
+        key: str,
+        *,
+        guard: Callable[[], None] | None = None,
+        fingerprint: str = "",
+        optimistic: bool = False,
     ) -> Transaction:
         """Start the transaction that handles ``key``; see ``Store``."""
-        return DynamoTransaction(self.client, self.table, key, guard, fingerprint)
+        return DynamoTransaction(self.client, self.table, key, guard, fingerprint, optimistic)
 
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
         """Write everything in one TransactWriteItems; see ``Store``.

@@ -24,20 +24,20 @@ class DynamoTransaction:
     key: str
     guard: Callable[[], None] | None
     fingerprint: str
+    optimistic: bool
     _read: dict[str, tuple[int | None, Document | None]] = field(default_factory=dict)
+    _assumed: set[str] = field(default_factory=set)  # to be absent, without having asked
     _writes: dict[str, Write] = field(default_factory=dict)
 
-    def get(self, key: str) -> Document | None:
+    def get(self, key: str, *, creating: bool = False) -> Document | None:
         """Read a document; see ``Transaction``. A second read gives the same."""
         self.check()
         if key not in self._read:
-            with translated("dynamodb"):
-                item = self.client.get_item(
-                    TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
-                ).get("Item")
-            self._read[key] = (
-                (int(item["version"]["N"]), to_document(item)) if item else (None, None)
-            )
+            if creating and self.optimistic:
+                self._assumed.add(key)
+                self._read[key] = (None, None)
+            else:
+                self._read[key] = self._ask(key)
         return deepcopy(self._read[key][1])
 
     def put(self, key: str, document: Document) -> None:
@@ -60,8 +60,21 @@ class DynamoTransaction:
             self.guard()
 
     def writes(self) -> list[Write]:
-        """Give what is staged, for the commit."""
+        """Give what is staged, for the commit.
+
+        Raises ``LookupError`` for a document that was to be created and was not: no condition
+        would find out that it is there.
+        """
+        if forgotten := self._assumed - self._writes.keys():
+            raise LookupError(f"{', '.join(sorted(forgotten))} was to be created")
         return list(self._writes.values())
+
+    def _ask(self, key: str) -> tuple[int | None, Document | None]:
+        with translated("dynamodb"):
+            item = self.client.get_item(
+                TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
+            ).get("Item")
+        return (int(item["version"]["N"]), to_document(item)) if item else (None, None)
 
     def _stage(self, key: str, write: Write) -> None:
         if key in self._writes:

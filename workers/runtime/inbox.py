@@ -59,8 +59,9 @@ class Inbox:
         if lease.message.receive_count > 1 and (known := self._store.recall(envelope.key)):
             return known
         try:
-            # A first delivery is not looked up: the condition of its own transaction decides.
-            return self._commit(envelope, lease)
+            # A first delivery is not looked up, nor what it creates: its transaction's conditions
+            # decide.
+            return self._commit(envelope, lease, optimistic=lease.message.receive_count == 1)
         except Conflict:
             return self._retrying(self._recall_or_commit, envelope, lease)
 
@@ -71,9 +72,11 @@ class Inbox:
     def _recall_or_commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
         return self._store.recall(envelope.key) or self._commit(envelope, lease)
 
-    def _commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
+    def _commit(
+        self, envelope: Envelope[Event], lease: Lease, *, optimistic: bool = False
+    ) -> Record:
         lease.check()  # a handler may act on the world before it touches its transaction
-        transaction = self._store.begin(envelope.key, guard=lease.check)
+        transaction = self._store.begin(envelope.key, guard=lease.check, optimistic=optimistic)
         events = self._handlers.handle(envelope.data, transaction)
         lease.check()
         return self._store.commit(transaction, self._outcomes(envelope, events))

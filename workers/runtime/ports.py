@@ -86,8 +86,14 @@ class Transaction(Protocol):
     One write per key. Any method raises ``LeaseLost`` once the message may be in other hands.
     """
 
-    def get(self, key: str) -> Document | None:
-        """Read a document, consistently."""
+    def get(self, key: str, *, creating: bool = False) -> Document | None:
+        """Read a document, consistently.
+
+        ``creating`` is for a handler that writes the document where it finds none, and whose
+        actions until then do no harm where there is one after all. An optimistic transaction
+        gives it None without asking: if that was wrong the commit raises ``Conflict``, and the
+        handling is repeated with what is there.
+        """
 
     def put(self, key: str, document: Document) -> None:
         """Replace a document read before; the commit fails if it has changed since.
@@ -119,9 +125,17 @@ class Store(Protocol):
         """Look up what handling led to, or None if it is not known to have happened."""
 
     def begin(
-        self, key: str, *, guard: Callable[[], None] | None = None, fingerprint: str = ""
+        self,
+        key: str,
+        *,
+        guard: Callable[[], None] | None = None,
+        fingerprint: str = "",
+        optimistic: bool = False,
     ) -> Transaction:
-        """Start the transaction that handles ``key``. ``guard`` is called before every use."""
+        """Start the transaction that handles ``key``. ``guard`` is called before every use.
+
+        ``optimistic`` saves the reads of what is to be created; see ``Transaction.get``.
+        """
 
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
         """Write documents, inbox row and outcomes, all or nothing.

@@ -1,11 +1,11 @@
 """Outcomes of several handlers, published in one request.
 
-A handler waits until its own outcomes were accepted, so its message is still deleted only after
-them. The first of a batch publishes for all that join it within ``LINGER``; a handler that is
-alone does not wait for company.
+As a database's group commit: what comes while a request is under way shares the next one. So
+who is alone never waits for company, and under load every request is as full as it can be. A
+handler waits until its own outcomes were accepted: its message is still deleted only after them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Condition
 from typing import Final
@@ -15,7 +15,7 @@ from workers.events import Event
 from workers.runtime.permits import MAX_BATCH
 from workers.runtime.ports import Outcomes, Topic
 
-LINGER: Final = 0.005  # s
+LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must hold up nobody
 
 
 @dataclass(slots=True, eq=False)
@@ -30,15 +30,18 @@ class Batch:
 class Publisher:
     """A topic for many handlers at once."""
 
-    def __init__(
-        self, topic: Topic, *, in_flight: Callable[[], int], linger: float = LINGER
-    ) -> None:
-        """``in_flight`` counts the messages that may have outcomes soon, the caller's included."""
+    def __init__(self, topic: Topic, *, longest_wait: float = LONGEST_WAIT) -> None:
         self._topic = topic
-        self._in_flight = in_flight
-        self._linger = linger
-        self._open: Batch | None = None
+        self._longest_wait = longest_wait
+        self._open: Batch | None = None  # can be joined
+        self._under_way = 0  # requests
         self._changed = Condition()
+
+    @property
+    def waiting(self) -> int:
+        """How many outcomes wait for the request under way to end."""
+        batch = self._open
+        return len(batch.envelopes) if batch is not None else 0
 
     def publish(self, envelopes: Outcomes) -> Mapping[int, Exception]:
         """As ``Topic.publish``."""
@@ -49,8 +52,8 @@ class Publisher:
                 batch = self._open = Batch()
             start = len(batch.envelopes)
             batch.envelopes.extend(envelopes)
+            self._changed.notify_all()  # a batch may be full now
             if joins:
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: batch.done)
             else:
                 self._collect(batch)
@@ -63,11 +66,13 @@ class Publisher:
         }
 
     def _collect(self, batch: Batch) -> None:
-        """Let others join for a moment, then close the batch."""
-        if self._in_flight() > 1:
-            self._changed.wait_for(lambda: self._is_full(batch), timeout=self._linger)
+        """Let others join while a request is under way, then close the batch."""
+        self._changed.wait_for(
+            lambda: self._under_way == 0 or self._is_full(batch), timeout=self._longest_wait
+        )
         if self._open is batch:
             self._open = None
+        self._under_way += 1
 
     def _is_full(self, batch: Batch) -> bool:
         return self._open is not batch or len(batch.envelopes) >= MAX_BATCH
@@ -78,5 +83,6 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - it is everybody's in the batch, and raised there
             batch.refused = dict.fromkeys(range(len(batch.envelopes)), error)
         with self._changed:
+            self._under_way -= 1
             batch.done = True
             self._changed.notify_all()

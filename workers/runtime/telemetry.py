@@ -12,10 +12,28 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from workers.runtime.emf import Figure
 from workers.runtime.ports import Failure, Message, Queue
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LEASE_LOSSES: Final = ("handler_timeout", "twelve_hours", "expired", "taken")
+
+
+def _ended_in(*settlements: str) -> Callable[[Mapping[str, str]], bool]:
+    return lambda labels: labels["settlement"] in settlements
+
+
+# What CloudWatch hears of a consumer once a minute. "none" is a message whose lease was lost.
+FIGURES: Final = (
+    Figure("MessagesProcessed", "messaging_settlements", counts=_ended_in("delete")),
+    Figure(
+        "MessagesFailed",
+        "messaging_settlements",
+        counts=_ended_in("retry", "dead_letter", "none"),
+    ),
+    Figure("DeadLettered", "messaging_settlements", counts=_ended_in("dead_letter")),
+    Figure("BreakerOpen", "messaging_breaker_open"),
+)
 
 
 class Telemetry:

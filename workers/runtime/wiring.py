@@ -55,7 +55,7 @@ def receive_loop(
     )
     consumer = Consumer(
         queue=measured,
-        topic=Publisher(topic, in_flight=lambda: len(leases)),
+        topic=Publisher(topic),
         inbox=Inbox(name, store=store, handlers=handlers),
         permits=permits,
         leases=leases,

@@ -33,7 +33,7 @@ class Inventory:
     ) -> InventoryReserved | tuple[InventoryReserved, InventoryLow] | InventoryFailed | None:
         """Set all lines aside, or say what is short."""
         key = f"reservation#{order.order_id}"
-        if reservation := tx.get(key):
+        if reservation := tx.get(key, creating=True):
             return _answer(order, reservation)
         stock, wanted = self._stock(order, tx), _quantities(order.items)
 

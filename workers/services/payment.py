@@ -70,7 +70,9 @@ class Payment:
     ) -> PaymentCompleted | PaymentFailed | None:
         """Take the money. A decline is an outcome, not an error."""
         key = f"payment#{order.order_id}"
-        payment = tx.get(key)
+        # Asking the gateway before we know of a payment or a cancellation does no harm: the key
+        # makes it the same charge, or one that is declined for it was refunded already.
+        payment = tx.get(key, creating=True)
         if payment is None:
             payment = self._charge(order)
             tx.put(key, payment)

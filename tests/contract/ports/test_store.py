@@ -194,6 +194,44 @@ def test_a_document_must_be_read_before_it_is_put(store):
         store.begin(CAUSE.key).put("order#1", {})
 
 
+def test_an_optimistic_transaction_creates_without_asking(store):
+    tx = store.begin(CAUSE.key, optimistic=True)
+
+    assert tx.get("order#1", creating=True) is None
+    tx.put("order#1", {"state": "pending"})
+    store.commit(tx, ())
+
+    assert load(store, "order#1") == {"state": "pending"}
+
+
+def test_what_was_to_be_created_and_is_there_is_a_conflict(store):
+    save(store, "order#1", {"state": "cancelled"})
+    tx = store.begin(CAUSE.key, optimistic=True)
+    assert tx.get("order#1", creating=True) is None
+    tx.put("order#1", {"state": "pending"})
+
+    with pytest.raises(Conflict):
+        store.commit(tx, ())
+
+    assert load(store, "order#1") == {"state": "cancelled"}
+
+
+def test_what_was_to_be_created_must_be_written(store):
+    tx = store.begin(CAUSE.key, optimistic=True)
+    tx.get("order#1", creating=True)
+
+    with pytest.raises(LookupError):
+        store.commit(tx, ())
+
+
+@pytest.mark.parametrize(("optimistic", "creating"), [(True, False), (False, True)])
+def test_only_an_optimistic_transaction_that_creates_does_not_ask(store, optimistic, creating):
+    save(store, "order#1", {"state": "pending"})
+    tx = store.begin(CAUSE.key, optimistic=optimistic)
+
+    assert tx.get("order#1", creating=creating) == {"state": "pending"}
+
+
 def test_a_document_is_written_once_per_transaction(store):
     tx = store.begin(CAUSE.key)
     tx.add("hour#1", {"orders": 1})

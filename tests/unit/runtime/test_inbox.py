@@ -111,6 +111,39 @@ def test_two_outcomes_of_one_type_have_two_ids():
     assert len({outcome.event_id for outcome in outcomes}) == 2
 
 
+class Creating:
+    """Creates one document per order, and notes what it found."""
+
+    def __init__(self):
+        self.found = []
+
+    @handles
+    def create(self, order: OrderCreated, tx: Transaction) -> None:
+        self.found.append(tx.get(f"effect#{order.order_id}", creating=True))
+        tx.put(f"effect#{order.order_id}", {"times": 1})
+
+
+def test_a_first_delivery_costs_no_look_at_what_it_creates():
+    once = Once(Creating())
+    once.deliver()
+    assert once.store.calls["get"] == 0
+    assert once.effects == 1
+
+
+def test_what_was_there_after_all_is_found_by_the_repetition():
+    once = Once(Creating())
+    once.store.seed("effect#order-1", {"times": 7})
+    once.deliver()
+    assert once.service.found == [None, {"times": 7}]
+
+
+def test_a_redelivery_looks_before_it_creates():
+    once = Once(Creating())
+    once.store.seed("effect#order-1", {"times": 7})
+    once.deliver(receive_count=2)
+    assert once.service.found == [{"times": 7}]
+
+
 def test_a_conflict_is_repeated_in_process(once):
     once.store.fail_next("commit", Conflict("another was faster"), times=3)
     assert not once.deliver().repeated

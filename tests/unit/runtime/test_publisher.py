@@ -1,8 +1,11 @@
 """Handlers share requests to the topic, and each learns what became of its own outcomes."""
 
-from threading import Barrier, Thread
+from threading import Event as Flag
+from threading import Thread
 
+import pytest
 from builders import an_envelope, an_order
+from eventually import eventually
 from fakes import FakeTopic
 
 from workers.runtime.errors import PermanentError, Unavailable
@@ -11,89 +14,123 @@ from workers.runtime.publisher import Publisher
 OUTAGE = Unavailable("no answer", dependency="sns")
 
 
-def published_at_once(publisher, outcomes):
-    """Publish each list from a thread of its own; give what each was told."""
-    told = [None] * len(outcomes)
-    start = Barrier(len(outcomes), timeout=10)
-
-    def publish(number):
-        start.wait()
-        told[number] = publisher.publish(outcomes[number])
-
-    threads = [Thread(target=publish, args=(n,)) for n in range(len(outcomes))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    return told
+@pytest.fixture
+def topic():
+    return Gated()
 
 
 def outcome(number):
     return an_envelope(an_order(order_id=f"order-{number}"), event_id=f"event-{number}")
 
 
-def test_handlers_that_end_together_share_a_request():
-    topic = FakeTopic()
-    publisher = Publisher(topic, in_flight=lambda: 10, linger=5)
+def test_what_comes_while_a_request_is_under_way_shares_the_next(topic):
+    publisher = Publisher(topic, longest_wait=60)
+    first = Publishing(publisher, [outcome(0)])
+    eventually(lambda: topic.sizes == [1])
 
-    told = published_at_once(publisher, [[outcome(n)] for n in range(10)])
+    others = [Publishing(publisher, [outcome(n)]) for n in range(1, 10)]
+    eventually(lambda: publisher.waiting == 9)
+    topic.open()
 
-    assert told == [{}] * 10
-    assert topic.calls["publish"] == 1
-    assert {e.event_id for e in topic.published} == {f"event-{n}" for n in range(10)}
+    assert [each.told() for each in (first, *others)] == [{}] * 10
+    assert topic.sizes == [1, 9]
+    assert topic.ids == {f"event-{n}" for n in range(10)}
 
 
-def test_a_batch_never_has_more_than_ten():
-    topic = Recording()
-    publisher = Publisher(topic, in_flight=lambda: 4, linger=0.05)
+def test_a_batch_never_has_more_than_ten_and_a_full_one_does_not_wait(topic):
+    publisher = Publisher(topic, longest_wait=60)
+    Publishing(publisher, [outcome(0)])
+    eventually(lambda: topic.sizes == [1])
 
-    published_at_once(publisher, [[outcome(10 * n + i) for i in range(4)] for n in range(4)])
+    for n in range(1, 4):
+        Publishing(publisher, [outcome(10 * n + i) for i in range(4)])
 
-    assert sorted(topic.sizes) == [8, 8]
+    eventually(lambda: topic.sizes == [1, 8])
+    topic.open()
+    eventually(lambda: topic.sizes == [1, 8, 4])
 
 
 def test_who_is_alone_does_not_wait():
-    publisher = Publisher(FakeTopic(), in_flight=lambda: 1, linger=3600)
+    publisher = Publisher(FakeTopic(), longest_wait=3600)
 
     assert publisher.publish([outcome(1)]) == {}
+    assert publisher.publish([outcome(2)]) == {}
 
 
-def test_each_learns_of_its_own_refusals_by_its_own_positions():
-    topic = Refusing({"event-11": PermanentError("too large")})
-    publisher = Publisher(topic, in_flight=lambda: 2, linger=0.5)
+def test_a_request_that_hangs_holds_up_nobody(topic):
+    publisher = Publisher(topic, longest_wait=0.01)
+    Publishing(publisher, [outcome(0)])
+    eventually(lambda: topic.sizes == [1])
 
-    told = published_at_once(publisher, [[outcome(1), outcome(2)], [outcome(10), outcome(11)]])
+    Publishing(publisher, [outcome(1)])
 
-    assert told[0] == {}
-    assert list(told[1]) == [1]
-
-
-def test_an_error_of_the_request_is_everybodys():
-    topic = FakeTopic()
-    topic.fail_next("publish", OUTAGE)
-    publisher = Publisher(topic, in_flight=lambda: 2, linger=0.5)
-
-    told = published_at_once(publisher, [[outcome(1)], [outcome(2)]])
-
-    assert [list(refused.values()) for refused in told] == [[OUTAGE], [OUTAGE]]
+    eventually(lambda: topic.sizes == [1, 1])
 
 
-class Recording:
+def test_each_learns_of_its_own_refusals_by_its_own_positions(topic):
+    topic.refuses["event-11"] = PermanentError("too large")
+    publisher = Publisher(topic, longest_wait=60)
+    Publishing(publisher, [outcome(0)])
+    eventually(lambda: topic.sizes == [1])
+    good = Publishing(publisher, [outcome(1), outcome(2)])
+    eventually(lambda: publisher.waiting == 2)
+    bad = Publishing(publisher, [outcome(10), outcome(11)])
+    eventually(lambda: publisher.waiting == 4)
+    topic.open()
+
+    assert good.told() == {}
+    assert list(bad.told()) == [1]
+
+
+def test_an_error_of_the_request_is_everybodys(topic):
+    publisher = Publisher(topic, longest_wait=60)
+    Publishing(publisher, [outcome(0)])
+    eventually(lambda: topic.sizes == [1])
+    two = [Publishing(publisher, [outcome(n)]) for n in (1, 2)]
+    eventually(lambda: publisher.waiting == 2)
+    topic.fails = OUTAGE
+    topic.open()
+
+    assert [list(each.told().values()) for each in two] == [[OUTAGE], [OUTAGE]]
+
+
+class Publishing:
+    """One handler that publishes."""
+
+    def __init__(self, publisher, outcomes):
+        self._told = None
+        self._thread = Thread(target=self._publish, args=(publisher, outcomes), daemon=True)
+        self._thread.start()
+
+    def _publish(self, publisher, outcomes):
+        self._told = publisher.publish(outcomes)
+
+    def told(self):
+        self._thread.join(10)
+        return self._told
+
+
+class Gated:
+    """A topic whose requests do not end before it is opened."""
+
     def __init__(self):
         self.sizes = []
+        self.ids = set()
+        self.refuses = {}
+        self.fails = None
+        self._open = Flag()
+
+    def open(self):
+        self._open.set()
 
     def publish(self, envelopes):
         self.sizes.append(len(envelopes))
-        return {}
-
-
-class Refusing:
-    def __init__(self, errors):
-        self.errors = errors
-
-    def publish(self, envelopes):
+        self.ids |= {envelope.event_id for envelope in envelopes}
+        self._open.wait(10)
+        if self.fails is not None and len(self.sizes) > 1:
+            raise self.fails
         return {
-            position: self.errors[envelope.event_id]
+            position: self.refuses[envelope.event_id]
             for position, envelope in enumerate(envelopes)
-            if envelope.event_id in self.errors
+            if envelope.event_id in self.refuses
         }

@@ -1,7 +1,7 @@
 """A service on a store of its own."""
 
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count, repeat
 
 import pytest
 from fakes import FakeStore
@@ -21,8 +21,8 @@ class Stage:
     def handle(self, event):
         """Handle an event under an event id of its own; a conflict repeats it."""
         key = f"test#{next(self._numbers)}"
-        while True:
-            tx = self.store.begin(key)
+        for optimistic in chain([True], repeat(False)):
+            tx = self.store.begin(key, optimistic=optimistic)
             outcomes = Handlers(self.service).handle(event, tx)
             try:
                 self.store.commit(tx, ())
@@ -35,7 +35,7 @@ class Stage:
         handlers = Handlers(self.service)
         started = []
         for event in events:
-            tx = self.store.begin(f"test#{next(self._numbers)}")
+            tx = self.store.begin(f"test#{next(self._numbers)}", optimistic=True)
             started.append((event, tx, handlers.handle(event, tx)))
         return [self._finish(*one) for one in started]
 

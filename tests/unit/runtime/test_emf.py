@@ -1,0 +1,168 @@
+"""Once a minute one log line says what CloudWatch's alarms need to know."""
+
+import json
+
+import emf
+import pytest
+from fakes import FakeClock
+from fakes.clock import START
+from prometheus_client import CollectorRegistry
+
+from workers.relay import metrics as relay_metrics
+from workers.relay.metrics import RelayMetrics
+from workers.runtime import logs, telemetry
+from workers.runtime.emf import EVERY, MetricLines
+from workers.runtime.telemetry import Telemetry
+
+FIGURES = (*telemetry.FIGURES, *relay_metrics.FIGURES)
+NOTHING = {"MessagesProcessed": 0, "MessagesFailed": 0, "DeadLettered": 0, "BreakerOpen": 0}
+
+
+@pytest.fixture
+def lines(logged_lines):
+    """Give every line so far: what each metric has."""
+
+    def lines():
+        read = [json.loads(line) for line in logged_lines().splitlines()]
+        return [{key[2]: value for key, value in emf.metrics(line).items()} for line in read]
+
+    return lines
+
+
+@pytest.fixture
+def worker():
+    return Telemetry("payment-queue")
+
+
+@pytest.fixture
+def relay():
+    return RelayMetrics(CollectorRegistry())
+
+
+@pytest.fixture
+def registry(worker):
+    return worker.registry
+
+
+@pytest.fixture
+def written(registry):
+    return MetricLines(
+        registry, FIGURES, environment="staging", service="payment", now=FakeClock()
+    )
+
+
+def settle(worker, settlement, outcome="handled", event_type="order.created"):
+    worker.settled(event_type, settlement, outcome, duration=0.1, critical=0.2)
+
+
+def test_the_line_is_one_that_cloudwatch_takes_metrics_from(logged_lines, worker, written):
+    settle(worker, "delete")
+
+    written.write()
+
+    line = json.loads(logged_lines())
+    assert line["_aws"]["Timestamp"] == START * 1_000
+    where = ("OrderPipeline", (("Environment", "staging"), ("Service", "payment")))
+    assert emf.metrics(line) == {
+        (*where, name): value for name, value in (NOTHING | {"MessagesProcessed": 1}).items()
+    }
+
+
+def test_a_worker_that_did_nothing_says_so(lines, written):
+    written.write()
+
+    assert lines() == [NOTHING]
+
+
+def test_every_delivery_is_either_processed_or_failed(lines, worker, written):
+    for outcome in ("handled", "repeated", "ignored"):
+        settle(worker, "delete", outcome)
+    settle(worker, "delete", event_type="order.cancelled")
+    settle(worker, "retry", "retried")
+    settle(worker, "dead_letter", "dead_lettered")
+    settle(worker, "none", "lost")
+
+    written.write()
+
+    assert lines() == [
+        {"MessagesProcessed": 4, "MessagesFailed": 3, "DeadLettered": 1, "BreakerOpen": 0}
+    ]
+
+
+def test_a_line_tells_what_was_added_since_the_last_one(lines, worker, written):
+    settle(worker, "delete")
+    settle(worker, "delete")
+    written.write()
+    settle(worker, "delete")
+    written.write()
+    written.write()
+
+    assert [line["MessagesProcessed"] for line in lines()] == [2, 1, 0]
+
+
+def test_one_open_breaker_is_enough(lines, worker, written):
+    worker.breaker_open("dynamodb").set(0)
+    worker.breaker_open("gateway").set(1)
+    written.write()
+    worker.breaker_open("gateway").set(0)
+    written.write()
+
+    assert [line["BreakerOpen"] for line in lines()] == [1, 0]
+
+
+def test_there_is_a_line_a_minute(lines, written):
+    clock, ticks = FakeClock(0), iter(range(3))
+
+    def sleep(seconds):
+        clock.advance(seconds)
+        next(ticks)
+
+    with pytest.raises(StopIteration):
+        written.run(sleep)
+
+    assert (len(lines()), clock()) == (3, 4 * EVERY)
+
+
+def test_the_log_level_does_not_switch_the_alarms_off(capsysbinary, written):
+    log = logs.configure("error")
+    written.write()
+    log.flush()
+
+    assert emf.metrics(json.loads(capsysbinary.readouterr().out))
+
+
+class TestRelay:
+    """The relay has an outbox instead of messages."""
+
+    @pytest.fixture
+    def registry(self, relay, request):
+        registry = CollectorRegistry()
+        request.instance.metrics = RelayMetrics(registry)
+        return registry
+
+    def test_the_oldest_row_of_all_shards_counts(self, lines, written):
+        self.metrics.oldest.labels(0).set(1.23456)
+        self.metrics.oldest.labels(1).set(0)
+        self.metrics.stuck.set(2)
+
+        written.write()
+
+        assert lines() == [{"OutboxAge": 1.235, "OutboxSetAside": 2}]
+
+    def test_an_outbox_that_nobody_looked_at_has_no_age(self, lines, written):
+        written.write()
+
+        assert lines() == [{"OutboxSetAside": 0}]
+
+
+class TestNothingToMeasure:
+    """order-api is measured by the API in front of it."""
+
+    @pytest.fixture
+    def registry(self):
+        return CollectorRegistry()
+
+    def test_there_is_no_line(self, logged_lines, written):
+        written.write()
+
+        assert logged_lines() == ""
