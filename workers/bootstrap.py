@@ -22,8 +22,11 @@ from workers.aws.outbox import Outbox
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
+from workers.relay import metrics as relay_metrics
 from workers.relay.metrics import RelayMetrics
 from workers.relay.relay import Relay
+from workers.runtime import telemetry
+from workers.runtime.emf import MetricLines
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.handler import Handlers
 from workers.runtime.health import Health
@@ -64,14 +67,16 @@ def run(name: str, settings: Settings, topology: Topology) -> int:
     except FatalError as error:
         log.critical("worker.cannot_start", reason=str(error))
         return BROKEN
-    worker = Worker(
-        running,
-        stop_timeout=settings.stop_timeout,
-        alongside={"credentials": lambda: _keep_credentials(parts.clients)},
-    )
+    alongside = {"credentials": lambda: _keep_credentials(parts.clients)}
+    if lines := _metric_lines(parts):
+        alongside["metrics"] = lines.run
+    worker = Worker(running, stop_timeout=settings.stop_timeout, alongside=alongside)
     problems = health.problems
     health.problems = lambda: [*worker.problems(), *problems()]
-    return worker.run()
+    code = worker.run()
+    if lines:
+        lines.write()
+    return code
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,15 @@ def _relay(parts: Parts) -> Running:
     running = UntilStopped("relay", relay.run)
     _watch(running, parts.health, registry)
     return running
+
+
+def _metric_lines(parts: Parts) -> MetricLines | None:
+    """Figures for CloudWatch, of what was built into the registry."""
+    environment, registry = parts.settings.environment, parts.health.registry
+    if environment is None or registry is None:
+        return None
+    figures = (*telemetry.FIGURES, *relay_metrics.FIGURES)
+    return MetricLines(registry, figures, environment=environment, service=parts.name)
 
 
 def _watch(running: UntilStopped, health: Health, registry: CollectorRegistry) -> None:

@@ -1,6 +1,17 @@
 """What the relay measures, for Prometheus."""
 
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from workers.runtime.emf import Figure
+
+# What CloudWatch hears of the relay once a minute. An outbox that was never looked at has no age:
+# no data is an alarm, 0 would be none.
+FIGURES: Final = (
+    Figure("OutboxAge", "outbox_oldest_seconds", unit="Seconds", unset=None),
+    Figure("OutboxSetAside", "outbox_stuck"),
+)
 
 
 class RelayMetrics:

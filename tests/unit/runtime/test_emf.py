@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from workers.relay import metrics as relay_metrics
 from workers.relay.metrics import RelayMetrics
-from workers.runtime import logs, telemetry
+from workers.runtime import telemetry
 from workers.runtime.emf import EVERY, MetricLines
 from workers.runtime.telemetry import Telemetry
 
@@ -35,20 +35,12 @@ def worker():
 
 
 @pytest.fixture
-def relay():
-    return RelayMetrics(CollectorRegistry())
+def written(worker):
+    return lines_of(worker.registry)
 
 
-@pytest.fixture
-def registry(worker):
-    return worker.registry
-
-
-@pytest.fixture
-def written(registry):
-    return MetricLines(
-        registry, FIGURES, environment="staging", service="payment", now=FakeClock()
-    )
+def lines_of(registry):
+    return MetricLines(registry, FIGURES, environment="staging", service="payment", now=FakeClock())
 
 
 def settle(worker, settlement, outcome="handled", event_type="order.created"):
@@ -123,46 +115,35 @@ def test_there_is_a_line_a_minute(lines, written):
     assert (len(lines()), clock()) == (3, 4 * EVERY)
 
 
-def test_the_log_level_does_not_switch_the_alarms_off(capsysbinary, written):
-    log = logs.configure("error")
+@pytest.mark.parametrize("logged_lines", ["error"], indirect=True)
+def test_the_log_level_does_not_switch_the_alarms_off(lines, written):
     written.write()
-    log.flush()
 
-    assert emf.metrics(json.loads(capsysbinary.readouterr().out))
-
-
-class TestRelay:
-    """The relay has an outbox instead of messages."""
-
-    @pytest.fixture
-    def registry(self, relay, request):
-        registry = CollectorRegistry()
-        request.instance.metrics = RelayMetrics(registry)
-        return registry
-
-    def test_the_oldest_row_of_all_shards_counts(self, lines, written):
-        self.metrics.oldest.labels(0).set(1.23456)
-        self.metrics.oldest.labels(1).set(0)
-        self.metrics.stuck.set(2)
-
-        written.write()
-
-        assert lines() == [{"OutboxAge": 1.235, "OutboxSetAside": 2}]
-
-    def test_an_outbox_that_nobody_looked_at_has_no_age(self, lines, written):
-        written.write()
-
-        assert lines() == [{"OutboxSetAside": 0}]
+    assert lines() == [NOTHING]
 
 
-class TestNothingToMeasure:
-    """order-api is measured by the API in front of it."""
+def test_of_the_shards_of_an_outbox_the_oldest_counts(lines):
+    registry = CollectorRegistry()
+    relay = RelayMetrics(registry)
+    relay.oldest.labels(0).set(1.23456)
+    relay.oldest.labels(1).set(0)
+    relay.stuck.set(2)
 
-    @pytest.fixture
-    def registry(self):
-        return CollectorRegistry()
+    lines_of(registry).write()
 
-    def test_there_is_no_line(self, logged_lines, written):
-        written.write()
+    assert lines() == [{"OutboxAge": 1.235, "OutboxSetAside": 2}]
 
-        assert logged_lines() == ""
+
+def test_an_outbox_that_nobody_looked_at_has_no_age(lines):
+    registry = CollectorRegistry()
+    RelayMetrics(registry)
+
+    lines_of(registry).write()
+
+    assert lines() == [{"OutboxSetAside": 0}]
+
+
+def test_where_nothing_is_measured_there_is_no_line(logged_lines):
+    lines_of(CollectorRegistry()).write()
+
+    assert logged_lines() == ""
