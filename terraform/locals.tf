@@ -1,0 +1,34 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+
+  # In front of what the code looks up: NAME_PREFIX.
+  name_prefix = var.name_prefix == null ? "${var.environment}-" : var.name_prefix
+  # What belongs to no service: cluster, network, repository.
+  name = "${local.name_prefix}order-pipeline"
+
+  tags = {
+    Project     = "order-pipeline"
+    Environment = var.environment
+    ManagedBy   = "terraform"
+  }
+
+  # The names of workers/topology.py.
+  queue_names = { for name in keys(local.consumers) : name => "${local.name_prefix}${name}-queue" }
+  topic_name  = "${local.name_prefix}${local.topology.topic}"
+  table_names = { for name in keys(local.topology.tables) : name => "${local.name_prefix}${name}" }
+  role_names  = { for name in keys(local.services) : name => "${local.name_prefix}${name}-task" }
+
+  # ARNs by name, where reading them from the resource would be a cycle: a queue and its policy, a
+  # policy and the roles it names.
+  topic_arn  = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.topic_name}"
+  role_arns  = { for name, role in local.role_names : name => "arn:${local.partition}:iam::${local.account_id}:role/${role}" }
+  queue_arns = { for name, queue in local.queue_names : name => "arn:${local.partition}:sqs:${var.region}:${local.account_id}:${queue}" }
+
+  # What SES has to have verified: the domain of the sender.
+  email_identity     = split("@", var.sender_email)[1]
+  email_identity_arn = "arn:${local.partition}:ses:${var.region}:${local.account_id}:identity/${local.email_identity}"
+}
