@@ -16,19 +16,24 @@ locals {
     ManagedBy   = "terraform"
   }
 
+  # From SIGTERM to the end (s), the longest that Fargate grants. The code derives all of its
+  # margins from the same number, in STOP_TIMEOUT: workers/runtime/worker.py.
+  # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+  stop_timeout = 120
+
   # The names of workers/topology.py.
   queue_names = { for name in keys(local.consumers) : name => "${local.name_prefix}${name}-queue" }
   topic_name  = "${local.name_prefix}${local.topology.topic}"
   table_names = { for name in keys(local.topology.tables) : name => "${local.name_prefix}${name}" }
   role_names  = { for name in keys(local.services) : name => "${local.name_prefix}${name}-task" }
 
-  # ARNs by name, where reading them from the resource would be a cycle: a queue and its policy, a
-  # policy and the roles it names.
-  topic_arn  = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.topic_name}"
-  role_arns  = { for name, role in local.role_names : name => "arn:${local.partition}:iam::${local.account_id}:role/${role}" }
-  queue_arns = { for name, queue in local.queue_names : name => "arn:${local.partition}:sqs:${var.region}:${local.account_id}:${queue}" }
+  # ARNs by name, where reading them from the resource would be a cycle: a
+  # queue and its policy, a policy and the roles that it names.
+  topic_arn = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.topic_name}"
+  role_arns = { for name, role in local.role_names : name => "arn:${local.partition}:iam::${local.account_id}:role/${role}" }
+  sqs_arn   = "arn:${local.partition}:sqs:${var.region}:${local.account_id}"
 
   # What SES has to have verified: the domain of the sender.
-  email_identity     = split("@", var.sender_email)[1]
-  email_identity_arn = "arn:${local.partition}:ses:${var.region}:${local.account_id}:identity/${local.email_identity}"
+  email_identity = split("@", var.sender_email)[1]
+  email_arns     = ["arn:${local.partition}:ses:${var.region}:${local.account_id}:identity/${local.email_identity}"]
 }

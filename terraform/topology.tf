@@ -19,6 +19,8 @@ locals {
     }, local.capacity[name])
   }
 
+  publishers = { for name, service in local.services : name => service if length(service.publishes) > 0 }
+
   # Those with a queue.
   consumers = { for name, service in local.services : name => service if length(service.consumes) > 0 }
 

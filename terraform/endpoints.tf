@@ -1,0 +1,144 @@
+# The endpoints of the VPC, each with a policy: from here only what the services do can be done, to
+# nothing but what is theirs. So a task that was taken over cannot carry data to another account.
+
+locals {
+  # By endpoint: what may be done through it, to what.
+  endpoint_rights = merge({
+    "sqs" = [{
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"]
+      resources = flatten([for queue in local.queue_names : ["${local.sqs_arn}:${queue}", "${local.sqs_arn}:${queue}-dlq"]])
+    }]
+    "sns"     = [{ actions = ["sns:Publish"], resources = [local.topic_arn] }]
+    "email"   = [{ actions = ["ses:SendEmail"], resources = local.email_arns }]
+    "logs"    = [{ actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = ["${local.log_groups_arn}:*"] }]
+    "ecr.api" = local.pull_rights
+    "ecr.dkr" = local.pull_rights
+    },
+    { for endpoint, arns in local.secret_arns : endpoint => [{
+      actions   = [endpoint == "ssm" ? "ssm:GetParameters" : "secretsmanager:GetSecretValue"]
+      resources = arns
+    }] if length(arns) > 0 },
+    { for endpoint in var.enable_execute_command ? ["ssmmessages"] : [] : endpoint => [{
+      actions   = ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"]
+      resources = ["*"]
+    }] },
+  )
+
+  pull_rights = [
+    { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }, # it has no resource
+    {
+      actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      resources = [aws_ecr_repository.worker.arn]
+    },
+  ]
+
+  secret_arns = {
+    for service in ["secretsmanager", "ssm"] : service => distinct([
+      for arn in flatten([for each in local.services : values(each.secrets)]) : arn if split(":", arn)[2] == service
+    ])
+  }
+}
+
+data "aws_iam_policy_document" "endpoint" {
+  for_each = var.vpc_id == null ? local.endpoint_rights : {}
+
+  dynamic "statement" {
+    for_each = each.value
+
+    content {
+      actions   = statement.value.actions
+      resources = statement.value.resources
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "aws:PrincipalAccount"
+        values   = [local.account_id]
+      }
+    }
+  }
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each = data.aws_iam_policy_document.endpoint
+
+  vpc_id              = local.vpc_id
+  service_name        = "com.amazonaws.${var.region}.${each.key}"
+  vpc_endpoint_type   = "Interface"
+  policy              = each.value.json
+  private_dns_enabled = true
+  security_group_ids  = [aws_security_group.endpoints["this"].id]
+  subnet_ids          = local.subnet_ids
+  tags                = { Name = "${local.name}-${each.key}" }
+}
+
+resource "aws_security_group" "endpoints" {
+  for_each = local.made
+
+  name        = "${local.name}-endpoints"
+  description = "Interface endpoints of ${local.name}"
+  vpc_id      = local.vpc_id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "endpoints" {
+  for_each = local.made
+
+  security_group_id            = aws_security_group.endpoints[each.key].id
+  description                  = "TLS from the tasks"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  referenced_security_group_id = aws_security_group.tasks.id
+}
+
+resource "aws_vpc_endpoint" "gateway" {
+  for_each = {
+    for endpoint, document in {
+      dynamodb = data.aws_iam_policy_document.dynamodb_endpoint
+      s3       = data.aws_iam_policy_document.s3_endpoint
+    } : endpoint => document.json if var.vpc_id == null
+  }
+
+  vpc_id            = local.vpc_id
+  service_name      = "com.amazonaws.${var.region}.${each.key}"
+  vpc_endpoint_type = "Gateway"
+  policy            = each.value
+  route_table_ids   = [aws_route_table.private["this"].id]
+  tags              = { Name = "${local.name}-${each.key}" }
+}
+
+data "aws_iam_policy_document" "dynamodb_endpoint" {
+  statement {
+    actions = ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+    resources = flatten([
+      for table in aws_dynamodb_table.this : [table.arn, "${table.arn}/index/*"]
+    ])
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.account_id]
+    }
+  }
+}
+
+# Where ECR keeps the layers of images. It signs the requests itself, so no account is asked for.
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+data "aws_iam_policy_document" "s3_endpoint" {
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["arn:${local.partition}:s3:::prod-${var.region}-starport-layer-bucket/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+  }
+}

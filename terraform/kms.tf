@@ -1,0 +1,60 @@
+# The key of topic and queues, if it is to be one of this account.
+
+locals {
+  messaging_key = toset(var.customer_managed_key ? ["this"] : [])
+}
+
+resource "aws_kms_key" "messaging" {
+  for_each = local.messaging_key
+
+  description             = "Topic and queues of ${local.name}"
+  deletion_window_in_days = 30
+  enable_key_rotation     = true
+  policy                  = data.aws_iam_policy_document.messaging_key.json
+}
+
+resource "aws_kms_alias" "messaging" {
+  for_each = local.messaging_key
+
+  name          = "alias/${local.name}-messaging"
+  target_key_id = aws_kms_key.messaging[each.key].key_id
+}
+
+data "aws_iam_policy_document" "messaging_key" {
+  #checkov:skip=CKV_AWS_109:in the policy of a key, * is this key
+  #checkov:skip=CKV_AWS_111:in the policy of a key, * is this key
+  #checkov:skip=CKV_AWS_356:in the policy of a key, * is this key
+  statement {
+    sid       = "AccountDecides"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${local.partition}:iam::${local.account_id}:root"]
+    }
+  }
+
+  # Without it SNS drops, without a word, what it cannot encrypt for a queue.
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
+  statement {
+    sid       = "TopicDeliversToQueues"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["sns.amazonaws.com"]
+    }
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.topic_arn]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+  }
+}

@@ -1,0 +1,54 @@
+output "name" {
+  description = "Name of the queue."
+  value       = aws_sqs_queue.this.name
+}
+
+output "url" {
+  description = "URL of the queue."
+  value       = aws_sqs_queue.this.url
+}
+
+output "arn" {
+  description = "ARN of the queue."
+  value       = aws_sqs_queue.this.arn
+}
+
+output "dlq_name" {
+  description = "Name of the dead-letter queue."
+  value       = aws_sqs_queue.dlq.name
+}
+
+output "dlq_url" {
+  description = "URL of the dead-letter queue."
+  value       = aws_sqs_queue.dlq.url
+}
+
+output "dlq_arn" {
+  description = "ARN of the dead-letter queue."
+  value       = aws_sqs_queue.dlq.arn
+}
+
+output "undelivered_name" {
+  description = "Name of the queue of what SNS could not deliver."
+  value       = aws_sqs_queue.undelivered.name
+}
+
+output "undelivered_url" {
+  description = "URL of the queue of what SNS could not deliver."
+  value       = aws_sqs_queue.undelivered.url
+}
+
+output "undelivered_arn" {
+  description = "ARN of the queue of what SNS could not deliver."
+  value       = aws_sqs_queue.undelivered.arn
+}
+
+output "subscription_arn" {
+  description = "ARN of the subscription."
+  value       = aws_sns_topic_subscription.this.arn
+}
+
+output "policies" {
+  description = "The policies of the three queues, as JSON: tests read them."
+  value       = { for kind, document in data.aws_iam_policy_document.this : kind => document.json }
+}

@@ -1,0 +1,209 @@
+# Two roles: the task's own, for what the code does, and the one that ECS starts tasks with.
+
+data "aws_iam_policy_document" "assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:ecs:${local.region}:${local.account_id}:*"]
+    }
+  }
+}
+
+locals {
+  # arn:PARTITION:ecs:REGION:ACCOUNT:cluster/NAME
+  partition  = split(":", var.cluster.arn)[1]
+  region     = split(":", var.cluster.arn)[3]
+  account_id = split(":", var.cluster.arn)[4]
+}
+
+# --- the task -----------------------------------------------------------------
+
+resource "aws_iam_role" "task" {
+  name               = var.role_name
+  description        = "What the code of ${var.name} may do"
+  assume_role_policy = data.aws_iam_policy_document.assume.json
+}
+
+resource "aws_iam_role_policy" "task" {
+  name   = "task"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.task.json
+}
+
+data "aws_iam_policy_document" "task" {
+  dynamic "statement" {
+    for_each = var.queue[*]
+
+    content {
+      sid       = "Consume"
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+      resources = [statement.value.arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.queue[*]
+
+    content {
+      sid       = "DeadLetter"
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value.dlq_arn]
+    }
+  }
+
+  # The ECS agent beside the task asks for it, with the task's role.
+  dynamic "statement" {
+    for_each = var.queue[*]
+
+    content {
+      sid       = "ProtectFromScaleIn"
+      actions   = ["ecs:UpdateTaskProtection"]
+      resources = ["arn:${local.partition}:ecs:${local.region}:${local.account_id}:task/${var.cluster.name}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.publishes_to[*]
+
+    content {
+      sid       = "Publish"
+      actions   = ["sns:Publish"]
+      resources = [statement.value]
+    }
+  }
+
+  # A transaction needs the right to each of its writes, and none of its own.
+  dynamic "statement" {
+    for_each = var.table.sweeps ? [] : ["this"]
+
+    content {
+      sid       = "Documents"
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [var.table.arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.table.sweeps ? ["this"] : []
+
+    content {
+      sid       = "SweepOutbox"
+      actions   = ["dynamodb:Query"]
+      resources = ["${var.table.arn}/index/outbox"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.table.sweeps ? ["this"] : []
+
+    content {
+      sid       = "MarkOutbox"
+      actions   = ["dynamodb:ConditionCheckItem", "dynamodb:UpdateItem"]
+      resources = [var.table.arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.email[*]
+
+    content {
+      sid       = "SendEmail"
+      actions   = ["ses:SendEmail"]
+      resources = statement.value.arns
+
+      condition {
+        test     = "StringEquals"
+        variable = "ses:FromAddress"
+        values   = [statement.value.sender]
+      }
+    }
+  }
+
+  # SQS and SNS use the key in the name of who calls them.
+  dynamic "statement" {
+    for_each = var.kms_key_arn[*]
+
+    content {
+      sid       = "MessagingKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["sns.${local.region}.amazonaws.com", "sqs.${local.region}.amazonaws.com"]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.enable_execute_command ? ["this"] : []
+
+    content {
+      sid       = "ExecuteCommand"
+      actions   = ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"]
+      resources = ["*"] # these actions have no resource
+    }
+  }
+}
+
+# --- ECS on behalf of the task ------------------------------------------------
+
+resource "aws_iam_role" "execution" {
+  name               = "${local.family}-execution"
+  description        = "What ECS does to start tasks of ${var.name}: pull, log, hand over secrets"
+  assume_role_policy = data.aws_iam_policy_document.assume.json
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name   = "execution"
+  role   = aws_iam_role.execution.id
+  policy = data.aws_iam_policy_document.execution.json
+}
+
+data "aws_iam_policy_document" "execution" {
+  statement {
+    sid       = "LogIn"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"] # it has no resource
+  }
+
+  statement {
+    sid       = "Pull"
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [var.repository_arn]
+  }
+
+  statement {
+    sid       = "Log"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = {
+      for service, action in { secretsmanager = "secretsmanager:GetSecretValue", ssm = "ssm:GetParameters" } : action => distinct([
+        for arn in values(var.capacity.secrets) : arn if split(":", arn)[2] == service
+      ])
+      if anytrue([for arn in values(var.capacity.secrets) : split(":", arn)[2] == service])
+    }
+
+    content {
+      sid       = "Read${title(split(":", statement.key)[0])}"
+      actions   = [statement.key]
+      resources = statement.value
+    }
+  }
+}

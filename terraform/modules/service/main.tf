@@ -1,0 +1,135 @@
+# One service on Fargate: task definition and service. Roles are in iam.tf, scaling in scaling.tf.
+
+locals {
+  family = "${var.name_prefix}${var.name}"
+
+  container = {
+    name                   = var.name
+    image                  = var.image
+    command                = [var.name]
+    essential              = true
+    user                   = "10001:10001"
+    readonlyRootFilesystem = !var.enable_execute_command # its agent is written into the container
+    stopTimeout            = var.stop_timeout
+
+    # In order, and with what AWS would add: otherwise each plan has a difference.
+    environment    = [for key in sort(keys(var.environment)) : { name = key, value = var.environment[key] }]
+    secrets        = [for key in sort(keys(var.capacity.secrets)) : { name = key, valueFrom = var.capacity.secrets[key] }]
+    mountPoints    = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
+    portMappings   = var.http == null ? [] : [{ name = "http", containerPort = var.http.port, hostPort = var.http.port, protocol = "tcp" }]
+    systemControls = []
+    volumesFrom    = []
+
+    linuxParameters = {
+      capabilities       = { add = [], drop = ["ALL"] }
+      initProcessEnabled = var.enable_execute_command # it leaves children behind
+    }
+    healthCheck = {
+      command     = ["CMD", "workers", "healthcheck"]
+      interval    = 30
+      timeout     = 10
+      retries     = 3
+      startPeriod = 60
+    }
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        "awslogs-group"         = aws_cloudwatch_log_group.this.name
+        "awslogs-region"        = var.environment["AWS_REGION"]
+        "awslogs-stream-prefix" = "task"
+        # Rather lose lines than stop the work when CloudWatch does not take them.
+        "mode"            = "non-blocking"
+        "max-buffer-size" = "4m"
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; addresses of customers never reach a log
+  #checkov:skip=CKV_AWS_338:kept as long as var.log_retention_days says; a year is a choice of the environment
+  name              = var.log_group.name
+  retention_in_days = var.log_group.days
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = local.family
+  container_definitions    = jsonencode([local.container])
+  cpu                      = var.capacity.cpu
+  memory                   = var.capacity.memory
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+  network_mode             = "awsvpc"
+  requires_compatibilities = ["FARGATE"]
+  skip_destroy             = true # a rollback needs the revision before this one
+
+  runtime_platform {
+    cpu_architecture        = var.cpu_architecture
+    operating_system_family = "LINUX"
+  }
+
+  volume {
+    name = "tmp"
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_ecs_service" "this" {
+  name                          = var.name
+  cluster                       = var.cluster.arn
+  task_definition               = aws_ecs_task_definition.this.arn
+  availability_zone_rebalancing = "ENABLED"
+  desired_count                 = var.capacity.desired
+  enable_ecs_managed_tags       = true
+  enable_execute_command        = var.enable_execute_command
+  propagate_tags                = "SERVICE"
+  wait_for_steady_state         = false
+
+  # With it, another share of Spot is an update; without it, provider 5 replaces the service.
+  force_new_deployment = true
+
+  deployment_maximum_percent         = 200
+  deployment_minimum_healthy_percent = 100
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  # The first task is never on Spot.
+  capacity_provider_strategy {
+    capacity_provider = "FARGATE"
+    base              = 1
+    weight            = 100 - var.capacity.spot_share
+  }
+
+  capacity_provider_strategy {
+    capacity_provider = "FARGATE_SPOT"
+    weight            = var.capacity.spot_share
+  }
+
+  network_configuration {
+    assign_public_ip = false
+    security_groups  = var.security_groups
+    subnets          = var.subnet_ids
+  }
+
+  dynamic "service_registries" {
+    for_each = var.http == null ? [] : [var.http]
+
+    content {
+      registry_arn = service_registries.value.registry_arn
+      port         = service_registries.value.port
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [desired_count] # scaling owns it
+  }
+
+  # Tasks that start without their rights fail, and the circuit breaker counts them.
+  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution]
+}

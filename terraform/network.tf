@@ -1,0 +1,157 @@
+# Where the tasks are: private subnets without a way to the internet, and an endpoint for each API
+# they call; or subnets of a VPC that is there already.
+
+locals {
+  made       = toset(var.vpc_id == null ? ["this"] : [])
+  vpc_id     = var.vpc_id == null ? aws_vpc.this["this"].id : var.vpc_id
+  subnet_ids = var.vpc_id == null ? [for zone in var.availability_zones : aws_subnet.private[zone].id] : var.subnet_ids
+}
+
+# --- security groups ----------------------------------------------------------
+
+resource "aws_security_group" "tasks" {
+  name        = "${local.name}-tasks"
+  description = "Every task of ${local.name}: nothing comes in"
+  vpc_id      = local.vpc_id
+}
+
+# Beside tasks, for the one service that is called: api.tf says by whom.
+resource "aws_security_group" "order_api" {
+  name        = "${local.name}-order-api"
+  description = "Tasks of order-api: HTTP from the API gateway's VPC link"
+  vpc_id      = local.vpc_id
+}
+
+resource "aws_vpc_security_group_egress_rule" "endpoints" {
+  for_each = local.made
+
+  security_group_id            = aws_security_group.tasks.id
+  description                  = "AWS APIs, by interface endpoints"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  referenced_security_group_id = aws_security_group.endpoints[each.key].id
+}
+
+resource "aws_vpc_security_group_egress_rule" "gateways" {
+  for_each = aws_vpc_endpoint.gateway
+
+  security_group_id = aws_security_group.tasks.id
+  description       = "${each.key}, by its gateway endpoint"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  prefix_list_id    = each.value.prefix_list_id
+}
+
+resource "aws_vpc_security_group_egress_rule" "elsewhere" {
+  for_each = toset(var.vpc_id == null ? [] : ["this"])
+
+  security_group_id = aws_security_group.tasks.id
+  description       = "AWS APIs, the way that the existing VPC has"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+}
+
+# --- the VPC ------------------------------------------------------------------
+
+resource "aws_vpc" "this" {
+  for_each = local.made
+
+  cidr_block           = var.vpc_cidr
+  enable_dns_hostnames = true
+  enable_dns_support   = true
+  tags                 = { Name = local.name }
+}
+
+# Nobody uses it, so nothing may pass it.
+resource "aws_default_security_group" "this" {
+  for_each = local.made
+
+  vpc_id = aws_vpc.this[each.key].id
+}
+
+resource "aws_subnet" "private" {
+  for_each = { for position, zone in var.availability_zones : zone => position if var.vpc_id == null }
+
+  vpc_id            = local.vpc_id
+  availability_zone = each.key
+  cidr_block        = cidrsubnet(var.vpc_cidr, 2, each.value)
+  tags              = { Name = "${local.name}-${each.key}" }
+}
+
+resource "aws_route_table" "private" {
+  for_each = local.made
+
+  vpc_id = aws_vpc.this[each.key].id
+  tags   = { Name = local.name }
+}
+
+resource "aws_route_table_association" "private" {
+  for_each = aws_subnet.private
+
+  subnet_id      = each.value.id
+  route_table_id = aws_route_table.private["this"].id
+}
+
+# What was refused: somebody looks for a way out, or a rule is missing.
+resource "aws_flow_log" "this" {
+  for_each = local.made
+
+  vpc_id          = aws_vpc.this[each.key].id
+  traffic_type    = "REJECT"
+  iam_role_arn    = aws_iam_role.flow_log[each.key].arn
+  log_destination = aws_cloudwatch_log_group.flow_log[each.key].arn
+}
+
+resource "aws_cloudwatch_log_group" "flow_log" {
+  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; addresses inside the VPC are no secret
+  #checkov:skip=CKV_AWS_338:kept as long as var.log_retention_days says; a year is a choice of the environment
+  for_each = local.made
+
+  name              = "/vpc/${local.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_iam_role" "flow_log" {
+  for_each = local.made
+
+  name               = "${local.name}-flow-log"
+  description        = "The VPC logs what it refused"
+  assume_role_policy = data.aws_iam_policy_document.flow_log_assumes.json
+}
+
+data "aws_iam_policy_document" "flow_log_assumes" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["vpc-flow-logs.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "flow_log" {
+  for_each = local.made
+
+  name   = "log"
+  role   = aws_iam_role.flow_log[each.key].id
+  policy = data.aws_iam_policy_document.flow_log[each.key].json
+}
+
+data "aws_iam_policy_document" "flow_log" {
+  for_each = local.made
+
+  statement {
+    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.flow_log[each.key].arn}:*"]
+  }
+}

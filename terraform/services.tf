@@ -1,0 +1,117 @@
+# The processes: every service of the map, each from the same image with its name as the command.
+
+locals {
+  # The two that consume nothing. The code knows them by these names too: workers/bootstrap.py.
+  order_api = "order-api"
+  relay     = "relay"
+
+  log_group_prefix = "/ecs/${local.name}/"
+  log_groups_arn   = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${local.log_group_prefix}*"
+
+  # What workers/settings.py reads. Nothing is left to be looked up, which would need rights.
+  environments = {
+    for name, service in local.services : name => merge(
+      {
+        ALLOW_SIMULATION = tostring(var.allow_simulation)
+        AWS_REGION       = var.region
+        ENVIRONMENT      = var.environment
+        LOG_LEVEL        = var.log_level
+        METRICS_PORT     = "9090"
+        NAME_PREFIX      = local.name_prefix
+        STOP_TIMEOUT     = tostring(local.stop_timeout)
+        TABLE_NAME       = aws_dynamodb_table.this[service.table].name
+        TOPIC_ARN        = aws_sns_topic.this.arn
+      },
+      { for setting in name == local.order_api ? ["PORT"] : [] : setting => tostring(local.port) },
+      length(service.consumes) == 0 ? {} : {
+        CONCURRENCY        = tostring(service.concurrency)
+        DLQ_URL            = module.queue[name].dlq_url
+        QUEUE_URL          = module.queue[name].url
+        VISIBILITY_TIMEOUT = tostring(service.visibility_timeout)
+      },
+      service.sends_email ? { OPERATIONS_EMAIL = var.operations_email, SENDER_EMAIL = var.sender_email } : {},
+    )
+  }
+
+  port = 8080
+}
+
+module "service" {
+  source   = "./modules/service"
+  for_each = local.services
+
+  name             = each.key
+  name_prefix      = local.name_prefix
+  capacity         = local.capacity[each.key]
+  cluster          = { arn = aws_ecs_cluster.this.arn, name = aws_ecs_cluster.this.name }
+  cpu_architecture = var.cpu_architecture
+  environment      = local.environments[each.key]
+  image            = local.image
+  log_group        = { name = "${local.log_group_prefix}${each.key}", days = var.log_retention_days }
+  repository_arn   = aws_ecr_repository.worker.arn
+  role_name        = local.role_names[each.key]
+  security_groups  = concat([aws_security_group.tasks.id], each.key == local.order_api ? [aws_security_group.order_api.id] : [])
+  stop_timeout     = local.stop_timeout
+  subnet_ids       = local.subnet_ids
+
+  # One by one, as in the map, what the task's role may do.
+  queue = length(each.value.consumes) == 0 ? null : {
+    name        = module.queue[each.key].name
+    arn         = module.queue[each.key].arn
+    dlq_arn     = module.queue[each.key].dlq_arn
+    concurrency = each.value.concurrency
+  }
+  publishes_to = length(each.value.publishes) == 0 ? null : aws_sns_topic.this.arn
+  table        = { arn = aws_dynamodb_table.this[each.value.table].arn, sweeps = each.key == local.relay }
+  email        = each.value.sends_email ? { arns = local.email_arns, sender = var.sender_email } : null
+  kms_key_arn  = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
+
+  enable_execute_command = var.enable_execute_command
+  http                   = each.key == local.order_api ? { port = local.port, registry_arn = aws_service_discovery_service.order_api.arn } : null
+
+  # A service made before its cluster knows the providers is refused.
+  depends_on = [aws_ecs_cluster_capacity_providers.this]
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = local.name
+
+  # Without it nobody counts the running tasks, which scaling divides by.
+  setting {
+    name  = "containerInsights"
+    value = "enhanced"
+  }
+}
+
+resource "aws_ecs_cluster_capacity_providers" "this" {
+  cluster_name       = aws_ecs_cluster.this.name
+  capacity_providers = ["FARGATE", "FARGATE_SPOT"]
+}
+
+# --- where order-api is found -------------------------------------------------
+
+resource "aws_service_discovery_private_dns_namespace" "this" {
+  name        = "${local.name}.internal"
+  description = "Private names of ${local.name}"
+  vpc         = local.vpc_id
+}
+
+# The VPC link of the API reads port and addresses here.
+resource "aws_service_discovery_service" "order_api" {
+  name = local.order_api
+
+  dns_config {
+    namespace_id   = aws_service_discovery_private_dns_namespace.this.id
+    routing_policy = "MULTIVALUE"
+
+    dns_records {
+      type = "SRV"
+      ttl  = 10
+    }
+  }
+
+  # ECS says which tasks are well.
+  health_check_custom_config {
+    failure_threshold = 1
+  }
+}

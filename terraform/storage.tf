@@ -1,0 +1,51 @@
+# A table for each of the map: one key, time to live, and for the table that has one the index of
+# events that are still to be published.
+
+resource "aws_dynamodb_table" "this" {
+  #checkov:skip=CKV_AWS_119:encrypted with DynamoDB's key in this account, aws/dynamodb; no one else is to be given a key
+  for_each = local.topology.tables
+
+  name                        = local.table_names[each.key]
+  billing_mode                = "PAY_PER_REQUEST"
+  deletion_protection_enabled = var.deletion_protection
+  hash_key                    = "pk"
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  # Rows lose these two attributes when they are published, and so leave the index.
+  dynamic "attribute" {
+    for_each = each.value.outbox ? ["outboxShard", "outboxOrder"] : []
+
+    content {
+      name = attribute.value
+      type = "S"
+    }
+  }
+
+  dynamic "global_secondary_index" {
+    for_each = each.value.outbox ? ["outbox"] : []
+
+    content {
+      name            = global_secondary_index.value
+      hash_key        = "outboxShard"
+      range_key       = "outboxOrder"
+      projection_type = "ALL"
+    }
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+
+  ttl {
+    attribute_name = "expires"
+    enabled        = true
+  }
+}
