@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.messages import number_of
 from bench.processes import Memory
-from bench.stage import Stage
+from bench.stage import Stage, Staging
 
 Figures = dict[str, float]
 _BATCH = 10
@@ -30,7 +30,7 @@ def drained_figures(stage: Stage, work: Sequence[float]) -> Figures:
         "stale": queue.get("stale deletes", 0),
         "in flight": queue["most in flight"],
         "renewals": sum(n for name, n in actions.items() if "ChangeMessageVisibility" in name),
-        "renewals needed": queue["held"] / (staging.visibility_timeout / 2) / _BATCH,
+        "renewals needed": _renewals_needed(staging, queue["held"], wall),
         "rush": report["rush"],
         "published": report["published"],
         "dead letters": report["queues"][f"{staging.peer.queue}-dlq"]["live"],
@@ -56,6 +56,15 @@ def memory_figures(replicas: Sequence[Memory]) -> Figures:
         "proportional": sum(each.proportional for each in replicas),
         "processes": sum(each.processes for each in replicas),
     }
+
+
+def _renewals_needed(staging: Staging, held: float, wall: float) -> float:
+    """Count requests for ``held`` s of messages in hand, each renewed per half visibility timeout.
+
+    A request renews ten at most, and only what one process holds.
+    """
+    half = staging.visibility_timeout / 2
+    return max(held / half / _BATCH, wall / half * staging.replicas)
 
 
 def _requests_per_message(actions: Mapping[str, int], done: int) -> Figures:

@@ -31,7 +31,7 @@ class Permits:
         self._worthwhile = min(MAX_BATCH, math.ceil(concurrency / 4))  # free permits for a poll
         self._now = now
         self._held = 0
-        self._active_pollers = 1
+        self._full_polls = 0  # in a row; as many pollers may poll, but always one
         self._paused: set[str] = set()
         self._stopped = False
         self._changed = Condition()
@@ -69,9 +69,9 @@ class Permits:
         with self._changed:
             self._held -= taken - count
             if count == MAX_BATCH:
-                self._active_pollers = min(self.pollers, self._active_pollers + 1)
+                self._full_polls += 1
             elif count < taken:  # the queue had no more: a second poller would halve the batches
-                self._active_pollers = 1
+                self._full_polls = 0
             self._changed.notify_all()
 
     def finished(self, duration: float | None) -> None:
@@ -102,7 +102,7 @@ class Permits:
             self._changed.notify_all()
 
     def _free(self, poller: int = 0) -> int:
-        if self._paused or poller >= self._active_pollers:
+        if self._paused or poller > max(0, self._full_polls - 1):
             return 0
         return self.concurrency + self.read_ahead - self._held
 

@@ -12,7 +12,7 @@ import structlog
 from workers.runtime.acks import Acks
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import Lease, Leases
-from workers.runtime.permits import Permits
+from workers.runtime.permits import MAX_BATCH, Permits
 from workers.runtime.ports import Message, Queue
 from workers.runtime.settlement import full_jitter
 from workers.runtime.telemetry import Telemetry
@@ -22,6 +22,28 @@ LONGEST_BACKOFF: Final = 30.0  # s
 ON_THE_WAY: Final = 1.0  # s by which a poll may start later at SQS than here
 
 log = structlog.get_logger()
+
+
+class Linger:
+    """How long to wait after a poll, so that the next one fetches more at once.
+
+    Longer after each poll that brought few, shorter after each that was full: it settles where
+    polls are nearly full, and a backlog is not held up.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+        self._now = 0.0
+
+    def after(self, count: int, taken: int) -> float:
+        """Say how long to wait (s) after a poll for ``taken`` messages brought ``count``."""
+        if count == MAX_BATCH:
+            self._now *= 0.7
+        elif 0 < count < taken:
+            self._now = min(self._longest, self._now + self._longest / 4)
+        else:
+            return 0.0  # nothing there, or nothing more wanted
+        return self._now
 
 
 class Poller:
@@ -49,7 +71,7 @@ class Poller:
         self._acks = acks
         self._telemetry = telemetry
         self._wait = wait
-        self._linger = linger
+        self._linger = Linger(linger)
         self._now = now
         self._uniform = uniform
         self._proven = False  # the queue has answered at least once
@@ -86,9 +108,8 @@ class Poller:
         self._telemetry.consumed.inc(len(messages))
         for message in messages:
             self.admit(message)
-        if self._linger and 0 < len(messages) < taken:
-            # The queue is empty for now: a request a little later fetches more at once.
-            self._stopping.wait(self._linger)
+        if wait := self._linger.after(len(messages), taken):
+            self._stopping.wait(wait)
         return True
 
     def admit(self, message: Message) -> None:

@@ -112,8 +112,19 @@ def test_full_polls_bring_in_more_pollers_and_an_empty_one_sends_them_away():
     permits = Permits(40)
     assert permits.pollers == MAX_POLLERS
     permits.received(permits.take(0), MAX_BATCH)
+    permits.received(permits.take(0), MAX_BATCH)
     assert permits.take(1) == MAX_BATCH
     permits.received(MAX_BATCH, 0)
+    thread, answers = a_thread(permits.take, 1)
+    thread.join(0.02)
+    assert answers == []
+    permits.stop()
+
+
+def test_one_full_poll_does_not_bring_in_another_poller():
+    """On a steady stream every now and then a poll is full; two pollers would halve the next."""
+    permits = Permits(40)
+    permits.received(permits.take(0), MAX_BATCH)
     thread, answers = a_thread(permits.take, 1)
     thread.join(0.02)
     assert answers == []
@@ -123,6 +134,7 @@ def test_full_polls_bring_in_more_pollers_and_an_empty_one_sends_them_away():
 def test_a_poll_that_empties_the_queue_sends_the_others_away():
     """Two pollers on a trickle would fetch half as much each, for twice the requests."""
     permits = Permits(40)
+    permits.received(permits.take(0), MAX_BATCH)
     permits.received(permits.take(0), MAX_BATCH)
     permits.received(permits.take(0), MAX_BATCH - 1)
     thread, answers = a_thread(permits.take, 1)

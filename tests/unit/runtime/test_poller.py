@@ -9,7 +9,7 @@ from harness import Harness
 from structlog.testing import capture_logs
 
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, Poller
+from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, Linger, Poller
 
 OUTAGE = Unavailable("503", dependency="sqs")
 DENIED = FatalError("access denied")
@@ -164,3 +164,30 @@ def test_a_stop_waits_for_the_open_poll():
     thread.join(2)
     assert not thread.is_alive()
     assert worker.next_lease().message.id == "message-1"
+
+
+def test_polls_that_bring_few_are_followed_by_growing_pauses():
+    linger = Linger(0.05)
+    pauses = [linger.after(3, taken=10) for _ in range(6)]
+    assert pauses == pytest.approx([0.0125, 0.025, 0.0375, 0.05, 0.05, 0.05])
+
+
+def test_a_backlog_is_not_held_up():
+    linger = Linger(0.05)
+    for _ in range(4):
+        linger.after(3, taken=10)
+    pauses = [linger.after(10, taken=10) for _ in range(20)]
+    assert pauses == sorted(pauses, reverse=True)
+    assert pauses[-1] < 0.0001
+    assert sum(pauses) < 0.15
+
+
+@pytest.mark.parametrize(("count", "taken"), [(0, 10), (3, 3)], ids=["nothing", "all it wanted"])
+def test_a_poll_that_leaves_nothing_to_wait_for_is_followed_at_once(count, taken):
+    linger = Linger(0.05)
+    linger.after(3, taken=10)
+    assert linger.after(count, taken) == 0
+
+
+def test_without_a_linger_there_is_no_pause():
+    assert Linger(0).after(3, taken=10) == 0
