@@ -6,9 +6,10 @@ locals {
 
   # Meaning from the map, capacity from var.services.
   services = {
-    for name, service in try(local.topology.services, {}) : name => merge({
-      consumes           = try([for event in service.consumes : tostring(event)], [])
-      publishes          = try([for event in service.publishes : tostring(event)], [])
+    for name, service in local.raw_services : name => merge({
+      # Texts only: Terraform would take a number for one.
+      consumes           = try([for event in service.consumes : regex("^\"(.*)\"$", jsonencode(event))[0]], [])
+      publishes          = try([for event in service.publishes : regex("^\"(.*)\"$", jsonencode(event))[0]], [])
       table              = try(tostring(service.table), "")
       visibility_timeout = try(service.visibility_timeout, 60)
       max_attempts       = try(service.max_attempts, 3)
@@ -25,7 +26,7 @@ locals {
   consumers = { for name, service in local.services : name => service if length(service.consumes) > 0 }
 
   capacity = {
-    for name in keys(try(local.topology.services, {})) : name => {
+    for name in keys(local.raw_services) : name => {
       cpu                = try(coalesce(var.services[name].cpu), 256)
       memory             = try(coalesce(var.services[name].memory), 512)
       desired            = try(coalesce(var.services[name].desired), coalesce(var.services[name].min), 1)

@@ -4,21 +4,17 @@ Terraform and the local provisioner read the same ``topology.json``, so code and
 infrastructure cannot disagree.
 """
 
+import json
 from importlib import resources
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict
 
-from workers.events import CATALOGUE
+from workers.topology_rules import DAY, broken_rules
 
 # SQS counts a delivery that a deploy handed back as a receive. Two spare receives keep such
 # a message out of the dead-letter queue until the worker has made its own attempts.
 SPARE_RECEIVES: Final = 2
-
-# A queue must hide a message at least this long (s), or its renewals could come too late.
-MIN_VISIBILITY_TIMEOUT: Final = 30
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
-MAX_VISIBILITY_TIMEOUT: Final = 43_200
 
 
 class TopologyError(Exception):
@@ -41,11 +37,13 @@ class Service(BaseModel):
     consumes: frozenset[str]
     publishes: frozenset[str]
     table: str
-    visibility_timeout: int = Field(
-        default=60, ge=MIN_VISIBILITY_TIMEOUT, le=MAX_VISIBILITY_TIMEOUT
-    )
-    max_attempts: int = Field(default=3, ge=1, le=100)
-    concurrency: int = Field(default=10, ge=1, le=200)
+    visibility_timeout: int = 60  # s
+    max_attempts: int = 3
+    concurrency: int = 10
+    retention: int = 4 * DAY  # s
+    # The longest that SQS keeps a message: somebody has to look at it before it is gone.
+    dlq_retention: int = 14 * DAY  # s
+    sends_email: bool = False
 
     @property
     def max_receive_count(self) -> int:
@@ -54,11 +52,12 @@ class Service(BaseModel):
 
 
 class Topology(BaseModel):
-    """The whole map."""
+    """The whole map; ``events`` are all that may be on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     topic: str
+    events: frozenset[str]
     tables: dict[str, Table]
     services: dict[str, Service]
 
@@ -78,28 +77,17 @@ class Topology(BaseModel):
     def parse(cls, text: str) -> Self:
         """Read a map from JSON text; raises ``TopologyError``."""
         try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            broken = "; ".join(_sentence(problem) for problem in error.errors())
-            raise TopologyError(f"topology.json: {broken}") from error
+            document = json.loads(text)
+        except ValueError as error:
+            raise TopologyError(f"topology.json: not JSON: {error}") from error
+        if broken := broken_rules(document):
+            raise TopologyError(f"topology.json: {'; '.join(broken)}")
+        return cls.model_validate(document)
 
     @property
     def consumers(self) -> dict[str, Service]:
         """The services that have a queue, by name."""
         return {name: service for name, service in self.services.items() if service.consumes}
-
-    @model_validator(mode="after")
-    def _rules(self) -> Self:
-        known = frozenset(CATALOGUE)
-        published = frozenset[str]().union(*(s.publishes for s in self.services.values()))
-        for name, service in self.services.items():
-            if unknown := (service.consumes | service.publishes) - known:
-                raise ValueError(f"{name}: unknown event {', '.join(sorted(unknown))}")
-            if orphans := service.consumes - published:
-                raise ValueError(f"{name}: nobody publishes {', '.join(sorted(orphans))}")
-            if service.table not in self.tables:
-                raise ValueError(f"{name}: table {service.table} is not in tables")
-        return self
 
 
 def queue_name(service: str) -> str:
@@ -110,9 +98,3 @@ def queue_name(service: str) -> str:
 def dlq_name(service: str) -> str:
     """Name the dead-letter queue of a service."""
     return f"{service}-queue-dlq"
-
-
-def _sentence(problem: object) -> str:
-    assert isinstance(problem, dict)  # noqa: S101 - narrows pydantic's TypedDict
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"])

@@ -52,6 +52,18 @@ def test_the_desks_events_are_published_by_the_api_and_by_the_relay(name):
     assert {event.type for event in returned} == TOPOLOGY.services[name].publishes
 
 
+def test_the_map_lists_the_events_of_the_language():
+    assert TOPOLOGY.events == CATALOGUE.keys()
+
+
+def test_only_the_service_that_gets_a_mailer_may_send_mail():
+    assert {name for name, each in TOPOLOGY.services.items() if each.sends_email} == {
+        name
+        for name, each in SERVICES.items()
+        if isinstance(getattr(each, "mailer", None), FakeMailer)
+    }
+
+
 def test_every_event_of_the_language_is_published_and_consumed():
     services = TOPOLOGY.services.values()
 

@@ -8,7 +8,7 @@ from fakes.clock import FakeClock
 from fakes.faults import Faults
 from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Failure, Message
-from workers.topology import MAX_VISIBILITY_TIMEOUT
+from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
 
 MAX_BATCH = 10
 

@@ -4,17 +4,12 @@ import json
 from copy import deepcopy
 
 import pytest
+from maps import SMALL, broken_maps
 
 from workers.topology import Topology, TopologyError, dlq_name, queue_name
+from workers.topology_rules import MAP_RULES, SERVICE_RULES
 
-SMALL = {
-    "topic": "order-events",
-    "tables": {"orders": {"outbox": True}},
-    "services": {
-        "order-api": {"consumes": [], "publishes": ["order.created"], "table": "orders"},
-        "payment": {"consumes": ["order.created"], "publishes": [], "table": "orders"},
-    },
-}
+DAY = 86_400
 
 
 def test_the_map_that_ships_is_read():
@@ -44,28 +39,26 @@ def test_what_a_service_does_not_say_has_a_default():
     service = Topology.parse(json.dumps(SMALL)).services["payment"]
 
     assert (service.visibility_timeout, service.max_attempts, service.concurrency) == (60, 3, 10)
+    assert (service.retention, service.dlq_retention) == (4 * DAY, 14 * DAY)
+    assert not service.sends_email
+
+
+def test_the_small_map_breaks_no_rule():
+    assert Topology.parse(json.dumps(SMALL)).consumers.keys() == {"payment"}
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "rule"),
-    [
-        ("consumes", ["order.eaten"], "payment: unknown event order.eaten"),
-        ("publishes", ["order.eaten"], "payment: unknown event order.eaten"),
-        ("consumes", ["order.shipped"], "payment: nobody publishes order.shipped"),
-        ("table", "nowhere", "payment: table nowhere is not in tables"),
-        ("visibility_timeout", 29, "services.payment.visibility_timeout: .*equal to 30"),
-        ("visibility_timeout", 43_201, "services.payment.visibility_timeout: .*equal to 43200"),
-        ("max_attempts", 0, "services.payment.max_attempts: .*equal to 1"),
-        ("concurrency", 0, "services.payment.concurrency: .*equal to 1"),
-        ("retries", 1, "services.payment.retries: Extra inputs"),
-    ],
+    ("topology", "sentence"), [pytest.param(*rest, id=rule) for rule, *rest in broken_maps()]
 )
-def test_a_broken_rule_is_named_with_its_service(field, value, rule):
-    broken = deepcopy(SMALL)
-    broken["services"]["payment"][field] = value
+def test_a_broken_rule_is_named_with_its_service(topology, sentence):
+    with pytest.raises(TopologyError) as refusal:
+        Topology.parse(json.dumps(topology))
 
-    with pytest.raises(TopologyError, match=f"^topology.json: .*{rule}"):
-        Topology.parse(json.dumps(broken))
+    assert str(refusal.value) == f"topology.json: {sentence}"
+
+
+def test_every_rule_has_a_map_that_breaks_it():
+    assert {rule for rule, _, _ in broken_maps()} == {*MAP_RULES, *SERVICE_RULES, "object"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])

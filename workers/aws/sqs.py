@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from workers.aws.errors import plain_code, translated
 from workers.aws.wire import Sqs
 from workers.runtime.ports import Failure, Message
-from workers.topology import MAX_VISIBILITY_TIMEOUT
+from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

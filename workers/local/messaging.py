@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-_DAY: Final = 86_400  # s
-QUEUE_RETENTION: Final = 4 * _DAY
-# The longest that SQS keeps a message: somebody has to look at it before it is gone.
-DLQ_RETENTION: Final = 14 * _DAY
 RECEIVE_WAIT: Final = 20  # s
 
 
@@ -47,7 +43,7 @@ class Messaging:
             dlq,
             dlq_url,
             {
-                "MessageRetentionPeriod": str(DLQ_RETENTION),
+                "MessageRetentionPeriod": str(wanted.dlq_retention),
                 "Policy": json.dumps(queue_policy(dlq_arn, topic_arn)),
                 "RedriveAllowPolicy": json.dumps(redrive_allow_policy(arn)),
             },
@@ -56,7 +52,7 @@ class Messaging:
             queue,
             url,
             {
-                "MessageRetentionPeriod": str(QUEUE_RETENTION),
+                "MessageRetentionPeriod": str(wanted.retention),
                 "Policy": json.dumps(queue_policy(arn, topic_arn)),
                 "ReceiveMessageWaitTimeSeconds": str(RECEIVE_WAIT),
                 "RedrivePolicy": json.dumps(redrive_policy(dlq_arn, wanted.max_receive_count)),
