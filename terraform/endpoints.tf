@@ -114,7 +114,7 @@ data "aws_iam_policy_document" "dynamodb_endpoint" {
   statement {
     actions = ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
     resources = flatten([
-      for table in aws_dynamodb_table.this : [table.arn, "${table.arn}/index/*"]
+      for arn in local.table_arns : [arn, "${arn}/index/outbox"]
     ])
 
     principals {

@@ -27,11 +27,12 @@ locals {
   table_names = { for name in keys(local.topology.tables) : name => "${local.name_prefix}${name}" }
   role_names  = { for name in keys(local.services) : name => "${local.name_prefix}${name}-task" }
 
-  # ARNs by name, where reading them from the resource would be a cycle: a
-  # queue and its policy, a policy and the roles that it names.
-  topic_arn = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.topic_name}"
-  role_arns = { for name, role in local.role_names : name => "arn:${local.partition}:iam::${local.account_id}:role/${role}" }
-  sqs_arn   = "arn:${local.partition}:sqs:${var.region}:${local.account_id}"
+  # ARNs by name, where reading them from the resource would be a cycle, as of a queue and its
+  # policy; and so that a plan shows, and tests read, what a policy will say.
+  topic_arn  = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.topic_name}"
+  role_arns  = { for name, role in local.role_names : name => "arn:${local.partition}:iam::${local.account_id}:role/${role}" }
+  table_arns = { for name, table in local.table_names : name => "arn:${local.partition}:dynamodb:${var.region}:${local.account_id}:table/${table}" }
+  sqs_arn    = "arn:${local.partition}:sqs:${var.region}:${local.account_id}"
 
   # What SES has to have verified: the domain of the sender.
   email_identity = split("@", var.sender_email)[1]

@@ -62,7 +62,7 @@ module "service" {
     concurrency = each.value.concurrency
   }
   publishes_to = length(each.value.publishes) == 0 ? null : aws_sns_topic.this.arn
-  table        = { arn = aws_dynamodb_table.this[each.value.table].arn, sweeps = each.key == local.relay }
+  table        = { arn = local.table_arns[each.value.table], sweeps = each.key == local.relay }
   email        = each.value.sends_email ? { arns = local.email_arns, sender = var.sender_email } : null
   kms_key_arn  = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 

@@ -1,6 +1,6 @@
 terraform {
-  # 1.9 lets one variable's validation name another; 1.10 locks S3 state without a table.
-  required_version = ">= 1.10, < 2.0"
+  # 1.11: state in S3 is locked without a table, and tests say what is known before an apply.
+  required_version = ">= 1.11, < 2.0"
 
   required_providers {
     aws = {

@@ -22,7 +22,7 @@ OF_NO_MATTER = {
 
 pytestmark = pytest.mark.skipif(
     shutil.which("terraform") is None,
-    reason="NOT TESTED: that Terraform refuses what the code refuses. Install Terraform 1.10+.",
+    reason="NOT TESTED: that Terraform refuses what the code refuses. Install Terraform 1.11+.",
 )
 
 

@@ -10,7 +10,7 @@ output "url" {
 
 output "arn" {
   description = "ARN of the queue."
-  value       = aws_sqs_queue.this.arn
+  value       = local.arns.queue
 }
 
 output "dlq_name" {
@@ -25,7 +25,7 @@ output "dlq_url" {
 
 output "dlq_arn" {
   description = "ARN of the dead-letter queue."
-  value       = aws_sqs_queue.dlq.arn
+  value       = local.arns.dlq
 }
 
 output "undelivered_name" {
@@ -40,7 +40,7 @@ output "undelivered_url" {
 
 output "undelivered_arn" {
   description = "ARN of the queue of what SNS could not deliver."
-  value       = aws_sqs_queue.undelivered.arn
+  value       = local.arns.undelivered
 }
 
 output "subscription_arn" {

@@ -1,0 +1,24 @@
+# A large shop on a busy day. desired counts when a service is made; from then on scaling decides
+# between min and max, and a person scales by changing those.
+environment        = "prod"
+image_tag          = "v0.1.0" # a deployment overrides it: -var image_tag=...
+log_retention_days = 365
+sender_email       = "orders@example.com"
+operations_email   = "operations@example.com"
+
+availability_zones   = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+customer_managed_key = true
+deletion_protection  = true
+
+services = {
+  order-api = { cpu = 1024, memory = 2048, min = 3, desired = 6, max = 40 }
+  relay     = { cpu = 512, memory = 1024, min = 2, desired = 2, max = 4 }
+  orders    = { cpu = 512, memory = 1024, min = 2, desired = 20, max = 100, handling_ms = 60, spot_share = 50 }
+
+  # Money: soon, and not on machines that may be taken away.
+  payment = { cpu = 512, memory = 1024, min = 10, desired = 100, max = 200, acceptable_latency = 10, handling_ms = 400 }
+
+  inventory    = { cpu = 512, memory = 1024, min = 4, desired = 40, max = 120, handling_ms = 80, spot_share = 50 }
+  notification = { cpu = 256, memory = 512, min = 4, desired = 500, max = 800, acceptable_latency = 120, handling_ms = 300, spot_share = 80 }
+  analytics    = { cpu = 256, memory = 512, min = 1, desired = 10, max = 100, acceptable_latency = 600, handling_ms = 60, spot_share = 100 }
+}

@@ -1,0 +1,16 @@
+# As prod, but small: what breaks under the rules of prod should break here.
+environment        = "staging"
+image_tag          = "v0.1.0" # a deployment overrides it: -var image_tag=...
+log_retention_days = 30
+sender_email       = "orders@staging.example.com"
+operations_email   = "operations@example.com"
+
+services = {
+  order-api    = { min = 2, desired = 2, max = 4 }
+  relay        = { min = 1, desired = 2, max = 2 }
+  orders       = { max = 4, spot_share = 50 }
+  payment      = { max = 4 }
+  inventory    = { max = 4, spot_share = 50 }
+  notification = { max = 4, spot_share = 50 }
+  analytics    = { min = 0, desired = 0, max = 2, spot_share = 100, acceptable_latency = 600 }
+}
