@@ -57,4 +57,21 @@ data "aws_iam_policy_document" "messaging_key" {
       values   = [local.account_id]
     }
   }
+
+  # The alert topic uses the key too.
+  statement {
+    sid       = "AlarmsTell"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+  }
 }

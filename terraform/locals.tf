@@ -36,5 +36,10 @@ locals {
 
   # What SES has to have verified: the domain of the sender.
   email_identity = split("@", var.sender_email)[1]
-  email_arns     = ["arn:${local.partition}:ses:${var.region}:${local.account_id}:identity/${local.email_identity}"]
+  # A mail also needs the right to the identity's configuration set, though the code names none.
+  email_configuration_set = replace(local.email_identity, ".", "-")
+  email_arns = [
+    for resource in ["identity/${local.email_identity}", "configuration-set/${local.email_configuration_set}"] :
+    "arn:${local.partition}:ses:${var.region}:${local.account_id}:${resource}"
+  ]
 }

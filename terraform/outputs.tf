@@ -54,3 +54,41 @@ output "redrive_commands" {
     "AWS_REGION=${var.region} NAME_PREFIX=${local.name_prefix} workers dlq redrive ${name}   # --yes moves"
   }
 }
+
+output "api_url" {
+  description = "Where orders are placed: POST {api_url}/orders."
+  value       = aws_apigatewayv2_api.orders.api_endpoint
+}
+
+output "tokens" {
+  description = "Where a machine gets a token, as which client and for which scopes; null with an issuer of your own. The secret: aws cognito-idp describe-user-pool-client."
+  value = one([for key, client in aws_cognito_user_pool_client.machine : {
+    url          = "https://${aws_cognito_user_pool_domain.this[key].domain}.auth.${var.region}.amazoncognito.com/oauth2/token"
+    user_pool_id = client.user_pool_id
+    client_id    = client.id
+    scopes       = sort(client.allowed_oauth_scopes)
+  }])
+}
+
+output "dashboard_url" {
+  description = "The dashboard."
+  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
+}
+
+output "alert_topic_arn" {
+  description = "The topic that alarms go to: subscribe a pager or a chat."
+  value       = aws_sns_topic.alerts.arn
+}
+
+output "email_dns_records" {
+  description = "CNAME records that prove to SES that the sender's domain is yours; until they are there no mail leaves."
+  value = {
+    for token in flatten([for identity in aws_sesv2_email_identity.this : identity.dkim_signing_attributes[0].tokens]) :
+    "${token}._domainkey.${local.email_identity}" => "${token}.dkim.amazonses.com"
+  }
+}
+
+output "github_role_arn" {
+  description = "The role for workflows of GitHub; null without."
+  value       = one([for role in aws_iam_role.github : role.arn])
+}

@@ -240,3 +240,104 @@ variable "subnet_ids" {
     error_message = "subnet_ids: at least two with vpc_id, none without."
   }
 }
+
+# --- who may call, and who is told --------------------------------------------
+
+variable "jwt" {
+  description = <<-TEXT
+    Whose tokens the API takes: issuer (an https URL that serves /.well-known/openid-configuration), audience (one of these must be
+    in the token), and the scopes of which a token needs one, to look at orders and to place or change them; none: any token will do.
+    null makes a Cognito user pool, with a client for machines.
+  TEXT
+  type = object({
+    issuer       = string
+    audience     = list(string)
+    read_scopes  = optional(list(string), [])
+    write_scopes = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.jwt == null ? true : can(regex("^https://[^\\s/]+(/\\S*)?$", var.jwt.issuer)) && length(var.jwt.audience) > 0
+    error_message = "jwt: an issuer that starts with https://, and at least one audience."
+  }
+}
+
+variable "api_rate" {
+  description = "Requests a second that the API takes, all callers together; what is above gets a 429."
+  type        = number
+  default     = 100
+
+  validation {
+    # Unless AWS has raised it: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+    condition     = var.api_rate > 0 && var.api_rate <= 10000
+    error_message = "api_rate: more than 0, and at most the account's 10000 a second."
+  }
+}
+
+variable "api_burst" {
+  description = "Requests that the API takes at once, above its rate."
+  type        = number
+  default     = 200
+
+  validation {
+    condition     = var.api_burst >= var.api_rate && var.api_burst <= 5000
+    error_message = "api_burst: at least api_rate, and at most the account's 5000."
+  }
+}
+
+variable "alert_emails" {
+  description = "Who gets a mail for each alarm; each address has to confirm once. Other ways can subscribe to the topic themselves."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))]) && length(distinct(var.alert_emails)) == length(var.alert_emails)
+    error_message = "alert_emails: e-mail addresses, each once."
+  }
+}
+
+variable "manage_email_identity" {
+  description = "Whether SES's identity of the sender's domain is made here. An account has one: false where another environment made it."
+  type        = bool
+  default     = true
+}
+
+variable "audit_queues" {
+  description = "Whether CloudTrail records each send, receive and delete of the queues, in a bucket, for a year. Each costs."
+  type        = bool
+  default     = false
+}
+
+variable "monthly_budget" {
+  description = "What the environment may cost a month (USD): 80 percent of it spent, or all of it forecast, is told to the alert topic. null: no budget."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget == null ? true : var.monthly_budget > 0
+    error_message = "monthly_budget: more than 0, or null."
+  }
+}
+
+variable "github_repository" {
+  description = "Repository on GitHub, OWNER/NAME, whose workflows may push the image from an environment named as this one; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null ? true : can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository: OWNER/NAME, without a wildcard."
+  }
+}
+
+variable "github_oidc_provider_arn" {
+  description = "GitHub's identity provider, where the account has one already; null makes it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_oidc_provider_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.github_oidc_provider_arn))
+    error_message = "github_oidc_provider_arn: the ARN of the provider token.actions.githubusercontent.com."
+  }
+}

@@ -1,0 +1,152 @@
+# Who touched which message: CloudTrail's data events of the queues, as a switch, for each receive,
+# send and delete is an event that costs.
+
+locals {
+  audit       = toset(var.audit_queues ? ["this"] : [])
+  audit_name  = "${local.name}-audit"
+  bucket_name = "${local.audit_name}-${local.account_id}"
+  bucket_arn  = "arn:${local.partition}:s3:::${local.bucket_name}"
+  trail_arn   = "arn:${local.partition}:cloudtrail:${var.region}:${local.account_id}:trail/${local.audit_name}"
+}
+
+resource "aws_cloudtrail" "audit" {
+  #checkov:skip=CKV_AWS_35:encrypted by S3's own key; the lines hold who and when, and no message
+  #checkov:skip=CKV_AWS_67:the queues are in this region
+  #checkov:skip=CKV_AWS_252:read when there is a question, not as it comes
+  #checkov:skip=CKV2_AWS_10:read when there is a question: the bucket is enough, and a copy in CloudWatch would cost again
+  for_each = local.audit
+
+  name                          = local.audit_name
+  s3_bucket_name                = aws_s3_bucket.audit[each.key].id
+  enable_log_file_validation    = true
+  include_global_service_events = false
+  is_multi_region_trail         = false
+
+  advanced_event_selector {
+    name = "What is sent to the queues, received and deleted"
+
+    field_selector {
+      field  = "eventCategory"
+      equals = ["Data"]
+    }
+    field_selector {
+      field  = "resources.type"
+      equals = ["AWS::SQS::Queue"]
+    }
+    # Queues, dead letters and undelivered events: all of them start with these.
+    field_selector {
+      field       = "resources.ARN"
+      starts_with = [for name in sort(values(local.queue_names)) : "${local.sqs_arn}:${name}"]
+    }
+  }
+
+  # CloudTrail tries to write before it says yes.
+  depends_on = [aws_s3_bucket_policy.audit]
+}
+
+resource "aws_s3_bucket" "audit" {
+  #checkov:skip=CKV_AWS_18:the bucket of the log needs no log of its own
+  #checkov:skip=CKV_AWS_144:a copy in another region is a choice of the account, as for its other trails
+  #checkov:skip=CKV_AWS_145:encrypted by S3's own key; the lines hold who and when, and no message
+  #checkov:skip=CKV2_AWS_62:nobody waits for a new file
+  for_each = local.audit
+
+  bucket        = local.bucket_name
+  force_destroy = !var.deletion_protection
+}
+
+resource "aws_s3_bucket_public_access_block" "audit" {
+  for_each = local.audit
+
+  bucket                  = aws_s3_bucket.audit[each.key].id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "audit" {
+  for_each = local.audit
+
+  bucket = aws_s3_bucket.audit[each.key].id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "audit" {
+  for_each = local.audit
+
+  bucket = aws_s3_bucket.audit[each.key].id
+
+  rule {
+    id     = "expire"
+    status = "Enabled"
+
+    filter {}
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+    expiration {
+      days = 365
+    }
+    noncurrent_version_expiration {
+      noncurrent_days = 30
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.audit]
+}
+
+resource "aws_s3_bucket_policy" "audit" {
+  for_each = local.audit
+
+  bucket = aws_s3_bucket.audit[each.key].id
+  policy = data.aws_iam_policy_document.audit.json
+
+  depends_on = [aws_s3_bucket_public_access_block.audit]
+}
+
+data "aws_iam_policy_document" "audit" {
+  # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
+  dynamic "statement" {
+    for_each = {
+      "s3:GetBucketAcl" = local.bucket_arn
+      "s3:PutObject"    = "${local.bucket_arn}/AWSLogs/${local.account_id}/*"
+    }
+
+    content {
+      sid       = "Trail${split(":", statement.key)[1]}"
+      actions   = [statement.key]
+      resources = [statement.value]
+
+      principals {
+        type        = "Service"
+        identifiers = ["cloudtrail.amazonaws.com"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "aws:SourceArn"
+        values   = [local.trail_arn]
+      }
+    }
+  }
+
+  statement {
+    sid       = "DenyPlaintext"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}

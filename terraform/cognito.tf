@@ -1,0 +1,62 @@
+# Tokens for the API where there is no issuer yet: a user pool whose one client gets them with its
+# own secret (client_credentials), as a shop's back end would.
+
+locals {
+  user_pool = toset(var.jwt == null ? ["this"] : [])
+
+  cognito_jwt = [for pool in aws_cognito_user_pool.this : {
+    issuer       = "https://cognito-idp.${var.region}.amazonaws.com/${pool.id}"
+    audience     = [aws_cognito_user_pool_client.machine["this"].id]
+    read_scopes  = ["orders/read"]
+    write_scopes = ["orders/write"]
+  }]
+}
+
+resource "aws_cognito_user_pool" "this" {
+  for_each = local.user_pool
+
+  name                = local.name
+  deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
+
+  # Nobody signs up, and nobody has a password: tokens are for machines.
+  admin_create_user_config {
+    allow_admin_create_user_only = true
+  }
+}
+
+resource "aws_cognito_resource_server" "orders" {
+  for_each = local.user_pool
+
+  identifier   = "orders"
+  name         = "Orders"
+  user_pool_id = aws_cognito_user_pool.this[each.key].id
+
+  scope {
+    scope_name        = "read"
+    scope_description = "Look at orders"
+  }
+  scope {
+    scope_name        = "write"
+    scope_description = "Place and change orders"
+  }
+}
+
+# Where tokens are asked for. The name is unique in the region, hence the account in it.
+resource "aws_cognito_user_pool_domain" "this" {
+  for_each = local.user_pool
+
+  domain       = "${local.name}-${local.account_id}"
+  user_pool_id = aws_cognito_user_pool.this[each.key].id
+}
+
+resource "aws_cognito_user_pool_client" "machine" {
+  for_each = local.user_pool
+
+  name                                 = "${local.name}-machine"
+  user_pool_id                         = aws_cognito_user_pool.this[each.key].id
+  allowed_oauth_flows                  = ["client_credentials"]
+  allowed_oauth_flows_user_pool_client = true
+  allowed_oauth_scopes                 = aws_cognito_resource_server.orders[each.key].scope_identifiers
+  explicit_auth_flows                  = ["ALLOW_REFRESH_TOKEN_AUTH"]
+  generate_secret                      = true
+}

@@ -1,0 +1,80 @@
+# What a workflow of GitHub may do here without a secret of AWS: push the worker's image, no more.
+# To deploy it is a `terraform apply` with its tag, under a role that this does not make: whoever may
+# change roles and policies could give himself the rest.
+
+locals {
+  github = toset(var.github_repository == null ? [] : ["this"])
+  # Of these there can be one in an account.
+  github_made         = var.github_oidc_provider_arn == null ? local.github : toset([])
+  github_provider_arn = var.github_oidc_provider_arn == null ? one([for provider in aws_iam_openid_connect_provider.github : provider.arn]) : var.github_oidc_provider_arn
+}
+
+resource "aws_iam_openid_connect_provider" "github" {
+  for_each = local.github_made
+
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+resource "aws_iam_role" "github" {
+  for_each = local.github
+
+  name                 = "${local.name}-github"
+  description          = "Workflows of ${var.github_repository}, environment ${var.environment}: push the worker's image"
+  assume_role_policy   = data.aws_iam_policy_document.github_assumes[each.key].json
+  max_session_duration = 3600
+}
+
+data "aws_iam_policy_document" "github_assumes" {
+  for_each = local.github
+
+  statement {
+    actions = ["sts:AssumeRoleWithWebIdentity"]
+
+    principals {
+      type        = "Federated"
+      identifiers = [local.github_provider_arn]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "token.actions.githubusercontent.com:aud"
+      values   = ["sts.amazonaws.com"]
+    }
+    # The environment, not a branch: GitHub asks its reviewers before a job gets one.
+    condition {
+      test     = "StringEquals"
+      variable = "token.actions.githubusercontent.com:sub"
+      values   = ["repo:${var.github_repository}:environment:${var.environment}"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "github" {
+  for_each = local.github
+
+  name   = "push"
+  role   = aws_iam_role.github[each.key].id
+  policy = data.aws_iam_policy_document.github.json
+}
+
+data "aws_iam_policy_document" "github" {
+  statement {
+    sid       = "LogIn"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"] # it has no resource
+  }
+
+  # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+  statement {
+    sid = "Push"
+    actions = [
+      "ecr:BatchCheckLayerAvailability",
+      "ecr:BatchGetImage",
+      "ecr:CompleteLayerUpload",
+      "ecr:InitiateLayerUpload",
+      "ecr:PutImage",
+      "ecr:UploadLayerPart",
+    ]
+    resources = [aws_ecr_repository.worker.arn]
+  }
+}

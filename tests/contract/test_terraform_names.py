@@ -1,0 +1,43 @@
+"""Terraform names what the code has: its figures, and the routes of order-api."""
+
+import re
+from pathlib import Path
+
+import pytest
+from order_api import Api
+
+from workers.relay import metrics as relay_metrics
+from workers.runtime import telemetry
+from workers.runtime.emf import NAMESPACE
+
+TERRAFORM = Path(__file__).parents[2] / "terraform"
+ALARMS = (TERRAFORM / "alarms.tf").read_text("utf-8")
+API = (TERRAFORM / "api.tf").read_text("utf-8")
+
+
+def test_alarms_look_where_the_workers_write():
+    assert re.search(r'metrics = "(\w+)"', ALARMS)[1] == NAMESPACE
+
+
+@pytest.mark.parametrize(
+    "name",
+    # What was dead-lettered is in the dead-letter queue, which has an alarm of its own.
+    sorted(
+        {figure.name for figure in (*telemetry.FIGURES, *relay_metrics.FIGURES)} - {"DeadLettered"}
+    ),
+)
+def test_every_figure_has_an_alarm(name):
+    assert f'"{name}"' in ALARMS
+
+
+def test_the_api_has_every_route_of_an_order_and_no_other():
+    paths = Api().get("/openapi.json").json()["paths"]
+
+    routes = dict(re.findall(r'^    "(\w+ /\S*)"\s+= "(\w+)"$', API, re.MULTILINE))
+
+    assert routes == {
+        f"{method.upper()} {path}": "read" if method == "get" else "write"
+        for path, methods in paths.items()
+        for method in methods
+        if path != "/healthz"
+    }
