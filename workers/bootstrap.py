@@ -154,7 +154,7 @@ def _service(name: str, settings: Settings, clients: Clients, table: str) -> obj
         case "inventory":
             return Inventory(allow_simulation=simulation)
         case "notification":
-            mailer = SesMailer(clients.sesv2(), settings.sender_email)
+            mailer = SesMailer(clients.ses(), settings.sender_email)
             return Notification(mailer, settings.operations_email, _now, simulation)
         case "analytics":
             return Analytics(now=_now)

@@ -75,7 +75,7 @@ def commit(url):
 
 
 def mail(url):
-    mailer = SesMailer(client("sesv2", url), "shop@example.com")
+    mailer = SesMailer(client("ses", url), "shop@example.com")
     mailer.send("ada@example.com", "Hello", "Hello", reference="event-1")
 
 

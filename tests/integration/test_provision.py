@@ -109,10 +109,10 @@ def test_tables_expire_rows_and_the_map_decides_about_the_outbox(settings, topol
 
 def test_the_sender_may_send(settings, topology):
     provision(settings, topology)
-    boto3.client("sesv2").send_email(
-        FromEmailAddress=settings.sender_email,
+    boto3.client("ses").send_email(
+        Source=settings.sender_email,
         Destination={"ToAddresses": ["to@example.com"]},
-        Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "b"}}}},
+        Message={"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "b"}}},
     )
 
 

@@ -15,7 +15,7 @@ from workers.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_ses import SESClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
@@ -74,10 +74,10 @@ class Clients:
         with translated("dynamodb"):
             return _checking(self.session.client("dynamodb", config=self._config()))
 
-    def sesv2(self) -> "SESV2Client":
+    def ses(self) -> "SESClient":
         """For e-mail."""
         with translated("ses"):
-            return _checking(self.session.client("sesv2", config=self._config()))
+            return _checking(self.session.client("ses", config=self._config()))
 
     def _wire(self, *, read_timeout: float, repeat: bool) -> SqsWire:
         return SqsWire.beside(

@@ -31,7 +31,8 @@ THROTTLED: Final = frozenset(
 # AWS's side; SES stops an account as a whole, which says nothing about one mail.
 FAILING: Final = frozenset(
     {
-        "AccountSuspendedException",
+        "AccountSendingPausedException",
+        "ConfigurationSetSendingPausedException",
         "InternalError",
         "InternalErrorException",
         "InternalFailure",
@@ -39,7 +40,6 @@ FAILING: Final = frozenset(
         "InternalServiceErrorException",
         "RequestTimeout",
         "RequestTimeoutException",
-        "SendingPausedException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
     }
@@ -52,6 +52,7 @@ EXPIRED: Final = frozenset(
 CONTENDED: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 GONE: Final = frozenset(
     {
+        "ConfigurationSetDoesNotExist",
         "NonExistentQueue",
         "NotFound",
         "NotFoundException",

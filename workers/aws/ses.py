@@ -1,4 +1,4 @@
-"""E-mail through SES, API version 2."""
+"""E-mail through SES: version 1 of its API, which emulators have too."""
 
 import re
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from workers.aws.errors import SDK_ERRORS, translate
 from workers.runtime.errors import FatalError, Unavailable
 
 if TYPE_CHECKING:
-    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_ses import SESClient
 
-# https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+# https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html
 _NOT_IN_A_TAG: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -18,22 +18,20 @@ _NOT_IN_A_TAG: Final = re.compile(r"[^A-Za-z0-9_-]")
 class SesMailer:
     """The port ``Mailer``: plain text from one sender. The SDK may send a mail twice."""
 
-    client: "SESV2Client"
+    client: "SESClient"
     sender: str
 
     def send(self, to: str, subject: str, body: str, *, reference: str) -> None:
         """Send one mail; ``reference`` shows as a tag of that name in the events of SES."""
         try:
             self.client.send_email(
-                FromEmailAddress=self.sender,
+                Source=self.sender,
                 Destination={"ToAddresses": [to]},
-                Content={
-                    "Simple": {
-                        "Subject": {"Data": subject, "Charset": "UTF-8"},
-                        "Body": {"Text": {"Data": body, "Charset": "UTF-8"}},
-                    }
+                Message={
+                    "Subject": {"Data": subject, "Charset": "UTF-8"},
+                    "Body": {"Text": {"Data": body, "Charset": "UTF-8"}},
                 },
-                EmailTags=[{"Name": "reference", "Value": _NOT_IN_A_TAG.sub("_", reference)}],
+                Tags=[{"Name": "reference", "Value": _NOT_IN_A_TAG.sub("_", reference)}],
             )
         except SDK_ERRORS as error:
             raise _mail_error(translate(error, "ses"), to) from None

@@ -59,8 +59,8 @@ def provision(
     session = boto3.Session(region_name=settings.aws_region)
     sqs, sns = session.client("sqs", config=_CONFIG), session.client("sns", config=_CONFIG)
     dynamodb = session.client("dynamodb", config=_CONFIG)
-    sesv2 = session.client("sesv2", config=_CONFIG)
-    for client in (sqs, sns, dynamodb, sesv2):
+    ses = session.client("ses", config=_CONFIG)
+    for client in (sqs, sns, dynamodb, ses):
         _refuse_aws(client)
     _wait_for(lambda: sqs.list_queues(MaxResults=1), sqs.meta.endpoint_url)
     changes: list[str] = []
@@ -77,7 +77,7 @@ def provision(
     tables = {settings.name_prefix + name: table for name, table in topology.tables.items()}
     for name, table in tables.items():
         ensure_table(dynamodb, name, outbox=table.outbox, changed=changed)
-    ensure_identity(sesv2, settings.sender_email, changed)
+    ensure_identity(ses, settings.sender_email, changed)
     return Report(topic_arn, urls, tuple(tables), tuple(changes))
 
 

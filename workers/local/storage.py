@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_ses import SESClient
 
 _TTL: Final = "expires"
 _OUTBOX: Final[Any] = {
@@ -50,12 +50,11 @@ def ensure_table(
     _ensure_ttl(dynamodb, name, changed)
 
 
-def ensure_identity(sesv2: "SESV2Client", address: str, changed: Callable[[str], None]) -> None:
+def ensure_identity(ses: "SESClient", address: str, changed: Callable[[str], None]) -> None:
     """Create the identity that mails are sent from."""
-    try:
-        sesv2.get_email_identity(EmailIdentity=address)
-    except sesv2.exceptions.NotFoundException:
-        sesv2.create_email_identity(EmailIdentity=address)
+    found = ses.get_identity_verification_attributes(Identities=[address])
+    if address not in found["VerificationAttributes"]:
+        ses.verify_email_identity(EmailAddress=address)
         changed(f"created mail identity {address}")
 
 

@@ -189,11 +189,11 @@ def test_the_ledger_shows_each_key_once_and_counts_its_requests(dynamodb, table)
 
 
 def test_a_mail_from_a_verified_sender_is_sent(clients):
-    sesv2 = clients.sesv2()
-    sesv2.create_email_identity(EmailIdentity="shop@example.com")
+    ses = clients.ses()
+    ses.verify_email_identity(EmailAddress="shop@example.com")
     before = _mails_sent(clients)
 
-    SesMailer(sesv2, "shop@example.com").send(
+    SesMailer(ses, "shop@example.com").send(
         "ada@example.com", "Thank you ☃", "Your order…", reference="event:1"
     )
 
@@ -201,7 +201,7 @@ def test_a_mail_from_a_verified_sender_is_sent(clients):
 
 
 def test_a_refused_mail_is_refused_for_good_without_telling_the_address(clients):
-    mailer = SesMailer(clients.sesv2(), "ada@unverified.example.com")
+    mailer = SesMailer(clients.ses(), "ada@unverified.example.com")
 
     with pytest.raises(PermanentError) as raised:
         mailer.send("ada@unverified.example.com", "Hello", "Hello", reference="event-1")

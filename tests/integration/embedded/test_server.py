@@ -40,12 +40,12 @@ def test_requests_are_counted_by_operation_and_queue(aws, sqs, queue):
 
 def test_mails_can_be_read(aws):
     sender, subject = f"{uuid4()}@example.com", "Thank you"
-    sesv2 = client("sesv2")
-    sesv2.create_email_identity(EmailIdentity=sender)
-    sesv2.send_email(
-        FromEmailAddress=sender,
+    ses = client("ses")
+    ses.verify_email_identity(EmailAddress=sender)
+    ses.send_email(
+        Source=sender,
         Destination={"ToAddresses": ["to@example.com"]},
-        Content={"Simple": {"Subject": {"Data": subject}, "Body": {"Text": {"Data": "Hi"}}}},
+        Message={"Subject": {"Data": subject}, "Body": {"Text": {"Data": "Hi"}}},
     )
     [mail] = [mail for mail in aws.mails() if mail["from"] == sender]
     assert mail | {"id": ""} == {

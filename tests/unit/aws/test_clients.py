@@ -37,7 +37,7 @@ def test_there_is_a_connection_of_the_loop_for_every_thread(clients, name):
     assert getattr(clients, name)().pool.connection_pool_kw["maxsize"] > 16
 
 
-@pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "sesv2"])
+@pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "ses"])
 def test_every_other_call_is_short_and_repeated_by_the_sdk(clients, service):
     config = getattr(clients, service)().meta.config
 
@@ -45,7 +45,7 @@ def test_every_other_call_is_short_and_repeated_by_the_sdk(clients, service):
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
 
 
-@pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "sesv2"])
+@pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "ses"])
 def test_there_is_a_connection_for_every_thread(clients, service):
     client = getattr(clients, service)()
 

@@ -38,7 +38,7 @@ def client_error(code, status=400, **error):
         ("KmsThrottled", Unavailable),
         ("TooManyRequestsException", Unavailable),
         ("LimitExceededException", Unavailable),
-        ("SendingPausedException", Unavailable),
+        ("AccountSendingPausedException", Unavailable),
         ("ExpiredToken", Unavailable),
         ("ExpiredTokenException", Unavailable),
         ("RequestTimeout", Unavailable),
