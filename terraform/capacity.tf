@@ -31,13 +31,5 @@ resource "terraform_data" "capacity" {
       condition     = each.value.min >= 1 || contains(keys(local.consumers), each.key)
       error_message = "${each.key}: has no queue to start it, so min must be 1 or more"
     }
-    precondition {
-      condition     = each.value.acceptable_latency > 0 && each.value.handling_ms > 0
-      error_message = "${each.key}: acceptable_latency and handling_ms must be more than 0"
-    }
-    precondition {
-      condition     = each.value.spot_share >= 0 && each.value.spot_share <= 100
-      error_message = "${each.key}: spot_share is ${each.value.spot_share}, must be from 0 to 100 percent"
-    }
   }
 }

@@ -40,10 +40,11 @@ module "service" {
   source   = "./modules/service"
   for_each = local.services
 
-  name             = each.key
-  name_prefix      = local.name_prefix
-  capacity         = local.capacity[each.key]
-  cluster          = { arn = aws_ecs_cluster.this.arn, name = aws_ecs_cluster.this.name }
+  name        = each.key
+  name_prefix = local.name_prefix
+  capacity    = local.capacity[each.key]
+  # By way of its providers: a service made before the cluster knows them is refused.
+  cluster          = { arn = aws_ecs_cluster.this.arn, name = aws_ecs_cluster_capacity_providers.this.cluster_name }
   cpu_architecture = var.cpu_architecture
   environment      = local.environments[each.key]
   image            = local.image
@@ -68,9 +69,6 @@ module "service" {
 
   enable_execute_command = var.enable_execute_command
   http                   = each.key == local.order_api ? { port = local.port, registry_arn = aws_service_discovery_service.order_api.arn } : null
-
-  # A service made before its cluster knows the providers is refused.
-  depends_on = [aws_ecs_cluster_capacity_providers.this]
 }
 
 resource "aws_ecs_cluster" "this" {

@@ -99,6 +99,16 @@ variable "services" {
   default = {}
 
   validation {
+    condition     = alltrue([for s in values(var.services) : try(s.spot_share >= 0 && s.spot_share <= 100, true)])
+    error_message = "services: spot_share is from 0 to 100 percent; wrong for ${join(", ", [for name, s in var.services : name if !try(s.spot_share >= 0 && s.spot_share <= 100, true)])}."
+  }
+
+  validation {
+    condition     = alltrue([for s in values(var.services) : try(s.acceptable_latency > 0, true) && try(s.handling_ms > 0, true)])
+    error_message = "services: acceptable_latency and handling_ms are more than 0; wrong for ${join(", ", [for name, s in var.services : name if !(try(s.acceptable_latency > 0, true) && try(s.handling_ms > 0, true))])}."
+  }
+
+  validation {
     condition = alltrue(flatten([for s in values(var.services) : [
       for arn in values(s.secrets) : can(regex("^arn:[a-z-]+:(secretsmanager:[^:]+:[0-9]+:secret|ssm:[^:]+:[0-9]+:parameter)[:/][^*]+$", arn))
     ]]))

@@ -189,7 +189,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "Log"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+    resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${var.log_group.name}:*"]
   }
 
   dynamic "statement" {

@@ -1,0 +1,235 @@
+# The whole, planned for the map that ships: one of each per entry. Offline, as in queue.tftest.hcl.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "offline"
+  secret_key                  = "offline"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = data.aws_partition.current
+  values = { partition = "aws" }
+}
+
+override_resource {
+  target          = aws_sns_topic.this
+  override_during = plan
+  values          = { arn = "arn:aws:sns:eu-west-1:123456789012:dev-order-events" }
+}
+
+override_resource {
+  target          = aws_ecs_cluster.this
+  override_during = plan
+  values          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline" }
+}
+
+override_resource {
+  target          = aws_ecr_repository.worker
+  override_during = plan
+  values = {
+    arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
+    repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline"
+  }
+}
+
+override_resource {
+  target          = aws_sesv2_configuration_set.this
+  override_during = plan
+  values          = { arn = "arn:aws:ses:eu-west-1:123456789012:configuration-set/dev-order-pipeline" }
+}
+
+variables {
+  environment      = "dev"
+  image_tag        = "v1"
+  sender_email     = "orders@example.com"
+  operations_email = "operations@example.com"
+}
+
+run "the_map_that_ships" {
+  command = plan
+
+  # one of each for every entry of the map
+  assert {
+    condition     = toset(keys(module.queue)) == toset([for name, each in jsondecode(file("../workers/topology.json")).services : name if length(each.consumes) > 0])
+    error_message = "not one queue for each consumer"
+  }
+  assert {
+    condition     = toset(keys(module.service)) == toset(keys(jsondecode(file("../workers/topology.json")).services))
+    error_message = "not one service for each service of the map"
+  }
+  assert {
+    condition     = toset(keys(aws_dynamodb_table.this)) == toset(keys(jsondecode(file("../workers/topology.json")).tables))
+    error_message = "not one table for each of the map"
+  }
+  assert {
+    condition = alltrue([
+      for alarms in [
+        aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.undelivered,
+        aws_cloudwatch_metric_alarm.oldest, aws_cloudwatch_metric_alarm.stuck, aws_cloudwatch_metric_alarm.breaker_open,
+      ] : toset(keys(alarms)) == toset(keys(module.queue))
+    ])
+    error_message = "a consumer without one of its alarms"
+  }
+  assert {
+    condition     = length(distinct([for each in module.service : each.task_policy])) == length(module.service)
+    error_message = "two services share a policy: one of them has a right too many"
+  }
+
+  # names are what the code looks up
+  assert {
+    condition     = module.queue["payment"].name == "dev-payment-queue" && module.queue["payment"].dlq_name == "dev-payment-queue-dlq"
+    error_message = "workers/topology.py names queues otherwise"
+  }
+  assert {
+    condition     = aws_sns_topic.this.name == "dev-order-events" && aws_dynamodb_table.this["payment"].name == "dev-payment"
+    error_message = "workers/topology.json names topic and tables otherwise"
+  }
+  assert {
+    condition     = local.environments["payment"].NAME_PREFIX == "dev-"
+    error_message = "the code would look for other names"
+  }
+
+  # tables are kept safe
+  assert {
+    condition     = alltrue([for table in aws_dynamodb_table.this : table.point_in_time_recovery[0].enabled && table.server_side_encryption[0].enabled && table.deletion_protection_enabled])
+    error_message = "a table that can be lost"
+  }
+  assert {
+    condition     = alltrue([for table in aws_dynamodb_table.this : table.hash_key == "pk" && one(table.ttl[*].attribute_name) == "expires"])
+    error_message = "not the key or the time to live of workers/aws/dynamodb.py"
+  }
+  assert {
+    condition     = jsonencode({ for name, table in aws_dynamodb_table.this : name => [for index in table.global_secondary_index : index.name] if length(table.global_secondary_index) > 0 }) == jsonencode({ orders = ["outbox"] })
+    error_message = "the outbox index is not where the relay looks"
+  }
+
+  # no action is a wildcard and no resource but these
+  assert {
+    condition = alltrue(flatten([
+      for each in module.service : [for said in jsondecode(each.task_policy).Statement : [for action in flatten([said.Action]) : !strcontains(action, "*")]]
+    ]))
+    error_message = "a task's role with a wildcard for actions"
+  }
+  assert {
+    condition = toset(flatten([
+      for each in module.service : [for said in jsondecode(each.task_policy).Statement : [for arn in flatten([said.Resource]) : arn if strcontains(arn, "*")]]
+    ])) == toset(["arn:aws:ecs:eu-west-1:123456789012:task/dev-order-pipeline/*"])
+    error_message = "a task's role with a wildcard for resources"
+  }
+  assert {
+    condition     = alltrue([for name, each in module.service : strcontains(each.task_policy, "ecs:UpdateTaskProtection") == contains(keys(module.queue), name)])
+    error_message = "scale-in protection is for those who handle messages"
+  }
+  assert {
+    condition     = toset([for name, each in module.service : name if strcontains(each.task_policy, "ses:")]) == toset(["notification"])
+    error_message = "somebody else than notification sends mail"
+  }
+
+  # only publishers of the map publish
+  assert {
+    condition = toset(one([for each in jsondecode(data.aws_iam_policy_document.topic.json).Statement : each.Condition.ArnNotEquals["aws:PrincipalArn"] if each.Sid == "DenyOtherPublishers"])) == toset([
+      for name, each in jsondecode(file("../workers/topology.json")).services : "arn:aws:iam::123456789012:role/dev-${name}-task" if length(each.publishes) > 0
+    ])
+    error_message = "not those who publish by the map"
+  }
+  assert {
+    condition     = toset([for name, each in module.service : name if strcontains(each.task_policy, "sns:Publish")]) == toset([for name, each in jsondecode(file("../workers/topology.json")).services : name if length(each.publishes) > 0])
+    error_message = "a role that may publish and does not, or the other way round"
+  }
+  assert {
+    condition     = anytrue([for each in jsondecode(data.aws_iam_policy_document.topic.json).Statement : each.Effect == "Deny" && try(each.Condition.Bool["aws:SecureTransport"], "") == "false"])
+    error_message = "the topic takes plain text"
+  }
+
+  # a task has what the code reads
+  assert {
+    condition     = alltrue([for each in local.environments : tonumber(each.STOP_TIMEOUT) == local.stop_timeout && local.stop_timeout <= 120])
+    error_message = "Fargate grants 120 s at most, and the code must know how long it has"
+  }
+  assert {
+    condition     = alltrue([for each in local.environments : each.ALLOW_SIMULATION == "false"])
+    error_message = "simulation is on where nobody asked for it"
+  }
+  assert {
+    condition     = local.environments["payment"].VISIBILITY_TIMEOUT == "90" && local.environments["payment"].CONCURRENCY == "10"
+    error_message = "the task does not know its queue"
+  }
+  assert {
+    condition     = toset([for name, each in local.environments : name if can(each.SENDER_EMAIL)]) == toset(["notification"])
+    error_message = "addresses are for those who send mail"
+  }
+
+  # nothing is open to the internet
+  assert {
+    condition     = alltrue([for subnet in aws_subnet.private : subnet.map_public_ip_on_launch != true]) && length(aws_subnet.private) == 2
+    error_message = "a subnet that gives public addresses"
+  }
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.elsewhere) == 0 && aws_vpc_security_group_egress_rule.endpoints["this"].to_port == 443
+    error_message = "tasks reach more than the endpoints"
+  }
+  assert {
+    condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ecr.api", "ecr.dkr", "email", "logs", "sns", "sqs"])
+    error_message = "an endpoint too many costs money, one too few stops a service"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for document in concat(values(data.aws_iam_policy_document.endpoint), [data.aws_iam_policy_document.dynamodb_endpoint, data.aws_iam_policy_document.s3_endpoint]) : [
+        for said in jsondecode(document.json).Statement : [
+          for action in flatten([said.Action]) : !strcontains(action, "*") && (said.Resource != "*" || action == "ecr:GetAuthorizationToken")
+        ]
+      ]
+    ]))
+    error_message = "an endpoint lets through what the services do not do"
+  }
+}
+
+run "with_a_key_of_the_account_and_a_network_that_is_there" {
+  command = plan
+
+  variables {
+    customer_managed_key = true
+    vpc_id               = "vpc-0123456789abcdef0"
+    subnet_ids           = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  }
+
+  # sns may use the key of the account
+  assert {
+    condition = [
+      for each in jsondecode(data.aws_iam_policy_document.messaging_key.json).Statement : each if each.Sid == "TopicDeliversToQueues"
+      ] == [{
+        Sid       = "TopicDeliversToQueues"
+        Effect    = "Allow"
+        Action    = ["kms:GenerateDataKey*", "kms:Decrypt"]
+        Resource  = "*"
+        Principal = { Service = "sns.amazonaws.com" }
+        Condition = {
+          ArnEquals    = { "aws:SourceArn" = "arn:aws:sns:eu-west-1:123456789012:dev-order-events" }
+          StringEquals = { "aws:SourceAccount" = "123456789012" }
+        }
+    }]
+    error_message = "SNS would drop every message without a word"
+  }
+  assert {
+    condition     = aws_kms_key.messaging["this"].enable_key_rotation
+    error_message = "the key is never changed"
+  }
+
+  # an existing network is left alone
+  assert {
+    condition     = length(aws_vpc.this) + length(aws_subnet.private) + length(aws_vpc_endpoint.interface) + length(aws_vpc_endpoint.gateway) == 0
+    error_message = "something of the network is made"
+  }
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.elsewhere) == 1
+    error_message = "tasks cannot reach AWS"
+  }
+}

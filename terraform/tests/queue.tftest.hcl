@@ -1,0 +1,130 @@
+# What a consumer gets of SQS and SNS. The provider is the real one, so policies are rendered; it is
+# told not to call anybody, and a plan needs nobody.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "offline"
+  secret_key                  = "offline"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name               = "dev-payment-queue"
+  arn_prefix         = "arn:aws:sqs:eu-west-1:123456789012"
+  topic_arn          = "arn:aws:sns:eu-west-1:123456789012:dev-order-events"
+  consumes           = ["order.created", "order.cancelled"]
+  visibility_timeout = 90
+  max_receive_count  = 5
+  retention          = 345600
+  dlq_retention      = 1209600
+  consumer_role_arn  = "arn:aws:iam::123456789012:role/dev-payment-task"
+  operator_role_arns = ["arn:aws:iam::123456789012:role/operator"]
+}
+
+run "the_queues_of_a_consumer" {
+  command = plan
+  module { source = "./modules/queue" }
+
+  # what failed is kept longer than what waits
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.dlq, aws_sqs_queue.undelivered] : queue.message_retention_seconds > aws_sqs_queue.this.message_retention_seconds])
+    error_message = "a dead-letter queue forgets before somebody can look"
+  }
+
+  # queues are encrypted and polled long
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.this, aws_sqs_queue.dlq, aws_sqs_queue.undelivered] : queue.sqs_managed_sse_enabled])
+    error_message = "a queue without encryption"
+  }
+  assert {
+    condition     = aws_sqs_queue.this.receive_wait_time_seconds == 20 && aws_sqs_queue.this.visibility_timeout_seconds == 90
+    error_message = "short polls, or another visibility timeout than the map's"
+  }
+
+  # only events that the service consumes get through
+  assert {
+    condition     = jsondecode(aws_sns_topic_subscription.this.filter_policy) == { eventType = ["order.cancelled", "order.created"] }
+    error_message = "the filter is not what the service consumes"
+  }
+  assert {
+    condition     = aws_sns_topic_subscription.this.filter_policy_scope == "MessageAttributes" && aws_sns_topic_subscription.this.raw_message_delivery
+    error_message = "the filter would look at bodies, or messages would come wrapped"
+  }
+
+  # only the topic and operators send to the queue
+  assert {
+    condition = [
+      for each in jsondecode(output.policies.queue).Statement : each if each.Effect == "Allow"
+      ] == [{
+        Sid       = "TopicDelivers"
+        Effect    = "Allow"
+        Action    = "sqs:SendMessage"
+        Principal = { Service = "sns.amazonaws.com" }
+        Resource  = "arn:aws:sqs:eu-west-1:123456789012:dev-payment-queue"
+        Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arn } }
+    }]
+    error_message = "somebody else than the topic is let in"
+  }
+  assert {
+    condition = one([for each in jsondecode(output.policies.queue).Statement : each.Condition.ArnNotEquals if each.Sid == "DenyOtherSenders" && each.Effect == "Deny" && each.Action == "sqs:SendMessage"]) == {
+      "aws:SourceArn"    = var.topic_arn
+      "aws:PrincipalArn" = var.operator_role_arns[0]
+    }
+    error_message = "others than the topic and the operators are not refused"
+  }
+
+  # only the consumer and operators send dead letters
+  assert {
+    condition     = length([for each in jsondecode(output.policies.dlq).Statement : each if each.Effect == "Allow"]) == 0
+    error_message = "the dead-letter queue lets somebody in by itself"
+  }
+  assert {
+    condition = toset(one([for each in jsondecode(output.policies.dlq).Statement : each.Condition.ArnNotEquals["aws:PrincipalArn"] if each.Sid == "DenyOtherSenders"])) == toset([
+      var.consumer_role_arn, var.operator_role_arns[0],
+    ])
+    error_message = "others than the consumer and the operators are not refused"
+  }
+
+  # nothing goes without tls
+  assert {
+    condition = alltrue([
+      for policy in values(output.policies) : anytrue([
+        for each in jsondecode(policy).Statement :
+        each.Effect == "Deny" && each.Action == "sqs:*" && each.Principal == "*" && try(each.Condition.Bool["aws:SecureTransport"], "") == "false"
+      ])
+    ])
+    error_message = "a queue that can be used in plain text"
+  }
+}
+
+run "a_key_of_the_account_replaces_sqs_own" {
+  command = plan
+  module { source = "./modules/queue" }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.this, aws_sqs_queue.dlq, aws_sqs_queue.undelivered] : queue.kms_master_key_id == var.kms_key_arn])
+    error_message = "a queue that is not encrypted with the key"
+  }
+}
+
+run "without_operators_nobody_sends_by_hand" {
+  command = plan
+  module { source = "./modules/queue" }
+
+  variables {
+    operator_role_arns = []
+  }
+
+  assert {
+    condition = one([for each in jsondecode(output.policies.queue).Statement : each.Condition if each.Sid == "DenyOtherSenders"]) == {
+      ArnNotEquals = { "aws:SourceArn" = var.topic_arn }
+    }
+    error_message = "others than the topic are not refused"
+  }
+}

@@ -1,0 +1,183 @@
+# One service on Fargate: what its container may do, what its roles may do, how it scales. Offline,
+# as in queue.tftest.hcl.
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "offline"
+  secret_key                  = "offline"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name        = "payment"
+  name_prefix = "dev-"
+  capacity = {
+    cpu     = 256, memory = 512, desired = 2, min = 1, max = 9, acceptable_latency = 60, handling_ms = 600, spot_share = 30
+    secrets = { GATEWAY_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf" }
+  }
+  cluster          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline", name = "dev-order-pipeline" }
+  cpu_architecture = "ARM64"
+  environment      = { AWS_REGION = "eu-west-1", STOP_TIMEOUT = "120" }
+  image            = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline:v1"
+  log_group        = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
+  repository_arn   = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
+  role_name        = "dev-payment-task"
+  security_groups  = ["sg-0123456789abcdef0"]
+  subnet_ids       = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  stop_timeout     = 120
+
+  queue = {
+    name        = "dev-payment-queue"
+    arn         = "arn:aws:sqs:eu-west-1:123456789012:dev-payment-queue"
+    dlq_arn     = "arn:aws:sqs:eu-west-1:123456789012:dev-payment-queue-dlq"
+    concurrency = 1
+  }
+  publishes_to           = "arn:aws:sns:eu-west-1:123456789012:dev-order-events"
+  table                  = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/dev-payment", sweeps = false }
+  email                  = null
+  kms_key_arn            = null
+  enable_execute_command = false
+  http                   = null
+}
+
+run "a_consumer" {
+  command = plan
+  module { source = "./modules/service" }
+
+  # the container can change nothing and has time to stop
+  assert {
+    condition     = output.container.readonlyRootFilesystem && output.container.user == "10001:10001" && output.container.linuxParameters.capabilities.drop == ["ALL"]
+    error_message = "a container that is root, writes to its image or keeps capabilities"
+  }
+  assert {
+    condition     = output.container.stopTimeout == 120 && output.container.stopTimeout == tonumber(var.environment["STOP_TIMEOUT"])
+    error_message = "ECS would kill before the code expects it"
+  }
+  assert {
+    condition     = output.container.command == ["payment"] && output.container.healthCheck.command == ["CMD", "workers", "healthcheck"]
+    error_message = "not the command of the service, or not the image's own health check"
+  }
+
+  # secrets come by reference and only ecs reads them
+  assert {
+    condition     = output.container.secrets == [{ name = "GATEWAY_KEY", valueFrom = var.capacity.secrets.GATEWAY_KEY }]
+    error_message = "the secret is not handed over"
+  }
+  assert {
+    condition = anytrue([
+      for each in jsondecode(data.aws_iam_policy_document.execution.json).Statement :
+      each.Action == "secretsmanager:GetSecretValue" && each.Resource == var.capacity.secrets.GATEWAY_KEY
+    ])
+    error_message = "ECS cannot read the secret"
+  }
+  assert {
+    condition     = !strcontains(output.task_policy, "secretsmanager")
+    error_message = "the code could read the secret itself"
+  }
+
+  # a consumer has these rights and no other
+  assert {
+    condition = jsonencode({ for each in jsondecode(output.task_policy).Statement : each.Sid => [sort(flatten([each.Action])), each.Resource] }) == jsonencode({
+      Consume            = [["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"], var.queue.arn]
+      DeadLetter         = [["sqs:SendMessage"], var.queue.dlq_arn]
+      ProtectFromScaleIn = [["ecs:UpdateTaskProtection"], "arn:aws:ecs:eu-west-1:123456789012:task/dev-order-pipeline/*"]
+      Publish            = [["sns:Publish"], var.publishes_to]
+      Documents          = [["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], var.table.arn]
+    })
+    error_message = "rights differ: ${output.task_policy}"
+  }
+
+  # only ecs of this account takes the roles
+  assert {
+    condition = jsondecode(data.aws_iam_policy_document.assume.json).Statement == [{
+      Action    = "sts:AssumeRole"
+      Effect    = "Allow"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+        ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:eu-west-1:123456789012:*" }
+      }
+    }]
+    error_message = "somebody else could take the role"
+  }
+
+  # the backlog of a task follows from latency and handling time
+  assert {
+    # floor(60 / 0.6) would be 99
+    condition     = output.target_backlog == 100
+    error_message = "60 s at 600 ms each are 100 messages, not ${output.target_backlog}"
+  }
+  assert {
+    condition     = one([for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : each.expression if each.return_data]) == "IF(FILL(running, 0) > 0, FILL(visible, 0) / running, IF(FILL(visible, 0) > 0, 200, 0))"
+    error_message = "not the backlog of a task"
+  }
+  assert {
+    condition     = aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].scale_in_cooldown > output.container.stopTimeout
+    error_message = "scales in faster than a task stops"
+  }
+
+  # the first task is not on spot
+  assert {
+    condition = jsonencode({ for each in aws_ecs_service.this.capacity_provider_strategy : each.capacity_provider => [each.base, each.weight] }) == jsonencode({
+      FARGATE      = [1, 70]
+      FARGATE_SPOT = [null, 30]
+    })
+    error_message = "another share than 30 percent, or none that stays"
+  }
+}
+
+run "the_relay_reads_the_outbox_and_no_documents" {
+  command = plan
+  module { source = "./modules/service" }
+
+  variables {
+    queue = null
+    table = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/dev-orders", sweeps = true }
+  }
+
+  assert {
+    condition = jsonencode({ for each in jsondecode(output.task_policy).Statement : each.Sid => [sort(flatten([each.Action])), each.Resource] }) == jsonencode({
+      Publish     = [["sns:Publish"], var.publishes_to]
+      SweepOutbox = [["dynamodb:Query"], "${var.table.arn}/index/outbox"]
+      MarkOutbox  = [["dynamodb:ConditionCheckItem", "dynamodb:UpdateItem"], var.table.arn]
+    })
+    error_message = "rights differ: ${output.task_policy}"
+  }
+}
+
+run "a_consumer_with_a_shell_that_sends_mail_and_handles_ten_at_a_time" {
+  command = plan
+  module { source = "./modules/service" }
+
+  variables {
+    enable_execute_command = true
+    email                  = { arns = ["arn:aws:ses:eu-west-1:123456789012:identity/example.com"], sender = "orders@example.com" }
+    queue                  = { name = "q", arn = "arn:aws:sqs:eu-west-1:123456789012:q", dlq_arn = "arn:aws:sqs:eu-west-1:123456789012:q-dlq", concurrency = 10 }
+  }
+
+  # a shell needs a file system that can be written
+  assert {
+    condition     = !output.container.readonlyRootFilesystem && output.container.linuxParameters.initProcessEnabled
+    error_message = "ECS Exec would not work"
+  }
+
+  # mail leaves only from the sender
+  assert {
+    condition = [for each in jsondecode(output.task_policy).Statement : each if each.Sid == "SendEmail"] == [{
+      Sid       = "SendEmail"
+      Effect    = "Allow"
+      Action    = "ses:SendEmail"
+      Resource  = var.email.arns[0]
+      Condition = { StringEquals = { "ses:FromAddress" = "orders@example.com" } }
+    }]
+    error_message = "mail could leave in another name"
+  }
+
+  # ten handlers may have ten times the backlog
+  assert {
+    condition     = output.target_backlog == 1000
+    error_message = "a task handles as many at a time as its concurrency"
+  }
+}
