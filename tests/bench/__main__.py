@@ -56,6 +56,8 @@ def main() -> int:
         results.append(result)
         report.show(console, result)
         report.save(results, document)
+    if len(results) > 1:
+        report.show_summary(console, results)
     if arguments.markdown:
         sys.stdout.write(report.markdown(results) + "\n")
     progress.print(f"Results: {document}; logs: {folder}", soft_wrap=True)

@@ -11,43 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.columns import COLUMNS
 from bench.rounds import Result
 from bench.run import Run
+from bench.summary import summary
 from bench.targets import TARGETS
-
-# figure -> heading, decimal places
-COLUMNS: dict[str, tuple[str, int]] = {
-    "messages": ("messages", 0),
-    "requests": ("requests / 1,000", 0),
-    "cpu": ("CPU ms / message", 3),
-    "ratio": ("x limit", 2),
-    "spread": ("spread", 2),
-    "rate": ("messages / s", 0),
-    "wall": ("wall s", 1),
-    "utilisation": ("utilisation", 3),
-    "latency p50": ("send to delete p50 ms", 0),
-    "latency p99": ("p99 ms", 0),
-    "start p50": ("send to handler p50 ms", 1),
-    "start p99": ("p99 ms", 1),
-    "duplicates": ("duplicates", 0),
-    "stale": ("stale deletes", 0),
-    "renewals": ("renewal requests", 0),
-    "renewals needed": ("needed", 1),
-    "lost": ("lost", 0),
-    "rush": ("fruitless requests in a second", 0),
-    "dead letters": ("dead letters", 0),
-    "published": ("outcomes", 0),
-    "dynamodb": ("DynamoDB / message", 3),
-    "sqs": ("SQS / message", 3),
-    "sns": ("SNS / message", 3),
-    "idle requests": ("requests / min", 0),
-    "idle cpu": ("CPU s / min", 3),
-    "start cpu": ("CPU s", 2),
-    "start wall": ("wall s", 2),
-    "resident": ("RSS MiB", 0),
-    "proportional": ("PSS MiB", 0),
-    "processes": ("processes", 0),
-}
 
 
 def show(console: Console, result: Result) -> None:
@@ -66,13 +34,25 @@ def show(console: Console, result: Result) -> None:
     console.print()
 
 
+def show_summary(console: Console, results: Sequence[Result]) -> None:
+    """Print what costs money or time in all scenarios, a row per peer."""
+    heading, *rows = summary({each.scenario.name: each.figures for each in results})
+    table = Table(title="All scenarios", title_justify="left", title_style="bold")
+    for position, cell in enumerate(heading):
+        table.add_column(cell, justify="right" if position else "left")
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0].startswith("ours") else None)
+    console.print(table)
+
+
 def markdown(results: Sequence[Result]) -> str:
-    """Write the tables for a document."""
-    parts = []
+    """Write the tables for a document, the summary first."""
+    heading, *rows = summary({each.scenario.name: each.figures for each in results})
+    parts = ["\n".join([_line(heading), _ruler(heading), *map(_line, rows)])]
     for result in results:
         heading = ["peer", *_headings(result), *(["problem"] if result.problems else [])]
         lines = [f"**{result.scenario.title}**", "", _line(heading)]
-        lines += ["|---|" + "---:|" * (len(heading) - 1)]
+        lines += [_ruler(heading)]
         lines += [_line(row) for row in _rows(result)]
         lines += ["", *(f"- {note}" for note in _notes(result))]
         parts.append("\n".join(lines))
@@ -133,6 +113,10 @@ def _notes(result: Result) -> list[str]:
 def _verdicts(result: Result) -> list[str]:
     verdicts = (target.judge(result.figures) for target in TARGETS[result.scenario.name])
     return [str(verdict) for verdict in verdicts if verdict]
+
+
+def _ruler(heading: Sequence[str]) -> str:
+    return "|---|" + "---:|" * (len(heading) - 1)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from bench import messages
 from bench.rounds import compare
 from bench.run import Run
 from bench.scenarios import SCENARIOS, arrivals
+from bench.summary import summary
 from bench.targets import TARGETS, Target
 
 from workers.envelope import decode
@@ -59,6 +60,22 @@ def test_a_target_may_be_a_figure_of_another_peer_in_the_same_run():
 
 def test_a_target_of_a_peer_that_did_not_run_is_not_judged():
     assert Target("ours", "ratio", 1.3).judge({}) is None
+
+
+def test_the_summary_has_a_row_per_peer_and_only_columns_that_were_measured():
+    figured = {
+        "noop": {"ours": {"requests": 200.4, "ratio": 1.149}, "naive": {"requests": 1100.0}},
+        "idle": {"dramatiq": {"idle requests": 3.0, "idle cpu": 0.04}},
+    }
+    heading, *rows = summary(figured)
+
+    assert heading[1:3] == ["no-op: requests / 1,000", "CPU x limit"]
+    assert len(heading) == 5
+    assert rows == [
+        ["naive", "1,100", "", "", ""],
+        ["dramatiq", "", "", "3", "0.040"],
+        ["ours", "200", "1.15", "", ""],
+    ]
 
 
 def test_every_scenario_has_targets():

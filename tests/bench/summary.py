@@ -1,0 +1,51 @@
+"""All scenarios in one table: what costs money or time, a row per peer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bench.columns import COLUMNS
+from bench.figures import Figures
+
+
+class Column(NamedTuple):
+    """One figure of one scenario."""
+
+    scenario: str
+    figure: str
+    heading: str
+
+
+SUMMARY: Final = (
+    Column("noop", "requests", "no-op: requests / 1,000"),
+    Column("noop", "ratio", "CPU x limit"),
+    Column("sleep50", "utilisation", "50 ms: utilisation"),
+    Column("heavy", "utilisation", "heavy tail: utilisation"),
+    Column("steady", "requests", "200/s: requests / 1,000"),
+    Column("steady", "latency p50", "p50 ms"),
+    Column("errors", "wall", "errors: wall s"),
+    Column("idle", "idle requests", "idle: requests / min"),
+    Column("idle", "idle cpu", "CPU s / min"),
+    Column("memory", "resident", "RSS MiB"),
+)
+
+Figured = Mapping[str, Mapping[str, Figures]]  # scenario -> peer -> figures
+
+
+def summary(figured: Figured) -> list[list[str]]:
+    """Lay out the table, its heading first. Only the columns of scenarios that ran."""
+    columns = [column for column in SUMMARY if column.scenario in figured]
+    peers = dict.fromkeys(peer for column in columns for peer in figured[column.scenario])
+    rows = [[peer, *_cells(peer, columns, figured)] for peer in _ours_last(peers)]
+    return [["peer", *(column.heading for column in columns)], *rows]
+
+
+def _cells(peer: str, columns: Sequence[Column], figured: Figured) -> list[str]:
+    cells = []
+    for scenario, figure, _ in columns:
+        found = figured[scenario].get(peer, {}).get(figure)
+        cells.append("" if found is None else f"{found:,.{COLUMNS[figure][1]}f}")
+    return cells
+
+
+def _ours_last(peers: Iterable[str]) -> list[str]:
+    return sorted(peers, key=lambda peer: peer.startswith("ours"))
