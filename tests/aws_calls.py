@@ -1,9 +1,13 @@
 """Calls to the embedded AWS, as any program makes them."""
 
+import json
+
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from workers.local.policies import queue_policy
 
 CONFIG = Config(max_pool_connections=20, read_timeout=30, retries={"total_max_attempts": 1})
 
@@ -31,3 +35,14 @@ def entries(*texts):
 
 def attributes(count):
     return {f"a{i}": {"DataType": "String", "StringValue": "v"} for i in range(count)}
+
+
+def subscribe(sqs, sns, topic, queue):
+    """Subscribe a queue to a topic, raw, and let the queue admit it."""
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    arn = arn["Attributes"]["QueueArn"]
+    policy = json.dumps(queue_policy(arn, topic))
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+    )

@@ -67,6 +67,11 @@ class EmbeddedAws:
         mails: list[dict[str, Any]] = self._ask("mails")
         return mails
 
+    def rights(self) -> list[dict[str, Any]]:
+        """List the rights that roles used: ``role, action, resource, verdict, count``."""
+        used: list[dict[str, Any]] = self._ask("rights")
+        return used
+
     def start(self) -> None:
         """Start the process and wait until it answers. Raises ``EmbeddedAwsError``."""
         self._tether = Tether()

@@ -11,16 +11,19 @@ from urllib.parse import unquote_plus
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_SERVICE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _QUEUE_URL = re.compile(rb'"QueueUrl"\s*:\s*"[^"]*?([^"/]+)"')
 _FORM_FIELD = re.compile(rb"(?:^|&)(Action|QueueUrl)=([\w%.+-]*)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as far as counting and serialising need it."""
+    """One request as far as counting, serialising and authorising need it."""
 
-    service: str  # as in the signature: "sqs"; "" if it was not signed
+    key: str  # access key id; "" if it was not signed, and so for the next two
+    region: str
+    service: str  # as in the signature: "sqs"
+    protocol: str  # "json", "query" or "rest"
     operation: str  # "ReceiveMessage"; for REST services the method and path
     queue: str  # name, for SQS
     body: bytes
@@ -32,14 +35,22 @@ class Request:
         if length := environ.get("CONTENT_LENGTH"):
             body = environ["wsgi.input"].read(int(length))
             environ["wsgi.input"] = io.BytesIO(body)
-        found = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        service = found.group(1) if found else ""
+        found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        key, region, service = found.groups() if found else ("", "", "")
         form = {
             name.decode(): unquote_plus(value.decode()) for name, value in _FORM_FIELD.findall(body)
         }
         target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         path = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-        return cls(service, target or form.get("Action") or path, _queue(service, body, form), body)
+        return cls(
+            key=key,
+            region=region,
+            service=service,
+            protocol="json" if target else "query" if "Action" in form else "rest",
+            operation=target or form.get("Action") or path,
+            queue=_queue(service, body, form),
+            body=body,
+        )
 
 
 def _queue(service: str, body: bytes, form: dict[str, str]) -> str:

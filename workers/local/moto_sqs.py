@@ -4,6 +4,7 @@ Every function restores one behaviour of AWS, which its docstring names.
 """
 # ruff: noqa: SLF001 - a patch reaches into what it patches
 
+import json
 import time
 from collections.abc import Iterator
 from threading import Condition, RLock
@@ -25,6 +26,7 @@ def correct_sqs() -> None:
     _wake_polls_when_a_message_is_released()
     _return_the_redrive_allow_policy()
     _keep_the_policy()
+    _return_the_redrive_policy_as_it_was_set()
 
 
 def _lose_no_message() -> None:
@@ -120,3 +122,16 @@ def _keep_the_policy() -> None:
         if "Policy" not in attributes:
             attributes = {**attributes, "Policy": queue.policy}
         original(queue, attributes, now)
+
+
+def _return_the_redrive_policy_as_it_was_set() -> None:
+    """Return RedrivePolicy without the spaces that moto adds: Terraform compares the text."""
+    attributes = Queue.attributes
+
+    def compact(queue: Queue) -> dict[str, object]:
+        found: dict[str, object] = attributes.fget(queue)  # type: ignore[attr-defined]
+        if policy := queue.redrive_policy:
+            found["RedrivePolicy"] = json.dumps(policy, separators=(",", ":"))
+        return found
+
+    setattr(Queue, "attributes", property(compact))  # noqa: B010 - read-only in moto

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Final
 from cheroot.wsgi import Server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from workers.local.access import Access
+from workers.local.corrections import Corrections
 from workers.local.counts import Counts, Request
 from workers.local.mails import sent_mails
 from workers.local.moto_dynamodb import correct_dynamodb
+from workers.local.moto_sns import correct_sns
 from workers.local.moto_sqs import correct_sqs
+from workers.local.refusals import Answer, answer
 from workers.local.strict_dynamodb import refusal
 from workers.local.strict_sns import refuse_what_sns_refuses
 from workers.local.strict_sqs import refuse_move_tasks, refuse_what_sqs_refuses
@@ -40,6 +44,7 @@ def serve(port: int) -> None:
     refuse_move_tasks()
     refuse_what_sns_refuses()
     correct_sqs()
+    correct_sns()
     correct_dynamodb()
     moto = DomainDispatcherApplication(create_backend_app)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,6 +64,8 @@ class Door:
 
     def __init__(self, moto: "WSGIApplication") -> None:
         self._moto = moto
+        self._access = Access()
+        self._corrections = Corrections()
         self._counts = Counts()
         # moto's DynamoDB is not isolated: without this lock it loses acknowledged writes.
         self._one_at_a_time = Lock()
@@ -73,6 +80,9 @@ class Door:
         environ.setdefault("RAW_URI", environ["REQUEST_URI"])  # werkzeug's server sets it
         request = Request.read(environ)
         self._counts.add(request)
+        self._corrections.apply(request.service)
+        if refused := self._access.refusal(request):
+            return _send(start_response, answer(request, refused))
         if request.service == "dynamodb":
             return self._dynamodb(request, environ, start_response)
         return self._moto(environ, start_response)
@@ -92,6 +102,8 @@ class Door:
                 return _json(start_response, {"status": "ok", "pid": os.getpid()})
             case "requests":
                 return _json(start_response, self._counts.as_document())
+            case "rights":
+                return _json(start_response, self._access.as_document())
             case "mails":
                 return _json(start_response, sent_mails())
             case _:
@@ -104,6 +116,10 @@ def _json(
     status: str = "200 OK",
     content_type: str = "application/json",
 ) -> Iterable[bytes]:
-    body = json.dumps(document).encode()
-    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
-    return [body]
+    headers = [("Content-Type", content_type)]
+    return _send(start_response, Answer(status, headers, json.dumps(document).encode()))
+
+
+def _send(start_response: "StartResponse", reply: Answer) -> Iterable[bytes]:
+    start_response(reply.status, [*reply.headers, ("Content-Length", str(len(reply.body)))])
+    return [reply.body]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+from aws_calls import subscribe
 from fakes import FakeGateway, FakeOutbox, FakeQueue, FakeStore, FakeTopic
 from fakes.store import Waiting
 
@@ -197,15 +198,7 @@ class SnsTopics:
 def sns_topics(clients, sqs_queues):
     sns = clients.sns()
     arn = sns.create_topic(Name=f"topic-{uuid4()}")["TopicArn"]
-    queue_arn = sqs_queues.client.get_queue_attributes(
-        QueueUrl=sqs_queues.queue.url, AttributeNames=["QueueArn"]
-    )["Attributes"]["QueueArn"]
-    sns.subscribe(
-        TopicArn=arn,
-        Protocol="sqs",
-        Endpoint=queue_arn,
-        Attributes={"RawMessageDelivery": "true"},
-    )
+    subscribe(sqs_queues.client, sns, arn, sqs_queues.queue.url)
     yield SnsTopics(SnsTopic(sns, arn), sqs_queues)
     sns.delete_topic(TopicArn=arn)
 

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from aws_calls import attributes, bodies, code_of
+from aws_calls import attributes, bodies, code_of, subscribe
 
 pytestmark = pytest.mark.integration
 
@@ -50,13 +50,3 @@ def test_a_queue_that_is_gone_does_not_keep_the_message_from_others(sqs, sns, to
     sqs.delete_queue(QueueUrl=gone)
     sns.publish(TopicArn=topic, Message="still here")
     assert bodies(sqs, queue) == ["still here"]
-
-
-def subscribe(sqs, sns, topic, queue):
-    found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    sns.subscribe(
-        TopicArn=topic,
-        Protocol="sqs",
-        Endpoint=found["Attributes"]["QueueArn"],
-        Attributes={"RawMessageDelivery": "true"},
-    )

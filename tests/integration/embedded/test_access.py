@@ -1,0 +1,183 @@
+"""What a role's session may do, and how each service says no."""
+
+import json
+from dataclasses import dataclass
+from uuid import uuid4
+
+import boto3
+import pytest
+from aws_calls import CONFIG, bodies, client, code_of
+from botocore.exceptions import ClientError
+
+pytestmark = pytest.mark.integration
+
+ACCOUNT = "123456789012"
+
+
+@dataclass
+class Role:
+    """A role, and a session of it."""
+
+    name: str
+    arn: str
+    session: boto3.Session
+
+    def client(self, service):
+        return self.session.client(service, config=CONFIG)
+
+    def may(self, *actions, on="*", effect="Allow", **elements):
+        """Let the role do something; replaces what it might before."""
+        statement = {"Effect": effect, "Action": actions, "Resource": on} | elements
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        client("iam").put_role_policy(
+            RoleName=self.name, PolicyName="only", PolicyDocument=document
+        )
+
+
+@pytest.fixture
+def role(aws):
+    assert aws.url
+    name = f"role-{uuid4().hex[:12]}"
+    arn = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    given = client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    return Role(name, arn, session)
+
+
+def arn_of(sqs, queue):
+    found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    return found["Attributes"]["QueueArn"]
+
+
+def test_a_queue_is_open_to_the_calls_that_a_policy_names(role, sqs, queue):
+    role.may("sqs:SendMessage", on=arn_of(sqs, queue))
+    mine = role.client("sqs")
+    mine.send_message(QueueUrl=queue, MessageBody="one")
+    mine.send_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "MessageBody": "two"}])
+    assert code_of(mine.receive_message, QueueUrl=queue) == "AccessDenied"
+    assert code_of(mine.purge_queue, QueueUrl=queue) == "AccessDenied"
+    assert bodies(sqs, queue) == ["one", "two"]  # the owner may do everything
+
+
+def test_a_batch_needs_the_right_to_do_one(role, sqs, queue):
+    role.may("sqs:DeleteMessage", "sqs:ReceiveMessage", on=arn_of(sqs, queue))
+    sqs.send_message(QueueUrl=queue, MessageBody="any")
+    mine = role.client("sqs")
+    [message] = mine.receive_message(QueueUrl=queue)["Messages"]
+    entry = {"Id": "1", "ReceiptHandle": message["ReceiptHandle"]}
+    hide = [entry | {"VisibilityTimeout": 0}]
+    assert code_of(mine.change_message_visibility_batch, QueueUrl=queue, Entries=hide) == (
+        "AccessDenied"
+    )
+    mine.delete_message_batch(QueueUrl=queue, Entries=[entry])
+
+
+def test_a_queue_can_refuse_what_a_role_is_let_do(role, sqs, queue):
+    arn = arn_of(sqs, queue)
+    role.may("sqs:*")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    others = {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:aws:iam::1:role/operator"}}}
+    policy = json.dumps({"Statement": [deny | others]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    mine = role.client("sqs")
+    with pytest.raises(ClientError, match="explicit deny"):
+        mine.send_message(QueueUrl=queue, MessageBody="any")
+    mine.receive_message(QueueUrl=queue)
+
+
+def test_a_topic_can_be_published_to_only_by_whom_a_policy_names(role, sns):
+    mine, other = (sns.create_topic(Name=f"t-{uuid4()}")["TopicArn"] for _ in range(2))
+    role.may("sns:Publish", on=mine)
+    entries = [{"Id": "1", "Message": "any"}]
+    topic = role.client("sns")
+    topic.publish_batch(TopicArn=mine, PublishBatchRequestEntries=entries)
+    code = code_of(topic.publish_batch, TopicArn=other, PublishBatchRequestEntries=entries)
+    assert code == "AuthorizationError"
+
+
+def test_each_write_of_a_transaction_needs_its_own_right(role, table):
+    arn = f"arn:aws:dynamodb:*:{ACCOUNT}:table/{table}"
+    dynamodb = role.client("dynamodb")
+    key = {"TableName": table, "Key": {"pk": {"S": "a"}}}
+    put = {"Put": {"TableName": table, "Item": {"pk": {"S": "a"}}}}
+    check = {"ConditionCheck": key | {"ConditionExpression": "attribute_exists(pk)"}}
+
+    role.may("dynamodb:PutItem", on=arn)
+    dynamodb.transact_write_items(TransactItems=[put])
+    both = [put, check]
+    with pytest.raises(ClientError, match="ConditionCheckItem"):
+        dynamodb.transact_write_items(TransactItems=both)
+    role.may("dynamodb:TransactWriteItems", on=arn)  # a right that AWS does not have
+    assert code_of(dynamodb.transact_write_items, TransactItems=both) == "AccessDeniedException"
+
+
+def test_an_index_is_a_resource_of_its_own(role, table):
+    arn = f"arn:aws:dynamodb:*:{ACCOUNT}:table/{table}"
+    query = {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :a",
+        "ExpressionAttributeValues": {":a": {"S": "a"}},
+    }
+    role.may("dynamodb:Query", on=arn)
+    dynamodb = role.client("dynamodb")
+    dynamodb.query(**query)
+    assert code_of(dynamodb.query, IndexName="outbox", **query) == "AccessDeniedException"
+    role.may("dynamodb:Query", on=f"{arn}/index/outbox")
+    assert code_of(dynamodb.query, **query) == "AccessDeniedException"
+
+
+def test_a_mail_needs_the_right_to_the_identity_that_its_sender_belongs_to(role):
+    sesv2 = client("sesv2")
+    domain = f"{uuid4().hex}.example.com"
+    sesv2.create_email_identity(EmailIdentity=domain)
+    role.may(
+        "ses:SendEmail",
+        on=f"arn:aws:ses:*:{ACCOUNT}:identity/{domain}",
+        Condition={"StringEquals": {"ses:FromAddress": f"orders@{domain}"}},
+    )
+
+    def send(sender):
+        role.client("sesv2").send_email(
+            FromEmailAddress=sender,
+            Destination={"ToAddresses": ["to@example.com"]},
+            Content={"Simple": {"Subject": {"Data": "Hi"}, "Body": {"Text": {"Data": "Hi"}}}},
+        )
+
+    send(f"Orders <orders@{domain}>")
+    assert code_of(send, f"sales@{domain}") == "AccessDeniedException"
+    assert code_of(send, "orders@example.org") == "AccessDeniedException"
+
+
+def test_whatever_no_policy_names_is_refused_in_the_words_of_its_service(role):
+    role.may("sqs:*")
+    assert code_of(role.client("iam").list_roles) == "AccessDenied"
+    assert code_of(role.client("ec2").describe_vpcs) == "UnauthorizedOperation"
+    assert code_of(role.client("s3").list_buckets) == "AccessDenied"
+    assert code_of(role.client("ecs").list_clusters) == "AccessDeniedException"
+    assert code_of(role.client("secretsmanager").get_secret_value, SecretId="a") == (
+        "AccessDeniedException"
+    )
+    assert role.client("sts").get_caller_identity()["Arn"].startswith("arn:aws:sts:")
+
+
+def test_credentials_that_nobody_gave_are_refused(queue):
+    stranger = boto3.Session("ASIASTRANGER00000000", "any", "any")
+    receive = stranger.client("sqs", config=CONFIG).receive_message
+    assert code_of(receive, QueueUrl=queue) == "UnrecognizedClientException"
+    topics = stranger.client("sns", config=CONFIG).list_topics
+    assert code_of(topics) == "InvalidClientTokenId"
+
+
+def test_it_remembers_which_rights_a_role_used(aws, role, sqs, queue):
+    arn = arn_of(sqs, queue)
+    role.may("sqs:SendMessage", on=arn)
+    mine = role.client("sqs")
+    for _ in range(2):
+        mine.send_message(QueueUrl=queue, MessageBody="any")
+    code_of(mine.purge_queue, QueueUrl=queue)
+    used = [each for each in aws.rights() if each["role"] == role.name]
+    right = {"role": role.name, "resource": arn}
+    assert used == [
+        right | {"action": "sqs:PurgeQueue", "verdict": "not allowed", "count": 1},
+        right | {"action": "sqs:SendMessage", "verdict": "allowed", "count": 2},
+    ]

@@ -1,0 +1,321 @@
+"""Each correction of moto, twice: the embedded AWS behaves as AWS, and moto alone still does not.
+
+When the second fails, moto has been mended: the correction can go.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from uuid import uuid4
+
+import boto3
+import httpx
+import pytest
+from aws_calls import CONFIG
+from botocore.exceptions import BotoCoreError, ClientError
+from eventually import eventually
+
+from workers.local.aws import free_port
+
+pytestmark = pytest.mark.integration
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+FEEDBACK = f"arn:aws:iam::{ACCOUNT}:role/feedback"
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """Start moto as it comes; gives its URL."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    environment = {name: value for name, value in os.environ.items() if name != "MOTO_PORT"}
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: answers(url), patience=60)
+        yield url
+        process.terminate()
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/moto-api/data.json", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+class Aws:
+    """Clients of one endpoint."""
+
+    def __init__(self, url):
+        self._url = url
+        self.client = cache(self.client)
+
+    def __getattr__(self, service):
+        return self.client(service)
+
+    def client(self, service, key="any", secret="any", token=None):  # noqa: S107 - no secret
+        session = boto3.Session(key, secret, token, region_name=REGION)
+        return session.client(service, endpoint_url=self._url, config=CONFIG)
+
+
+def a_queue_keeps_its_policy(aws):
+    url, arn = a_queue(aws)
+    policy = json.dumps({"Statement": [from_topic(arn, "any")]})
+    aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})
+    assert attributes_of(aws, url).get("Policy") == policy
+
+
+def a_queue_returns_its_redrive_allow_policy(aws):
+    policy = '{"redrivePermission":"denyAll"}'
+    url, _ = a_queue(aws, RedriveAllowPolicy=policy)
+    assert attributes_of(aws, url).get("RedriveAllowPolicy") == policy
+
+
+def a_queue_returns_its_redrive_policy_as_it_was_set(aws):
+    _, dlq = a_queue(aws)
+    policy = json.dumps({"deadLetterTargetArn": dlq, "maxReceiveCount": 5}, separators=(",", ":"))
+    url, _ = a_queue(aws, RedrivePolicy=policy)
+    assert attributes_of(aws, url)["RedrivePolicy"] == policy
+
+
+def a_topic_returns_what_it_was_set_to(aws):
+    wanted = {
+        "SQSSuccessFeedbackRoleArn": FEEDBACK,
+        "SQSFailureFeedbackRoleArn": FEEDBACK,
+        "SQSSuccessFeedbackSampleRate": "5",
+        "TracingConfig": "Active",
+    }
+    arn = aws.sns.create_topic(Name=a_name(), Attributes=wanted)["TopicArn"]
+    found = aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    assert wanted.items() <= found.items()
+
+
+def a_topic_delivers_only_where_the_queue_lets_it(aws):
+    topic = aws.sns.create_topic(Name=a_name())["TopicArn"]
+    other = aws.sns.create_topic(Name=a_name())["TopicArn"]
+    delivered = {}
+    for source in (None, other, topic):
+        url, arn = a_queue(aws)
+        if source:
+            policy = json.dumps({"Statement": from_topic(arn, source)})
+            aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        aws.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        delivered[source] = url
+    aws.sns.publish(TopicArn=topic, Message="hello")
+    assert [len(received(aws, url)) for url in delivered.values()] == [0, 0, 1]
+
+
+def what_a_topic_cannot_deliver_is_dead_lettered(aws):
+    topic = aws.sns.create_topic(Name=a_name())["TopicArn"]
+    (_, queue), (dlq_url, dlq) = a_queue(aws), a_queue(aws)
+    policy = json.dumps({"Statement": from_topic(dlq, topic)})
+    aws.sqs.set_queue_attributes(QueueUrl=dlq_url, Attributes={"Policy": policy})
+    redrive = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": dlq})}
+    aws.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes=redrive)
+    aws.sns.publish(TopicArn=topic, Message="hello")
+    assert len(received(aws, dlq_url)) == 1
+
+
+def a_scalable_target_keeps_its_tags(aws):
+    scaling = aws.client("application-autoscaling")
+    aws.ecs.create_cluster(clusterName="tagged")
+    a_service(aws, "tagged")
+    target = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/tagged/payment",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    arn = scaling.register_scalable_target(
+        **target, MinCapacity=1, MaxCapacity=2, Tags={"a": "1", "b": "2"}
+    )["ScalableTargetARN"]
+    scaling.tag_resource(ResourceARN=arn, Tags={"c": "3"})
+    scaling.untag_resource(ResourceARN=arn, TagKeys=["b"])
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"a": "1", "c": "3"}
+    scaling.deregister_scalable_target(**target)
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {}
+
+
+def a_composite_alarm_can_be_made(aws):
+    rule = 'ALARM("a") OR ALARM("b")'
+    aws.cloudwatch.put_composite_alarm(
+        AlarmName="composite", AlarmRule=rule, AlarmActions=[FEEDBACK], ActionsEnabled=False
+    )
+    [alarm] = aws.cloudwatch.describe_alarms(AlarmNames=["composite"])["CompositeAlarms"]
+    assert (alarm["AlarmRule"], alarm["AlarmActions"]) == (rule, [FEEDBACK])
+    assert not alarm["ActionsEnabled"]
+
+
+def a_key_says_how_often_it_is_rotated(aws):
+    key = aws.kms.create_key()["KeyMetadata"]["KeyId"]
+    aws.kms.enable_key_rotation(KeyId=key)
+    assert aws.kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 365
+    aws.kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=90)
+    assert aws.kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 90
+
+
+def a_configuration_set_has_the_shape_of_the_documents(aws):
+    aws.sesv2.create_configuration_set(
+        ConfigurationSetName="shape", SendingOptions={"SendingEnabled": True}
+    )
+    found = aws.sesv2.get_configuration_set(ConfigurationSetName="shape")
+    assert found["SendingOptions"] == {"SendingEnabled": True}
+    assert "VdmOptions" not in found
+
+
+def an_identity_keeps_its_tags(aws):
+    tags = [{"Key": "a", "Value": "1"}]
+    aws.sesv2.create_email_identity(EmailIdentity="tagged.example.com", Tags=tags)
+    arn = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/tagged.example.com"
+    assert aws.sesv2.list_tags_for_resource(ResourceArn=arn)["Tags"] == tags
+
+
+def a_rule_of_a_security_group_keeps_its_description(aws):
+    group = aws.ec2.create_security_group(GroupName=a_name(), Description="any")["GroupId"]
+    peer = {"GroupId": group, "Description": "the peer is a group"}
+    permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [peer]}
+    aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    rules = aws.ec2.describe_security_group_rules(
+        Filters=[{"Name": "group-id", "Values": [group]}]
+    )["SecurityGroupRules"]
+    assert peer["Description"] in [rule.get("Description") for rule in rules]
+
+
+def a_service_returns_what_it_was_made_with(aws):
+    aws.ecs.create_cluster(clusterName="kept")
+    breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    strategy = [{"capacityProvider": "FARGATE", "weight": 1, "base": 1}]
+    definition = a_service(
+        aws,
+        "kept",
+        capacityProviderStrategy=strategy,
+        deploymentConfiguration=breaker,
+        enableExecuteCommand=True,
+    )
+    [service] = aws.ecs.describe_services(cluster="kept", services=["payment"])["services"]
+    assert service["capacityProviderStrategy"] == strategy
+    assert service["deploymentConfiguration"]["deploymentCircuitBreaker"]["rollback"]
+    assert service["enableExecuteCommand"]
+    assert "launchType" not in service
+    assert service["taskDefinition"] == definition
+
+
+def a_service_has_the_arn_of_its_task_definition(aws):
+    aws.ecs.create_cluster(clusterName="updated")
+    definition = a_service(aws, "updated")
+    family = definition.rpartition("/")[2]
+    aws.ecs.update_service(cluster="updated", service="payment", taskDefinition=family)
+    [service] = aws.ecs.describe_services(cluster="updated", services=["payment"])["services"]
+    assert service["taskDefinition"] == definition
+
+
+def a_task_can_be_protected(aws):
+    task = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/protected/1"
+    answer = aws.ecs.update_task_protection(
+        cluster="protected", tasks=[task], protectionEnabled=True, expiresInMinutes=5
+    )
+    assert answer["protectedTasks"][0]["taskArn"] == task
+    assert answer["protectedTasks"][0]["protectionEnabled"]
+
+
+def a_resource_server_can_be_deleted(aws):
+    cognito = aws.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="any")["UserPool"]["Id"]
+    orders = {"UserPoolId": pool, "Identifier": "orders"}
+    cognito.create_resource_server(**orders, Name="orders")
+    cognito.delete_resource_server(**orders)
+    assert not cognito.list_resource_servers(UserPoolId=pool, MaxResults=1)["ResourceServers"]
+
+
+def a_role_can_do_what_its_policy_says_and_nothing_else(aws):
+    mine, other = (aws.sns.create_topic(Name=a_name())["TopicArn"] for _ in range(2))
+    name = a_name()
+    role = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    publish = {"Effect": "Allow", "Action": "sns:Publish", "Resource": mine}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [publish]})
+    aws.iam.put_role_policy(RoleName=name, PolicyName="any", PolicyDocument=policy)
+    session = aws.sts.assume_role(RoleArn=role, RoleSessionName="any")["Credentials"]
+    sns = aws.client("sns", *list(session.values())[:3])
+    sns.publish(TopicArn=mine, Message="hello")
+    with pytest.raises(ClientError, match="not authorized to perform: sns:Publish"):
+        sns.publish(TopicArn=other, Message="hello")
+
+
+BEHAVIOURS = [
+    a_composite_alarm_can_be_made,
+    a_configuration_set_has_the_shape_of_the_documents,
+    a_key_says_how_often_it_is_rotated,
+    a_queue_keeps_its_policy,
+    a_queue_returns_its_redrive_allow_policy,
+    a_queue_returns_its_redrive_policy_as_it_was_set,
+    a_resource_server_can_be_deleted,
+    a_role_can_do_what_its_policy_says_and_nothing_else,
+    a_rule_of_a_security_group_keeps_its_description,
+    a_scalable_target_keeps_its_tags,
+    a_service_has_the_arn_of_its_task_definition,
+    a_service_returns_what_it_was_made_with,
+    a_task_can_be_protected,
+    a_topic_delivers_only_where_the_queue_lets_it,
+    a_topic_returns_what_it_was_set_to,
+    an_identity_keeps_its_tags,
+    what_a_topic_cannot_deliver_is_dead_lettered,
+]
+
+each_behaviour = pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda each: each.__name__)
+
+
+@each_behaviour
+def test_the_embedded_aws_behaves_as_aws(aws, behaviour):
+    behaviour(Aws(aws.url))
+
+
+@each_behaviour
+def test_moto_alone_still_does_not(moto, behaviour):
+    with pytest.raises(
+        (AssertionError, BotoCoreError, ClientError, KeyError, pytest.fail.Exception)
+    ):
+        behaviour(Aws(moto))
+
+
+def a_name():
+    return f"n-{uuid4()}"
+
+
+def a_queue(aws, **attributes):
+    url = aws.sqs.create_queue(QueueName=a_name(), Attributes=attributes)["QueueUrl"]
+    return url, attributes_of(aws, url)["QueueArn"]
+
+
+def attributes_of(aws, url):
+    return aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+def received(aws, url):
+    return aws.sqs.receive_message(QueueUrl=url).get("Messages", [])
+
+
+def from_topic(queue, topic):
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+
+
+def a_service(aws, cluster, **more):
+    """Make the service payment in a cluster; give the ARN of its task definition."""
+    container = {"name": "worker", "image": "worker:1", "memory": 512}
+    definition = aws.ecs.register_task_definition(
+        family=f"{cluster}-payment", containerDefinitions=[container]
+    )["taskDefinition"]["taskDefinitionArn"]
+    aws.ecs.create_service(
+        cluster=cluster, serviceName="payment", taskDefinition=definition, desiredCount=1, **more
+    )
+    return definition
