@@ -13,7 +13,7 @@ resource "aws_budgets_budget" "this" {
 
   cost_filter {
     name   = "TagKeyValue"
-    values = ["user:Environment$${var.environment}"]
+    values = [format("user:Environment$%s", var.environment)] # in quotes, $ before a brace is a dollar
   }
 
   dynamic "notification" {

@@ -75,6 +75,6 @@ data "aws_iam_policy_document" "github" {
       "ecr:PutImage",
       "ecr:UploadLayerPart",
     ]
-    resources = [aws_ecr_repository.worker.arn]
+    resources = ["arn:${local.partition}:ecr:${var.region}:${local.account_id}:repository/${local.name}"]
   }
 }

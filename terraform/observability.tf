@@ -1,9 +1,15 @@
 # Who is told when something is wrong, and where to look: the alert topic, one light for the whole,
 # and the dashboard. The alarms are in alarms.tf.
 
+locals {
+  alert_topic_name = "${local.name}-alerts"
+  # By name, as the ARNs of locals.tf.
+  alert_topic_arn = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.alert_topic_name}"
+}
+
 resource "aws_sns_topic" "alerts" {
   #checkov:skip=CKV_AWS_26:without a key of this account CloudWatch could not publish: SNS's own key does not let it. Alerts hold names and numbers
-  name              = "${local.name}-alerts"
+  name              = local.alert_topic_name
   kms_master_key_id = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 }
 
@@ -16,7 +22,7 @@ data "aws_iam_policy_document" "alerts" {
   statement {
     sid       = "AlarmsTell"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.alerts.arn]
+    resources = [local.alert_topic_arn]
 
     principals {
       type        = "Service"
@@ -33,7 +39,7 @@ data "aws_iam_policy_document" "alerts" {
     sid       = "DenyPlaintext"
     effect    = "Deny"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.alerts.arn]
+    resources = [local.alert_topic_arn]
 
     principals {
       type        = "*"
@@ -88,6 +94,7 @@ locals {
 
 locals {
   consumer_names = sort(keys(local.consumers))
+  alarm_arn      = "arn:${local.partition}:cloudwatch:${var.region}:${local.account_id}:alarm"
 
   # A row of three graphs for each consumer: what waits, what becomes of it, who works on it.
   consumer_graphs = { for name in local.consumer_names : name => [
@@ -149,7 +156,7 @@ resource "aws_cloudwatch_dashboard" "this" {
     widgets = concat(
       [{
         type       = "alarm", x = 0, y = 0, width = 24, height = 4
-        properties = { title = "Alarms", alarms = concat([aws_cloudwatch_composite_alarm.orders.arn], [for alarm in local.alarms : alarm.arn]) }
+        properties = { title = "Alarms", alarms = [for alarm in concat([aws_cloudwatch_composite_alarm.orders], local.alarms) : "${local.alarm_arn}:${alarm.alarm_name}"] }
       }],
       flatten([for row, graphs in local.graph_rows : [
         for column, graph in graphs : {
