@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn
 
@@ -26,6 +27,7 @@ DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 WIDE: Final = 500  # characters
+OF_THE_EMBEDDED_AWS: Final = ("cheroot", "httpx", "moto")  # not in the image
 HEALTH_TIMEOUT: Final = 4  # s; below the 5 s that container health checks usually get
 
 app = typer.Typer(
@@ -57,6 +59,10 @@ def main() -> None:
         _fail(error, USAGE)
     except (FatalError, PermanentError, Unavailable) as error:
         _fail(error, FAILED)
+    except ModuleNotFoundError as error:
+        if error.name not in OF_THE_EMBEDDED_AWS:
+            raise
+        _fail(f"{error.name} is not here: this command needs pip install 'workers[local]'", FAILED)
 
 
 @app.command(epilog="Example: workers run payment")
@@ -77,13 +83,16 @@ def run(service: ServiceName) -> None:
 
 
 @app.command()
-def healthcheck() -> None:
+def healthcheck(
+    *,
+    ready: Annotated[bool, typer.Option("--ready", help="Ask whether it takes work.")] = False,
+) -> None:
     """Ask the process in this container whether it lives: exit code 0 or 1."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", Settings.load().metrics_port, timeout=HEALTH_TIMEOUT
     )
     try:
-        connection.request("GET", "/livez")
+        connection.request("GET", "/readyz" if ready else "/livez")
         answer = connection.getresponse()
         body = answer.read().decode()
     except (OSError, http.client.HTTPException) as error:
@@ -115,11 +124,25 @@ def publish(
 
 
 @app.command(epilog="Example: workers queues --json")
-def queues(*, as_json: Json = False) -> None:
+def queues(
+    *,
+    as_json: Json = False,
+    metrics: Annotated[
+        bool,
+        typer.Option("--metrics", help="Serve it to Prometheus on METRICS_PORT until stopped."),
+    ] = False,
+) -> None:
     """Show how many messages wait, are in flight, and are in dead-letter queues."""
     from workers.ops.queues import Queues  # noqa: PLC0415
 
     settings, clients = _clients()
+    if metrics:
+        from workers.ops.exporter import serve  # noqa: PLC0415
+
+        lines = logs.configure(settings.log_level, service="queues")
+        find = partial(Queues, clients, settings, Topology.load())
+        port, stop_timeout = settings.metrics_port, settings.stop_timeout
+        _leave(lines, serve(find, port=port, stop_timeout=stop_timeout))
     found = [asdict(state) for state in Queues(clients, settings, Topology.load()).states()]
     if as_json:
         _print_json(found)
@@ -287,16 +310,45 @@ def schema_export(directory: Path) -> None:
 
 
 @app.command(epilog="Example: AWS_ENDPOINT_URL=http://127.0.0.1:4566 workers provision")
-def provision() -> None:
+def provision(
+    stock: Annotated[int, typer.Option(min=0, help="Pieces of each article of the demo.")] = 0,
+) -> None:
     """Create topic, queues and tables on an emulator. On AWS, Terraform does it."""
     from workers.local.provision import ProvisionError  # noqa: PLC0415
     from workers.local.provision import provision as provision_all  # noqa: PLC0415
 
     try:
-        report = provision_all(Settings.load(), Topology.load(), _say)
+        report = provision_all(Settings.load(), Topology.load(), _say, stock=stock)
     except ProvisionError as error:
         _fail(error, FAILED)
     _say(f"everything is there ({len(report.changes)} changes)")
+
+
+@app.command(epilog="Example: workers smoke --api http://127.0.0.1:8080")
+def smoke(
+    api: Annotated[str, typer.Option(help="Where order-api is.")] = "http://127.0.0.1:8080",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Place one order of each scenario in a running system and follow each to its end."""
+    from workers.aws import names  # noqa: PLC0415
+    from workers.local.smoke import Smoke, SmokeError  # noqa: PLC0415
+    from workers.ops.dlq import look  # noqa: PLC0415
+
+    settings, clients = _clients()
+    sqs = clients.control()
+    url = names.dlq_url(sqs, settings, "payment")
+    max_attempts = Topology.load().services["payment"].max_attempts
+    try:
+        found = Smoke(api, lambda: look(sqs, url, limit=1_000), max_attempts=max_attempts).run()
+    except SmokeError as error:
+        _fail(error, FAILED)
+    rows = [order.row() for order in found]
+    if as_json:
+        _print_json(rows)
+    else:
+        _table(rows)
+    sys.exit(DONE if all(order.held for order in found) else FAILED)
 
 
 @app.command(epilog="Example: workers demo --orders 200 --json")

@@ -21,12 +21,15 @@ from tenacity import (
 )
 
 from workers.local.messaging import Messaging
+from workers.local.plan import PRICES, REORDER_THRESHOLD
 from workers.local.storage import ensure_identity, ensure_table
+from workers.ops.stock import list_stock, set_stock
 from workers.settings import Settings
 from workers.topology import Topology
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 PATIENCE: Final = 60.0  # s; an emulator in a container needs about half of it to start
 _LONGEST_PAUSE: Final = 5.0  # s
@@ -50,9 +53,16 @@ class Report:
 
 
 def provision(
-    settings: Settings, topology: Topology, progress: Callable[[str], None] = lambda _line: None
+    settings: Settings,
+    topology: Topology,
+    progress: Callable[[str], None] = lambda _line: None,
+    *,
+    stock: int = 0,
 ) -> Report:
     """Create or update everything; call ``progress`` with a line for every change.
+
+    With ``stock`` the inventory gets so many pieces of each article of the demo that it does not
+    know yet.
 
     Raises ``ProvisionError`` if the endpoint is AWS itself, or does not answer within a minute.
     """
@@ -78,7 +88,19 @@ def provision(
     for name, table in tables.items():
         ensure_table(dynamodb, name, outbox=table.outbox, changed=changed)
     ensure_identity(ses, settings.sender_email, changed)
+    if stock:
+        _fill_shelves(dynamodb, settings.name_prefix + "inventory", stock, changed)
     return Report(topic_arn, urls, tuple(tables), tuple(changes))
+
+
+def _fill_shelves(
+    dynamodb: "DynamoDBClient", table: str, pieces: int, changed: Callable[[str], None]
+) -> None:
+    known = {article.sku for article in list_stock(dynamodb, table)}
+    for sku in PRICES:
+        if sku not in known:
+            set_stock(dynamodb, table, sku, available=pieces, reorder_threshold=REORDER_THRESHOLD)
+            changed(f"put {pieces} pieces of {sku} on the shelf")
 
 
 def _refuse_aws(client: "BaseClient") -> None:

@@ -1,0 +1,68 @@
+"""How full the queues are, for Prometheus. On AWS nobody needs it: CloudWatch has the figures."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from threading import Event as Flag
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from workers.ops.queues import Queues
+from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.health import Health
+from workers.runtime.worker import UntilStopped, Worker
+
+LABELS: Final = ("messaging_destination_name", "state")
+
+log = structlog.get_logger()
+
+
+class QueueDepths(Collector):
+    """Asks at every scrape; where there is no answer there are no figures."""
+
+    def __init__(self, find: Callable[[], Queues]) -> None:
+        self._queues = cache(find)  # not before they are asked for: they may not be there yet
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Give the messages of every queue by state, and whether that could be found out."""
+        messages = GaugeMetricFamily("messaging_queue_messages", "Messages, about", labels=LABELS)
+        answered = GaugeMetricFamily("messaging_queues_answered", "1 if the figures are there")
+        try:
+            for queue in self._queues().states():
+                messages.add_metric((queue.queue, "visible"), queue.visible)
+                messages.add_metric((queue.queue, "in_flight"), queue.in_flight)
+                messages.add_metric((queue.queue, "delayed"), queue.delayed)
+                messages.add_metric((queue.queue, "dead"), queue.dead)
+        except (FatalError, Unavailable) as error:
+            log.warning("queues.unknown", reason=str(error))
+            answered.add_metric((), 0)
+            yield answered
+        else:
+            answered.add_metric((), 1)
+            yield from (messages, answered)
+
+
+def serve(find: Callable[[], Queues], *, port: int, stop_timeout: float) -> int:
+    """Answer scrapes until a signal; returns the exit code.
+
+    Raises ``FatalError`` if the port is taken.
+    """
+    health = Health()
+    health.registry = CollectorRegistry()
+    health.registry.register(QueueDepths(find))
+    ProcessCollector(registry=health.registry)
+    running = UntilStopped("metrics", _wait)
+    health.obstacles = running.obstacles
+    try:
+        port = health.serve(port)
+    except OSError as error:
+        raise FatalError(f"METRICS_PORT {port}: {error.strerror}") from error
+    log.info("queues.serving", metricsPort=port)
+    return Worker(running, stop_timeout=stop_timeout).run()
+
+
+def _wait(stopping: Flag) -> None:
+    stopping.wait()
