@@ -4,7 +4,7 @@
 locals {
   audit       = toset(var.audit_queues ? ["this"] : [])
   audit_name  = "${local.name}-audit"
-  bucket_name = "${local.audit_name}-${local.account_id}"
+  bucket_name = "${local.dns_name}-audit"
   bucket_arn  = "arn:${local.partition}:s3:::${local.bucket_name}"
   trail_arn   = "arn:${local.partition}:cloudtrail:${var.region}:${local.account_id}:trail/${local.audit_name}"
 }

@@ -41,11 +41,11 @@ resource "aws_cognito_resource_server" "orders" {
   }
 }
 
-# Where tokens are asked for. The name is unique in the region, hence the account in it.
+# Where tokens are asked for.
 resource "aws_cognito_user_pool_domain" "this" {
   for_each = local.user_pool
 
-  domain       = "${local.name}-${local.account_id}"
+  domain       = local.dns_name
   user_pool_id = aws_cognito_user_pool.this[each.key].id
 }
 

@@ -9,6 +9,8 @@ locals {
   name_prefix = var.name_prefix == null ? "${var.environment}-" : var.name_prefix
   # What belongs to no service: cluster, network, repository.
   name = "${local.name_prefix}order-pipeline"
+  # The same where only lower-case letters, digits and hyphens are allowed, for all accounts to see.
+  dns_name = "${replace(lower(local.name), "_", "-")}-${local.account_id}"
 
   tags = {
     Project     = "order-pipeline"

@@ -10,6 +10,12 @@ availability_zones   = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
 customer_managed_key = true
 deletion_protection  = true
 
+alert_emails   = ["oncall@example.com"]
+api_burst      = 2000
+api_rate       = 1000
+audit_queues   = true
+monthly_budget = 10000
+
 services = {
   order-api = { cpu = 1024, memory = 2048, min = 3, desired = 6, max = 40 }
   relay     = { cpu = 512, memory = 1024, min = 2, desired = 2, max = 4 }

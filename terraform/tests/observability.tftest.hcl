@@ -45,15 +45,6 @@ override_resource {
 }
 
 override_resource {
-  target          = aws_ecr_repository.worker
-  override_during = plan
-  values = {
-    arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
-    repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline"
-  }
-}
-
-override_resource {
   target          = aws_iam_openid_connect_provider.github["this"]
   override_during = plan
   values          = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
