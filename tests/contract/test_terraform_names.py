@@ -11,7 +11,7 @@ from workers.runtime import telemetry
 from workers.runtime.emf import NAMESPACE
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
-ALARMS = (TERRAFORM / "alarms.tf").read_text("utf-8")
+ALARMS = "".join(path.read_text("utf-8") for path in sorted(TERRAFORM.glob("alarms*.tf")))
 API = (TERRAFORM / "api.tf").read_text("utf-8")
 
 
