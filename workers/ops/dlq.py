@@ -18,8 +18,12 @@ MAX_BATCH: Final = 10
 LOOK_SECONDS: Final = 30  # how long a look hides a message, at most
 MOVE_SECONDS: Final = 60  # how long a message being moved is hidden
 POLL_SECONDS: Final = 0.5  # between looks at a move task
-# What a service answers that has no move tasks: emulators do not.
-_NO_MOVE_TASKS: Final = frozenset({"InvalidAction", "UnsupportedOperation", "NotImplemented"})
+# What a service answers that has no move tasks, as emulators; and SQS, which moves what its own
+# redrive brought, but not what SNS could not deliver: InvalidParameterValue.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+_NO_MOVE_TASKS: Final = frozenset(
+    {"InvalidAction", "InvalidParameterValue", "NotImplemented", "UnsupportedOperation"}
+)
 _UNEXPLAINED: Final = "SQS moved it: received too often without an answer (was a worker killed?)"
 
 

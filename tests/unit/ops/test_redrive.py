@@ -1,5 +1,6 @@
 """Bringing dead letters back: by SQS's own task where there is one, never losing a message."""
 
+import pytest
 from botocore.exceptions import ClientError
 
 from workers.ops.dlq import redrive
@@ -28,14 +29,15 @@ class Sqs:
 class OldSqs(Sqs):
     """A service without them, and two messages of which one cannot be sent at first."""
 
-    def __init__(self):
+    def __init__(self, code="InvalidAction"):
         super().__init__()
+        self.code = code
         self.dead = {"a": "body a", "b": "body b"}
         self.sent = []
         self.refused = "b"
 
     def start_message_move_task(self, **_):
-        raise ClientError({"Error": {"Code": "InvalidAction"}}, "StartMessageMoveTask")
+        raise ClientError({"Error": {"Code": self.code}}, "StartMessageMoveTask")
 
     def get_queue_attributes(self, QueueUrl, AttributeNames):  # noqa: N803 - the SDK's names
         counts = dict.fromkeys(AttributeNames, "0")
@@ -69,8 +71,9 @@ def test_the_task_of_sqs_is_used_with_its_destination_named():
     assert len(naps) == 2
 
 
-def test_without_a_task_what_was_not_sent_is_not_deleted():
-    sqs = OldSqs()
+@pytest.mark.parametrize("code", ["InvalidAction", "InvalidParameterValue"])
+def test_without_a_task_what_was_not_sent_is_not_deleted(code):
+    sqs = OldSqs(code)
 
     assert redrive(sqs, "dlq", "queue") == 2
     assert sqs.sent == ["body a", "body b"]
