@@ -68,6 +68,8 @@ resource "aws_ecs_task_definition" "this" {
     operating_system_family = "LINUX"
   }
 
+  # The code writes nothing; what it uses may. On Fargate the mount has the mode that the image
+  # gives /tmp if it declares VOLUME /tmp, and is root's otherwise.
   volume {
     name = "tmp"
   }
