@@ -9,5 +9,5 @@ terraform {
     }
   }
 
-  # Where the state is, is said at `terraform init -backend-config=...`: see README.md.
+  # Where the state is: see README.md.
 }

@@ -29,12 +29,19 @@ class Compute(_Row):
 
 
 class Prices(_Row):
-    """The prices of one region; requests and units per million."""
+    """The prices of one region; requests and units per million.
+
+    What an environment costs that does nothing is in terraform/README.md: ``endpoint_hour`` (an
+    interface endpoint in one zone), ``metric_month`` and ``alarm_month`` (each metric it looks at).
+    """
 
     sqs_requests: Price
     sns_publishes: Price
     dynamodb_writes: Price
     dynamodb_reads: Price
+    endpoint_hour: Price
+    metric_month: Price
+    alarm_month: Price
     fargate: dict[Architecture, Compute]
 
     @classmethod

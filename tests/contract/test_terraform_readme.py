@@ -1,0 +1,42 @@
+"""What an idle environment costs, in terraform/README.md, follows from the map and the prices."""
+
+import re
+from pathlib import Path
+
+from workers.ops.fargate import Task
+from workers.ops.price_list import Measured, Prices
+from workers.topology import Topology
+
+README = (Path(__file__).parents[2] / "terraform" / "README.md").read_text("utf-8")
+TABLE = re.search(r"<!-- idle -->\n(.*?)<!-- /idle -->", README, re.DOTALL)[1]
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.splitlines()[2:]]
+HOURS = 730
+PRICES = Prices.load("eu-west-1")
+TOPOLOGY = Topology.load()
+
+
+def test_each_line_is_its_count_times_its_price():
+    consumers, services = len(TOPOLOGY.consumers), len(TOPOLOGY.services)
+    polls = consumers * Measured.load().idle_polls_per_minute * 60 * HOURS / 1e6
+    expected = [
+        (12, PRICES.endpoint_hour.dollars * HOURS),
+        (services, Task().hourly(PRICES) * HOURS),
+        # Five alarms of a consumer look at 7 metrics, that of each service at 2, the rest at 5;
+        # and of scaling two alarms each: a consumer's at two metrics, the others' at one.
+        (
+            consumers * 7 + services * 2 + 5 + consumers * 4 + (services - consumers) * 2,
+            PRICES.alarm_month.dollars,
+        ),
+        (consumers * 4 + 2, PRICES.metric_month.dollars),
+        (round(polls, 2), PRICES.sqs_requests.dollars),
+    ]
+
+    assert [row[1:] for row in ROWS[:-1]] == [
+        [f"{count:g}", f"{each:.2f}", f"{count * each:.2f}"] for count, each in expected
+    ]
+
+
+def test_the_sum_is_that_of_the_lines():
+    lines = [float(row[3]) for row in ROWS[:-1]]
+
+    assert ROWS[-1][3] == f"{sum(lines):.2f}"
