@@ -27,7 +27,7 @@ class NotInstalled(Exception):
 def standin_python() -> str:
     """Find the interpreter of the stand-in; without a network it has to do with asyncio's loop."""
     try:
-        return _python("standin", STANDIN_PACKAGES)
+        return python("standin", STANDIN_PACKAGES)
     except NotInstalled:
         return sys.executable
 
@@ -36,22 +36,23 @@ def command(peer: Peer) -> list[str]:
     """Say how to start a peer; make its environment if need be. Raises ``NotInstalled``."""
     if peer.node:
         return [_which("node"), str(_node_folder(peer) / "run.js")]
-    python = _python(peer.folder, peer.packages) if peer.packages else sys.executable
+    interpreter = python(peer.folder, peer.packages) if peer.packages else sys.executable
     if peer.module:
-        return [python, "-m", *peer.module.split()]
-    return [python, str(_PEERS / peer.folder / "run.py")]
+        return [interpreter, "-m", *peer.module.split()]
+    return [interpreter, str(_PEERS / peer.folder / "run.py")]
 
 
-def _python(name: str, packages: tuple[str, ...]) -> str:
+def python(name: str, packages: tuple[str, ...]) -> str:
+    """Give an interpreter with these packages, made if need be. Raises ``NotInstalled``."""
     folder = _folder(name, sys.version, *packages)
-    python = folder / "bin" / "python"
+    interpreter = folder / "bin" / "python"
     with _missing(folder) as missing:
         if not missing:
-            return str(python)
+            return str(interpreter)
         _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run([*pip, *packages])
-    return str(python)
+    return str(interpreter)
 
 
 def _node_folder(peer: Peer) -> Path:

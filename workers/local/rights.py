@@ -52,7 +52,7 @@ def rights(request: Request, account: str) -> list[Call]:
     Where the resource is not known here it is "*": only a policy for all resources allows it.
     """
     asked = _Asked(request, account, _parameters(request.body))
-    return list(_BY_SERVICE.get(request.service, _any)(asked))
+    return list(_BY_SERVICE.get(request.service, _any)(asked)) or list(_any(asked))
 
 
 def _any(asked: _Asked) -> Iterator[Call]:
@@ -96,28 +96,28 @@ def _table(asked: _Asked, table: str) -> str:
 
 
 def _ses(asked: _Asked) -> Iterator[Call]:
-    """Ask for the right to send with the identity, the template and the configuration set."""
+    """Ask for the right to send with the identity, the template and the configuration set.
+
+    The identity is the address's own, or else its domain's; the set may be the identity's default.
+    """
     if asked.request.operation not in _SEND_EMAIL:
         yield from _any(asked)
         return
     parameters = asked.parameters
     sender = parameters.get("Source", parameters.get("FromEmailAddress", ""))
     sender = sender.rpartition("<")[2].rstrip(">")
+    known = ses_backends[asked.account][asked.request.region].email_identities
+    identity = sender if sender in known else sender.rpartition("@")[2]
+    default = known[identity].configuration_set_name if identity in known else None
     used = {
-        "identity": _identity(asked, sender),
+        "identity": identity,
         "template": parameters.get("Content", {}).get("Template", {}).get("TemplateName"),
-        "configuration-set": parameters.get("ConfigurationSetName"),
+        "configuration-set": parameters.get("ConfigurationSetName") or default,
     }
     for kind, name in used.items():
         if name:
             arn = asked.arn(f"{kind}/{name}")
             yield Call("ses:SendEmail", arn, context={"ses:fromaddress": sender})
-
-
-def _identity(asked: _Asked, sender: str) -> str:
-    """Name the identity that an address belongs to: its own, or else its domain's."""
-    known = ses_backends[asked.account][asked.request.region].email_identities
-    return sender if sender in known else sender.rpartition("@")[2]
 
 
 def _ecs(asked: _Asked) -> Iterator[Call]:

@@ -148,6 +148,26 @@ def test_a_mail_needs_the_right_to_the_identity_that_its_sender_belongs_to(role)
     assert code_of(send, "orders@example.org") == "AccessDeniedException"
 
 
+def test_a_mail_needs_the_right_to_the_configuration_set_of_its_identity(role):
+    name = uuid4().hex
+    client("sesv2").create_configuration_set(ConfigurationSetName=name)
+    domain = f"{name}.example.com"
+    client("sesv2").create_email_identity(EmailIdentity=domain, ConfigurationSetName=name)
+
+    def send():
+        role.client("ses").send_email(
+            Source=f"orders@{domain}",
+            Destination={"ToAddresses": ["to@example.com"]},
+            Message={"Subject": {"Data": "Hi"}, "Body": {"Text": {"Data": "Hi"}}},
+        )
+
+    identity = f"arn:aws:ses:*:{ACCOUNT}:identity/{domain}"
+    role.may("ses:SendEmail", on=identity)
+    assert code_of(send) == "AccessDenied"
+    role.may("ses:SendEmail", on=[identity, f"arn:aws:ses:*:{ACCOUNT}:configuration-set/{name}"])
+    send()
+
+
 def test_whatever_no_policy_names_is_refused_in_the_words_of_its_service(role):
     role.may("sqs:*")
     assert code_of(role.client("iam").list_roles) == "AccessDenied"

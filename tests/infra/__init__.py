@@ -1,0 +1,1 @@
+"""What Terraform makes, made for real on the embedded AWS, and run."""

@@ -1,0 +1,101 @@
+"""One apply for all tests: Terraform's configuration on the embedded AWS, and its tasks."""
+
+import json
+import os
+from dataclasses import dataclass
+
+import pytest
+
+from infra.deployed import Deployed
+from infra.fargate import Fargate
+from infra.roles import OPERATOR
+from infra.stories import play
+from infra.terraform import Missing, Terraform
+
+PREFIX = "dev-"
+IMAGE_TAG = "0123abc"
+
+
+def pytest_collection_modifyitems(items):
+    """Destroy last; and let one process of many run all of it, for it applies once."""
+    items.sort(key=lambda item: "destroyed" in item.fixturenames)
+    for item in items:
+        if "infra" in item.path.parts:
+            item.add_marker(pytest.mark.infra)
+            item.add_marker(pytest.mark.xdist_group("infra"))
+            item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def had():
+    """Make what needs a program; without it, skip, or fail where it is required."""
+
+    def make_or_skip(make):
+        try:
+            return make()
+        except Missing as missing:
+            if os.environ.get("INFRA") == "required":
+                pytest.fail(str(missing))
+            pytest.skip(f"NOT tested: {missing}")
+
+    return make_or_skip
+
+
+@pytest.fixture(scope="session")
+def terraform(aws, had, tmp_path_factory):
+    """Give the configuration for dev, initialised."""
+    directory = tmp_path_factory.mktemp("infra")
+    operators = json.dumps([OPERATOR])
+    given = {"image_tag": IMAGE_TAG, "max_retries": 2, "operator_role_arns": operators}
+    return had(lambda: Terraform.copy(directory, aws.environment(os.environ), **given))
+
+
+@dataclass
+class Applied:
+    """What an apply made."""
+
+    terraform: Terraform
+    outputs: dict
+    resources: dict  # attributes by address
+
+
+@pytest.fixture(scope="session")
+def applied(terraform):
+    """Apply once."""
+    outputs = terraform.apply()
+    return Applied(terraform, outputs, terraform.resources())
+
+
+@pytest.fixture(scope="session")
+def deployed(aws, applied, tmp_path_factory):
+    """Run what ECS wants to run."""
+    directory = tmp_path_factory.mktemp("tasks")
+    with Fargate(aws.url, applied.outputs["cluster"], directory) as fargate:
+        fargate.reconcile()
+        yield Deployed(aws, fargate, directory, PREFIX)
+
+
+@dataclass
+class Stories:
+    """How the stories went."""
+
+    result: object  # of the demo
+    handled: dict  # messages by task of payment
+    rights: list  # that roles used until then, see EmbeddedAws.rights
+
+
+@pytest.fixture(scope="session")
+def stories(aws, deployed):
+    """Play every scenario, with two tasks of payment."""
+    deployed.processes.scale("payment", 2)
+    result, handled = play(deployed, orders=30)
+    return Stories(result, handled, aws.rights())
+
+
+@pytest.fixture(scope="session")
+def destroyed(applied, deployed):
+    """Take everything away; nothing can be tested afterwards."""
+    codes = deployed.processes.stop()
+    assert set(codes.values()) == {0}
+    applied.terraform.destroy()
+    return applied.terraform

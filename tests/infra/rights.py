@@ -1,0 +1,35 @@
+"""What roles did compared with what their policies let them do."""
+
+from infra.roles import policy_of
+from workers.local.statements import Call, verdict
+
+
+def refused(used):
+    """List the rights that a role lacked."""
+    return [
+        f"{each['role']} was refused {each['action']} on {each['resource']}"
+        for each in used
+        if each["verdict"] != "allowed"
+    ]
+
+
+def never_used(role, used):
+    """List the rights of a role that none of its calls needed."""
+    calls = [Call(each["action"], each["resource"]) for each in used if each["role"] == role]
+    return [
+        f"{role} never used {action} on {arn}"
+        for statement in policy_of(role)
+        for action in _listed(statement["Action"])
+        for arn in _listed(statement["Resource"])
+        if not any(_needs(call, statement, action, arn) for call in calls)
+    ]
+
+
+def _needs(call, statement, action, arn):
+    """Whether a statement with this one action and this one resource is about a call."""
+    alone = {"Effect": statement["Effect"], "Action": action, "Resource": arn}
+    return verdict(call, identity=[alone]) != "not allowed"
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]

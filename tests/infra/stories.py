@@ -1,0 +1,96 @@
+"""What is played on what Terraform made: the demo, and what the demo has no need of."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from eventually import eventually
+
+from infra.deployed import handled_by
+from workers.aws import names
+from workers.aws.ecs import EcsAgent
+from workers.local import books
+from workers.local.demo import Demo
+from workers.ops.dlq import look
+
+GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
+PATIENCE = 60.0  # s
+PROTECTED = 1  # minutes
+
+
+def play(deployed, *, orders, show=lambda _: None):
+    """Play every scenario; gives the demo's result, and messages by task of payment.
+
+    Counted are the tasks of before the demo, which deploys payment anew on its way.
+    """
+    payments = deployed.processes.of("payment")
+    result = Demo(deployed, orders=orders, seed=1, show=show).run()
+    handled = {task.child.name: handled_by(task) for task in payments}
+    confirmed = [o for o, planned in result.planned.items() if planned.ends == "confirmed"]
+    _ship_and_refund(deployed, *confirmed[:2])
+    _leave_to_the_relay(deployed, confirmed[0])
+    _protect_every_consumer(deployed)
+    _fail_in_every_consumer(deployed)
+    return result, handled
+
+
+def _ship_and_refund(deployed, shipped, refunded):
+    """Ask order-api for the rest of what it does, and wait until payment has given money back."""
+    with httpx.Client(base_url=deployed.api_url, timeout=PATIENCE) as api:
+        assert api.get(f"/orders/{shipped}").json()["state"] == "confirmed"
+        api.post(f"/orders/{shipped}/ship").raise_for_status()
+        api.post(f"/orders/{refunded}/refund").raise_for_status()
+    eventually(lambda: refunded in _refunds(deployed), PATIENCE)
+
+
+def _refunds(deployed):
+    ledger = books.read(deployed.clients.dynamodb(), deployed.settings).ledger
+    return {entry.order_id for entry in ledger if entry.kind == "refund"}
+
+
+def _leave_to_the_relay(deployed, order_id):
+    """Put a published event back into the outbox, as a crash before its publishing leaves it."""
+    dynamodb, settings = deployed.clients.dynamodb(), deployed.settings
+    event_id = books.read_orders(dynamodb, settings)[order_id]["correlationId"]
+    dynamodb.update_item(
+        TableName=settings.name_prefix + "orders",
+        Key={"pk": {"S": f"outbox#{event_id}"}},
+        UpdateExpression="SET outboxShard = :shard, outboxOrder = :order REMOVE expires",
+        ExpressionAttributeValues={
+            ":shard": {"S": "0"},
+            ":order": {"S": f"2020-01-01T00:00:00.000000+00:00#{event_id}"},
+        },
+    )
+    eventually(lambda: books.count_unpublished(dynamodb, settings) == 0, PATIENCE)
+
+
+def _protect_every_consumer(deployed):
+    """Ask the agent for what a worker asks when a handler takes longer than half the stop."""
+    for service in deployed.topology.consumers:
+        for task in deployed.processes.of(service):
+            agent = EcsAgent(task.child.environment["ECS_AGENT_URI"])
+            agent.protect(enabled=True, minutes=PROTECTED)
+            agent.protect(enabled=False, minutes=PROTECTED)
+
+
+def _fail_in_every_consumer(deployed):
+    """Send each a message that fails until it is given up, for its inbox row cannot be read."""
+    sqs, settings = deployed.clients.control(), deployed.settings
+    event_ids = {}
+    for service, wanted in deployed.topology.consumers.items():
+        event = json.loads((GOLDEN / f"{min(wanted.consumes)}.json").read_text("utf-8"))
+        event["eventId"] = event_ids[service] = str(uuid4())
+        deployed.clients.dynamodb().put_item(
+            TableName=settings.name_prefix + wanted.table,
+            Item={"pk": {"S": f"inbox#{event['source']}#{event['eventId']}"}},
+        )
+        url = names.queue_url(sqs, settings, service)
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
+    for service, event_id in event_ids.items():
+        url = names.dlq_url(sqs, settings, service)
+        eventually(lambda url=url, event_id=event_id: _given_up(sqs, url, event_id), PATIENCE)
+
+
+def _given_up(sqs, url, event_id):
+    return any(event_id in dead.body for dead in look(sqs, url))

@@ -1,0 +1,37 @@
+"""Alarms watch figures that exist: what the tasks write, under the names the alarms know."""
+
+import json
+
+import boto3
+
+from workers.runtime.emf import NAMESPACE
+
+
+def test_every_alarm_on_a_figure_of_our_own_is_fed_by_a_line_of_a_task(deployed, stories):
+    assert stories
+    written = {figure for task in deployed.processes.every for figure in figures(task)}
+    watched = set(alarms())
+    assert watched
+    assert watched - written == set()
+
+
+def alarms():
+    """Give each figure that an alarm watches: its name and dimensions."""
+    for alarm in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]:
+        stats = [query.get("MetricStat", {}) for query in alarm.get("Metrics", [])]
+        for metric in (alarm, *(stat.get("Metric", {}) for stat in stats)):
+            if metric.get("Namespace") == NAMESPACE:
+                dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+                yield metric["MetricName"], tuple(sorted(dimensions.items()))
+
+
+def figures(task):
+    """Give each figure that a task has written in the embedded metric format."""
+    for line in task.child.log.read_text("utf-8", "replace").splitlines():
+        if '"_aws"' in line:
+            document = json.loads(line)
+            for directive in document["_aws"]["CloudWatchMetrics"]:
+                assert directive["Namespace"] == NAMESPACE
+                for names in directive["Dimensions"]:
+                    dimensions = tuple(sorted((name, document[name]) for name in names))
+                    yield from ((metric["Name"], dimensions) for metric in directive["Metrics"])

@@ -1,0 +1,83 @@
+"""What an apply makes: it converges, and it is what the code looks for."""
+
+import json
+
+import boto3
+import pytest
+
+from infra.container import Container
+from infra.terraform import ROOT
+from workers.aws import names
+from workers.aws.clients import Clients
+from workers.settings import Settings
+from workers.topology import Topology
+
+# What names every service, and so changes with each.
+NAMES_ALL = (
+    "aws_cloudwatch_composite_alarm.",
+    "aws_cloudwatch_dashboard.",
+    "aws_sns_topic_policy.",
+    "aws_vpc_endpoint.",
+)
+
+
+def test_a_second_plan_is_empty_though_a_service_was_scaled_meanwhile(applied, stories):
+    assert stories
+    assert applied.terraform.changes() == {}
+
+
+def test_what_the_code_looks_up_by_name_is_what_its_tasks_are_told(applied):
+    settings = Settings(name_prefix="dev-")
+    clients = Clients.connect(settings, threads=1)
+    sqs, sns, dynamodb = clients.control(), clients.sns(), clients.dynamodb()
+    topology = Topology.load()
+    for name, service in topology.services.items():
+        environment = container(applied, name).environment
+        assert environment["NAME_PREFIX"] == settings.name_prefix
+        assert environment["TOPIC_ARN"] == names.topic_arn(sns, settings, topology.topic)
+        assert environment["TABLE_NAME"] == names.table_name(dynamodb, settings, service.table)
+        if service.consumes:
+            assert environment["QUEUE_URL"] == names.queue_url(sqs, settings, name)
+            assert environment["DLQ_URL"] == names.dlq_url(sqs, settings, name)
+            assert environment["VISIBILITY_TIMEOUT"] == str(service.visibility_timeout)
+            assert environment["CONCURRENCY"] == str(service.concurrency)
+
+
+def test_a_task_is_told_nothing_that_the_code_does_not_read(applied):
+    known = {field.upper() for field in Settings.model_fields}
+    for name in Topology.load().services:
+        assert set(container(applied, name).environment) <= known
+
+
+@pytest.mark.parametrize("service", Topology.load().services)
+def test_a_task_definition_is_fit_for_fargate(applied, service):
+    assert container(applied, service).faults() == []
+
+
+def test_one_more_service_changes_nothing_else(applied, tmp_path):
+    document = json.loads((ROOT / "workers" / "topology.json").read_text("utf-8"))
+    document["services"]["shipping"] = {
+        "consumes": ["order.confirmed"],
+        "publishes": [],
+        "table": "shipping",
+    }
+    document["tables"]["shipping"] = {"outbox": False}
+    file = tmp_path / "topology.json"
+    file.write_text(json.dumps(document), "utf-8")
+
+    changes = applied.terraform.changes(f"-var=topology_file={file}")
+
+    created = {address for address, actions in changes.items() if actions == ["create"]}
+    assert all("shipping" in address for address in created)
+    assert any(address.startswith('module.queue["shipping"].') for address in created)
+    assert any(address.startswith('module.service["shipping"].') for address in created)
+    others = {address: actions for address, actions in changes.items() if address not in created}
+    assert all(actions == ["update"] for actions in others.values())
+    assert [address for address in others if not address.startswith(NAMES_ALL)] == []
+
+
+def container(applied, service):
+    """Read a service's container back from ECS."""
+    ecs = boto3.client("ecs")
+    found = ecs.describe_services(cluster=applied.outputs["cluster"], services=[service])
+    return Container.read(ecs, found["services"][0])
