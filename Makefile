@@ -5,11 +5,13 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
+LOCALSTACK_TESTS := tests/integration tests/contract/ports
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(STAMP) ## Run the whole system here and play every scenario (ARGS="--orders 200")
@@ -23,12 +25,36 @@ local: $(STAMP) ## Keep the whole system up here, to play with
 test: $(STAMP) ## Run all tests (ARGS="-k leases")
 	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
+.PHONY: test-containers
+test-containers: $(STAMP) ## Test the image and the composed system (needs Docker)
+	@$(BIN)/pytest tests/containers $(ARGS)
+
+.PHONY: test-localstack
+test-localstack: $(STAMP) ## Test the adapters on the composed LocalStack (needs Docker)
+	@docker compose up -d --wait localstack
+	@LOCALSTACK=$$(docker compose port localstack 4566) $(BIN)/pytest $(LOCALSTACK_TESTS) $(ARGS)
+
+.PHONY: up
+up: ## Build the image and start the whole system in containers
+	@REVISION=$$(git rev-parse HEAD) docker compose up --build -d --wait
+
+.PHONY: down
+down: ## Stop the containers and forget what they stored
+	@docker compose down -v
+
+.PHONY: smoke
+smoke: ## Follow one order of each scenario through the containers
+	@docker compose exec -T order-api workers smoke
+
 .PHONY: check
-check: $(STAMP) ## Format, lint, types, import rules, requirements
+check: $(STAMP) ## Format, lint, types, import rules, Dockerfile, compose file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 8
+	@$(BIN)/hadolint Dockerfile
+	@if docker compose version >/dev/null 2>&1; then docker compose --profile grafana config --quiet; \
+	  else echo "NOT CHECKED: docker-compose.yml, there is no docker compose here" >&2; fi
 
 .PHONY: bench
 bench: $(STAMP) ## Measure the receive loop beside its peers (ARGS="--help" lists scenarios)
@@ -46,6 +72,9 @@ lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --extra local --extra dev \
 	  -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	echo hatchling | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links -c requirements/dev.txt \
+	  -o requirements/build.txt -
 
 .PHONY: clean
 clean: ## Remove the environment and all caches

@@ -331,16 +331,14 @@ def smoke(
     as_json: Json = False,
 ) -> None:
     """Place one order of each scenario in a running system and follow each to its end."""
-    from workers.aws import names  # noqa: PLC0415
-    from workers.local.smoke import Smoke, SmokeError  # noqa: PLC0415
-    from workers.ops.dlq import look  # noqa: PLC0415
+    from workers.local.smoke import Smoke, SmokeError, everywhere  # noqa: PLC0415
 
     settings, clients = _clients()
-    sqs = clients.control()
-    url = names.dlq_url(sqs, settings, "payment")
-    max_attempts = Topology.load().services["payment"].max_attempts
+    topology = Topology.load()
+    dead_letters = everywhere(clients, settings, topology)
+    max_attempts = topology.services["payment"].max_attempts
     try:
-        found = Smoke(api, lambda: look(sqs, url, limit=1_000), max_attempts=max_attempts).run()
+        found = Smoke(api, dead_letters, max_attempts=max_attempts).run()
     except SmokeError as error:
         _fail(error, FAILED)
     rows = [order.row() for order in found]

@@ -9,17 +9,23 @@ from uuid import uuid4
 import urllib3
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
+from workers.aws import names
+from workers.aws.clients import Clients
 from workers.local.plan import Kind, PlannedOrder
-from workers.ops.dlq import DeadMessage
+from workers.ops.dlq import DeadMessage, look
+from workers.ops.queues import Queues
+from workers.settings import Settings
+from workers.topology import Topology
 
 TIMEOUT: Final = urllib3.Timeout(connect=2.0, read=10.0)  # s
 START_PATIENCE: Final = 30.0  # s until the first order must be accepted
 PATIENCE: Final = 90.0  # s for an order to reach its end; three attempts back off for some 15 s
 GLANCE: Final = 0.5  # s between looks
 ITEMS: Final = (("LAPTOP-001", 1),)
-NO_DEAD_LETTER: Final = "no dead letter"
+ENOUGH: Final = 1_000  # dead letters of a queue, to find ours among
+NOTHING: Final = "-"
 
-DeadLetters = Callable[[], Sequence[DeadMessage]]
+DeadLetters = Callable[[], Sequence[tuple[str, DeadMessage]]]  # of every service, with its name
 
 
 class SmokeError(Exception):
@@ -32,17 +38,17 @@ class _Busy(Exception):
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is placed, and how it must end: state, payment, inventory, and perhaps a dead letter."""
+    """What is placed, and how it must end."""
 
     name: str
     kind: Kind
-    ends: tuple[str, str, str]
-    dead_letter: str = NO_DEAD_LETTER
+    ends: tuple[str, str, str]  # state, payment, inventory
+    dead_letters: str = NOTHING
 
 
 def scenarios(max_attempts: int) -> tuple[Scenario, ...]:
     """Give the three; payment gives up after so many attempts."""
-    given_up = f"transient after {max_attempts} attempts"
+    given_up = f"payment: transient after {max_attempts} attempts"
     return (
         Scenario("success", "success", ("confirmed", "completed", "reserved")),
         Scenario("business failure", "declined", ("cancelled", "failed", "released")),
@@ -62,7 +68,7 @@ class Followed:
     @property
     def expected(self) -> tuple[str, ...]:
         """What must be found at its end."""
-        return (*self.scenario.ends, self.scenario.dead_letter)
+        return (*self.scenario.ends, self.scenario.dead_letters)
 
     @property
     def held(self) -> bool:
@@ -71,24 +77,21 @@ class Followed:
 
     def row(self) -> dict[str, Any]:
         """Give it as a row of a table."""
-        state, payment, inventory, dead_letter = self.found
+        state, payment, inventory, dead_letters = self.found
         return {
             "scenario": self.scenario.name,
             "order": self.order_id,
             "state": state,
             "payment": payment,
             "inventory": inventory,
-            "dead_letter": dead_letter,
+            "dead_letters": dead_letters,
             "seconds": f"{self.seconds:.1f}",
             "verdict": "ok" if self.held else f"FAILED, expected {', '.join(self.expected)}",
         }
 
 
 class Smoke:
-    """Places the orders and follows them.
-
-    ``dead_letters`` looks into payment's, which gets them after ``max_attempts``.
-    """
+    """Places the orders and follows them. Payment gives up after ``max_attempts``."""
 
     def __init__(self, api: str, dead_letters: DeadLetters, *, max_attempts: int) -> None:
         self._api = api.rstrip("/")
@@ -100,12 +103,14 @@ class Smoke:
         """Play every scenario at once. Raises ``SmokeError`` if an order is not even accepted."""
         started = time.monotonic()
         orders = [Followed(scenario, self._place(scenario)) for scenario in self._scenarios]
-        while waiting := [order for order in orders if not order.held]:
-            elapsed = time.monotonic() - started
-            if elapsed > PATIENCE:
+        while time.monotonic() < started + PATIENCE:
+            dead = self._dead_letters()
+            for order in orders:  # those that are at their end too: they have to stay there
+                ended, order.found = order.held, self._find(order.order_id, dead)
+                if not ended:
+                    order.seconds = time.monotonic() - started
+            if all(order.held for order in orders):
                 break
-            for order in waiting:
-                order.found, order.seconds = self._find(order), elapsed
             time.sleep(GLANCE)
         return orders
 
@@ -116,14 +121,14 @@ class Smoke:
         )
         return str(accepted["orderId"])
 
-    def _find(self, order: Followed) -> tuple[str, ...]:
-        seen = self._ask("GET", f"/orders/{order.order_id}")
-        dead_letter = NO_DEAD_LETTER
-        if order.scenario.dead_letter != NO_DEAD_LETTER:
-            for letter in self._dead_letters():
-                if letter.order_id == order.order_id:
-                    dead_letter = f"{letter.type} after {letter.attempts} attempts"
-        return (seen["state"], seen["payment"], seen["inventory"], dead_letter)
+    def _find(self, order_id: str, dead: Sequence[tuple[str, DeadMessage]]) -> tuple[str, ...]:
+        seen = self._ask("GET", f"/orders/{order_id}")
+        letters = [
+            f"{service}: {letter.type} after {letter.attempts} attempts"
+            for service, letter in dead
+            if letter.order_id == order_id
+        ]
+        return seen["state"], seen["payment"], seen["inventory"], "; ".join(letters) or NOTHING
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Ask until an answer comes: the idempotency key makes repeats harmless."""
@@ -150,3 +155,18 @@ class Smoke:
             )(once)
         except _Busy as error:
             raise SmokeError(str(error)) from error
+
+
+def everywhere(clients: Clients, settings: Settings, topology: Topology) -> DeadLetters:
+    """Look into every dead-letter queue that holds anything."""
+    sqs, queues = clients.control(), Queues(clients, settings, topology)
+
+    def look_everywhere() -> Sequence[tuple[str, DeadMessage]]:
+        return [
+            (queue.service, letter)
+            for queue in queues.states()
+            if queue.dead
+            for letter in look(sqs, names.dlq_url(sqs, settings, queue.service), limit=ENOUGH)
+        ]
+
+    return look_everywhere

@@ -1,0 +1,33 @@
+#!/opt/code/localstack/.venv/bin/python
+"""DynamoDB in an image of LocalStack without Java: its own moto, corrected as the embedded AWS is.
+
+Uncorrected, moto copies all tables for each transaction and loses writes that come meanwhile.
+It is started as DynamoDB Local would be: ``java ... -port 4511``.
+"""
+
+import os
+import sys
+from threading import Lock
+
+sys.path.insert(0, "/corrections")
+os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    create_backend_app,
+)
+from werkzeug.serving import run_simple
+
+from workers.local.moto_dynamodb import correct_dynamodb
+
+correct_dynamodb()
+moto = DomainDispatcherApplication(create_backend_app)
+one_at_a_time = Lock()
+
+
+def application(environ, start_response):
+    with one_at_a_time:
+        return list(moto(environ, start_response))
+
+
+run_simple("127.0.0.1", int(sys.argv[sys.argv.index("-port") + 1]), application, threaded=True)

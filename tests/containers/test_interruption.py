@@ -1,0 +1,92 @@
+"""Two hundred orders, every service stopped in the middle of them, and started again."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from composed import SERVICES, Composed
+from eventually import eventually
+
+from workers.aws import names
+from workers.aws.clients import Clients
+from workers.local import books, journal
+from workers.local.checks import Evidence, check_all
+from workers.local.demo import _post as post
+from workers.local.plan import REORDER_THRESHOLD, plan, stock_for
+from workers.ops.dlq import look
+from workers.ops.queues import Queues
+from workers.ops.stock import set_stock
+from workers.settings import Settings
+from workers.topology import Topology
+
+ORDERS = 200
+CUSTOMERS = 8
+PATIENCE = 180  # s
+
+
+@pytest.fixture
+def system(composed, monkeypatch):
+    """Give a system of its own: what others have ordered is not in these books."""
+    assert composed.project  # has built the image
+    with Composed() as own:
+        for name, value in own.environment(endpoint=own.aws).items():
+            monkeypatch.setenv(name, value)
+        yield own
+
+
+def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(system, tmp_path):
+    settings, topology = Settings(), Topology.load()
+    clients = Clients.connect(settings, threads=2)
+    sqs, dynamodb = clients.control(), clients.dynamodb()
+    orders = [order for order in plan(ORDERS + 40, seed=7) if order.kind != "technical"][:ORDERS]
+    for sku, available in stock_for(orders).items():
+        set_stock(
+            dynamodb, "inventory", sku, available=available, reorder_threshold=REORDER_THRESHOLD
+        )
+
+    with ThreadPoolExecutor(CUSTOMERS) as customers, httpx.Client(base_url=system.api) as api:
+        placing = [customers.submit(place, api, order) for order in orders]
+        eventually(lambda: sum(each.done() for each in placing) > ORDERS / 3, PATIENCE)
+        system("stop", *SERVICES)
+        states = books.read_states(dynamodb, settings).values()
+        unfinished = sum(state == "pending" for state in states)
+        codes = {container["ExitCode"] for container in system.containers(*SERVICES)}
+        system("start", *SERVICES)
+        planned = dict(each.result() for each in placing)
+    assert codes == {0}
+    assert unfinished > 0
+
+    queues = Queues(clients, settings, topology)
+    eventually(lambda: ended(dynamodb, settings, queues), PATIENCE)
+    (tmp_path / "services.log").write_text(system("logs", "--no-log-prefix", *SERVICES).stdout)
+    evidence = Evidence(
+        planned=planned,
+        books=books.read(dynamodb, settings),
+        queues=queues.states(),
+        first_dead={name: [] for name in topology.consumers},
+        last_dead={n: look(sqs, names.dlq_url(sqs, settings, n)) for n in topology.consumers},
+        malformed=[],
+        mails=system.mails(),
+        journal=journal.read(tmp_path),
+        restarts=0,
+        max_attempts=topology.services["payment"].max_attempts,
+    )
+    failed = [check for check in check_all(evidence) if not check.held]
+    assert [check for check in failed if "duplicate" not in check.name] == []  # none was planted
+
+
+def place(api, order):
+    """Place an order, for as long as it takes; gives its id and the plan of it."""
+    headers = {"Idempotency-Key": order.idempotency_key}
+    order_id = post(api, "/orders", order.body(), headers)["orderId"]
+    if order.kind == "cancelled":
+        headers = {"Idempotency-Key": f"{order.idempotency_key}-cancel"}
+        post(api, f"/orders/{order_id}/cancel", {"reason": "changed my mind"}, headers)
+    return order_id, order
+
+
+def ended(dynamodb, settings, queues):
+    """Whether no order is pending and nothing is under way."""
+    busy = any(q.visible or q.in_flight or q.delayed for q in queues.states())
+    pending = "pending" in books.read_states(dynamodb, settings).values()
+    return not (busy or pending or books.count_unpublished(dynamodb, settings))

@@ -1,0 +1,105 @@
+"""The composed system: what a person types, and what must come of it."""
+
+import json
+
+import httpx
+import pytest
+from composed import SERVICES, docker, timed
+from eventually import eventually
+
+PATIENCE = 60  # s
+OURS = {*SERVICES, "queues"}
+MIB = 2**20
+ORDER = {
+    "customerEmail": "ada@example.com",
+    "currency": "EUR",
+    "items": [{"sku": "LAPTOP-001", "quantity": 1, "price": 850}],
+}
+
+
+@pytest.fixture
+def placed(composed):
+    """Place an order; gives its id."""
+    return httpx.post(f"{composed.api}/orders", json=ORDER).json()["orderId"]
+
+
+@pytest.fixture
+def order(composed, placed):
+    """Look at the order as it is now."""
+    return lambda: httpx.get(f"{composed.api}/orders/{placed}").json()
+
+
+def test_everything_is_healthy_and_provisioned(composed):
+    found = {c["Service"]: (c["State"], c["Health"], c["ExitCode"]) for c in composed.containers()}
+    assert found.pop("provision") == ("exited", "", 0)
+    assert set(found) == {*OURS, "localstack", "prometheus"}
+    assert set(found.values()) == {("running", "healthy", 0)}
+
+
+@pytest.mark.parametrize("service", sorted({*OURS, "prometheus"}))
+def test_a_container_may_do_little(composed, service):
+    limits = composed.inspected(service)["HostConfig"]
+    assert limits["ReadonlyRootfs"]
+    assert limits["CapDrop"] == ["ALL"]
+    assert limits["SecurityOpt"] == ["no-new-privileges:true"]
+    assert 0 < limits["Memory"] <= 512 * MIB
+    assert 0 < limits["PidsLimit"] <= 256
+
+
+def test_an_order_is_confirmed_and_the_customer_hears_of_it(composed, order):
+    eventually(lambda: order()["state"] == "confirmed", PATIENCE)
+    assert (order()["payment"], order()["inventory"]) == ("completed", "reserved")
+    eventually(lambda: any(m["to"] == ["ada@example.com"] for m in composed.mails()), PATIENCE)
+
+
+def test_the_smoke_test_follows_one_order_of_each_scenario(composed):
+    asked = composed("exec", "-T", "order-api", "workers", "smoke", "--json")
+    found = {row["scenario"]: row for row in json.loads(asked.stdout)}
+    assert {name: row["verdict"] for name, row in found.items()} == {
+        "success": "ok",
+        "business failure": "ok",
+        "technical failure": "ok",
+    }
+    dead = composed("exec", "-T", "payment", "workers", "dlq", "list", "payment", "--json").stdout
+    letters = {letter["order_id"]: letter["reason"] for letter in json.loads(dead)}
+    assert "payment is broken" in letters[found["technical failure"]["order"]]
+
+
+def test_a_second_provisioning_changes_nothing(composed):
+    assert composed("run", "--rm", "provision").stdout == "everything is there (0 changes)\n"
+
+
+def test_an_idle_worker_is_light(composed):
+    for service in SERVICES:
+        used = docker(
+            "stats", "--no-stream", "--format={{.MemUsage}}", service_id(composed, service)
+        )
+        assert used.stdout.partition("MiB")[0] < "75", service
+        assert float(used.stdout.partition("MiB")[0]) < 75, service
+
+
+def service_id(composed, service):
+    return composed.containers(service)[0]["ID"]
+
+
+def test_prometheus_hears_of_every_service_and_of_the_depth_of_every_queue(composed):
+    eventually(lambda: len(composed.prometheus("up == 1")) == len(OURS), PATIENCE)
+    depths = composed.prometheus("messaging_queue_messages")
+    assert {labels["state"] for labels, _ in depths} == {"visible", "in_flight", "delayed", "dead"}
+    assert {labels["messaging_destination_name"] for labels, _ in depths} == {
+        f"{name}-queue" for name in SERVICES if name not in ("order-api", "relay")
+    }
+
+
+def test_more_workers_are_found_and_the_others_are_left_alone(composed):
+    before = service_id(composed, "payment")
+    composed("up", "-d", "--wait", "--scale", "payment=3")
+    assert before in {container["ID"] for container in composed.containers("payment")}
+    eventually(lambda: len(composed.prometheus('up{service="payment"} == 1')) == 3, PATIENCE)
+    composed("up", "-d", "--wait", "--scale", "payment=1")
+
+
+def test_an_idle_system_stops_in_ten_seconds_and_every_exit_code_is_0(composed):
+    assert timed(composed, "stop") < 10
+    assert {container["ExitCode"] for container in composed.containers()} == {0}
+    composed("up", "-d", "--wait")
