@@ -23,7 +23,15 @@ local: $(STAMP) ## Keep the whole system up here, to play with
 
 .PHONY: test
 test: $(STAMP) ## Run all tests (ARGS="-k leases")
-	@$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+
+.PHONY: infra
+infra: $(STAMP) ## Test terraform/: apply it here, run what it made, destroy it
+	@INFRA=required $(BIN)/pytest tests/infra $(ARGS)
+
+.PHONY: rehearsal
+rehearsal: $(STAMP) ## Apply terraform/ here, place orders through it, destroy it (ARGS="--orders 100")
+	@PYTHONPATH=tests $(BIN)/python -m infra.rehearsal $(ARGS)
 
 .PHONY: test-containers
 test-containers: $(STAMP) ## Test the image and the composed system (needs Docker)
