@@ -5,8 +5,6 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-LOCALSTACK_TESTS := tests/integration tests/contract/ports
-
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -39,8 +37,7 @@ test-containers: $(STAMP) ## Test the image and the composed system (needs Docke
 
 .PHONY: test-localstack
 test-localstack: $(STAMP) ## Test the adapters on the composed LocalStack (needs Docker)
-	@docker compose up -d --wait localstack
-	@LOCALSTACK=$$(docker compose port localstack 4566) $(BIN)/pytest $(LOCALSTACK_TESTS) $(ARGS)
+	@LOCALSTACK=composed $(BIN)/pytest tests/integration tests/contract/ports $(ARGS)
 
 .PHONY: up
 up: ## Build the image and start the whole system in containers

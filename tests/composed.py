@@ -41,9 +41,10 @@ def engine_answers():
 
 
 class Composed:
-    """``docker compose`` under a project name that nobody else uses."""
+    """``docker compose`` under a name that nobody else uses: of all services, or of some."""
 
-    def __init__(self, **environment):
+    def __init__(self, *services):
+        self._services = services
         self.project = f"workers-test-{uuid4().hex[:8]}"
         self.ports = {
             name: free_port() for name in ("API_PORT", "LOCALSTACK_PORT", "PROMETHEUS_PORT")
@@ -53,7 +54,6 @@ class Composed:
             | {name: str(port) for name, port in self.ports.items()}
             | {"COMPOSE_FILE": ":".join(_files()), "COMPOSE_PROJECT_NAME": self.project}
             | {"IMAGE": IMAGE}
-            | environment
         )
 
     def __call__(self, *arguments, **named):
@@ -62,7 +62,7 @@ class Composed:
 
     def __enter__(self):
         try:
-            self("up", "--build", "-d", "--wait")
+            self("up", "--build", "-d", "--wait", *self._services)
         except BaseException:
             self.__exit__()
             raise
@@ -118,11 +118,15 @@ class Composed:
         return [{"to": mail["Destination"]["ToAddresses"]} for mail in found["messages"]]
 
 
-def _files():
-    """Name the compose files: an image of LocalStack may be one without Java."""
+def without_java():
+    """Whether the image of LocalStack here is a stand-in, in which moto answers for DynamoDB."""
     label = '{{index .Config.Labels "standin.name"}}'
     found = docker("image", "inspect", f"--format={label}", LOCALSTACK, check=False)
-    more = ["tests/containers/standin/docker-compose.yml"] if found.stdout.strip() else []
+    return bool(found.stdout.strip())
+
+
+def _files():
+    more = ["tests/containers/standin/docker-compose.yml"] if without_java() else []
     return ["docker-compose.yml", *more]
 
 

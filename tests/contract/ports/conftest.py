@@ -182,10 +182,13 @@ class SnsTopics:
     queues: SqsQueues
 
     def messages(self):
-        """Take everything that was delivered."""
+        """Take everything that was delivered; it may take SNS a moment."""
         found = []
         while batch := self.queues.client.receive_message(
-            QueueUrl=self.queues.queue.url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
+            QueueUrl=self.queues.queue.url,
+            MessageAttributeNames=["All"],
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=1,
         ).get("Messages", []):
             found += batch
         return found

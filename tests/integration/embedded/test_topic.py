@@ -40,7 +40,7 @@ def test_raw_delivery_discards_more_than_ten_attributes(sqs, sns, topic, queue):
     subscribe(sqs, sns, topic, queue)
     sns.publish(TopicArn=topic, Message="eleven", MessageAttributes=attributes(11))
     sns.publish(TopicArn=topic, Message="ten", MessageAttributes=attributes(10))
-    assert bodies(sqs, queue) == ["ten"]
+    assert bodies(sqs, queue, WaitTimeSeconds=2) == ["ten"]
 
 
 def test_a_queue_that_is_gone_does_not_keep_the_message_from_others(sqs, sns, topic, queue):
@@ -49,4 +49,4 @@ def test_a_queue_that_is_gone_does_not_keep_the_message_from_others(sqs, sns, to
         subscribe(sqs, sns, topic, each)
     sqs.delete_queue(QueueUrl=gone)
     sns.publish(TopicArn=topic, Message="still here")
-    assert bodies(sqs, queue) == ["still here"]
+    assert bodies(sqs, queue, WaitTimeSeconds=2) == ["still here"]
