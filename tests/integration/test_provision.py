@@ -6,7 +6,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from workers.local.plan import PRICES
 from workers.local.provision import ProvisionError, provision
+from workers.ops.stock import list_stock, set_stock
 from workers.settings import Settings
 from workers.topology import Topology, dlq_name, queue_name
 
@@ -124,6 +126,18 @@ def test_doing_it_twice_changes_nothing(settings, topology):
     second = provision(settings, topology)
     assert second.changes == ()
     assert (second.topic_arn, second.queue_urls) == (first.topic_arn, first.queue_urls)
+
+
+def test_shelves_are_filled_once_and_what_was_sold_stays_sold(settings, topology):
+    provision(settings, topology, stock=20)
+    table, dynamodb = f"{settings.name_prefix}inventory", boto3.client("dynamodb")
+    assert {article.available for article in list_stock(dynamodb, table)} == {20}
+    set_stock(dynamodb, table, "LAPTOP-001", available=7, reorder_threshold=10)
+
+    assert provision(settings, topology, stock=20).changes == ()
+
+    left = {article.sku: article.available for article in list_stock(dynamodb, table)}
+    assert left == dict.fromkeys(PRICES, 20) | {"LAPTOP-001": 7}
 
 
 def test_a_change_of_the_map_is_brought_up_to_date(settings, topology):

@@ -103,8 +103,16 @@ def test_a_port_of_order_api_that_is_taken_is_named(aws, provisioned, start, tak
 # The health check of a container.
 
 
-def checked(start, world, port):
-    process = start((*WORKERS, "healthcheck"), world.environment | {"METRICS_PORT": str(port)})
+@pytest.fixture
+def nobody_answers():
+    with serving() as server:
+        return {"AWS_ENDPOINT_URL": server.url}
+
+
+def checked(start, world, port, *options):
+    process = start(
+        (*WORKERS, "healthcheck", *options), world.environment | {"METRICS_PORT": str(port)}
+    )
     return process.ends(), process.stderr
 
 
@@ -118,6 +126,14 @@ def test_a_worker_with_a_problem_is_not_healthy(world, start):
     with serving() as worker:
         worker.status, worker.body = 503, b'{"status":"failing"}'
         assert checked(start, world, worker.server_port) == (FAILED, "")
+
+
+def test_a_worker_that_waits_for_aws_is_healthy_but_not_ready(world, start, nobody_answers):
+    worker = start((*WORKERS, "run", "payment"), world.environment | nobody_answers)
+    worker.says("aws.unreachable")
+    port = worker.lines("worker.starting")[0]["metricsPort"]
+    assert checked(start, world, port) == (0, "")
+    assert checked(start, world, port, "--ready") == (FAILED, "")
 
 
 def test_nobody_is_not_healthy(world, start):

@@ -150,7 +150,7 @@ class Smoke:
             return Retrying(
                 retry=retry_if_exception_type(_Busy),
                 stop=stop_after_delay(START_PATIENCE),
-                wait=wait_exponential_jitter(initial=0.2, max=2.0),
+                wait=wait_exponential_jitter(multiplier=0.2, max=2.0),
                 reraise=True,
             )(once)
         except _Busy as error:
