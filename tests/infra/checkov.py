@@ -21,9 +21,9 @@ def command():
     return [interpreter, str(Path(interpreter).with_name("checkov"))]
 
 
-def findings(program, *arguments):
+def findings(program, framework, *arguments):
     """Run it without a network; gives each finding as ``check: resource``."""
-    fixed = ("--quiet", "--compact", "--skip-download", "--output=json")
+    fixed = ("--quiet", "--compact", "--skip-download", "--output=json", "--framework", framework)
     done = subprocess.run(  # noqa: S603 - our own installation
         [*program, *fixed, *map(str, arguments)],
         capture_output=True,

@@ -30,6 +30,10 @@ HEALTH_TIMEOUT = 30.0  # s
 _LAYER = "sha256:" + 64 * "0"
 
 
+class Unfit(Exception):
+    """Fargate could not, or should not, run a task definition; the text says why."""
+
+
 @dataclass
 class Task:
     """One task."""
@@ -121,7 +125,8 @@ class Fargate:
 
     def _start(self, service, changes=()):
         container = Container.read(self._ecs, service)
-        assert not container.faults()
+        if faults := container.faults():
+            raise Unfit("; ".join(faults))
         self._started += 1
         name, task_id = f"{container.service}-{self._started}", uuid4().hex
         prefix = f"arn:aws:ecs:{self._region}:{self._account['Account']}"

@@ -96,7 +96,7 @@ class Terraform:
     def plan_document(self, *arguments):
         """Plan; gives the file that describes the plan in JSON."""
         self.run("plan", "-out=plan", *self.variables, *arguments)
-        document = self.directory / "plan.json"
+        document = self.directory.parent / "plan.json"
         document.write_text(self.run("show", "-json", "plan"), "utf-8")
         return document
 

@@ -1,18 +1,25 @@
 """Alarms watch figures that exist: what the tasks write, under the names the alarms know."""
 
 import json
+from contextlib import suppress
 
 import boto3
+from eventually import eventually
 
-from workers.runtime.emf import NAMESPACE
+from workers.runtime.emf import EVERY, NAMESPACE
 
 
 def test_every_alarm_on_a_figure_of_our_own_is_fed_by_a_line_of_a_task(deployed, stories):
     assert stories
-    written = {figure for task in deployed.processes.every for figure in figures(task)}
     watched = set(alarms())
     assert watched
-    assert watched - written == set()
+
+    def missing():
+        return watched - {figure for task in deployed.processes.every for figure in figures(task)}
+
+    with suppress(AssertionError):  # a line a minute
+        eventually(lambda: not missing(), patience=2 * EVERY)
+    assert missing() == set()
 
 
 def alarms():

@@ -22,13 +22,13 @@ def test_its_own_tests_pass_without_aws(terraform):
 
 
 def test_checkov_finds_nothing_without_a_reason(terraform, program):
-    assert checkov.findings(program, "--directory", terraform.directory) == []
+    assert checkov.findings(program, "terraform", "--directory", terraform.directory) == []
 
 
 def test_checkov_finds_nothing_in_what_is_made_either(applied, program):
     plan = applied.terraform.plan_document()
     enrich = ("--repo-root-for-plan-enrichment", applied.terraform.directory)
-    assert checkov.findings(program, "--file", plan, *enrich) == []
+    assert checkov.findings(program, "terraform_plan", "--file", plan, *enrich) == []
 
 
 @pytest.fixture(scope="session")
