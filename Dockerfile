@@ -29,7 +29,7 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["workers", "healthcheck"]
 ENTRYPOINT ["workers", "run"]
 ARG REVISION=unknown

@@ -1,10 +1,12 @@
-"""Two hundred orders, every service stopped in the middle of them, and started again."""
+"""Two hundred orders, every service stopped in the middle of them, and started again.
+
+It comes before the tests that place orders of their own.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import pytest
-from composed import SERVICES, Composed
+from composed import SERVICES
 from eventually import eventually
 
 from workers.aws import names
@@ -12,7 +14,7 @@ from workers.aws.clients import Clients
 from workers.local import books, journal
 from workers.local.checks import Evidence, check_all
 from workers.local.demo import _post as post
-from workers.local.plan import REORDER_THRESHOLD, plan, stock_for
+from workers.local.plan import PRICES, REORDER_THRESHOLD, plan, stock_for
 from workers.ops.dlq import look
 from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
@@ -24,41 +26,29 @@ CUSTOMERS = 8
 PATIENCE = 180  # s
 
 
-@pytest.fixture
-def system(composed, monkeypatch):
-    """Give a system of its own: what others have ordered is not in these books."""
-    assert composed.project  # has built the image
-    with Composed() as own:
-        for name, value in own.environment(endpoint=own.aws).items():
-            monkeypatch.setenv(name, value)
-        yield own
-
-
-def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(system, tmp_path):
+def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(aws, tmp_path):
     settings, topology = Settings(), Topology.load()
     clients = Clients.connect(settings, threads=2)
     sqs, dynamodb = clients.control(), clients.dynamodb()
+    assert books.read_states(dynamodb, settings) == {}, "others have ordered: the books would lie"
     orders = [order for order in plan(ORDERS + 40, seed=7) if order.kind != "technical"][:ORDERS]
-    for sku, available in stock_for(orders).items():
-        set_stock(
-            dynamodb, "inventory", sku, available=available, reorder_threshold=REORDER_THRESHOLD
-        )
+    stock(dynamodb, stock_for(orders))
 
-    with ThreadPoolExecutor(CUSTOMERS) as customers, httpx.Client(base_url=system.api) as api:
+    with ThreadPoolExecutor(CUSTOMERS) as customers, httpx.Client(base_url=aws.api) as api:
         placing = [customers.submit(place, api, order) for order in orders]
         eventually(lambda: sum(each.done() for each in placing) > ORDERS / 3, PATIENCE)
-        system("stop", *SERVICES)
+        aws("stop", *SERVICES)
         states = books.read_states(dynamodb, settings).values()
         unfinished = sum(state == "pending" for state in states)
-        codes = {container["ExitCode"] for container in system.containers(*SERVICES)}
-        system("start", *SERVICES)
+        codes = {container["ExitCode"] for container in aws.containers(*SERVICES)}
+        aws("start", *SERVICES)
         planned = dict(each.result() for each in placing)
     assert codes == {0}
     assert unfinished > 0
 
     queues = Queues(clients, settings, topology)
     eventually(lambda: ended(dynamodb, settings, queues), PATIENCE)
-    (tmp_path / "services.log").write_text(system("logs", "--no-log-prefix", *SERVICES).stdout)
+    (tmp_path / "services.log").write_text(aws("logs", "--no-log-prefix", *SERVICES).stdout)
     evidence = Evidence(
         planned=planned,
         books=books.read(dynamodb, settings),
@@ -66,13 +56,21 @@ def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(system,
         first_dead={name: [] for name in topology.consumers},
         last_dead={n: look(sqs, names.dlq_url(sqs, settings, n)) for n in topology.consumers},
         malformed=[],
-        mails=system.mails(),
+        mails=aws.mails(),
         journal=journal.read(tmp_path),
         restarts=0,
         max_attempts=topology.services["payment"].max_attempts,
     )
     failed = [check for check in check_all(evidence) if not check.held]
     assert [check for check in failed if "duplicate" not in check.name] == []  # none was planted
+    stock(dynamodb, dict.fromkeys(PRICES, 1_000))
+
+
+def stock(dynamodb, pieces):
+    for sku, available in pieces.items():
+        set_stock(
+            dynamodb, "inventory", sku, available=available, reorder_threshold=REORDER_THRESHOLD
+        )
 
 
 def place(api, order):
