@@ -21,11 +21,11 @@ local: $(STAMP) ## Keep the whole system up here, to play with
 
 .PHONY: test
 test: $(STAMP) ## Run all tests (ARGS="-k leases")
-	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 4 $(ARGS)
 
 .PHONY: infra
 infra: $(STAMP) ## Test terraform/: apply it here, run what it made, destroy it
-	@INFRA=required $(BIN)/pytest tests/infra $(ARGS)
+	@INFRA=required $(BIN)/pytest -n 2 tests/infra $(ARGS)
 
 .PHONY: rehearsal
 rehearsal: $(STAMP) ## Apply terraform/ here, place orders through it, destroy it (ARGS="--orders 100")

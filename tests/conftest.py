@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from composed import without_java
+from dealing import Dealing
 from differences import DYNAMODB_BY_MOTO, LOCALSTACKS_OWN, LOCALSTACKS_TICK
 from localstack import LocalStack
 
@@ -15,6 +16,11 @@ from workers.local.aws import EmbeddedAws
 from workers.local.provision import provision
 from workers.settings import Settings
 from workers.topology import Topology
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Dealing(config, log)
 
 
 def pytest_collection_modifyitems(items):

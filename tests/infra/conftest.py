@@ -3,9 +3,12 @@
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+import boto3
 import pytest
 
+from infra import checkov
 from infra.deployed import Deployed
 from infra.fargate import Fargate
 from infra.roles import OPERATOR
@@ -17,12 +20,11 @@ IMAGE_TAG = "0123abc"
 
 
 def pytest_collection_modifyitems(items):
-    """Destroy last; and let one process of many run all of it, for it applies once."""
+    """Destroy last."""
     items.sort(key=lambda item: "destroyed" in item.fixturenames)
     for item in items:
-        if "infra" in item.path.parts:
+        if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.infra)
-            item.add_marker(pytest.mark.xdist_group("infra"))
             item.add_marker(pytest.mark.timeout(900))
 
 
@@ -42,12 +44,33 @@ def had():
 
 
 @pytest.fixture(scope="session")
-def terraform(aws, had, tmp_path_factory):
+def secrets(aws):
+    """Keep a secret and a parameter for payment; gives their ARNs by environment variable."""
+    assert aws.url
+    key = boto3.client("secretsmanager").create_secret(Name="gateway", SecretString="key-1")
+    ssm = boto3.client("ssm")
+    ssm.put_parameter(Name="/gateway/url", Value="url-1", Type="SecureString")
+    url = ssm.get_parameter(Name="/gateway/url")["Parameter"]["ARN"]
+    return {"GATEWAY_KEY": key["ARN"], "GATEWAY_URL": url}
+
+
+@pytest.fixture(scope="session")
+def terraform(aws, had, secrets, tmp_path_factory):
     """Give the configuration for dev, initialised."""
     directory = tmp_path_factory.mktemp("infra")
-    operators = json.dumps([OPERATOR])
-    given = {"image_tag": IMAGE_TAG, "max_retries": 2, "operator_role_arns": operators}
+    given = {
+        "image_tag": IMAGE_TAG,
+        "max_retries": 2,
+        "operator_role_arns": json.dumps([OPERATOR]),
+        "services": json.dumps({"payment": {"secrets": secrets}}),
+    }
     return had(lambda: Terraform.copy(directory, aws.environment(os.environ), **given))
+
+
+@pytest.fixture(scope="session")
+def checkov_program(had):
+    """Give the start of checkov's command line."""
+    return had(checkov.command)
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """The system as Terraform made it, running; the demo plays on it as on its own."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +34,3 @@ def handled_by(task):
     """Count the messages that a task has settled, as its log says."""
     lines = task.child.log.read_text("utf-8", "replace").splitlines()
     return sum('"message.settled"' in line for line in lines)
-
-
-def environment(aws):
-    """Give the environment in which Terraform and the SDK talk to the embedded AWS only."""
-    return aws.environment(os.environ)

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import boto3
-from botocore.exceptions import ClientError
 
 from infra.agent import running_agent
 from infra.container import TEMPORARY, Container
-from infra.roles import assume, session
-from workers.aws.codes import DENIED
+from infra.prepare import prepare
+from infra.roles import ACCOUNT, assume, session
 from workers.local.aws import free_port
 from workers.local.child import Child, wait_until_ready
 from workers.local.tether import Tether
@@ -27,7 +26,6 @@ from workers.local.tether import Tether
 ECS = "ecs-tasks.amazonaws.com"
 READY = 60.0  # s until a task takes work; a busy machine is slow
 HEALTH_TIMEOUT = 30.0  # s
-_LAYER = "sha256:" + 64 * "0"
 
 
 class Unfit(Exception):
@@ -63,8 +61,7 @@ class Fargate:
 
     def __init__(self, endpoint, cluster, directory):
         self._endpoint, self._cluster, self._directory = endpoint, cluster, directory
-        self._ecs, self._account = boto3.client("ecs"), boto3.client("sts").get_caller_identity()
-        self._region = boto3.Session().region_name
+        self._ecs, self._region = boto3.client("ecs"), boto3.Session().region_name
         self._up = ExitStack()
         self._started = 0
         self.tasks = []
@@ -129,33 +126,12 @@ class Fargate:
             raise Unfit("; ".join(faults))
         self._started += 1
         name, task_id = f"{container.service}-{self._started}", uuid4().hex
-        prefix = f"arn:aws:ecs:{self._region}:{self._account['Account']}"
-        arn = f"{prefix}:task/{self._cluster}/{task_id}"
-        context = {"aws:sourceaccount": self._account["Account"], "aws:sourcearn": arn}
-        roles = {
-            role: assume(container.task[role], service=ECS, context=context, name=task_id)
-            for role in ("executionRoleArn", "taskRoleArn")
-        }
-        secrets = self._prepare(container, session(roles["executionRoleArn"]), task_id)
-        beside = self._agent.admit(
-            task_id, arn=arn, cluster=self._cluster, credentials=roles["taskRoleArn"]
-        )
-        environment = {
-            "HOME": TEMPORARY,
-            "PATH": os.defpath,
-            "AWS_ENDPOINT_URL": self._endpoint,
-            **beside,
-            **secrets,
-            **container.environment,
-            **dict(changes),
-        }
-        if "PORT" in environment:
-            environment["PORT"] = str(free_port())
+        arn = f"arn:aws:ecs:{self._region}:{ACCOUNT}:task/{self._cluster}/{task_id}"
         child = Child(
             service=container.service,
             name=name,
             command=container.command,
-            environment=environment,
+            environment=self._environment(container, arn) | dict(changes),
             group=self._tether.group,
             port=free_port(),
             log=self._directory / f"{name}.log",
@@ -165,25 +141,19 @@ class Fargate:
         self.tasks.append(task)
         self.every.append(task)
 
-    def _prepare(self, container, execution, task_id):
-        """Do what ECS does before the process starts: pull, log, read secrets."""
-        ecr, logs = execution.client("ecr"), execution.client("logs")
-        ecr.get_authorization_token()
-        layer = {"repositoryName": container.repository, "layerDigest": _LAYER}
-        layers = {"repositoryName": container.repository, "layerDigests": [_LAYER]}
-        images = {"repositoryName": container.repository, "imageIds": [{"imageTag": "any"}]}
-        _ask(ecr.batch_get_image, **images)
-        _ask(ecr.batch_check_layer_availability, **layers)
-        _ask(ecr.get_download_url_for_layer, **layer)
-        options = container.log_options
-        stream = {
-            "logGroupName": options["awslogs-group"],
-            "logStreamName": f"{options['awslogs-stream-prefix']}/{container.service}/{task_id}",
-        }
-        logs.create_log_stream(**stream)
-        line = {"timestamp": round(time.time() * 1000), "message": "task started"}
-        logs.put_log_events(**stream, logEvents=[line])
-        return {name: _secret(execution, where) for name, where in container.secrets.items()}
+    def _environment(self, container, arn):
+        """Compose what the process gets: from its definition, and from what is beside a task."""
+        task_id = arn.rpartition("/")[2]
+        context = {"aws:sourceaccount": ACCOUNT, "aws:sourcearn": arn}
+        execution, own = (
+            assume(container.task[role], service=ECS, context=context, name=task_id)
+            for role in ("executionRoleArn", "taskRoleArn")
+        )
+        secrets = prepare(container, session(execution), task_id)
+        beside = self._agent.admit(task_id, arn=arn, cluster=self._cluster, credentials=own)
+        here = {"HOME": TEMPORARY, "PATH": os.defpath, "AWS_ENDPOINT_URL": self._endpoint}
+        free = {"PORT": str(free_port())} if "PORT" in container.environment else {}
+        return here | beside | secrets | container.environment | free
 
     def _end(self, tasks):
         """Stop tasks as ECS does; returns exit codes by name."""
@@ -197,20 +167,3 @@ class Fargate:
             codes[task.child.name] = task.child.wait(left)
             self.tasks.remove(task)
         return codes
-
-
-def _ask(call, **parameters):
-    """Call; only a refusal is an error: there is no image to pull here."""
-    try:
-        call(**parameters)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in DENIED:
-            raise
-
-
-def _secret(execution, arn):
-    """Read a secret or a parameter, as ECS does for ``valueFrom``."""
-    if ":ssm:" in arn:
-        found = execution.client("ssm").get_parameters(Names=[arn], WithDecryption=True)
-        return found["Parameters"][0]["Value"]
-    return execution.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]

@@ -5,6 +5,7 @@ import json
 import boto3
 import pytest
 
+from infra import checkov
 from infra.container import Container
 from infra.terraform import ROOT
 from workers.aws import names
@@ -74,6 +75,12 @@ def test_one_more_service_changes_nothing_else(applied, tmp_path):
     others = {address: actions for address, actions in changes.items() if address not in created}
     assert all(actions == ["update"] for actions in others.values())
     assert [address for address in others if not address.startswith(NAMES_ALL)] == []
+
+
+def test_checkov_finds_nothing_in_what_is_made_either(applied, checkov_program):
+    plan = applied.terraform.plan_document()
+    enrich = ("--repo-root-for-plan-enrichment", applied.terraform.directory)
+    assert checkov.findings(checkov_program, "terraform_plan", "--file", plan, *enrich) == []
 
 
 def container(applied, service):

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from infra import checkov
 
 
@@ -21,16 +19,6 @@ def test_its_own_tests_pass_without_aws(terraform):
     replace(terraform, environment=foreign | offline).run("test")
 
 
-def test_checkov_finds_nothing_without_a_reason(terraform, program):
-    assert checkov.findings(program, "terraform", "--directory", terraform.directory) == []
-
-
-def test_checkov_finds_nothing_in_what_is_made_either(applied, program):
-    plan = applied.terraform.plan_document()
-    enrich = ("--repo-root-for-plan-enrichment", applied.terraform.directory)
-    assert checkov.findings(program, "terraform_plan", "--file", plan, *enrich) == []
-
-
-@pytest.fixture(scope="session")
-def program(had):
-    return had(checkov.command)
+def test_checkov_finds_nothing_without_a_reason(terraform, checkov_program):
+    directory = ("--directory", terraform.directory)
+    assert checkov.findings(checkov_program, "terraform", *directory) == []

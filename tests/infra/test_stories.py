@@ -21,6 +21,14 @@ def test_each_task_passes_its_own_health_check(deployed):
     assert [task.child.name for task in deployed.processes.tasks if not task.healthy()] == []
 
 
+def test_a_task_gets_the_secrets_that_its_definition_names(deployed):
+    for task in deployed.processes.of("payment"):
+        environment = task.child.environment
+        assert (environment["GATEWAY_KEY"], environment["GATEWAY_URL"]) == ("key-1", "url-1")
+    [other] = deployed.processes.of("inventory")
+    assert "GATEWAY_KEY" not in other.child.environment
+
+
 def test_no_role_lacks_a_right(stories):
     assert rights.refused(stories.rights) == []
 
