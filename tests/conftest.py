@@ -6,6 +6,7 @@ With ``LOCALSTACK`` set, a composed LocalStack takes the place of the embedded A
 import os
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from composed import without_java
 from dealing import Dealing
@@ -16,6 +17,11 @@ from workers.local.aws import EmbeddedAws
 from workers.local.provision import provision
 from workers.settings import Settings
 from workers.topology import Topology
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.hookimpl(optionalhook=True)
