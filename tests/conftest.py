@@ -18,7 +18,6 @@ from workers.local.provision import provision
 from workers.settings import Settings
 from workers.topology import Topology
 
-
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
