@@ -29,8 +29,8 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
-    CMD ["workers", "healthcheck"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["python", "-m", "workers", "healthcheck"]
 ENTRYPOINT ["workers", "run"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="workers" \

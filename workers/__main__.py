@@ -1,6 +1,21 @@
 """``python -m workers``: the same as the command ``workers``."""
 
-from workers.cli import main
+import os
+import sys
+
+from workers.healthcheck import METRICS_PORT, ask
+
+
+def main() -> None:
+    """Run the command line; a health check without it, in a fraction of the time."""
+    port = os.environ.get("METRICS_PORT", str(METRICS_PORT))
+    match sys.argv[1:]:
+        case ["healthcheck", *options] if options in ([], ["--ready"]) and port.isdigit():
+            sys.exit(ask(int(port), ready=bool(options)))
+    from workers import cli  # noqa: PLC0415 - see above
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 failed, 2 usage or settings, 75 interrupted.
 """
 
-import http.client
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 import orjson
 import typer
 
+from workers.healthcheck import ask
 from workers.runtime import logs
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.lines import Lines
@@ -28,7 +28,6 @@ FAILED: Final = 1
 USAGE: Final = 2
 WIDE: Final = 500  # characters
 OF_THE_EMBEDDED_AWS: Final = ("cheroot", "httpx", "moto")  # not in the image
-HEALTH_TIMEOUT: Final = 4  # s; below the 5 s that container health checks usually get
 
 app = typer.Typer(
     add_completion=False,
@@ -88,17 +87,7 @@ def healthcheck(
     ready: Annotated[bool, typer.Option("--ready", help="Ask whether it takes work.")] = False,
 ) -> None:
     """Ask the process in this container whether it lives: exit code 0 or 1."""
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", Settings.load().metrics_port, timeout=HEALTH_TIMEOUT
-    )
-    try:
-        connection.request("GET", "/readyz" if ready else "/livez")
-        answer = connection.getresponse()
-        body = answer.read().decode()
-    except (OSError, http.client.HTTPException) as error:
-        _fail(f"no answer: {error!r}", FAILED)
-    print(body)  # noqa: T201 - docker inspect shows it
-    sys.exit(DONE if answer.status == http.client.OK else FAILED)
+    sys.exit(ask(Settings.load().metrics_port, ready=ready))
 
 
 @app.command(epilog="Example: workers publish event.json")

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workers.healthcheck import METRICS_PORT
 from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
 
 # SQS waits at most 20 s: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
@@ -37,7 +38,7 @@ class Settings(BaseSettings):
     visibility_timeout: int | None = Field(default=None, ge=2, le=MAX_VISIBILITY_TIMEOUT)
     receive_linger_ms: int = Field(default=3, ge=0, le=1_000)  # at most, after a poll
     stop_timeout: int = Field(default=120, ge=5, le=3600)  # s; Fargate allows 120
-    metrics_port: int = Field(default=9090, ge=0, le=65_535)  # 0: any free port
+    metrics_port: int = Field(default=METRICS_PORT, ge=0, le=65_535)  # 0: any free port
     port: int = Field(default=8080, ge=0, le=65_535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     sender_email: str = "orders@example.com"

@@ -37,7 +37,7 @@ def test_it_is_small(inspected):
 def test_it_runs_services_as_nobody_in_particular(inspected):
     config = inspected["Config"]
     assert config["Entrypoint"] == ["workers", "run"]
-    assert config["Healthcheck"]["Test"] == ["CMD", "workers", "healthcheck"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "workers", "healthcheck"]
     assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")
 
 

@@ -136,6 +136,23 @@ def test_a_worker_that_waits_for_aws_is_healthy_but_not_ready(world, start, nobo
     assert checked(start, world, port, "--ready") == (FAILED, "")
 
 
+def test_a_health_check_does_without_the_command_line_and_with_it_says_the_same(world, start):
+    loaded = "import workers.__main__, sys; sys.exit(len({'pydantic', 'typer'} & set(sys.modules)))"
+    assert start((sys.executable, "-c", loaded), world.environment).ends() == 0
+    with serving() as worker:
+        worker.status = 503
+        command = (sys.executable, "-c", "from workers.cli import main; main()", "healthcheck")
+        settings = world.environment | {"METRICS_PORT": str(worker.server_port)}
+        assert start(command, settings).ends() == FAILED
+        assert checked(start, world, worker.server_port)[0] == FAILED
+
+
+def test_a_health_check_of_a_wrong_port_is_a_mistake_of_usage(world, start):
+    code, stderr = checked(start, world, "x")
+    assert (code, stderr.partition(":")[0]) == (USAGE, "workers")
+    assert "METRICS_PORT" in stderr
+
+
 def test_nobody_is_not_healthy(world, start):
     with serving() as worker:
         port = worker.server_port
