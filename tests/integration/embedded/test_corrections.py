@@ -141,6 +141,19 @@ def a_scalable_target_keeps_its_tags(aws):
     assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {}
 
 
+def what_does_not_scale_any_more_is_not_found(aws):
+    scaling = aws.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/gone/payment",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    with pytest.raises(scaling.exceptions.ObjectNotFoundException):
+        scaling.deregister_scalable_target(**target)
+    with pytest.raises(scaling.exceptions.ObjectNotFoundException):
+        scaling.delete_scaling_policy(**target, PolicyName="gone")
+
+
 def a_composite_alarm_can_be_made(aws):
     rule = 'ALARM("a") OR ALARM("b")'
     aws.cloudwatch.put_composite_alarm(
@@ -257,6 +270,7 @@ BEHAVIOURS = [
     a_role_can_do_what_its_policy_says_and_nothing_else,
     a_rule_of_a_security_group_keeps_its_description,
     a_scalable_target_keeps_its_tags,
+    what_does_not_scale_any_more_is_not_found,
     a_service_has_the_arn_of_its_task_definition,
     a_service_returns_what_it_was_made_with,
     a_task_can_be_protected,

@@ -1,10 +1,12 @@
-"""Where moto's Application Auto Scaling behaves unlike AWS: it has no tags."""
+"""Where moto's Application Auto Scaling behaves unlike AWS: tags, and what is not there."""
 
 import json
 from typing import Final
 
+from moto.applicationautoscaling.exceptions import AWSValidationException
 from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse as Response
+from moto.core.exceptions import JsonRESTError
 
 from workers.local.patch import Method, around
 
@@ -13,8 +15,27 @@ _TAGS: Final[dict[str, dict[str, str]]] = {}
 
 
 def correct() -> None:
-    """Apply the correction of this module."""
+    """Apply the corrections of this module."""
+    _miss_what_is_gone()
     _keep_tags()
+
+
+def _miss_what_is_gone() -> None:
+    """Say ObjectNotFoundException when what is not there is to be deleted.
+
+    A client that repeats a delete whose answer got lost takes that for done.
+    https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
+    """
+    for operation in ("deregister_scalable_target", "delete_scaling_policy"):
+
+        @around(ApplicationAutoscalingBackend, operation)
+        def delete(
+            original: Method, backend: ApplicationAutoscalingBackend, *args: str, **named: str
+        ) -> None:
+            try:
+                original(backend, *args, **named)
+            except AWSValidationException as absent:
+                raise JsonRESTError("ObjectNotFoundException", absent.message) from absent
 
 
 def _keep_tags() -> None:
