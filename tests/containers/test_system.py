@@ -110,6 +110,6 @@ def test_more_workers_are_found_and_the_others_are_left_alone(composed):
 
 
 def test_an_idle_system_stops_in_ten_seconds_and_every_exit_code_is_0(composed):
+    """The last test: nothing is up after it."""
     assert timed(composed, "stop") < 10
     assert {container["ExitCode"] for container in composed.containers()} == {0}
-    composed("up", "-d", "--wait")
