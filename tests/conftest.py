@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from composed import without_java
 from dealing import Dealing
-from differences import DYNAMODB_BY_MOTO, LOCALSTACKS_OWN, LOCALSTACKS_TICK
+from differences import DYNAMODB_BY_MOTO, LOCALSTACKS_OWN, LOCALSTACKS_TIMING
 from localstack import LocalStack
 
 from workers.local.aws import EmbeddedAws
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if reason := differences.get(item.name) or differences.get(item.originalname):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
-        if reason := LOCALSTACKS_TICK.get(item.name):
+        if reason := LOCALSTACKS_TIMING.get(item.name):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 

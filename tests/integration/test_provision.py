@@ -87,7 +87,7 @@ def test_a_service_receives_what_it_consumes_and_nothing_else(settings, topology
 
 def received(url):
     sqs, bodies = boto3.client("sqs"), []
-    while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get(
+    while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
         "Messages"
     ):
         bodies += [message["Body"] for message in found]
