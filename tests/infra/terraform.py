@@ -24,6 +24,8 @@ NOT_HAD = (
     "Failed to query available provider packages",
     "Unsupported Terraform Core version",
 )
+# What is said of that which is gone already.
+GONE = ("NotFound", "does not exist", "No scalable target found")
 
 
 class Missing(Exception):
@@ -107,8 +109,18 @@ class Terraform:
         return {each["address"]: each["values"] for each in _resources(root)}
 
     def destroy(self):
-        """Take everything away again."""
-        self.run("destroy", "-auto-approve", f"-parallelism={PARALLELISM}", *self.variables)
+        """Take everything away again, in two goes if need be.
+
+        moto is not made for thirty requests at once: now and then it deletes and answers with an
+        error. The SDK repeats the request, and finds nothing to delete any more.
+        """
+        destroy = ("destroy", "-auto-approve", f"-parallelism={PARALLELISM}", *self.variables)
+        try:
+            self.run(*destroy)
+        except Failed as failed:
+            if not any(words in str(failed) for words in GONE):
+                raise
+            self.run(*destroy)
 
 
 def _resources(module):
