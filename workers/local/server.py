@@ -35,6 +35,10 @@ THREADS: Final = 96
 _KEEP_ALIVE: Final = 300
 # A worker opens many connections at once; a full backlog would reset them.
 _BACKLOG: Final = 256
+# Services whose requests run at the same time: SQS waits in them, and is corrected for that, and
+# SNS hands over to SQS. Elsewhere moto is not made for it: DynamoDB loses acknowledged writes,
+# and others delete, fail, and tell the repeated request that there is nothing to delete.
+_AT_ONCE: Final = frozenset({"sqs", "sns"})
 
 
 def serve(port: int) -> None:
@@ -67,8 +71,7 @@ class Door:
         self._access = Access()
         self._corrections = Corrections()
         self._counts = Counts()
-        # moto's DynamoDB is not isolated: without this lock it loses acknowledged writes.
-        self._one_at_a_time = Lock()
+        self._one_at_a_time: dict[str, Lock] = {}  # by service
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -83,17 +86,12 @@ class Door:
         self._corrections.apply(request.service)
         if refused := self._access.refusal(request):
             return _send(start_response, answer(request, refused))
-        if request.service == "dynamodb":
-            return self._dynamodb(request, environ, start_response)
-        return self._moto(environ, start_response)
-
-    def _dynamodb(
-        self, request: Request, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        if why := refusal(json.loads(request.body or b"{}")):
+        if request.service == "dynamodb" and (why := refusal(json.loads(request.body or b"{}"))):
             error = {"__type": "com.amazon.coral.validate#ValidationException", "message": why}
             return _json(start_response, error, "400 Bad Request", "application/x-amz-json-1.0")
-        with self._one_at_a_time:
+        if request.service in _AT_ONCE:
+            return self._moto(environ, start_response)
+        with self._one_at_a_time.setdefault(request.service, Lock()):
             return list(self._moto(environ, start_response))
 
     def _about(self, path: str, start_response: "StartResponse") -> Iterable[bytes]:
