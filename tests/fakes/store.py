@@ -9,7 +9,7 @@ from zlib import crc32
 
 from fakes.faults import Faults
 from workers.runtime.errors import Conflict, PermanentError
-from workers.runtime.ports import Record
+from workers.runtime.ports import AttemptLog, Record
 
 META = {"pk", "version", "expires", "outboxShard", "outboxOrder"}
 MAX_WRITES = 100
@@ -38,7 +38,7 @@ class FakeStore(Faults):
     def __init__(self, *, outbox=False):
         super().__init__()
         self.records = {}  # inbox: key -> Record
-        self.attempts = {}  # key -> list of reasons
+        self.attempt_logs = {}  # SQS message id -> AttemptLog
         self.waiting = {}  # outbox: event id -> Waiting
         self._outbox = outbox
         self._rows = {}
@@ -85,10 +85,26 @@ class FakeStore(Faults):
                 self.waiting |= {outcome.event_id: _waiting(outcome) for outcome in outcomes}
             return record
 
-    def count_attempt(self, key, reason):
-        with self._call("count_attempt"):
-            self.attempts.setdefault(key, []).append(reason)
-            return len(self.attempts[key])
+    def attempts(self, message_id):
+        with self._call("attempts"):
+            return self.attempt_logs.get(message_id, AttemptLog())
+
+    def record_attempt(self, message_id, attempt, *, returned):
+        with self._call("record_attempt"):
+            return self._record(message_id, attempt.receive_count, (attempt,), returned)
+
+    def excuse_attempt(self, message_id, receive_count, *, returned):
+        with self._call("excuse_attempt"):
+            self._record(message_id, receive_count, (), returned)
+
+    def _record(self, message_id, receive_count, attempt, returned):
+        known = self.attempt_logs.get(message_id, AttemptLog())
+        others = tuple(a for a in known.attempts if a.receive_count != receive_count)
+        self.attempt_logs[message_id] = AttemptLog(
+            tuple(sorted(others + attempt, key=lambda a: a.receive_count)),
+            receive_count if returned else known.returned,
+        )
+        return self.attempt_logs[message_id]
 
     def read(self, key):
         """Read for a transaction: a document with its version."""

@@ -35,6 +35,32 @@ class Failure:
     reason: str  # for a person; no customer data
     type: str  # low cardinality: "malformed", "permanent", "TimeoutError"
     attempts: int
+    trail: str = ""  # when, where and how each attempt ended
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery of a message that counts against it."""
+
+    receive_count: int
+    at: str  # ISO 8601, UTC
+    worker: str
+    error: str = ""  # "type: text"; empty if no worker lived to say
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLog:
+    """What is on record about a message, by its SQS message id."""
+
+    attempts: tuple[Attempt, ...] = ()  # by receive count
+    returned: int = 0  # the last delivery that a worker itself gave back, by receive count
+
+    def trail(self) -> str:
+        """Render the attempts for a person, one after the other."""
+        return "; ".join(
+            f"receive {a.receive_count} at {a.at} on {a.worker}: {a.error or 'no end on record'}"
+            for a in self.attempts
+        )
 
 
 class Queue(Protocol):
@@ -145,5 +171,15 @@ class Store(Protocol):
         another transaction interfered; then the whole handling has to be repeated.
         """
 
-    def count_attempt(self, key: str, reason: str) -> int:
-        """Count one failed attempt at ``key`` and return how many there have been."""
+    def attempts(self, message_id: str) -> AttemptLog:
+        """Look up, consistently, what is on record about a message."""
+
+    def record_attempt(self, message_id: str, attempt: Attempt, *, returned: bool) -> AttemptLog:
+        """Record an attempt, in the place of an earlier record of the same delivery.
+
+        ``returned`` says that the worker gives the message back and lives on. Returns all that is
+        on record, this attempt included.
+        """
+
+    def excuse_attempt(self, message_id: str, receive_count: int, *, returned: bool) -> None:
+        """Take a delivery's attempt off the record, if there is one; ``returned`` as above."""

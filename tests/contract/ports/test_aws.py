@@ -15,13 +15,14 @@ from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.runtime.ports import Failure
+from workers.runtime.ports import Attempt, AttemptLog, Failure
 from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 CAUSE = an_envelope()
 OUTCOME = CAUSE.then(a_payment(), source="payment")
+ATTEMPT = Attempt(1, "2026-01-02T12:00:00+00:00", "worker-1", "ValueError: a bug")
 
 
 @pytest.fixture
@@ -33,12 +34,26 @@ def row(dynamodb, table):
 def test_an_inbox_row_expires_after_its_retention(dynamodb, table, row):
     store = DynamoStore(dynamodb, table, clock=NOON.timestamp)
     store.commit(store.begin(CAUSE.key), (OUTCOME,))
-    store.count_attempt(CAUSE.key, "no")
+    store.record_attempt("message-1", ATTEMPT, returned=False)
+    store.excuse_attempt("message-2", 1, returned=True)
 
     expires = str(int((NOON + INBOX_RETENTION).timestamp()))
     assert row(f"inbox#{CAUSE.key}")["expires"] == {"N": expires}
-    assert row(f"attempts#{CAUSE.key}")["expires"] == {"N": expires}
-    assert row(f"attempts#{CAUSE.key}")["reason"] == {"S": "no"}
+    assert row("attempts#message-1")["expires"] == {"N": expires}
+    assert row("attempts#message-2")["expires"] == {"N": expires}
+
+
+def test_what_a_newer_version_adds_to_an_attempt_is_passed_over(dynamodb, table):
+    store = DynamoStore(dynamodb, table)
+    dynamodb.put_item(
+        TableName=table,
+        Item={
+            "pk": {"S": "attempts#message-1"},
+            "delivery-2": {"M": {"at": {"S": "today"}, "stack": {"S": "..."}}},
+            "severity": {"N": "3"},
+        },
+    )
+    assert store.attempts("message-1") == AttemptLog((Attempt(2, "today", "", ""),))
 
 
 def test_only_a_table_with_an_outbox_gets_outbox_rows(dynamodb, table, row):
@@ -142,7 +157,11 @@ def test_a_table_that_is_gone_is_fatal(dynamodb):
     with pytest.raises(FatalError):
         store.commit(store.begin(CAUSE.key), ())
     with pytest.raises(FatalError):
-        store.count_attempt(CAUSE.key, "no")
+        store.record_attempt("message-1", ATTEMPT, returned=False)
+    with pytest.raises(FatalError):
+        store.attempts("message-1")
+    with pytest.raises(FatalError):
+        store.excuse_attempt("message-1", 1, returned=True)
 
 
 def test_names_on_the_map_are_found(clients, dynamodb, table, sns_topics):

@@ -1,5 +1,6 @@
 """What the product relies on and the embedded AWS does not have: ``make test-localstack``."""
 
+import json
 from uuid import uuid4
 
 import pytest
@@ -83,10 +84,17 @@ def test_what_sns_cannot_deliver_is_in_the_dead_letter_queue(sqs, clients, queue
     eventually(lambda: depth(sqs, inventory.url).visible == 1, PATIENCE)
 
 
+def _arn(sqs, url):
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return found["Attributes"]["QueueArn"]
+
+
 def test_sqs_itself_dead_letters_what_was_received_too_often(sqs, queue):
     payment = queue("payment")
     sent = sqs.send_message(QueueUrl=payment.url, MessageBody="poison")["MessageId"]
-    allowed = Topology.load().services["payment"].max_receive_count
+    allowed = 3
+    policy = {"deadLetterTargetArn": _arn(sqs, payment.dlq_url), "maxReceiveCount": allowed}
+    sqs.set_queue_attributes(QueueUrl=payment.url, Attributes={"RedrivePolicy": json.dumps(policy)})
     for count in range(1, allowed + 1):
         (message,) = payment.receive(1, 5)
         assert message.receive_count == count

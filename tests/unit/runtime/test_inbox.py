@@ -148,7 +148,7 @@ def test_a_conflict_is_repeated_in_process(once):
     once.store.fail_next("commit", Conflict("another was faster"), times=3)
     assert not once.deliver().repeated
     assert once.effects == 1
-    assert once.store.attempts == {}
+    assert once.store.attempt_logs == {}
 
 
 def test_a_conflict_with_our_own_twin_ends_in_its_record(once):
@@ -204,12 +204,6 @@ def test_a_lease_lost_after_the_last_use_of_the_transaction_forbids_the_commit_t
     with pytest.raises(LeaseLost):
         once.inbox.handle(an_envelope(), once.service.lease)
     assert once.store.records == {}
-
-
-def test_attempts_are_counted_by_event_with_their_reason(once):
-    assert once.inbox.count_attempt(an_envelope(), ValueError()) == 1
-    assert once.inbox.count_attempt(an_envelope(), KeyError()) == 2
-    assert once.store.attempts == {"order-api#event-1": ["ValueError", "KeyError"]}
 
 
 def test_only_events_with_a_handler_are_taken(once):
