@@ -11,7 +11,7 @@ from workers.aws.items import to_document, to_item
 from workers.aws.outbox_rows import waiting
 from workers.aws.transact import CONDITION, CONFLICT, Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
-from workers.envelope import decode
+from workers.envelope import Encoded
 from workers.runtime.errors import InProgress
 from workers.runtime.ports import Outcomes, Record, Transaction
 
@@ -63,7 +63,8 @@ class DynamoStore:
         if not isinstance(transaction, DynamoTransaction):
             raise TypeError("a transaction of another store")
         transaction.check()
-        rows = [waiting(self.table, outcome) for outcome in outcomes] if self.outbox else []
+        now = self.clock()
+        rows = [waiting(self.table, event, now) for event in outcomes] if self.outbox else []
         try:
             write(
                 self.client,
@@ -93,7 +94,7 @@ class DynamoStore:
 
     def _inbox_row(self, transaction: DynamoTransaction, outcomes: Outcomes) -> Write:
         row = {
-            "outcomes": [outcome.encode() for outcome in outcomes],
+            "outcomes": [outcome.body for outcome in outcomes],
             "fingerprint": transaction.fingerprint,
         }
         return {
@@ -131,4 +132,5 @@ def _record(item: Any) -> Record:
     row = to_document(item)
     bodies = row["outcomes"]
     assert isinstance(bodies, list)  # noqa: S101 - written by _inbox_row
-    return Record(tuple(map(decode, bodies)), repeated=True, fingerprint=str(row["fingerprint"]))
+    outcomes = tuple(map(Encoded.read, bodies))
+    return Record(outcomes, repeated=True, fingerprint=str(row["fingerprint"]))

@@ -14,6 +14,7 @@ from workers.aws.outbox import Outbox
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
+from workers.envelope import Encoded
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.ports import Failure
 from workers.settings import Settings
@@ -21,7 +22,7 @@ from workers.settings import Settings
 pytestmark = pytest.mark.integration
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_published_row_stays_for_a_week(dynamodb, table, row):
     Outbox(dynamodb, table, clock=NOON.timestamp).mark_published_direct([OUTCOME.event_id])
 
     found = row(f"outbox#{OUTCOME.event_id}")
-    assert found.keys() == {"pk", "body", "publishedAt", "expires"}
+    assert found.keys() == {"pk", "body", "attributes", "publishedAt", "expires"}
     assert found["expires"] == {"N": str(int(NOON.timestamp()) + 7 * 86_400)}
 
 
@@ -131,7 +132,7 @@ def test_a_queue_that_is_gone_is_fatal(clients):
 def test_a_topic_that_is_gone_keeps_the_event(clients):
     topic = SnsTopic(clients.sns(), "arn:aws:sns:eu-west-1:123456789012:gone")
 
-    assert isinstance(topic.publish([CAUSE])[0], Unavailable)
+    assert isinstance(topic.publish([Encoded.of(CAUSE)])[0], Unavailable)
 
 
 def test_a_table_that_is_gone_is_fatal(dynamodb):

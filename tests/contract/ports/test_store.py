@@ -5,11 +5,12 @@ from decimal import Decimal
 import pytest
 from builders import a_payment, an_envelope
 
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError
 from workers.runtime.ports import Between
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
 
 
 def save(store, key, document):
