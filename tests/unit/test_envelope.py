@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.envelope import (
-    Encoded,
     MAX_BODY_BYTES,
     VERSION,
+    Encoded,
     EnvelopeError,
     UnknownType,
     UnsupportedVersion,
