@@ -129,7 +129,9 @@ class FakeTransaction:
         self.check()
         if key not in self._read:
             raise LookupError(f"{key} was not read in this transaction")
-        self._stage(key, _put(key, self._read[key], _checked(document)))
+        read = self._read[key]
+        kept = deepcopy(read.document) if read else {}
+        self._stage(key, _put(key, read, kept | _checked(document)))
 
     def add(self, key, amounts, *, where=None):
         self.check()

@@ -95,7 +95,11 @@ class Transaction(Protocol):
         """
 
     def put(self, key: str, document: Document) -> None:
-        """Replace a document read before; the commit fails if it has changed since.
+        """Write a document read before; the commit fails if it has changed since.
+
+        Fields that were read and are not given stay as they are: a newer version of this code,
+        running beside this one, may have added them. One that is to go is set to None. What is
+        unknown inside a field that is given - in a list, say - is its writer's to keep.
 
         Raises ``LookupError`` for a key that was not read.
         """

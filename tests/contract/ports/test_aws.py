@@ -42,6 +42,22 @@ def test_an_inbox_row_expires_after_its_retention(dynamodb, table, row):
     assert row(f"attempts#{CAUSE.key}")["reason"] == {"S": "no"}
 
 
+def test_attributes_that_no_document_of_ours_has_outlive_a_rewrite(dynamodb, table, row):
+    foreign = {"tags": {"SS": ["a", "b"]}, "raw": {"B": b"\x00"}, "expires": {"N": "4e9"}}
+    item = {"pk": {"S": "order#1"}, "version": {"N": "7"}, "state": {"S": "pending"}, **foreign}
+    dynamodb.put_item(TableName=table, Item=item)
+    store = DynamoStore(dynamodb, table)
+    tx = store.begin(CAUSE.key)
+    assert tx.get("order#1")["state"] == "pending"
+    tx.put("order#1", {"state": "confirmed"})
+    store.commit(tx, ())
+
+    found = row("order#1")
+    assert (found["state"], found["version"]) == ({"S": "confirmed"}, {"N": "8"})
+    assert (sorted(found["tags"]["SS"]), found["raw"]) == (["a", "b"], {"B": b"\x00"})
+    assert float(found["expires"]["N"]) == 4e9
+
+
 def test_only_a_table_with_an_outbox_gets_outbox_rows(dynamodb, table, row):
     plain = DynamoStore(dynamodb, table)
     plain.commit(plain.begin(CAUSE.key), (OUTCOME,))
