@@ -40,9 +40,7 @@ class Market:
             on_stage(Payment(self.gateway)),
             on_stage(Notification(self.mailer, "operations@example.com", clock.now)),
         ]
-        self.inventory.seed(
-            "stock#tea", {"available": STOCK, "reserved": 0, "reorderThreshold": 0}
-        )
+        self.inventory.seed("stock#tea", {"available": STOCK, "reserved": 0, "reorderThreshold": 0})
         self.waiting = []  # (service, event)
         self.delivered = []
         self._requests = 0
