@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from workers.aws.errors import translated
 from workers.aws.items import to_document, to_item
@@ -13,15 +13,11 @@ from workers.aws.transact import CONDITION, CONFLICT, Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
 from workers.envelope import Encoded
 from workers.runtime.errors import InProgress
+from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transaction
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-# Longer than an event can take to come back: 23 days of retries by SNS, 4 in the queue, 14 in
-# the dead-letter queue, and these again after a redrive.
-# https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
-INBOX_RETENTION: Final = timedelta(days=90)
 
 # Each attempt at a message is a field of one row, named after the delivery's receive count.
 _DELIVERY: Final = "delivery-"

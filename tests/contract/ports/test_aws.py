@@ -8,7 +8,7 @@ import pytest
 from builders import NOON, a_message, a_payment, an_envelope
 
 from workers.aws import names
-from workers.aws.dynamodb import INBOX_RETENTION, DynamoStore
+from workers.aws.dynamodb import DynamoStore
 from workers.aws.gateway import CHARGE, REFUND, SimulatedGateway
 from workers.aws.outbox import Outbox
 from workers.aws.ses import SesMailer
@@ -16,6 +16,7 @@ from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
 from workers.envelope import Encoded
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.ports import Attempt, AttemptLog, Failure
 from workers.settings import Settings
 
@@ -222,6 +223,22 @@ def test_the_ledger_shows_each_key_once_and_counts_its_requests(dynamodb, table)
     assert entries["charge-order-1"].amount == Decimal("24.60")
     refund = entries["refund-order-1"]
     assert (refund.kind, refund.order_id, refund.amount) == (REFUND, "order-1", Decimal("24.60"))
+
+
+def test_the_ledger_forgets_no_key(dynamodb, table):
+    """Time to live would delete what has ``expires``, and with it the memory of a charge."""
+    gateway = SimulatedGateway(dynamodb, table)
+    gateway.charge("order-1", Decimal("24.60"), "EUR", idempotency_key="charge-order-1")
+    gateway.refund("charge-order-1", idempotency_key="refund-order-1")
+    gateway.refund("charge-order-2", idempotency_key="refund-order-2")
+
+    rows = dynamodb.scan(TableName=table)["Items"]
+    assert {row["pk"]["S"] for row in rows} == {
+        "ledger#charge-order-1",
+        "ledger#refund-order-1",
+        "ledger#charge-order-2",
+    }
+    assert [row["pk"]["S"] for row in rows if "expires" in row] == []
 
 
 def test_a_mail_from_a_verified_sender_is_sent(clients):
