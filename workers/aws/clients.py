@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ConnectionClosedError
+from botocore.exceptions import ConnectionClosedError
+from botocore.parsers import ResponseParserError
 
+from workers.aws.credentials import guarded_session
 from workers.aws.errors import translated
-from workers.aws.wire import USER_AGENT, SqsWire
+from workers.aws.wire import OK, USER_AGENT, SqsWire
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Clients:
         Raises ``FatalError`` if the SDK's own configuration is wrong.
         """
         with translated("aws"):
-            session = boto3.Session(region_name=settings.aws_region)
+            session = guarded_session(settings.aws_region)
         return cls(session, settings.receive_wait, threads)
 
     def poll(self) -> SqsWire:
@@ -96,7 +98,7 @@ class Clients:
         """
         credentials = self.session.get_credentials()
         if credentials is not None:
-            with suppress(BotoCoreError):
+            with suppress(Exception):
                 credentials.get_frozen_credentials()
 
     def _config(
@@ -116,6 +118,7 @@ class Clients:
 
 def _checking(client: C) -> C:
     client.meta.events.register("after-call", _refuse_half_an_answer)
+    client.meta.events.register("after-call", _refuse_a_strangers_answer)
     return client
 
 
@@ -128,3 +131,13 @@ def _refuse_half_an_answer(http_response: Any, **_: object) -> None:
     promised = http_response.headers.get("content-length")
     if promised is not None and int(promised) != len(http_response.content):
         raise ConnectionClosedError(endpoint_url=http_response.url)
+
+
+def _refuse_a_strangers_answer(http_response: Any, parsed: Any, **_: object) -> None:
+    """Raise for a success without AWS's request id: a proxy said it, or nobody.
+
+    Every answer of AWS has one. Without this look an empty page means "published" to the SDK,
+    and "there is no such document".
+    """
+    if http_response.status_code == OK and not parsed.get("ResponseMetadata", {}).get("RequestId"):
+        raise ResponseParserError(f"an answer that is not of AWS: {http_response.url}")
