@@ -16,7 +16,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from workers.local.access import Access
 from workers.local.corrections import Corrections
 from workers.local.counts import Counts, Request
+from workers.local.direct import ask, handler_for
 from workers.local.mails import sent_mails
+from workers.local.moto_core import shorten_moto
 from workers.local.moto_dynamodb import correct_dynamodb
 from workers.local.moto_sns import correct_sns
 from workers.local.moto_sqs import correct_sqs
@@ -47,6 +49,7 @@ def serve(port: int) -> None:
     refuse_what_sqs_refuses()
     refuse_move_tasks()
     refuse_what_sns_refuses()
+    shorten_moto()
     correct_sqs()
     correct_sns()
     correct_dynamodb()
@@ -90,9 +93,17 @@ class Door:
             error = {"__type": "com.amazon.coral.validate#ValidationException", "message": why}
             return _json(start_response, error, "400 Bad Request", "application/x-amz-json-1.0")
         if request.service in _AT_ONCE:
-            return self._moto(environ, start_response)
+            return self._ask(request, environ, start_response)
         with self._one_at_a_time.setdefault(request.service, Lock()):
-            return list(self._moto(environ, start_response))
+            return list(self._ask(request, environ, start_response))
+
+    def _ask(
+        self, request: Request, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Let moto answer, by the short way where there is one."""
+        if handler := handler_for(request, environ):
+            return _send(start_response, ask(handler, request, environ))
+        return self._moto(environ, start_response)
 
     def _about(self, path: str, start_response: "StartResponse") -> Iterable[bytes]:
         match path.removeprefix("/_embedded/"):
