@@ -57,13 +57,16 @@ def serve(port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Everything is in memory, so there is nothing to finish; open polls must not hold it up.
         signal.signal(number, lambda *_: os._exit(0))
-    Server(
+    server = Server(
         (LOOPBACK, port),
         Door(moto),
         numthreads=THREADS,
         request_queue_size=_BACKLOG,
         timeout=_KEEP_ALIVE,
-    ).safe_start()
+    )
+    # By default ten connections are kept open, and every further request costs one.
+    server.keep_alive_conn_limit = None
+    server.safe_start()
 
 
 class Door:
