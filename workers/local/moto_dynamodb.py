@@ -28,6 +28,7 @@ def correct_dynamodb() -> None:
     _read_only_what_is_asked_for()
     _copy_no_row_to_read_it()
     _measure_an_item_once()
+    _project_whole_attributes()
 
 
 def _undo_only_what_was_touched() -> None:
@@ -179,6 +180,21 @@ def _measure_an_item_once() -> None:
         item.attrs = LimitedSizeDict(values)
 
     setattr(Item, "__init__", create)  # noqa: B010 - a patch
+
+
+def _project_whole_attributes() -> None:
+    """Take attributes as they are for a projection that names nothing inside them.
+
+    moto turns the item into Python's types and back for each name.
+    """
+
+    @around(Item, "project")
+    def project(original: Method, item: Item, paths: list[list[str]]) -> Item:
+        if any(len(path) > 1 or "[" in path[0] for path in paths):
+            projected: Item = original(item, paths)
+            return projected
+        found = {name: item.attrs[name] for (name,) in paths if name in item.attrs}
+        return Item(item.hash_key, item.range_key, found)
 
 
 @dataclass(frozen=True)

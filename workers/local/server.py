@@ -6,6 +6,7 @@ Only the server's own process imports this module: it changes moto for good.
 import json
 import os
 import signal
+import time
 from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -112,6 +113,8 @@ class Door:
         match path.removeprefix("/_embedded/"):
             case "health":
                 return _json(start_response, {"status": "ok", "pid": os.getpid()})
+            case "cpu":
+                return _json(start_response, {"seconds": time.process_time()})
             case "requests":
                 return _json(start_response, self._counts.as_document())
             case "rights":
