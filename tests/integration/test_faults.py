@@ -5,6 +5,7 @@ The adapters are the product's own, the faults those of ``workers/local/faults.p
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from builders import an_envelope, an_order
@@ -21,8 +22,11 @@ from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue, depth
 from workers.envelope import decode
 from workers.local.faults import Rule
+from workers.local.provision import provision
 from workers.local.tcp_proxy import TcpProxy
 from workers.relay import Relay, RelayMetrics
+from workers.settings import Settings
+from workers.topology import Topology
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +36,20 @@ def faulty(aws):
     """Give the embedded AWS; no rule outlives the test."""
     yield aws
     aws.heal()
+
+
+@pytest.fixture
+def provisioned(aws):
+    """Create payment's queue and table, the orders table and the topic; gives the settings."""
+    assert aws.url
+    settings = Settings(name_prefix=f"t{uuid4().hex[:8]}-")
+    whole = Topology.load()
+    part = {
+        "services": {"payment": whole.services["payment"]},
+        "tables": {name: whole.tables[name] for name in ("orders", "payment")},
+    }
+    provision(settings, whole.model_copy(update=part))
+    return settings
 
 
 class Impatient(SqsQueue):
@@ -237,6 +255,7 @@ def test_a_connection_that_is_reset_loses_nothing(proxy, provisioned, direction,
     proxy.heal()
 
     eventually(worker.finishes)
+    assert proxy.resets == 2
 
 
 class Scene:
