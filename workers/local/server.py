@@ -18,6 +18,7 @@ from workers.local.access import Access
 from workers.local.corrections import Corrections
 from workers.local.counts import Counts, Request
 from workers.local.direct import ask, handler_for
+from workers.local.fault_door import FaultyDoor
 from workers.local.mails import sent_mails
 from workers.local.moto_core import shorten_moto
 from workers.local.moto_dynamodb import correct_dynamodb
@@ -60,7 +61,7 @@ def serve(port: int) -> None:
         signal.signal(number, lambda *_: os._exit(0))
     server = Server(
         (LOOPBACK, port),
-        Door(moto),
+        FaultyDoor(Door(moto)),
         numthreads=THREADS,
         request_queue_size=_BACKLOG,
         timeout=_KEEP_ALIVE,

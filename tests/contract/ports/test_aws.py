@@ -15,7 +15,7 @@ from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
 from workers.envelope import Encoded
-from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.ports import Attempt, AttemptLog, Failure
 from workers.settings import Settings
