@@ -84,7 +84,11 @@ class Admission:
         Raises ``Unavailable`` or ``FatalError``: what cannot be counted has to be tried again.
         """
         lease.recorded = False
-        return self._record(lease.message, error=_brief(error), returned=True)
+        try:
+            return self._record(lease.message, error=_brief(error), returned=True)
+        except PermanentError as refused:
+            log.error("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
+            return AttemptLog()
 
     def excuse_if_recorded(self, lease: Lease, *, returned: bool) -> None:
         """Take the start of a suspect off the record; see ``excuse``."""

@@ -159,10 +159,11 @@ class Consumer:
                 dependency = _dependency(error)
                 if probing != dependency:
                     self._breakers.abandon(probing)
-                if not self._wait_out(error, dependency, lease, tries, hold_until):
+                is_open = dependency is not None and self._breakers.failed(dependency, str(error))
+                probing = dependency if is_open else None
+                if not self._wait_out(error, probing, lease, tries, hold_until):
                     return self._given_up(lease, error)
                 story.waited = True
-                probing = dependency
             else:
                 if settlement == Delete():
                     self._breakers.succeeded(probing)
@@ -199,12 +200,15 @@ class Consumer:
             self._leases.stop(lease)
 
     def _wait_out(
-        self, error: Exception, dependency: str | None, lease: Lease, tries: int, until: float
+        self, error: Exception, probing: str | None, lease: Lease, tries: int, until: float
     ) -> bool:
-        """Keep the message until it is worth another try; False if it cannot be kept."""
+        """Keep the message until it is worth another try; False if it cannot be kept.
+
+        If the breaker is open that is its turn to probe, if not a pause of its own.
+        """
         left = until - self._now()
-        if dependency is not None and self._breakers.failed(dependency, str(error)):
-            return self._breakers.wait(dependency, lambda: lease.lost is not None, left)
+        if probing is not None:
+            return self._breakers.wait(probing, lambda: lease.lost is not None, left)
         pause = full_jitter(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE)
         asked = getattr(error, "retry_after", None) or 0.0
         return self._breakers.pause(max(pause, asked), lambda: lease.lost is not None, left)

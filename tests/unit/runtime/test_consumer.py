@@ -400,6 +400,34 @@ def test_a_probe_that_failed_otherwise_does_not_prove_the_dependency_well():
     assert worker.permits.paused
 
 
+def test_a_message_that_paused_by_itself_ends_no_probe_of_another():
+    worker = Harness()
+    errors = [SNS_DOWN, ValueError("a bug")]
+
+    def act(_order):
+        error = errors.pop(0)
+        if not errors:  # meanwhile the breaker has opened, and another message probes
+            for _ in range(THRESHOLD):
+                worker.breakers.failed("sns", "no answer")
+            worker.breakers.wait("sns", lambda: False)
+        raise error
+
+    worker.service.act = act
+    worker.send("order-1")
+    worker.receive()
+    worker.work()
+    assert worker.breakers.open() == ["sns"]
+    assert worker.permits.paused
+
+
+def test_an_attempt_that_dynamodb_refuses_to_count_ends_no_thread():
+    worker = Harness(Service(failing(ValueError("a bug"), times=1)))
+    worker.store.fail_next("record_attempt", PermanentError("too large"))
+    worker.send("order-1")
+    worker.run_dry()
+    assert worker.effects() == 1
+
+
 def test_polling_resumes_when_the_probing_message_is_lost():
     worker = Harness()
 
