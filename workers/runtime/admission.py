@@ -87,7 +87,7 @@ class Admission:
         try:
             return self._record(lease.message, error=_brief(error), returned=True)
         except PermanentError as refused:
-            log.error("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
+            log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
             return AttemptLog()
 
     def excuse_if_recorded(self, lease: Lease, *, returned: bool) -> None:

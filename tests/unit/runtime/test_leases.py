@@ -316,3 +316,19 @@ def test_a_late_tick_is_measured(table):
     labels = {"messaging_destination_name": table.queue.name}
     name = "messaging_lease_lateness_seconds"
     assert table.telemetry.registry.get_sample_value(name, labels) == 7
+
+
+def test_a_sweep_of_many_slow_requests_is_slow_but_not_stuck(table):
+    """SQS is a black hole: each batch waits for its time-out; the thread lives all the same."""
+    table.grant(110)
+    ages = []
+
+    def hole(_changes):
+        table.clock.advance(5.0)
+        ages.append(table.clock() - table.leases.last_tick)
+        raise OUTAGE
+
+    table.queue.change_visibility = hole
+    table.pass_time(50)
+    assert len(ages) > 10
+    assert max(ages) == 5.0
