@@ -1,7 +1,7 @@
 """What is no answer of AWS counts for nothing: not as done, not as absent, not as the message's."""
 
 import pytest
-from every_call import BY_WIRE, EVERY_CALL, dead_letter, delete, queue, receive, recall
+from every_call import BY_WIRE, EVERY_CALL, dead_letter, delete, queue, recall, receive
 
 from workers.runtime.errors import FatalError, Unavailable
 
