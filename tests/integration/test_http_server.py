@@ -7,6 +7,7 @@ from threading import Event, Thread, Timer
 
 import httpx
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from eventually import eventually
 from fastapi import BackgroundTasks, FastAPI
 from prometheus_client import CollectorRegistry
@@ -61,6 +62,10 @@ class Server:
         async def quick():
             return "quick"
 
+        @app.get("/threads")
+        async def threads():
+            return current_default_thread_limiter().total_tokens
+
         @app.get("/slow")
         def slow(background: BackgroundTasks):
             background.add_task(self.afterwards.append, "done")
@@ -77,6 +82,12 @@ def test_it_says_nothing_of_what_it_is_made_of():
 
     assert answer.json() == "quick"
     assert "server" not in answer.headers
+
+
+def test_it_has_as_many_threads_as_there_are_connections_for(monkeypatch):
+    monkeypatch.setattr("workers.api.server.REQUEST_THREADS", 7)
+    with Server() as server:
+        assert httpx.get(f"{server.url}/threads").json() == 7
 
 
 def test_a_running_request_is_answered_and_its_task_done_while_new_ones_are_refused():

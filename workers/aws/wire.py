@@ -23,6 +23,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     ReadTimeoutError,
+    SSLError,
 )
 from botocore.httpsession import ProxyConfiguration
 from botocore.parsers import ResponseParserError
@@ -178,6 +179,8 @@ class SqsWire:
         match cause:
             case urllib3.exceptions.ReadTimeoutError():
                 return ReadTimeoutError(endpoint_url=self.url, error=cause)
+            case urllib3.exceptions.SSLError():
+                return SSLError(endpoint_url=self.url, error=cause)
             case urllib3.exceptions.ProtocolError():
                 return ConnectionClosedError(endpoint_url=self.url, error=cause)
             case _:

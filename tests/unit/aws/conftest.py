@@ -4,6 +4,7 @@ import os
 
 import boto3
 import pytest
+from botocore.loaders import create_loader
 from botocore.stub import Stubber
 from every_call import Once
 from stub import serving
@@ -11,6 +12,7 @@ from stub import serving
 from workers.aws.clients import Clients
 from workers.settings import Settings
 
+MODELS = create_loader()  # of the SDK; each session would read them anew
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -51,6 +53,7 @@ def environment():
                 patch.delenv(name)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        patch.setattr("botocore.session.create_loader", lambda *_: MODELS)
         yield patch
 
 

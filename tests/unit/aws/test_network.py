@@ -1,0 +1,205 @@
+"""What lies between a worker and AWS: certificates, proxies, names."""
+
+import socket
+
+import pytest
+from certificates import Authority
+from every_call import Once, delete, recall
+from proxy import proxying
+from stub import serving
+
+from workers.aws.clients import Clients
+from workers.runtime.errors import Unavailable
+from workers.settings import Settings
+
+HOST = "aws.test"  # no such name, anywhere: https://www.rfc-editor.org/rfc/rfc6761
+DONE = b'{"Successful": [{"Id": "0"}], "Failed": []}'
+CALLS = pytest.mark.parametrize("call", [delete, recall], ids=["wire", "sdk"])
+
+
+def connect():
+    return Once(Clients.connect(Settings(), threads=2))
+
+
+@pytest.fixture
+def patch(environment):
+    with environment.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("trusted"))
+
+
+@pytest.fixture(scope="module")
+def secure(authority):
+    with serving(authority.serve(HOST)) as server:
+        yield server
+
+
+@pytest.fixture
+def tls(secure):
+    secure.reset()
+    secure.body = DONE
+    return secure
+
+
+@pytest.fixture
+def names(patch):
+    """Host -> address, for the one host that is asked for; what is missing is not found."""
+    known = {}
+
+    def resolve(host, port, *rest, getaddrinfo=socket.getaddrinfo, **others):
+        if host == HOST:
+            if host not in known:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            host = known[host]
+        return getaddrinfo(host, port, *rest, **others)
+
+    patch.setattr(socket, "getaddrinfo", resolve)
+    return known
+
+
+@pytest.fixture
+def reachable(patch, names, tls):
+    """Let clients find the server under its name."""
+    names[HOST] = "127.0.0.1"
+    patch.setenv("AWS_ENDPOINT_URL", f"https://{HOST}:{tls.server_port}")
+
+
+@CALLS
+@pytest.mark.usefixtures("reachable")
+def test_a_server_that_nobody_vouches_for_gets_no_request(tls, call):
+    with pytest.raises(Unavailable, match="certificate"):
+        call(connect())
+
+    assert tls.requests == []
+
+
+@CALLS
+@pytest.mark.usefixtures("reachable")
+def test_an_authority_of_the_environment_is_trusted(tls, patch, authority, call):
+    patch.setenv("AWS_CA_BUNDLE", str(authority.file))
+
+    call(connect())
+
+    assert len(tls.requests) == 1
+
+
+@CALLS
+@pytest.mark.usefixtures("reachable")
+def test_another_authority_is_not(tls, patch, tmp_path, call):
+    patch.setenv("AWS_CA_BUNDLE", str(Authority(tmp_path).file))
+
+    with pytest.raises(Unavailable, match="certificate"):
+        call(connect())
+
+    assert tls.requests == []
+
+
+@CALLS
+@pytest.mark.usefixtures("reachable")
+def test_a_certificate_is_good_for_its_own_name_only(tls, patch, authority, call):
+    patch.setenv("AWS_CA_BUNDLE", str(authority.file))
+    patch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{tls.server_port}")
+
+    with pytest.raises(Unavailable):
+        call(connect())
+
+    assert tls.requests == []
+
+
+@pytest.fixture
+def trusting(patch, authority, tls):
+    """Only a proxy knows where the name leads."""
+    patch.setenv("AWS_CA_BUNDLE", str(authority.file))
+    patch.setenv("AWS_ENDPOINT_URL", f"https://{HOST}:{tls.server_port}")
+
+
+@CALLS
+@pytest.mark.usefixtures("names", "trusting")
+def test_requests_go_through_the_proxy_of_the_environment(tls, patch, call):
+    with proxying(tls.server_port) as proxy:
+        patch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        call(connect())
+
+        assert proxy.asked == [f"{HOST}:{tls.server_port}"]
+    assert len(tls.requests) == 1
+
+
+@CALLS
+@pytest.mark.usefixtures("names", "trusting")
+def test_a_proxy_may_ask_who_we_are(tls, patch, call):
+    with proxying(tls.server_port, login="ada:secret") as proxy:
+        patch.setenv("HTTPS_PROXY", f"http://ada:wrong@{proxy.address}")
+        with pytest.raises(Unavailable):
+            call(connect())
+
+        patch.setenv("HTTPS_PROXY", f"ada:secret@{proxy.address}")
+        call(connect())
+    assert len(tls.requests) == 1
+
+
+@CALLS
+@pytest.mark.parametrize("refusal", [b"403 Forbidden", b"502 Bad Gateway", b"200 "])
+@pytest.mark.usefixtures("names", "trusting")
+def test_a_proxy_that_does_not_let_us_through_is_an_outage(tls, patch, call, refusal):
+    with proxying(tls.server_port) as proxy:
+        proxy.refusal = refusal
+        patch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+
+        with pytest.raises(Unavailable):
+            call(connect())
+    assert tls.requests == []
+
+
+@CALLS
+@pytest.mark.parametrize("spared", [HOST, ".test", "*", "{host}:{port}"])
+@pytest.mark.usefixtures("reachable", "trusting")
+def test_a_host_can_be_spared_the_proxy(tls, patch, call, spared):
+    with proxying(tls.server_port) as proxy:
+        patch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        patch.setenv("NO_PROXY", spared.format(host=HOST, port=tls.server_port))
+        call(connect())
+
+        assert proxy.asked == []
+    assert len(tls.requests) == 1
+
+
+@CALLS
+def test_a_name_that_is_not_found_is_an_outage_until_it_is(stub, patch, names, call):
+    stub.body = DONE
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{stub.server_port}")
+    clients = connect()
+    with pytest.raises(Unavailable):
+        call(clients)
+
+    names[HOST] = "127.0.0.1"
+    call(clients)
+
+    assert len(stub.requests) == 1
+
+
+@CALLS
+def test_a_name_that_leads_elsewhere_is_followed_once_the_connection_breaks(
+    stub, patch, names, call
+):
+    """A fail-over: what the old address held open ends, and the name has a new one."""
+    stub.body = DONE
+    names[HOST] = "127.0.0.1"
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{stub.server_port}")
+    clients = connect()
+    call(clients)
+
+    names[HOST] = "localhost"
+    stub.resets = {2}
+    asked = []
+    resolve = socket.getaddrinfo
+    patch.setattr(
+        socket, "getaddrinfo", lambda host, *rest: asked.append(host) or resolve(host, *rest)
+    )
+    call(clients)
+
+    assert asked == [HOST]
+    assert len(stub.requests) == 3
