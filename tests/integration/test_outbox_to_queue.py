@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
+from eventually import eventually
 from fakes import FakeTopic
 from order_api import ORDER, Api
 from prometheus_client import CollectorRegistry
@@ -166,6 +167,26 @@ def test_three_relays_at_once_publish_everything_and_mark_it(scene):
 
     assert set(scene.delivered()) == set(placed)
     assert scene.waiting() == []
+
+
+def test_relays_in_their_threads_publish_everything_and_leave_nothing_behind(scene):
+    api, stopping = scene.api(), Event()
+    loops = [loop for n in range(2) for loop in scene.relay(f"relay-{n}").loops().values()]
+    threads = [Thread(target=loop, args=[stopping], daemon=True) for loop in loops]
+    for thread in threads:
+        thread.start()
+    placed = [api.place()["eventId"] for _ in range(30)]
+
+    eventually(lambda: not scene.waiting())
+    stopping.set()
+    for thread in threads:
+        thread.join(30)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert set(scene.delivered()) == set(placed)
+    held = [scene.leases.look(shard) for shard in range(Outbox.SHARDS)]
+    assert all(row is None or row.given_up for row in held)
+    assert scene.leases.beat("last") == {"last": 1}
 
 
 def test_a_relay_killed_after_publishing_leaves_duplicates_and_no_loss(scene):

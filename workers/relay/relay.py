@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event as Flag
@@ -24,6 +24,8 @@ LONGEST_PAUSE: Final = 5.0  # s; once nothing has turned up for a while
 FIRST_BACKOFF: Final = 1.0  # s
 LONGEST_BACKOFF: Final = 30.0  # s
 MEASURE_EVERY: Final = 10.0  # s
+SIT_OUT_AFTER: Final = 3  # failures in a row of one shard
+SIT_OUT: Final = 30.0  # s
 
 log = structlog.get_logger()
 
@@ -56,6 +58,9 @@ class Turns:
 
     def step(self) -> float:
         """Sweep once, if it is our shard and time for it; return how long to wait then (s)."""
+        if self.sweep.leaving:
+            with _reported(self.sweep.shard):
+                self.sweep.release()
         if not self.sweep.holds:
             self.failures = self._idle = 0
             return SHORTEST_PAUSE
@@ -103,7 +108,7 @@ class Relay:
         self._now = now
         self._clock = clock
         self._share = Share(leases, owner, outbox.SHARDS, clock=clock)
-        self._measured_at = -float("inf")
+        self._measured_at = self._back_at = -float("inf")
         self.turns = [
             Turns(
                 Sweep(shard, outbox, leases, topic, metrics=metrics, now=now, clock=clock),
@@ -136,16 +141,25 @@ class Relay:
                 self._measure()
 
     def _balance(self) -> None:
-        if any(turns.failures for turns in self.turns):
-            # Where we cannot publish others may: they take over once our heart beats no more.
+        if self._clock() < self._back_at:
             return
         view = self._share.look()
         having = {turns.sweep.shard for turns in self.turns if turns.sweep.holds}
-        for shard in self._share.surplus(view, having):
-            self.turns[shard].sweep.give_up()
+        if len(view.relays) > 1 and any(turns.failures >= SIT_OUT_AFTER for turns in self.turns):
+            # Others may reach what we cannot. If nobody does, whoever is alone goes on trying.
+            log.warning("outbox.sitting_out", seconds=SIT_OUT)
+            self._back_at = self._clock() + SIT_OUT
+            self._share.leave()
+            self._leave(having)
+            return
+        self._leave(self._share.surplus(view, having))
         asked_at = self._clock()
         for lease in self._share.take(view, having):
             self.turns[lease.shard].sweep.offer(lease, asked_at)
+
+    def _leave(self, shards: Iterable[int]) -> None:
+        for shard in shards:
+            self.turns[shard].sweep.leaving = True
 
     def _measure(self) -> None:
         """Look at all shards, whoever has their leases: somebody has to notice that nobody has."""

@@ -48,7 +48,7 @@ class Verdicts:
 class Sweep:
     """Publishes one shard, as long as its lease allows. For one thread.
 
-    Another one may ``offer`` it a lease and ask it to ``give_up``.
+    Another one may ``offer`` it a lease, and set ``leaving`` to have no other batch published.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Sweep:
         self._clock = clock
         self._lease: Lease | None
         self._held_since = 0.0  # by our own clock, before we asked for the lease
-        self._leaving = False
+        self.leaving = False  # asked to release the shard
         self._seen: dict[str, float] = {}  # event id -> when we first saw it wait
         self._keep(None)
 
@@ -82,13 +82,9 @@ class Sweep:
 
     def offer(self, lease: Lease, asked_at: float) -> None:
         """Let it publish under a lease that was asked for at ``asked_at``, by its clock."""
-        self._leaving = False
+        self.leaving = False
         self._held_since = asked_at
         self._keep(lease)
-
-    def give_up(self) -> None:
-        """Ask it to release the shard after the batch under way."""
-        self._leaving = True
 
     def run(self) -> int:
         """Publish up to a page of what is due; return how many rows there were.
@@ -116,7 +112,7 @@ class Sweep:
 
     def release(self) -> None:
         """Give the lease up, if there is one."""
-        lease = self._lease
+        lease, self.leaving = self._lease, False
         self._keep(None)
         if lease is not None:
             self._leases.release(lease)
@@ -134,9 +130,8 @@ class Sweep:
 
     def _usable(self) -> Lease | None:
         """Renew the lease if it is time to; None if it is not ours, or ends too soon to publish."""
-        if self._leaving:
-            self._leaving = False
-            self.release()
+        if self.leaving:
+            return None
         if self._lease is not None and self._age() >= RENEW_AFTER.total_seconds():
             asked_at = self._clock()
             renewed = self._leases.renew(self._lease)
