@@ -32,6 +32,7 @@ from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.envelope import first
 from workers.events import Simulation
 from workers.local.provision import provision
@@ -145,17 +146,16 @@ class Rows:
         return DynamoStore(self._dynamodb, f"{self._prefix}{table}", **options)
 
     def _set_aside(self, outbox, event_id):
+        leases = OutboxLeases(self._dynamodb, outbox.table, clock=NOON.timestamp)
+        leases.beat("relay-0")
         for shard in range(outbox.SHARDS):
-            lease = outbox.acquire(shard, f"relay-{shard}", NOON, 15)
-            if any(row.event_id == event_id for row in outbox.due(shard, FOREVER, 100)):
+            lease = leases.take(shard, f"relay-{shard}", None)
+            if any(row.event_id == event_id for row in outbox.waiting(shard, 100)):
                 outbox.set_aside(lease, event_id, "sns: InvalidParameter: too large")
 
     def _scan(self, table):
         items = self._dynamodb.scan(TableName=f"{self._prefix}{table}", ConsistentRead=True)
         return sorted(items["Items"], key=lambda item: item["pk"]["S"])
-
-
-FOREVER = datetime.max.replace(tzinfo=NOON.tzinfo)
 
 
 def main(directory):

@@ -20,6 +20,7 @@ from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent
 from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
@@ -190,11 +191,9 @@ def _order_api(parts: Parts) -> Running:
     with _opening("PORT", settings.port):
         listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
     deadline = Deadline(settings.stop_timeout)
+    grace = settings.stop_timeout - 2 * deadline.margin
     running = UntilStopped(
-        "http",
-        lambda stopping: serve(
-            app, listener, stopping=stopping, grace=settings.stop_timeout - 2 * deadline.margin
-        ),
+        {"http": lambda stopping: serve(app, listener, stopping=stopping, grace=grace)}
     )
     _watch(running, parts.health, registry)
     return running
@@ -206,11 +205,12 @@ def _relay(parts: Parts) -> Running:
     registry = CollectorRegistry()
     relay = Relay(
         Outbox(dynamodb, table),
+        OutboxLeases(dynamodb, table),
         parts.topic,
         owner=f"{_worker()}-{uuid4().hex[:8]}",
         metrics=RelayMetrics(registry),
     )
-    running = UntilStopped("relay", relay.run)
+    running = UntilStopped(relay.loops())
     _watch(running, parts.health, registry)
     return running
 

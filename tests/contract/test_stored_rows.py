@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from builders import a_cancellation, an_order
 from fakes import FakeGateway, FakeMailer, FakeStore
-from rows import FOREVER, NOON, TABLES, Rows
+from rows import NOON, TABLES, Rows
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.items import to_document
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import Held, OutboxLeases
+from workers.aws.outbox_rows import SHARDS
 from workers.envelope import decode
 from workers.events import (
     InventoryFailed,
@@ -112,7 +114,7 @@ def test_a_waiting_row_gives_its_event_byte_for_byte_with_its_attributes(stored)
     client = stored("orders")
     outbox = Outbox(client, "orders")
 
-    rows = [row for shard in range(outbox.SHARDS) for row in outbox.due(shard, FOREVER, 10)]
+    rows = [row for shard in range(outbox.SHARDS) for row in outbox.waiting(shard, 10)]
 
     (row,) = rows
     assert (row.event_id, row.problem) == ("event-1", "")
@@ -130,6 +132,14 @@ def test_a_waiting_row_gives_its_event_byte_for_byte_with_its_attributes(stored)
 
 def row_shard(client):
     return int(client.rows["outbox#event-1"]["outboxShard"]["S"])
+
+
+def test_the_lease_of_a_shard_is_read(stored):
+    leases = OutboxLeases(stored("orders"), "orders")
+
+    assert [leases.look(shard) for shard in range(SHARDS)] == [
+        Held(f"relay-{shard}", fence=1) for shard in range(SHARDS)
+    ]
 
 
 def test_orders_are_read_whole(stored):

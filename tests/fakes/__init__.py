@@ -6,7 +6,7 @@ They obey the same contract as the adapters: tests/contract/test_ports.py runs o
 from fakes.clock import FakeClock
 from fakes.faults import Faults
 from fakes.mailer import FakeMailer, Mail
-from fakes.outbox import FakeOutbox
+from fakes.outbox import FakeLeases, FakeOutbox
 from fakes.payments import FakeGateway
 from fakes.queue import DeadLettered, FakeQueue
 from fakes.store import FakeStore, FakeTransaction
@@ -16,6 +16,7 @@ __all__ = [
     "DeadLettered",
     "FakeClock",
     "FakeGateway",
+    "FakeLeases",
     "FakeMailer",
     "FakeOutbox",
     "FakeQueue",

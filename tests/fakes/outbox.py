@@ -1,58 +1,87 @@
 """The relay's side of a FakeStore."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 from fakes.faults import Faults
-from workers.aws.outbox import Lease, Row
+from workers.aws.outbox import Row
+from workers.aws.outbox_leases import Held, Lease
+from workers.aws.outbox_rows import SHARDS
 from workers.runtime.errors import Conflict, LeaseLost
 
 UNREADABLE = "unreadable: the body is not JSON"
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass
-class Held:
-    owner: str = ""
-    fence: int = 0
-    until: datetime = LONG_AGO
+class FakeLeases(Faults):
+    """As ``workers.aws.outbox_leases.OutboxLeases``."""
+
+    def __init__(self):
+        super().__init__()
+        self.beats = {}
+        self.rows = dict.fromkeys(range(SHARDS))  # shard -> Held
+
+    def beat(self, owner):
+        with self._call("beat"):
+            self.beats[owner] = self.beats.get(owner, 0) + 1
+            return dict(self.beats)
+
+    def forget(self, owner, beats):
+        with self._call("forget"):
+            if self.beats.get(owner) == beats:
+                del self.beats[owner]
+
+    def look(self, shard):
+        with self._call("look"):
+            return self.rows[shard]
+
+    def take(self, shard, owner, seen):
+        with self._call("take"):
+            row = self.rows[shard]
+            if (row and row.fence) != (seen and seen.fence):
+                return None
+            return self._give(shard, owner)
+
+    def renew(self, lease):
+        with self._call("renew"):
+            if self.rows[lease.shard].owner != lease.owner:
+                return None
+            return self._give(lease.shard, lease.owner)
+
+    def release(self, lease):
+        with self._call("release"):
+            if self.stands(lease):
+                self.rows[lease.shard] = replace(self.rows[lease.shard], given_up=True)
+
+    def stands(self, lease):
+        row = self.rows[lease.shard]
+        return (row.owner, row.fence) == (lease.owner, lease.fence)
+
+    def _give(self, shard, owner):
+        fence = self.rows[shard].fence + 1 if self.rows[shard] else 1
+        self.rows[shard] = Held(owner, fence)
+        return Lease(shard, owner, fence)
 
 
 class FakeOutbox(Faults):
     """As ``workers.aws.outbox.Outbox``; what was marked is in ``published`` and ``stuck``."""
 
-    SHARDS = 4
+    SHARDS = SHARDS
 
-    def __init__(self, store):
+    def __init__(self, store, leases=None):
         super().__init__()
         self.published = []  # event ids
         self.stuck = {}  # event id -> reason
+        self.leases = leases or FakeLeases()
         self._waiting = store.waiting
         self._lock = store.lock
-        self._held = [Held() for _ in range(self.SHARDS)]
 
-    def acquire(self, shard, owner, now, seconds):
-        with self._call("acquire"):
-            held = self._held[shard]
-            if held.until >= now and held.owner not in ("", owner):
-                return None
-            until = now + timedelta(seconds=seconds)
-            self._held[shard] = Held(owner, held.fence + 1, until)
-            return Lease(shard, owner, held.fence + 1, until)
-
-    def release(self, lease):
-        with self._call("release"):
-            if self._is_held(lease):
-                self._held[lease.shard].until = LONG_AGO
-
-    def due(self, shard, before, limit):
-        with self._call("due"):
-            ready = sorted(
+    def waiting(self, shard, limit):
+        with self._call("waiting"):
+            rows = sorted(
                 (row.since, event_id)
                 for event_id, row in self._waiting.items()
-                if row.shard == shard and row.since < before
+                if row.shard == shard
             )
-            return [_row(event_id, self._waiting[event_id]) for _, event_id in ready[:limit]]
+            return [_row(event_id, self._waiting[event_id]) for _, event_id in rows[:limit]]
 
     def mark_published(self, lease, event_ids):
         with self._call("mark_published"):
@@ -85,13 +114,10 @@ class FakeOutbox(Faults):
             self.published.append(event_id)
 
     def _check(self, lease):
-        if not self._is_held(lease):
+        if not self.leases.stands(lease):
             raise LeaseLost(f"another relay has shard {lease.shard}")
-
-    def _is_held(self, lease):
-        held = self._held[lease.shard]
-        return (held.owner, held.fence) == (lease.owner, lease.fence)
 
 
 def _row(event_id, waiting):
-    return Row(event_id, waiting.event, "" if waiting.event else UNREADABLE)
+    problem = "" if waiting.event else UNREADABLE
+    return Row(event_id, waiting.since, waiting.event, problem)

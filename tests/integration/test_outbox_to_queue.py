@@ -1,9 +1,11 @@
 """From HTTP through the outbox and the relay to a queue, on the embedded AWS."""
 
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
+from functools import partial
+from threading import Barrier, Event, Thread
 
 import pytest
+from eventually import eventually
 from fakes import FakeTopic
 from order_api import ORDER, Api
 from prometheus_client import CollectorRegistry
@@ -12,6 +14,7 @@ from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sns import SnsTopic
 from workers.envelope import decode
 from workers.relay import Relay, RelayMetrics
@@ -50,6 +53,7 @@ class Scene:
         self.dynamodb, sns, self.sqs = clients.dynamodb(), clients.sns(), clients.control()
         self.table = names.table_name(self.dynamodb, settings, "orders")
         self.outbox = Outbox(self.dynamodb, self.table)
+        self.leases = OutboxLeases(self.dynamodb, self.table)
         self.topic = SnsTopic(sns, names.topic_arn(sns, settings, "order-events"))
         self._queue = names.queue_url(self.sqs, settings, "payment")
 
@@ -60,17 +64,25 @@ class Scene:
     def relay(self, owner, topic=None):
         return Relay(
             self.outbox,
+            self.leases,
             topic or self.topic,
             owner=owner,
             metrics=RelayMetrics(CollectorRegistry()),
             now=later,
         )
 
+    def sweep(self, owner, topic=None):
+        """Let a relay take its share and sweep it once."""
+        relay = self.relay(owner, topic)
+        relay.step()
+        for turns in relay.turns:
+            turns.step()
+
     def waiting(self):
         return [
             row.event_id
             for shard in range(Outbox.SHARDS)
-            for row in self.outbox.due(shard, later(), 100)
+            for row in self.outbox.waiting(shard, 100)
         ]
 
     def delivered(self):
@@ -127,7 +139,7 @@ def test_what_order_api_could_not_publish_the_relay_does(scene):
     cancelled = api.post(f"/orders/{placed['orderId']}/cancel").json()
     assert scene.delivered() == []
 
-    scene.relay("relay").step()
+    scene.sweep("relay")
 
     assert set(scene.delivered()) == {placed["eventId"], cancelled["eventId"]}
     assert scene.waiting() == []
@@ -151,19 +163,39 @@ def test_three_relays_at_once_publish_everything_and_mark_it(scene):
     api = scene.api()
     placed = [api.place()["eventId"] for _ in range(30)]
 
-    at_once(*[scene.relay(f"relay-{number}").step for number in range(3)])
+    at_once(*[partial(scene.sweep, f"relay-{number}") for number in range(3)])
 
     assert set(scene.delivered()) == set(placed)
     assert scene.waiting() == []
+
+
+def test_relays_in_their_threads_publish_everything_and_leave_nothing_behind(scene):
+    api, stopping = scene.api(), Event()
+    loops = [loop for n in range(2) for loop in scene.relay(f"relay-{n}").loops().values()]
+    threads = [Thread(target=loop, args=[stopping], daemon=True) for loop in loops]
+    for thread in threads:
+        thread.start()
+    placed = [api.place()["eventId"] for _ in range(30)]
+
+    eventually(lambda: not scene.waiting())
+    stopping.set()
+    for thread in threads:
+        thread.join(30)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert set(scene.delivered()) == set(placed)
+    held = [scene.leases.look(shard) for shard in range(Outbox.SHARDS)]
+    assert all(row is None or row.given_up for row in held)
+    assert scene.leases.beat("last") == {"last": 1}
 
 
 def test_a_relay_killed_after_publishing_leaves_duplicates_and_no_loss(scene):
     api = scene.api()
     placed = [api.place()["eventId"] for _ in range(12)]
     with pytest.raises(PowerCut):
-        scene.relay("same-owner", CutAfter(scene.topic)).step()
+        scene.sweep("same-owner", CutAfter(scene.topic))
 
-    scene.relay("same-owner").step()
+    scene.sweep("same-owner")
 
     delivered = scene.delivered()
     assert set(delivered) == set(placed)
@@ -183,7 +215,7 @@ def test_a_row_that_cannot_be_read_is_set_aside(scene):
         },
     )
 
-    scene.relay("relay").step()
+    scene.sweep("relay")
 
     assert scene.delivered() == [placed["eventId"]]
     assert scene.waiting() == []

@@ -1,4 +1,4 @@
-"""The relay's side of the outbox: shards under a lease, rows that wait to be published.
+"""The relay's side of the outbox: rows that wait to be published, in shards.
 
 A row waits as long as it is in the sparse index ``outbox``: presence there is the cursor, so
 clock skew and late commits cannot make the relay skip one. The lease of a shard saves
@@ -7,21 +7,19 @@ duplicates; it is not needed against loss. Consumers recognise a repeat by its e
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from botocore.exceptions import ClientError
-
-from workers.aws.errors import code_of, translated
+from workers.aws.errors import translated
+from workers.aws.outbox_leases import Lease, key_of, still_held
 from workers.aws.outbox_rows import (
     SHARDS,
     event_id_of,
     event_of,
     published,
     row_key,
-    sortable,
+    since_of,
 )
 from workers.aws.transact import CONDITION, Cancelled, Write, write
 from workers.envelope import Encoded, EnvelopeError
@@ -35,20 +33,11 @@ STUCK: Final = "stuck"
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to publish a shard. A later one of the same shard has a higher ``fence``."""
-
-    shard: int
-    owner: str
-    fence: int
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """An event that waits; without ``event`` if there is nothing that SNS could be told of it."""
 
     event_id: str
+    since: datetime
     event: Encoded | None
     problem: str = ""
 
@@ -63,56 +52,14 @@ class Outbox:
     table: str
     clock: Callable[[], float] = time.time  # epoch seconds
 
-    def acquire(self, shard: int, owner: str, now: datetime, seconds: float) -> Lease | None:
-        """Take or renew the lease of a shard for ``seconds``; None while another holds it.
-
-        Each success raises the fence: earlier leases of the shard are void.
-        """
-        until = now + timedelta(seconds=seconds)
-        with translated("dynamodb"):
-            try:
-                taken = self.client.update_item(
-                    TableName=self.table,
-                    Key=_lease_key(shard),
-                    UpdateExpression="SET leaseOwner = :me, leaseUntil = :until ADD fence :one",
-                    ConditionExpression=(
-                        "attribute_not_exists(pk) OR leaseUntil < :now OR leaseOwner = :me"
-                    ),
-                    ExpressionAttributeValues={
-                        ":me": {"S": owner},
-                        ":now": {"N": f"{now.timestamp():.6f}"},
-                        ":one": {"N": "1"},
-                        ":until": {"N": f"{until.timestamp():.6f}"},
-                    },
-                    ReturnValues="ALL_NEW",
-                )
-            except ClientError as error:
-                if code_of(error) == "ConditionalCheckFailedException":
-                    return None
-                raise
-        return Lease(shard, owner, int(taken["Attributes"]["fence"]["N"]), until)
-
-    def release(self, lease: Lease) -> None:
-        """Let another owner take the shard at once; does nothing if one has it already."""
-        end = {
-            "TableName": self.table,
-            "Key": _lease_key(lease.shard),
-            "UpdateExpression": "SET leaseUntil = :past",
-            **_still_ours(lease),
-        }
-        end["ExpressionAttributeValues"] |= {":past": {"N": "0"}}
-        with (
-            translated("dynamodb"),
-            suppress(self.client.exceptions.ConditionalCheckFailedException),
-        ):
-            self.client.update_item(**end)
-
-    def due(self, shard: int, before: datetime, limit: int) -> list[Row]:
-        """Up to ``limit`` rows that wait since before ``before``, oldest first.
+    def waiting(self, shard: int, limit: int) -> list[Row]:
+        """Up to ``limit`` rows of a shard, oldest first.
 
         The index lags: a row published a moment ago may still show.
         """
-        return [_row(item) for item in self._waiting(shard, limit, before)]
+        query = self._query(str(shard)) | {"Limit": limit}
+        with translated("dynamodb"):
+            return [_row(item) for item in self.client.query(**query)["Items"]]
 
     def mark_published(self, lease: Lease, event_ids: Sequence[str]) -> None:
         """Take rows out of the index, all of them or none.
@@ -149,18 +96,8 @@ class Outbox:
 
     def oldest(self, shard: int) -> datetime | None:
         """Since when the longest-waiting event of a shard waits."""
-        rows = self._waiting(shard, limit=1)
-        if not rows:
-            return None
-        return datetime.fromisoformat(rows[0]["outboxOrder"]["S"].partition("#")[0])
-
-    def _waiting(self, shard: int, limit: int, before: datetime | None = None) -> list[Any]:
-        query = self._query(str(shard)) | {"Limit": limit}
-        if before is not None:
-            query["KeyConditionExpression"] += " AND outboxOrder < :before"
-            query["ExpressionAttributeValues"] |= {":before": {"S": sortable(before)}}
-        with translated("dynamodb"):
-            return self.client.query(**query)["Items"]
+        rows = self.waiting(shard, limit=1)
+        return rows[0].since if rows else None
 
     def _query(self, shard: str) -> dict[str, Any]:
         return {
@@ -172,7 +109,7 @@ class Outbox:
 
     def _write_under(self, lease: Lease, updates: Sequence[dict[str, Any]]) -> None:
         """Write only if the lease still stands. Its end is not asked for: clocks disagree."""
-        check = {"TableName": self.table, "Key": _lease_key(lease.shard), **_still_ours(lease)}
+        check = {"TableName": self.table, "Key": key_of(lease.shard), **still_held(lease)}
         writes: list[Write] = [{"ConditionCheck": check}, *({"Update": u} for u in updates)]
         try:
             write(self.client, writes)
@@ -182,22 +119,9 @@ class Outbox:
             raise cancelled.error() from cancelled
 
 
-def _lease_key(shard: int) -> dict[str, Any]:
-    return {"pk": {"S": f"lease#outbox#{shard}"}}
-
-
-def _still_ours(lease: Lease) -> dict[str, Any]:
-    return {
-        "ConditionExpression": "leaseOwner = :me AND fence = :fence",
-        "ExpressionAttributeValues": {
-            ":me": {"S": lease.owner},
-            ":fence": {"N": str(lease.fence)},
-        },
-    }
-
-
 def _row(item: Any) -> Row:
+    event_id, since = event_id_of(item), since_of(item)
     try:
-        return Row(event_id_of(item), event_of(item))
+        return Row(event_id, since, event_of(item))
     except EnvelopeError as error:
-        return Row(event_id_of(item), None, f"unreadable: {error}")
+        return Row(event_id, since, None, f"unreadable: {error}")

@@ -51,6 +51,11 @@ def event_id_of(item: Any) -> str:
     return str(item["pk"]["S"].partition("#")[2])
 
 
+def since_of(item: Any) -> datetime:
+    """Read since when a row has been waiting."""
+    return datetime.fromisoformat(item["outboxOrder"]["S"].partition("#")[0])
+
+
 def published(table: str, event_id: str, now: float) -> dict[str, Any]:
     """Take the row out of the index. It stays for a while, for those who trace an order."""
     return {

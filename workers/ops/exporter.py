@@ -54,7 +54,7 @@ def serve(find: Callable[[], Queues], *, port: int, stop_timeout: float) -> int:
     health.registry = CollectorRegistry()
     health.registry.register(QueueDepths(find))
     ProcessCollector(registry=health.registry)
-    running = UntilStopped("metrics", _wait)
+    running = UntilStopped({"metrics": _wait})
     health.obstacles = running.obstacles
     try:
         port = health.serve(port)

@@ -12,14 +12,14 @@ from typing import Final
 import structlog
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
-from workers.aws.outbox import Lease, Outbox, Row
+from workers.aws.outbox import Outbox, Row
+from workers.aws.outbox_leases import LEASE, Lease, OutboxLeases
 from workers.relay.metrics import RelayMetrics
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError, Unavailable
 from workers.runtime.ports import Topic
 
-LEASE: Final = timedelta(seconds=15)
 RENEW_AFTER: Final = timedelta(seconds=5)
-MARGIN: Final = timedelta(seconds=5)  # for a slow publish, and for clocks that disagree
+MARGIN: Final = timedelta(seconds=5)  # for a slow publish
 GRACE: Final = timedelta(seconds=2)  # order-api publishes by itself within this time
 PAGE: Final = 100  # rows read at a time
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
@@ -46,25 +46,45 @@ class Verdicts:
 
 
 class Sweep:
-    """Publishes one shard, as long as its lease allows."""
+    """Publishes one shard, as long as its lease allows. For one thread.
+
+    Another one may ``offer`` it a lease, and set ``leaving`` to have no other batch published.
+    """
 
     def __init__(
         self,
         shard: int,
         outbox: Outbox,
+        leases: OutboxLeases,
         topic: Topic,
         *,
-        owner: str,
         metrics: RelayMetrics,
         now: Callable[[], datetime],
+        clock: Callable[[], float],
     ) -> None:
         self.shard = shard
         self._outbox = outbox
+        self._leases = leases
         self._topic = topic
-        self._owner = owner
         self._metrics = metrics
         self._now = now
-        self._lease: Lease | None = None
+        self._clock = clock
+        self._lease: Lease | None
+        self._held_since = 0.0  # by our own clock, before we asked for the lease
+        self.leaving = False  # asked to release the shard
+        self._seen: dict[str, float] = {}  # event id -> when we first saw it wait
+        self._keep(None)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has the lease, as far as it knows."""
+        return self._lease is not None
+
+    def offer(self, lease: Lease, asked_at: float) -> None:
+        """Let it publish under a lease that was asked for at ``asked_at``, by its clock."""
+        self.leaving = False
+        self._held_since = asked_at
+        self._keep(lease)
 
     def run(self) -> int:
         """Publish up to a page of what is due; return how many rows there were.
@@ -72,37 +92,56 @@ class Sweep:
         Raises ``Unavailable`` if the table does not answer, or the topic takes nothing of a
         batch now.
         """
-        if self._hold() is None:
-            return 0
-        rows = self._outbox.due(self.shard, self._now() - GRACE, PAGE)
+        due: list[Row] = []
         try:
-            for start in range(0, len(rows), BATCH):
-                lease = self._hold()
+            if self._usable() is None:
+                return 0
+            due = self._due(self._outbox.waiting(self.shard, PAGE))
+            for start in range(0, len(due), BATCH):
+                lease = self._usable()
                 if lease is None:
                     break
-                self._publish(lease, rows[start : start + BATCH])
+                self._publish(lease, due[start : start + BATCH])
         except LeaseLost:
             log.warning("outbox.lease_lost", shard=self.shard)
             self._keep(None)
         except Conflict as error:
             # Somebody else marked a row meanwhile: the next sweep sees what is left.
             log.warning("outbox.conflict", shard=self.shard, reason=str(error))
-        return len(rows)
+        return len(due)
 
     def release(self) -> None:
         """Give the lease up, if there is one."""
-        lease = self._lease
+        lease, self.leaving = self._lease, False
         self._keep(None)
         if lease is not None:
-            self._outbox.release(lease)
+            self._leases.release(lease)
 
-    def _hold(self) -> Lease | None:
-        """Take or renew the lease; None if it is not ours, or ends too soon to publish."""
-        now = self._now()
-        if self._lease is None or self._lease.until - now <= LEASE - RENEW_AFTER:
-            self._keep(self._outbox.acquire(self.shard, self._owner, now, LEASE.total_seconds()))
-        lease = self._lease
-        return lease if lease is not None and lease.until - self._now() >= MARGIN else None
+    def _due(self, rows: Sequence[Row]) -> list[Row]:
+        """Leave young rows to order-api.
+
+        A row is old by its own date, or because we have watched it wait: our clock may be far
+        behind that of who wrote it.
+        """
+        now, before = self._clock(), self._now() - GRACE
+        self._seen = {row.event_id: self._seen.get(row.event_id, now) for row in rows}
+        patience = GRACE.total_seconds()
+        return [r for r in rows if r.since < before or now - self._seen[r.event_id] >= patience]
+
+    def _usable(self) -> Lease | None:
+        """Renew the lease if it is time to; None if it is not ours, or ends too soon to publish."""
+        if self.leaving:
+            return None
+        if self._lease is not None and self._age() >= RENEW_AFTER.total_seconds():
+            asked_at = self._clock()
+            renewed = self._leases.renew(self._lease)
+            self._held_since = asked_at
+            self._keep(renewed)
+        left = LEASE.total_seconds() - self._age()
+        return self._lease if left >= MARGIN.total_seconds() else None
+
+    def _age(self) -> float:
+        return self._clock() - self._held_since
 
     def _keep(self, lease: Lease | None) -> None:
         self._lease = lease

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -141,14 +142,14 @@ class Worker:
 
 
 class UntilStopped:
-    """A ``Running`` of one loop, which ends by itself once its flag is set."""
+    """A ``Running`` of loops that end by themselves once their flag is set."""
 
-    def __init__(self, name: str, loop: Callable[[Flag], None]) -> None:
-        self._name = name
-        self._loop = loop
+    def __init__(self, loops: Mapping[str, Callable[[Flag], None]]) -> None:
+        """Each loop gets a thread, which has the name that is given here."""
+        self._loops = dict(loops)
         self._started = Flag()
         self._stopping = Flag()
-        self._ended = Flag()
+        self._ended = {name: Flag() for name in loops}
 
     def obstacles(self) -> list[str]:
         """Say why it does not take work at the moment, if so."""
@@ -157,20 +158,21 @@ class UntilStopped:
         return [] if self._started.is_set() else ["starting"]
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
-        """Name the one loop."""
-        return {self._name: self._run}
+        """Name the loops."""
+        return {name: partial(self._run, name) for name in self._loops}
 
     def drain(self, deadline: Deadline) -> bool:
-        """Set the flag and wait for the loop."""
+        """Set the flag and wait for the loops."""
         self._stopping.set()
-        while not self._ended.wait(0.05):
-            if deadline.remaining() == 0:
-                return False
+        for ended in self._ended.values():
+            while not ended.wait(0.05):
+                if deadline.remaining() == 0:
+                    return False
         return True
 
-    def _run(self) -> None:
+    def _run(self, name: str) -> None:
         self._started.set()
         try:
-            self._loop(self._stopping)
+            self._loops[name](self._stopping)
         finally:
-            self._ended.set()
+            self._ended[name].set()

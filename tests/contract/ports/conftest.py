@@ -5,13 +5,14 @@ from uuid import uuid4
 
 import pytest
 from aws_calls import subscribe
-from fakes import FakeClock, FakeGateway, FakeOutbox, FakeQueue, FakeStore, FakeTopic
+from fakes import FakeClock, FakeGateway, FakeLeases, FakeOutbox, FakeQueue, FakeStore, FakeTopic
 from fakes.store import Waiting
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
 from workers.settings import Settings
@@ -70,6 +71,7 @@ class FakeOrders:
 
     store: FakeStore
     outbox: FakeOutbox
+    leases: FakeLeases
     clock: FakeClock
 
     def plant(self, event_id, since):
@@ -81,6 +83,7 @@ class FakeOrders:
 class DynamoOrders:
     store: DynamoStore
     outbox: Outbox
+    leases: OutboxLeases
     clock: FakeClock
 
     def plant(self, event_id, since):
@@ -99,11 +102,12 @@ class DynamoOrders:
 def orders(request):
     if request.param == "fake":
         store = FakeStore(outbox=True)
-        return FakeOrders(store, FakeOutbox(store), store.clock)
+        outbox = FakeOutbox(store)
+        return FakeOrders(store, outbox, outbox.leases, store.clock)
     client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
     clock = FakeClock()
     store = DynamoStore(client, table, outbox=True, clock=clock)
-    return DynamoOrders(store, Outbox(client, table), clock)
+    return DynamoOrders(store, Outbox(client, table), OutboxLeases(client, table), clock)
 
 
 @pytest.fixture(params=BOTH)

@@ -11,6 +11,7 @@ from workers.aws import names
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.gateway import CHARGE, REFUND, SimulatedGateway
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
@@ -95,7 +96,7 @@ def test_a_row_set_aside_says_why(dynamodb, table, row):
     store, outbox = DynamoStore(dynamodb, table, outbox=True), Outbox(dynamodb, table)
     store.commit(store.begin(CAUSE.key), (OUTCOME,))
     shard = int(row(f"outbox#{OUTCOME.event_id}")["outboxShard"]["S"])
-    lease = outbox.acquire(shard, "relay-1", NOON, 15)
+    lease = OutboxLeases(dynamodb, table).take(shard, "relay-1", None)
     outbox.set_aside(lease, OUTCOME.event_id, "too large")
 
     assert row(f"outbox#{OUTCOME.event_id}")["stuckReason"] == {"S": "too large"}

@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 from builders import NOON, an_order, encoded
 
+from workers.aws.outbox import Row
+from workers.aws.outbox_leases import Held
 from workers.runtime.errors import Conflict, LeaseLost
-
-FAR = timedelta(days=3650)
-LATER = NOON + timedelta(hours=1)
 
 
 def place(orders, *numbers):
@@ -30,13 +29,13 @@ def shards(orders):
     return range(orders.outbox.SHARDS)
 
 
-def waiting(orders, before=LATER):
+def waiting(orders):
     """Give the ids of all that wait, by shard."""
-    return {s: [row.event_id for row in orders.outbox.due(s, before, 100)] for s in shards(orders)}
+    return {s: [row.event_id for row in orders.outbox.waiting(s, 100)] for s in shards(orders)}
 
 
-def all_waiting(orders, before=LATER):
-    return sorted(event_id for ids in waiting(orders, before).values() for event_id in ids)
+def all_waiting(orders):
+    return sorted(event_id for ids in waiting(orders).values() for event_id in ids)
 
 
 def busiest(orders):
@@ -44,16 +43,17 @@ def busiest(orders):
     return max(rows, key=lambda shard: len(rows[shard]))
 
 
-def take(orders, shard, owner="relay-1", now=NOON, seconds=15):
-    return orders.outbox.acquire(shard, owner, now, seconds)
+def take(orders, shard, owner="relay-1"):
+    """Take a shard, whoever has it."""
+    return orders.leases.take(shard, owner, orders.leases.look(shard))
 
 
 def test_an_outcome_waits_as_soon_as_it_is_committed(orders):
     place(orders, 1)
 
-    (row,) = (row for s in shards(orders) for row in orders.outbox.due(s, LATER, 10))
+    (row,) = (row for s in shards(orders) for row in orders.outbox.waiting(s, 10))
 
-    assert (row.event_id, row.event, row.problem) == ("event-1", event(1), "")
+    assert row == Row("event-1", NOON + timedelta(seconds=1), event(1))
 
 
 def test_a_repeat_does_not_wait_twice(orders):
@@ -73,16 +73,16 @@ def test_events_of_one_story_share_a_shard(orders):
     story = [encoded(event_id=f"event-{n}", correlation_id="event-0") for n in range(20)]
     orders.store.commit(orders.store.begin("api#1"), story)
 
-    assert sorted(len(ids) for ids in waiting(orders, NOON + FAR).values()) == [0, 0, 0, 20]
+    assert sorted(len(ids) for ids in waiting(orders).values()) == [0, 0, 0, 20]
 
 
 def test_rows_come_oldest_first_and_no_more_than_asked_for(orders):
     place(orders, *range(20, 0, -1))
     shard = busiest(orders)
-    everything = [row.event_id for row in orders.outbox.due(shard, LATER, 100)]
+    everything = [row.event_id for row in orders.outbox.waiting(shard, 100)]
 
     assert everything == sorted(everything, key=_number)
-    assert [row.event_id for row in orders.outbox.due(shard, LATER, 2)] == everything[:2]
+    assert [row.event_id for row in orders.outbox.waiting(shard, 2)] == everything[:2]
     assert orders.outbox.oldest(shard) == NOON + timedelta(seconds=_number(everything[0]))
 
 
@@ -94,58 +94,88 @@ def test_an_empty_shard_has_no_oldest(orders):
     assert [orders.outbox.oldest(shard) for shard in shards(orders)] == [None] * 4
 
 
-def test_rows_too_young_are_left_to_whoever_committed_them(orders):
-    place(orders, 1, 2, 3)
-
-    assert all_waiting(orders, before=NOON + timedelta(seconds=3)) == ["event-1", "event-2"]
-
-
 def test_a_body_that_cannot_be_read_is_told_from_the_others(orders):
     orders.plant("event-1", NOON)
 
-    (row,) = orders.outbox.due(0, LATER, 10)
+    (row,) = orders.outbox.waiting(0, 10)
 
     assert (row.event_id, row.event) == ("event-1", None)
     assert row.problem.startswith("unreadable: the body is not JSON")
 
 
-def test_a_shard_has_one_owner(orders):
-    lease = take(orders, 0, "relay-1")
+def test_a_shard_that_nobody_ever_had_can_be_taken_once(orders):
+    assert orders.leases.look(0) is None
+
+    lease = orders.leases.take(0, "relay-1", None)
 
     assert (lease.shard, lease.owner) == (0, "relay-1")
-    assert lease.until == NOON + timedelta(seconds=15)
-    assert take(orders, 0, "relay-2", now=NOON + timedelta(seconds=14)) is None
-    assert take(orders, 1, "relay-2") is not None
+    assert orders.leases.look(0) == Held("relay-1", lease.fence)
+    assert orders.leases.take(0, "relay-2", None) is None
+    assert orders.leases.take(1, "relay-2", None) is not None
 
 
-def test_an_owner_renews_before_the_end(orders):
-    first = take(orders, 0)
-    second = take(orders, 0, now=NOON + timedelta(seconds=5))
-
-    assert second.fence > first.fence
-    assert take(orders, 0, "relay-2", now=NOON + timedelta(seconds=16)) is None
-
-
-def test_an_expired_lease_can_be_taken_under_a_higher_fence(orders):
+def test_a_shard_is_taken_from_whom_it_was_seen_with_under_a_higher_fence(orders):
     first = take(orders, 0, "relay-1")
-    second = take(orders, 0, "relay-2", now=NOON + timedelta(seconds=16))
+    seen = orders.leases.look(0)
 
-    assert second.owner == "relay-2"
-    assert second.fence > first.fence
+    second = orders.leases.take(0, "relay-2", seen)
+
+    assert (second.owner, second.fence > first.fence) == ("relay-2", True)
+    assert orders.leases.take(0, "relay-3", seen) is None
+    assert orders.leases.renew(first) is None
 
 
-def test_a_released_lease_can_be_taken_at_once(orders):
-    orders.outbox.release(take(orders, 0, "relay-1"))
+def test_a_lease_that_was_renewed_meanwhile_cannot_be_taken(orders):
+    lease = take(orders, 0, "relay-1")
+    seen = orders.leases.look(0)
 
-    assert take(orders, 0, "relay-2") is not None
+    renewed = orders.leases.renew(lease)
+
+    assert renewed.fence > lease.fence
+    assert orders.leases.take(0, "relay-2", seen) is None
+
+
+def test_an_owner_goes_on_even_if_the_reply_to_its_renewal_was_lost(orders):
+    lease = take(orders, 0)
+    orders.leases.renew(lease)
+
+    assert orders.leases.renew(lease).fence == lease.fence + 2
+
+
+def test_a_released_lease_shows_as_given_up_until_it_is_taken(orders):
+    lease = take(orders, 0, "relay-1")
+    orders.leases.release(lease)
+    assert orders.leases.look(0) == Held("relay-1", lease.fence, given_up=True)
+
+    taken = take(orders, 0, "relay-2")
+
+    assert orders.leases.look(0) == Held("relay-2", taken.fence)
 
 
 def test_releasing_a_lost_lease_changes_nothing(orders):
     lost = take(orders, 0, "relay-1")
-    take(orders, 0, "relay-2", now=NOON + timedelta(seconds=16))
-    orders.outbox.release(lost)
+    lease = take(orders, 0, "relay-2")
+    orders.leases.release(lost)
 
-    assert take(orders, 0, "relay-3", now=NOON + timedelta(seconds=17)) is None
+    assert orders.leases.look(0) == Held("relay-2", lease.fence)
+
+
+def test_heartbeats_of_all_relays_are_counted(orders):
+    assert orders.leases.beat("relay-1") == {"relay-1": 1}
+    assert orders.leases.beat("relay-2") == {"relay-1": 1, "relay-2": 1}
+    assert orders.leases.beat("relay-1") == {"relay-1": 2, "relay-2": 1}
+
+
+def test_a_relay_is_forgotten_unless_its_heart_has_beaten_since(orders):
+    orders.leases.beat("relay-1")
+    orders.leases.beat("relay-1")
+    orders.leases.forget("relay-1", 1)
+    orders.leases.forget("never-seen", 1)
+    assert orders.leases.beat("relay-2") == {"relay-1": 2, "relay-2": 1}
+
+    orders.leases.forget("relay-1", 2)
+
+    assert orders.leases.beat("relay-2") == {"relay-2": 2}
 
 
 def test_what_is_marked_waits_no_more(orders):
@@ -180,7 +210,7 @@ def test_an_owner_that_was_fenced_off_changes_nothing(orders, act):
     place(orders, 1)
     shard = busiest(orders)
     fenced_off = take(orders, shard, "relay-1")
-    take(orders, shard, "relay-2", now=NOON + timedelta(seconds=16))
+    take(orders, shard, "relay-2")
 
     with pytest.raises(LeaseLost):
         act(orders.outbox, fenced_off)
@@ -198,15 +228,6 @@ def test_a_lease_is_void_once_it_was_renewed(orders):
     with pytest.raises(LeaseLost):
         orders.outbox.mark_published(old, ["event-1"])
     orders.outbox.mark_published(new, ["event-1"])
-
-
-def test_a_lease_that_expired_but_was_not_taken_still_counts(orders):
-    place(orders, 1)
-    shard = busiest(orders)
-
-    orders.outbox.mark_published(take(orders, shard, seconds=0), ["event-1"])
-
-    assert all_waiting(orders) == []
 
 
 def test_who_has_just_committed_marks_without_a_lease(orders):

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 from builders import an_order, encoded
-from fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
+from fakes import FakeClock, FakeLeases, FakeOutbox, FakeStore, FakeTopic
 from fakes.outbox import UNREADABLE
 from fakes.store import Waiting
 from hypothesis import given, settings
@@ -19,6 +19,7 @@ from workers.relay import Relay, RelayMetrics
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
 
 DOWN = Unavailable("timeout", dependency="sns")
+LEASE_SECONDS = 15
 GRACE = 2.5  # s; the relay leaves younger rows to order-api
 
 
@@ -39,6 +40,33 @@ class DownTopic(FakeTopic):
         return dict.fromkeys(range(len(events)), DOWN)
 
 
+class Stepped:
+    """A relay without threads: every loop of it in turn."""
+
+    def __init__(self, relay):
+        self.relay = relay
+
+    def step(self):
+        self.relay.step()
+        self.sweep()
+
+    def sweep(self):
+        for turns in self.relay.turns:
+            turns.step()
+
+    def take_over(self, clock):
+        """Watch until what is not renewed is free, and go on then."""
+        self.step()
+        clock.advance(LEASE_SECONDS)
+        self.step()
+
+    def stop(self):
+        told = Flag()
+        told.set()
+        for loop in self.relay.loops().values():
+            loop(told)
+
+
 class Scene:
     """An outbox, a topic, and relays around them, on one clock."""
 
@@ -46,19 +74,23 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(outbox=True, clock=self.clock)
         self.outbox = FakeOutbox(self.store)
+        self.leases = self.outbox.leases
         self.topic = FakeTopic()
         self.registries = {}
 
     def relay(self, owner="relay-1", topic=None):
         self.registries[owner] = CollectorRegistry()
-        return Relay(
+        relay = Relay(
             self.outbox,
+            self.leases,
             topic or self.topic,
             owner=owner,
             metrics=RelayMetrics(self.registries[owner]),
             now=self.clock.now,
+            clock=self.clock,
             uniform=lambda _low, high: high,
         )
+        return Stepped(relay)
 
     def commit(self, events=1, *, order_id=None):
         """Let order-api commit events, and its own attempt fail; returns their ids."""
@@ -135,9 +167,8 @@ def test_a_crash_between_publish_and_mark_publishes_again_under_the_same_id(scen
     scene.outbox.fail_next("mark_published", PowerCut())
     with pytest.raises(PowerCut):
         scene.relay("first").step()
-    scene.clock.advance(20)
 
-    scene.relay("second").step()
+    scene.relay("second").take_over(scene.clock)
 
     assert scene.published == ["event-0", "event-0"]
     assert scene.outbox.published == ["event-0"]
@@ -148,8 +179,9 @@ def test_a_crash_between_publish_and_mark_publishes_again_under_the_same_id(scen
 @pytest.mark.parametrize(
     ("port", "call"),
     [
-        ("outbox", "acquire"),
-        ("outbox", "due"),
+        ("leases", "beat"),
+        ("leases", "take"),
+        ("outbox", "waiting"),
         ("topic", "publish"),
         ("outbox", "mark_published"),
     ],
@@ -159,9 +191,8 @@ def test_nothing_is_lost_wherever_the_power_fails(scene, port, call, lost_reply)
     getattr(scene, port).fail_next(call, PowerCut(), lost_reply=lost_reply)
     with pytest.raises(PowerCut):
         scene.relay("first").step()
-    scene.clock.advance(20)
 
-    scene.relay("second").step()
+    scene.relay("second").take_over(scene.clock)
 
     assert set(scene.published) == set(ids)
     assert not scene.store.waiting
@@ -173,9 +204,11 @@ def test_another_relay_waits_for_the_lease_and_takes_over_when_it_ends(scene):
     scene.commit_due(4)
 
     second.step()
+    scene.clock.advance(14.9)
+    second.step()
     assert scene.published == []
 
-    scene.clock.advance(15.1)
+    scene.clock.advance(0.1)
     second.step()
     assert len(scene.published) == 4
 
@@ -190,8 +223,7 @@ def test_a_lease_taken_over_in_the_middle_of_a_batch_fences_the_first_one_off(sc
 
         def publish(self, events):
             scene.topic.publish(events)
-            scene.clock.advance(60)
-            second.step()
+            second.take_over(scene.clock)
             return {}
 
     first = scene.relay("first", SlowTopic())
@@ -222,21 +254,26 @@ def test_publishing_stops_when_the_lease_is_about_to_end(scene):
 
     # It renews between batches, so that none starts with less than 5 s left.
     assert topic.calls["publish"] == 3
-    assert scene.outbox.calls["acquire"] >= 4 + 2
+    assert scene.leases.calls["renew"] >= 2
 
 
 def test_nothing_is_published_under_a_lease_that_took_too_long_to_get(scene):
     scene.commit_due()
 
-    class SlowOutbox(FakeOutbox):
-        """Takes 10.1 of the lease's 15 seconds to grant it."""
+    class SlowLeases(FakeLeases):
+        """Takes 10.1 of a lease's 15 seconds to grant it, and to renew it."""
 
-        def acquire(self, *request):
-            lease = super().acquire(*request)
+        def take(self, *request):
+            lease = super().take(*request)
             scene.clock.advance(10.1)
             return lease
 
-    scene.outbox = SlowOutbox(scene.store)
+        def renew(self, lease):
+            renewed = super().renew(lease)
+            scene.clock.advance(10.1)
+            return renewed
+
+    scene.leases = scene.outbox.leases = SlowLeases()
     scene.relay().step()
 
     assert scene.published == []
@@ -250,8 +287,7 @@ def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
         """Lets a rival take the shards while a batch is on its way."""
 
         def publish(self, events):
-            scene.clock.advance(16)
-            rival.step()
+            rival.take_over(scene.clock)
             return super().publish(events)
 
     topic = Preempted()
@@ -266,11 +302,11 @@ def test_a_lease_is_renewed_when_a_third_of_it_is_over(scene):
     relay.step()
     scene.clock.advance(4.9)
     relay.step()
-    assert scene.outbox.calls["acquire"] == 4
+    assert scene.leases.calls["renew"] == 0
 
     scene.clock.advance(0.2)
     relay.step()
-    assert scene.outbox.calls["acquire"] == 8
+    assert scene.leases.calls["renew"] == 4
 
 
 def test_leases_given_up_at_the_end_are_free_at_once(scene):
@@ -278,7 +314,8 @@ def test_leases_given_up_at_the_end_are_free_at_once(scene):
     first.step()
     scene.commit_due(4)
 
-    first.release()
+    first.stop()
+    assert scene.leases.beats == {}
     scene.relay("second").step()
 
     assert len(scene.published) == 4
@@ -288,8 +325,12 @@ def test_a_refused_event_is_set_aside_counted_and_told(scene):
     scene.commit_due(3, order_id="one")
     scene.topic.fail_entries({1: PermanentError("sns: bad attribute")})
 
+    relay = scene.relay()
+
     with capture_logs() as logs:
-        scene.relay().step()
+        relay.step()
+    scene.clock.advance(10)
+    relay.step()
 
     assert scene.published == ["event-0", "event-2"]
     assert scene.outbox.stuck == {"event-1": "sns: bad attribute"}
@@ -359,7 +400,7 @@ def test_after_an_outage_the_rows_go_out_and_the_back_off_starts_afresh(scene):
 
 def test_a_table_that_does_not_answer_for_one_shard_does_not_stop_the_others(scene):
     scene.commit_due(40)
-    scene.outbox.fail_next("due", Unavailable("timeout", dependency="dynamodb"))
+    scene.outbox.fail_next("waiting", Unavailable("timeout", dependency="dynamodb"))
     relay = scene.relay()
 
     with capture_logs() as logs:
@@ -395,42 +436,58 @@ def test_a_conflict_that_lasts_is_left_to_the_next_sweep(scene):
 
 
 @pytest.mark.parametrize("error", [FatalError("no such table"), RuntimeError("a bug")])
-def test_what_no_waiting_mends_ends_the_relay_and_frees_its_shards(scene, error):
+def test_what_no_waiting_mends_ends_the_thread_and_frees_its_shard(scene, error):
     relay = scene.relay()
     relay.step()
-    scene.outbox.fail_next("due", error)
+    turns = relay.relay.turns[0]
+    scene.outbox.fail_next("waiting", error)
 
     with pytest.raises(type(error)):
-        relay.run(Flag())
+        turns.run(Flag())
 
-    assert scene.outbox.calls["release"] == 4
+    assert scene.leases.rows[0].given_up
 
 
 def test_an_idle_relay_looks_less_often_and_a_busy_one_does_not_rest(scene):
     relay = scene.relay()
+    relay.relay.step()
+    [event_id] = scene.commit(order_id="one")
+    turns = relay.relay.turns[scene.store.waiting.pop(event_id).shard]
 
-    pauses = [relay.step() for _ in range(7)]
+    pauses = [turns.step() for _ in range(7)]
     assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
 
     scene.commit_due(order_id="one")
-    assert relay.step() == 0.5
+    assert turns.step() == 0.5
 
     scene.commit_due(150, order_id="one")
-    assert relay.step() == 0.0
-    assert relay.step() == 0.5
+    assert turns.step() == 0.0
+    assert turns.step() == 0.5
     assert not scene.store.waiting
+
+
+def test_without_a_shard_nothing_is_asked_of_the_table(scene):
+    scene.relay("first").step()
+    idle = scene.relay("second").relay
+    asked = scene.outbox.calls["waiting"]
+
+    assert [turns.step() for turns in idle.turns] == [0.5] * 4
+    assert scene.outbox.calls["waiting"] == asked
 
 
 def test_a_relay_that_is_told_to_stop_stops(scene):
     stopping = Flag()
-    thread = Thread(target=scene.relay().run, args=[stopping])
-    thread.start()
+    loops = scene.relay().relay.loops().values()
+    threads = [Thread(target=loop, args=[stopping]) for loop in loops]
+    for thread in threads:
+        thread.start()
 
     stopping.set()
-    thread.join(5)
+    for thread in threads:
+        thread.join(5)
 
-    assert not thread.is_alive()
-    assert scene.outbox.calls["release"] in {0, 4}
+    assert not any(thread.is_alive() for thread in threads)
+    assert all(held is None or held.given_up for held in scene.leases.rows.values())
 
 
 def test_every_relay_tells_the_age_of_the_oldest_row_and_who_has_the_lease(scene):
@@ -455,7 +512,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("step"), st.integers(0, 2)),
     st.tuples(st.just("pass"), st.integers(1, 20)),
     st.tuples(st.just("keep waiting"), st.integers(0, 9)),
-    st.tuples(st.sampled_from(["publish", "mark_published", "due", "acquire"]), st.booleans()),
+    st.tuples(st.sampled_from(["publish", "mark_published", "waiting"]), st.booleans()),
+    st.tuples(st.sampled_from(["beat", "look", "take", "renew"]), st.booleans()),
 )
 
 
@@ -482,9 +540,9 @@ def test_three_relays_that_are_killed_at_any_moment_lose_nothing(actions):
             case "keep waiting":
                 scene.topic.fail_entries({value: DOWN})
             case call:
-                port = scene.topic if call == "publish" else scene.outbox
+                (port,) = (p for p in (scene.topic, scene.outbox, scene.leases) if hasattr(p, call))
                 port.fail_next(call, PowerCut(), lost_reply=value)
-    for _ in range(3 * len(actions) + 3):
+    for _ in range(3 * len(actions) + 6):
         scene.clock.advance(31)
         step(0)
 

@@ -201,7 +201,7 @@ def test_a_thread_that_ends_by_itself_ends_nothing():
 
 
 def stopped(loop, seconds=120, now=None):
-    running = UntilStopped("relay", loop)
+    running = UntilStopped({"relay": loop})
     (target,) = running.threads().values()
 
     def run():
@@ -219,7 +219,7 @@ def test_a_loop_ends_once_its_flag_is_set():
 
 
 def test_a_loop_is_ready_while_it_runs():
-    running = UntilStopped("relay", lambda stopping: stopping.wait())
+    running = UntilStopped({"relay": lambda stopping: stopping.wait()})
     assert running.obstacles() == ["starting"]
     (target,) = running.threads().values()
     thread = Thread(target=target, daemon=True)
