@@ -1,0 +1,133 @@
+"""What a jump of the wall clock does: to whoever reads it, no more than the table says.
+
+Whatever is waited for or given up is timed by the monotonic clock, which does not jump.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import time
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from builders import a_cancellation, a_payment, a_reservation
+from fakes import FakeClock
+from harness import Harness
+
+from workers import runtime
+from workers.services import lifecycle
+from workers.services.order import Order
+
+ROOT = Path(runtime.__file__).parents[1]
+JUMP = 600.0  # s
+
+# Who reads the wall clock, and what ten minutes more or less do there.
+READERS = {
+    "aws/dynamodb.py": "an inbox row expires ten minutes early or late, of 90 days",
+    "aws/outbox.py": "a published row goes ten minutes early or late, of 7 days",
+    "aws/sqs.py": "a dead letter says a wrong time",
+    "bootstrap.py": "history, counters and sent mails get a wrong time; order and sums stay right",
+    "cli.py": "other hours are summed",
+    "envelope.py": "an event says a wrong time; the relay takes it earlier or later than others",
+    "relay/relay.py": "shards change hands, or are looked at later; the fence keeps them apart",
+    "runtime/emf.py": "a figure gets a wrong time",
+    "runtime/logs.py": "a log line gets a wrong time",
+    "runtime/story.py": "one figure of an age is wrong, and never negative",
+}
+
+
+def _reads_the_wall_clock(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Attribute(value=ast.Name("time"), attr="time" | "time_ns"):
+                return True
+            case ast.Attribute(
+                attr="now" | "utcnow" | "today", value=ast.Name("datetime" | "date")
+            ):
+                return True
+    return False
+
+
+def test_whoever_reads_the_wall_clock_is_in_the_table():
+    """One that is not has to be thought about, and entered. Local tools are no part of a worker."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if path.relative_to(ROOT).parts[0] != "local" and _reads_the_wall_clock(path)
+    }
+    assert readers == set(READERS)
+
+
+def _clocks():
+    """Give every default of a parameter ``now`` in the runtime, by the name of its owner."""
+    for found in pkgutil.iter_modules(runtime.__path__):
+        module = importlib.import_module(f"{runtime.__name__}.{found.name}")
+        for name, thing in vars(module).items():
+            if getattr(thing, "__module__", "") != module.__name__ or not callable(thing):
+                continue
+            try:
+                now = inspect.signature(thing).parameters.get("now")
+            except ValueError:  # an exception without an __init__ of its own
+                continue
+            if now is not None and now.default is not inspect.Parameter.empty:
+                yield f"{found.name}.{name}", now.default
+
+
+def test_leases_breakers_deadlines_and_the_rest_are_timed_by_the_clock_that_does_not_jump():
+    clocks = dict(_clocks())
+
+    assert clocks.pop("emf.MetricLines", time.time) is time.time  # stamps its lines
+    assert {"leases.Leases", "acks.Acks", "breaker.Breakers", "poller.Poller"} <= set(clocks)
+    assert {name for name, clock in clocks.items() if clock is not time.monotonic} == set()
+
+
+@pytest.mark.parametrize("jumps", [(JUMP,), (-JUMP,), (JUMP, -JUMP), (0.0, JUMP, -JUMP)])
+def test_messages_are_handled_once_while_the_wall_clock_jumps(monkeypatch, jumps):
+    real, offsets = time.time, cycle(jumps)
+    monkeypatch.setattr(time, "time", lambda: real() + next(offsets))
+    worker = Harness()
+    orders = [f"order-{number}" for number in range(10)]
+    worker.send(*orders)
+    worker.receive()
+    worker.tick(100)  # well beyond the visibility timeout: renewals keep the messages here
+    worker.run_dry()
+
+    assert sorted(worker.service.handled) == sorted(orders)
+    assert {worker.effects(order) for order in orders} == {1}
+    assert not worker.queue.dead_letters
+
+
+def test_figures_of_age_are_never_negative(monkeypatch):
+    worker = Harness()
+    sent_at = worker.clock()
+    monkeypatch.setattr(time, "time", lambda: sent_at - JUMP)
+    worker.send("order-1")
+    worker.round()
+
+    ages = [
+        sample.value
+        for family in worker.telemetry.registry.collect()
+        for sample in family.samples
+        if sample.name.endswith("_sum")
+    ]
+    assert ages
+    assert min(ages) >= 0
+
+
+def test_the_history_of_an_order_is_in_the_order_of_events_whatever_the_clock_says():
+    clock, order = FakeClock(), None
+    for report in (a_payment(), a_reservation()):
+        order, _ = lifecycle.follow(order, report, clock.now())
+        clock.advance(-JUMP)
+    order, _ = lifecycle.refund(order, a_cancellation().reason, clock.now())
+
+    assert isinstance(order, Order)
+    assert order.state == "cancelled"
+    assert [entry.event_type for entry in order.history] == [
+        "payment.completed",
+        "inventory.reserved",
+        "order.confirmed",
+        "order.cancelled",
+    ]
