@@ -61,16 +61,12 @@ def handler_for(request: Request, environ: "WSGIEnvironment") -> type[BaseRespon
     return handler if handler and _answers(handler, request.operation) else None
 
 
-def ask(
-    handler_class: type[BaseResponse], request: Request, environ: "WSGIEnvironment"
-) -> Answer:
+def ask(handler_class: type[BaseResponse], request: Request, environ: "WSGIEnvironment") -> Answer:
     """Let moto's handler answer a request."""
     headers: Any = EnvironHeaders(environ)
     text = request.body.decode()
     values = {} if request.protocol == "json" else dict(parse_qsl(text, keep_blank_values=True))
-    read: Any = _Read(
-        "POST", "/", environ.get("CONTENT_TYPE", ""), headers, request.body, values
-    )
+    read: Any = _Read("POST", "/", environ.get("CONTENT_TYPE", ""), headers, request.body, values)
     handler = handler_class()
     # What BaseResponse.setup_class finds out.
     handler.is_werkzeug_request = True

@@ -141,7 +141,10 @@ def _change_visibility_at_once() -> None:
             message = _backlog(queue).find(receipt_handle)
             if message is None:
                 raise ReceiptHandleIsInvalid
-            if time.time() + visibility_timeout > cast("int", message.sent_timestamp) / 1000 + _LONGEST:
+            if (
+                time.time() + visibility_timeout
+                > cast("int", message.sent_timestamp) / 1000 + _LONGEST
+            ):
                 raise InvalidParameterValue(
                     f"Value {visibility_timeout} for parameter VisibilityTimeout is invalid. "
                     "Reason: Total VisibilityTimeout for the message is beyond the limit "
