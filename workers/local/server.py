@@ -8,9 +8,10 @@ import os
 import signal
 import time
 from collections.abc import Iterable
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
+from cheroot.server import HTTPConnection
 from cheroot.wsgi import Server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -22,6 +23,7 @@ from workers.local.fault_door import FaultyDoor
 from workers.local.mails import sent_mails
 from workers.local.moto_core import shorten_moto
 from workers.local.moto_dynamodb import correct_dynamodb
+from workers.local.moto_expressions import read_expressions_once
 from workers.local.moto_sns import correct_sns
 from workers.local.moto_sqs import correct_sqs
 from workers.local.refusals import Answer, answer
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOPBACK: Final = "127.0.0.1"
-# Every long poll occupies a thread: room for seven services with four pollers each, three times.
-THREADS: Final = 96
 # Longer than a client keeps an idle connection (s), so that it is never closed under a request.
 _KEEP_ALIVE: Final = 300
 # A worker opens many connections at once; a full backlog would reset them.
@@ -55,20 +55,40 @@ def serve(port: int) -> None:
     correct_sqs()
     correct_sns()
     correct_dynamodb()
+    read_expressions_once()
     moto = DomainDispatcherApplication(create_backend_app)
     for number in (signal.SIGTERM, signal.SIGINT):
         # Everything is in memory, so there is nothing to finish; open polls must not hold it up.
         signal.signal(number, lambda *_: os._exit(0))
-    server = Server(
+    _Server(
         (LOOPBACK, port),
         FaultyDoor(Door(moto)),
-        numthreads=THREADS,
+        numthreads=1,  # which cheroot wants, and which have nothing to do
         request_queue_size=_BACKLOG,
         timeout=_KEEP_ALIVE,
-    )
-    # By default ten connections are kept open, and every further request costs one.
-    server.keep_alive_conn_limit = None
-    server.safe_start()
+    ).safe_start()
+
+
+class _Server(Server):
+    """A server with a thread for each connection, for as long as the connection lasts.
+
+    A connection of an SDK is always either in use, perhaps in a long poll, or about to be. To
+    wait for it elsewhere, and to hand it to a thread for every request, takes longer than most
+    requests, and cheroot keeps ten such connections open only.
+    """
+
+    def process_conn(self, conn: HTTPConnection) -> None:
+        """Serve a new connection."""
+        Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn: HTTPConnection) -> None:
+        try:
+            while conn.communicate():
+                pass
+        except ConnectionError:
+            pass  # the client has gone
+        finally:
+            conn.close()
 
 
 class Door:
