@@ -8,6 +8,7 @@ import structlog
 
 from workers.envelope import Envelope
 from workers.events import Event
+from workers.runtime.crash import crash_point
 from workers.runtime.ports import Topic
 
 # Out of the pool's 40 threads: while SNS does not answer, the rest go on taking orders.
@@ -48,6 +49,9 @@ class FastPath:
             self._slots.release()
 
     def _attempt(self, envelope: Envelope[Event]) -> None:
+        crash_point("api.answered")
         for error in self.topic.publish([envelope]).values():
             raise error
+        crash_point("api.published")
         self.outbox.mark_published_direct([envelope.event_id])
+        crash_point("api.marked")

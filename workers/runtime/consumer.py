@@ -23,6 +23,7 @@ from workers.envelope import Envelope, decode
 from workers.events import Event
 from workers.runtime.acks import Acks
 from workers.runtime.breaker import Breakers
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease, Leases
@@ -78,6 +79,7 @@ class Consumer:
         """Take one message from its start to its settlement."""
         story = Story(lease.message)
         started = self._leases.start(lease)
+        crash_point("started")
         self._telemetry.slot_wait.observe(started - lease.received_at)
         settlement = self._attempt(lease, story)
         duration = self._now() - started
@@ -90,6 +92,7 @@ class Consumer:
     def process(self, lease: Lease, story: Story) -> None:
         """Handle the event once, and publish its outcomes at least once."""
         envelope = story.envelope = decode(lease.message.body)
+        crash_point("decoded")
         if not self._inbox.takes(envelope):
             self._ignore(envelope)
             story.outcome = "ignored"
@@ -97,6 +100,7 @@ class Consumer:
         with bound_contextvars(eventId=envelope.event_id, correlationId=envelope.correlation_id):
             record = self._inbox.handle(envelope, lease)
         self._publish(record.outcomes)
+        crash_point("published")
         story.outcome = "repeated" if record.repeated else "handled"
 
     def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
@@ -121,6 +125,7 @@ class Consumer:
         try:
             # Send before delete: a crash in between leaves a duplicate, never a loss.
             self._queue.dead_letter(lease.message, settlement.failure)
+            crash_point("dead_lettered")
         except (Unavailable, FatalError, PermanentError) as error:
             log.warning("dead_letter.postponed", reason=str(error))
             return Retry(full_jitter(lease.message.receive_count))
