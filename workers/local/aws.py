@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
+from workers.local.faults import Rule
 from workers.local.tether import Tether
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -72,6 +73,26 @@ class EmbeddedAws:
         used: list[dict[str, Any]] = self._ask("rights")
         return used
 
+    def inject(self, rules: Sequence[Rule | Mapping[str, Any]], seed: int = 0) -> None:
+        """Let requests fail by these rules, in place of all earlier ones.
+
+        Raises ``ValueError``, which lists what is known, if a rule cannot be read.
+        """
+        documents = [rule.model_dump() if isinstance(rule, Rule) else dict(rule) for rule in rules]
+        answer = self._ask("faults", "POST", {"seed": seed, "rules": documents})
+        if "error" in answer:
+            raise ValueError(answer["error"])
+
+    def faults(self) -> dict[str, Any]:
+        """Tell the rules, each with ``seen`` and ``fired``, and ``fired`` in total by mode."""
+        counts: dict[str, Any] = self._ask("faults")
+        return counts
+
+    def heal(self) -> dict[str, Any]:
+        """Let no request fail any more. Gives the counts up to now, as ``faults``."""
+        counts: dict[str, Any] = self._ask("faults", "DELETE")
+        return counts
+
     def start(self) -> None:
         """Start the process and wait until it answers. Raises ``EmbeddedAwsError``."""
         self._tether = Tether()
@@ -123,10 +144,11 @@ class EmbeddedAws:
                 time.sleep(_ASK_AGAIN)
         raise EmbeddedAwsError(f"the embedded AWS did not answer within {_START_TIMEOUT:.0f} s")
 
-    def _ask(self, what: str) -> Any:
+    def _ask(self, what: str, method: str = "GET", document: object = None) -> Any:
         connection = http.client.HTTPConnection(_LOOPBACK, self._port, timeout=_ASK_TIMEOUT)
         try:
-            connection.request("GET", f"/_embedded/{what}")
+            body = None if document is None else json.dumps(document)
+            connection.request(method, f"/_embedded/{what}", body)
             return json.load(connection.getresponse())
         finally:
             connection.close()

@@ -16,6 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from workers.local.access import Access
 from workers.local.corrections import Corrections
 from workers.local.counts import Counts, Request
+from workers.local.fault_door import FaultyDoor
 from workers.local.mails import sent_mails
 from workers.local.moto_dynamodb import correct_dynamodb
 from workers.local.moto_sns import correct_sns
@@ -56,7 +57,7 @@ def serve(port: int) -> None:
         signal.signal(number, lambda *_: os._exit(0))
     Server(
         (LOOPBACK, port),
-        Door(moto),
+        FaultyDoor(Door(moto)),
         numthreads=THREADS,
         request_queue_size=_BACKLOG,
         timeout=_KEEP_ALIVE,
