@@ -6,10 +6,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final, Self
 
 import orjson
-import structlog
 
 from workers.aws import names
 from workers.aws.errors import SDK_ERRORS
+from workers.aws.sqs import depth
 from workers.local.messaging import Messaging
 from workers.local.system import System
 from workers.topology import Service
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "audit"
 WAIT: Final = 1  # s of one poll; the embedded AWS keeps a thread busy for it
+HIDDEN: Final = 5  # s; an answer of ours that gets lost comes back soon
 AGAIN: Final = 0.2  # s after a poll that failed
-
-log = structlog.get_logger()
 
 
 class Audit:
@@ -53,12 +52,19 @@ class Audit:
             except SDK_ERRORS:
                 self._over.wait(AGAIN)
                 continue
-            if over and not heard:
+            if over and not heard and not self._left():
                 return
+
+    def _left(self) -> int:
+        left = depth(self._sqs, self._url)
+        return left.visible + left.in_flight
 
     def _poll(self) -> int:
         answer = self._sqs.receive_message(
-            QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=HIDDEN,
+            WaitTimeSeconds=WAIT,
         )
         messages = answer.get("Messages", [])
         for message in messages:

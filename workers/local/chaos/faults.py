@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any, Final
 
+from workers.local.faults import MODES
+
 # Done to processes, by count of orders placed. The share is of orders; at least one each.
 PROCESSES: Final = {
     "kill": ("SIGKILL a process, whatever it is doing", 0.02),
@@ -19,6 +21,11 @@ CALLS: Final = {
     "throttle": "AWS answers that it is too much",
     "error": "AWS answers 500",
     "delay": "an answer comes late",
+    "duplicate": "SNS delivers twice, SQS hands out a message that is in flight",
+    "partial": "some entries of a batch fail",
+    "stale": "an index is behind its table",
+    "expired": "the credentials have expired",
+    "conflict": "another transaction is in the way",
 }
 RATE: Final = 0.05  # of all requests, shared by the modes that are asked for
 DELAY: Final = 0.5  # s
@@ -52,7 +59,14 @@ def rules(faults: Sequence[str]) -> list[dict[str, Any]]:
     """Give the rules for the embedded AWS: ``RATE`` of every operation, in equal parts."""
     modes = [name for name in faults if name in CALLS]
     return [
-        {"operation": "*", "mode": mode, "rate": RATE / len(modes)}
+        {"operation": operation, "mode": mode, "rate": RATE / len(modes)}
         | ({"seconds": DELAY} if mode == "delay" else {})
         for mode in modes
+        for operation in _operations(mode)
     ]
+
+
+def _operations(mode: str) -> list[str]:
+    """Name what a mode can happen to: everything, or some services' operations."""
+    services = {operation.partition(".")[0] for operation in MODES[mode]}
+    return ["*"] if "*" in services else [f"{service}.*" for service in sorted(services)]

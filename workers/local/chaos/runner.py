@@ -181,8 +181,7 @@ class Chaos:
 
     def _heal(self, system: System) -> None:
         if faults.rules(self._options.faults):
-            self._injected.update(system.aws.faults())
-            system.aws.heal()
+            self._injected.update(system.aws.heal()["fired"])
 
     def _drain(self, system: System) -> None:
         """Wait, without faults, until nothing is left, or nothing has changed for too long."""
