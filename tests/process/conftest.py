@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 from aws_calls import client
 from eventually import eventually
-from wire import LOOPBACK, Wire
 from world import SERVICE, World
+
+from workers.local.tcp_proxy import LOOPBACK, TcpProxy
 
 PATIENCE = 30  # s; a machine may be busy with other tests
 OBEDIENT = (sys.executable, str(Path(__file__).with_name("obedient.py")), "run", SERVICE)
@@ -155,6 +156,6 @@ def work(world, start, obedient):
 @pytest.fixture
 def wire(aws):
     """Give a wire to the embedded AWS; not joined yet."""
-    wire = Wire(int(aws.url.rpartition(":")[2]))
+    wire = TcpProxy(int(aws.url.rpartition(":")[2]))
     yield wire
     wire.close()

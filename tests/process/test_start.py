@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from stub import serving
-from wire import LOOPBACK
 
 import workers
+from workers.local.tcp_proxy import LOOPBACK
 
 pytestmark = pytest.mark.process
 

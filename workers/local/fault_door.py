@@ -14,7 +14,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from workers.local.counts import Request
-from workers.local.fault_answers import Half, conflict, error
+from workers.local.fault_answers import conflict, error
+from workers.local.fault_batches import Half
 from workers.local.faults import Fault, Faults
 from workers.local.refusals import Answer
 

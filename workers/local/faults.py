@@ -6,48 +6,17 @@ The same rules, seed and order of requests give the same faults.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import Annotated, Any, Final, Self
 from urllib.parse import quote_plus
 
-import botocore.session
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-SERVICES: Final = ("dynamodb", "ses", "sns", "sqs")
+from workers.local.fault_modes import EVERYTHING, MODES, SERVICES, operations
 
-_EVERYTHING: Final = frozenset({"*"})
-# What each mode can happen to.
-MODES: Final[Mapping[str, frozenset[str]]] = {
-    "conflict": frozenset(
-        f"dynamodb.{operation}"
-        for operation in (
-            "DeleteItem",
-            "PutItem",
-            "TransactGetItems",
-            "TransactWriteItems",
-            "UpdateItem",
-        )
-    ),
-    "delay": _EVERYTHING,
-    "drop_after": _EVERYTHING,
-    "drop_before": _EVERYTHING,
-    "duplicate": frozenset({"sns.Publish", "sns.PublishBatch", "sqs.ReceiveMessage"}),
-    "error": _EVERYTHING,
-    "expired": _EVERYTHING,
-    "partial": frozenset(
-        {
-            "sns.PublishBatch",
-            "sqs.ChangeMessageVisibilityBatch",
-            "sqs.DeleteMessageBatch",
-            "sqs.SendMessageBatch",
-        }
-    ),
-    "stale": frozenset({"dynamodb.Query"}),
-    "throttle": _EVERYTHING,
-}
 _HASH_BYTES: Final = 8
 
 _Count = Annotated[int, Field(ge=0)]
@@ -63,8 +32,8 @@ class Rule(BaseModel):
     match: str = ""  # only requests whose parameters contain it: a table, a queue, an event id
     skip: _Count = 0  # so many matching requests pass first
     count: _Count | None = None  # it fires so many times at most; None: without end
-    rate: Annotated[float, Field(gt=0, le=1, strict=False)] = 1  # of the matching requests
-    seconds: Annotated[float, Field(ge=0, strict=False)] = 0  # delay: so long before it is done
+    rate: Annotated[float, Field(gt=0, le=1)] = 1  # of the matching requests
+    seconds: Annotated[float, Field(ge=0)] = 0  # delay: so long before it is done
     lag: Annotated[int, Field(ge=1)] = 1  # stale: as the index was so many requests ago
 
     @field_validator("mode")
@@ -91,7 +60,7 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _can_happen(self) -> Self:
         possible = MODES[self.mode]
-        if possible is not _EVERYTHING and not any(self._covers(each) for each in possible):
+        if possible is not EVERYTHING and not any(self._covers(each) for each in possible):
             known = ", ".join(sorted(possible))
             raise ValueError(f"{self.mode} cannot happen to {self.operation!r}; to: {known}")
         if (self.mode == "delay") != (self.seconds > 0):
@@ -103,7 +72,7 @@ class Rule(BaseModel):
         possible = MODES[self.mode]
         return (
             self._covers(operation)
-            and (possible is _EVERYTHING or operation in possible)
+            and (possible is EVERYTHING or operation in possible)
             and (self.mode != "stale" or b'"IndexName"' in body)
             and (not self.match or any(each in body for each in _spellings(self.match)))
         )
@@ -200,12 +169,6 @@ class _Plan(BaseModel):
 
     seed: int = 0
     rules: list[Rule]
-
-
-@cache
-def operations(service: str) -> list[str]:
-    """List the operations of a service as the SDK knows them."""
-    return sorted(botocore.session.get_session().get_service_model(service).operation_names)
 
 
 @cache

@@ -65,7 +65,7 @@ def test_a_transaction_is_committed_and_its_reply_lost(faulty, dynamodb, table):
     assert faulty.faults()["fired"] == {"drop_after": 1}
 
 
-def test_the_sdk_repeats_a_request_whose_connection_was_dropped(faulty, dynamodb, table):
+def test_the_sdk_repeats_a_request_whose_connection_was_dropped(faulty, table):
     faulty.inject([Rule(operation="dynamodb.PutItem", mode="drop_after", match=table, count=1)])
     patient = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 3}))
 
