@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final, Self
 import orjson
 
 from workers.aws import names
+from workers.aws.clients import Clients
 from workers.aws.errors import SDK_ERRORS
 from workers.aws.sqs import depth
 from workers.local.messaging import Messaging
-from workers.local.system import System
-from workers.topology import Service
+from workers.settings import Settings
+from workers.topology import Service, Topology
 
 if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 NAME: Final = "audit"
@@ -26,10 +28,12 @@ AGAIN: Final = 0.2  # s after a poll that failed
 class Audit:
     """Collects the body of every delivery, for as long as the ``with`` block."""
 
-    def __init__(self, system: System, path: Path) -> None:
+    def __init__(
+        self, clients: Clients, settings: Settings, topology: Topology, path: Path
+    ) -> None:
         self.bodies: list[str] = []
-        self._sqs: SQSClient = system.clients.control()
-        self._url = _subscribed(system)
+        self._sqs: SQSClient = clients.control()
+        self._url = _subscribed(self._sqs, clients.sns(), settings, topology)
         self._file = path.open("wb")
         self._over = Flag()
         self._thread = Thread(target=self._listen, name="audit", daemon=True)
@@ -81,11 +85,10 @@ class Audit:
         return len(messages)
 
 
-def _subscribed(system: System) -> str:
+def _subscribed(sqs: "SQSClient", sns: "SNSClient", settings: Settings, topology: Topology) -> str:
     """Make the audit queue and give its URL. Its filter lets every event of the map through."""
-    prefix, topology = system.settings.name_prefix, system.topology
-    sqs, sns = system.clients.control(), system.clients.sns()
     everything = Service(consumes=topology.events, publishes=frozenset(), table=NAME)
-    arn = names.topic_arn(sns, system.settings, topology.topic)
-    urls = Messaging(sqs, sns, prefix, lambda _: None).ensure_consumer(NAME, everything, arn)
+    messaging = Messaging(sqs, sns, settings.name_prefix, lambda _: None)
+    arn = names.topic_arn(sns, settings, topology.topic)
+    urls = messaging.ensure_consumer(NAME, everything, arn)
     return next(url for name, url in urls.items() if not name.endswith("-dlq"))

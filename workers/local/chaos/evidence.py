@@ -13,12 +13,14 @@ from workers.aws import names
 from workers.aws.items import to_document
 from workers.local.chaos.history import Op
 from workers.local.plan import PlannedOrder
-from workers.local.system import System
 from workers.ops.dlq import DeadMessage, look
-from workers.ops.queues import Queues, QueueState
+from workers.ops.queues import QueueState
+from workers.settings import Settings
+from workers.topology import Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
 MOST_DEAD: Final = 1_000  # dead letters looked at per queue
 
@@ -166,18 +168,14 @@ def _rows(dynamodb: "DynamoDBClient", table: str) -> Iterator[tuple[str, Row]]:
             yield item["pk"]["S"], row
 
 
-def read_dead_letters(system: System) -> dict[str, list[DeadMessage]]:
+def read_dead_letters(
+    sqs: "SQSClient", settings: Settings, topology: Topology
+) -> dict[str, list[DeadMessage]]:
     """Look into every dead-letter queue."""
-    sqs = system.clients.control()
     return {
-        service: look(sqs, names.dlq_url(sqs, system.settings, service), limit=MOST_DEAD)
-        for service in system.topology.consumers
+        service: look(sqs, names.dlq_url(sqs, settings, service), limit=MOST_DEAD)
+        for service in topology.consumers
     }
-
-
-def read_queues(system: System) -> list[QueueState]:
-    """Count what is in every queue."""
-    return Queues(system.clients, system.settings, system.topology).states()
 
 
 def read_log(directory: Path) -> Iterator[LogLine]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any, Final
 
-from workers.local.faults import MODES
+from workers.local.fault_modes import MODES
 
 # Done to processes, by count of orders placed. The share is of orders; at least one each.
 PROCESSES: Final = {

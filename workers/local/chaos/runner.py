@@ -26,6 +26,7 @@ from workers.local.chaos.nemesis import Nemesis
 from workers.local.chaos.schedule import Lives, schedule
 from workers.local.plan import REORDER_THRESHOLD, PlannedOrder, plan, stock_for
 from workers.local.system import System
+from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
 
 VISIBILITY_TIMEOUT: Final = 6  # s: what a kill hides comes back soon
@@ -108,7 +109,9 @@ class Chaos:
             system = up.enter_context(self._system())
             history = History(self._directory / "history.jsonl")
             up.callback(history.close)
-            audit = Audit(system, self._directory / "audit.jsonl")
+            audit = Audit(
+                system.clients, system.settings, system.topology, self._directory / "audit.jsonl"
+            )
             with audit:
                 nemesis = self._break_while_ordering(system, history)
                 self._drain(system)
@@ -187,10 +190,11 @@ class Chaos:
         """Wait, without faults, until nothing is left, or nothing has changed for too long."""
         self._stage("draining")
         outbox = Outbox(system.clients.dynamodb(), system.settings.name_prefix + "orders")
+        depths = Queues(system.clients, system.settings, system.topology)
         seen: object = None
         changed_at, quiet = time.monotonic(), 0
         while quiet < LOOKS and time.monotonic() - changed_at < PATIENCE:
-            queues = evidence_of.read_queues(system)
+            queues = depths.states()
             unpublished = sum(outbox.oldest(shard) is not None for shard in range(outbox.SHARDS))
             waiting = sum(q.visible + q.in_flight + q.delayed for q in queues)
             quiet = 0 if waiting or unpublished else quiet + 1
@@ -229,8 +233,8 @@ class Chaos:
             tables=evidence_of.read_tables(
                 system.clients.dynamodb(), system.settings.name_prefix, list(topology.tables)
             ),
-            queues=evidence_of.read_queues(system),
-            dead=evidence_of.read_dead_letters(system),
+            queues=Queues(system.clients, system.settings, topology).states(),
+            dead=evidence_of.read_dead_letters(system.clients.control(), system.settings, topology),
             audit=[Event.read(body) for body in audit.bodies],
             log=list(evidence_of.read_log(self._directory)),
             consumes={name: service.consumes for name, service in topology.consumers.items()},
