@@ -260,13 +260,15 @@ def dead_letters_are_planted(e: Evidence) -> Iterator[Violation]:
             and (letter.body == planted.body or _number(e, letter.order_id) == planted.number != 0)
         ]
         if len(mine) != 1:
-            yield _v13(f"planted in {planted.service} ({planted.type}): {len(mine)} dead letters")
+            yield _v13(f"planted in {planted.service} ({planted.reason}): {len(mine)} dead letters")
         for found in mine:
             left.remove(found)
             letter = found[1]
-            if letter.type != planted.type or planted.reason not in letter.reason:
+            alike = planted.type in ("", letter.type) and planted.reason in letter.reason
+            if not alike:
+                wanted = f"{planted.type or 'any type'}: {planted.reason}"
                 yield _v13(
-                    f"planted as {planted.type}, dead-lettered as {letter.type}: {letter.reason}",
+                    f"planted as {wanted}, dead-lettered as {letter.type}: {letter.reason}",
                     letter.id,
                 )
     for service, letter in left:

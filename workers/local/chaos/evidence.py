@@ -92,7 +92,7 @@ class Planted:
     """A message that must end in a dead-letter queue, and how."""
 
     service: str
-    type: str  # of the failure
+    type: str  # of the failure; empty for any
     reason: str  # what it has to contain
     body: str = ""  # of a malformed one
     number: int = 0  # of a planned order

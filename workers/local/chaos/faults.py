@@ -8,7 +8,7 @@ from workers.local.fault_modes import MODES
 
 # Done to processes, by count of orders placed. The share is of orders; at least one each.
 PROCESSES: Final = {
-    "kill": ("SIGKILL a process, whatever it is doing", 0.02),
+    "kill": ("SIGKILL a process, whatever it is doing", 0.03),
     "crash": ("a process ends itself at a named point of a message's life", 0.01),
     "stop": ("SIGSTOP a worker for longer than its messages stay hidden, while others work", 0.001),
     "deploy": ("SIGTERM every process, one service after the other, and start a new one", 0.002),
