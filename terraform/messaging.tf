@@ -25,9 +25,9 @@ module "queue" {
   topic_arn          = aws_sns_topic.this.arn
   consumes           = each.value.consumes
   visibility_timeout = each.value.visibility_timeout
-  # The worker itself gives up after max_attempts, with the reason. Two receives more are for what
-  # a deploy hands back: SPARE_RECEIVES in workers/topology.py.
-  max_receive_count  = each.value.max_attempts + 2
+  # The worker itself gives up after max_attempts, with the reason. SQS's own count is a distant
+  # backstop, the most it accepts: MAX_RECEIVE_COUNT in workers/topology.py.
+  max_receive_count  = 1000
   retention          = each.value.retention
   dlq_retention      = each.value.dlq_retention
   consumer_role_arn  = local.role_arns[each.key]

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 from uuid import uuid4
 
-from workers.local.aws import free_port
+from workers.local.ports import release_port, reserve_port
 from workers.topology import Topology
 
 ROOT = Path(__file__).parents[1]
@@ -47,8 +47,10 @@ class Composed:
         self._services = services
         self.project = f"workers-test-{uuid4().hex[:8]}"
         self.ports = {
-            name: free_port() for name in ("API_PORT", "LOCALSTACK_PORT", "PROMETHEUS_PORT")
+            name: reserve_port() for name in ("API_PORT", "LOCALSTACK_PORT", "PROMETHEUS_PORT")
         }
+        for port in self.ports.values():
+            release_port(port)  # Docker would not share it
         self._environment = (
             os.environ
             | {name: str(port) for name, port in self.ports.items()}

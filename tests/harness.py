@@ -7,15 +7,18 @@ from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 
 from workers.events import OrderCreated, PaymentCompleted
 from workers.runtime.acks import LINGER, Acks
-from workers.runtime.breaker import LONGEST_PAUSE, Breakers
+from workers.runtime.admission import Admission
+from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.handler import Handlers, handles
 from workers.runtime.inbox import Inbox
+from workers.runtime.isolation import Isolation
 from workers.runtime.leases import Leases
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.ports import Transaction
 from workers.runtime.telemetry import Telemetry
+from workers.topology import MAX_RECEIVE_COUNT
 
 VISIBILITY = 60
 
@@ -73,25 +76,38 @@ class Harness:
             self.queue = FakeQueue(
                 clock=self.clock,
                 visibility_timeout=visibility_timeout,
-                max_receives=max_attempts + 2,
+                max_receives=MAX_RECEIVE_COUNT,
             )
         self.topic = FakeTopic() if topic is None else topic
         self.store = FakeStore() if store is None else store
         self.service = service or Service()
+        self.handler_timeout = handler_timeout
         self.telemetry = Telemetry(self.queue.name)
         self.permits = Permits(concurrency, now=RestlessClock())
+        self.isolation = Isolation(self.permits, now=self.clock)
+        self.admission = Admission(
+            self.store,
+            self.isolation,
+            max_attempts=max_attempts,
+            worker="worker-1",
+            utcnow=self.clock.now,
+        )
         self.leases = Leases(
             self.queue,
             visibility_timeout=visibility_timeout,
             handler_timeout=handler_timeout,
             telemetry=self.telemetry,
+            on_hung=self.admission.hung,
             now=self.clock,
         )
         self.acks = Acks(
             self.queue, self.leases, self.permits, telemetry=self.telemetry, now=self.clock
         )
         self.breakers = Breakers(
-            self.permits, telemetry=self.telemetry, now=RestlessClock(LONGEST_PAUSE)
+            self.permits,
+            telemetry=self.telemetry,
+            now=self.clock,
+            rest=lambda _condition, seconds: self.tick(seconds),
         )
         self.poller = Poller(
             self.queue,
@@ -113,13 +129,14 @@ class Harness:
                 handlers=Handlers(self.service),
                 sleep=self.clock.advance,
             ),
+            admission=self.admission,
             permits=self.permits,
             leases=self.leases,
             acks=self.acks,
             breakers=self.breakers,
             telemetry=self.telemetry,
             max_attempts=max_attempts,
-            max_receives=max_attempts + 2,
+            max_receives=MAX_RECEIVE_COUNT,
             now=self.clock,
         )
 
@@ -198,7 +215,12 @@ class Harness:
             clock=self.clock,
             concurrency=self.permits.concurrency,
             visibility_timeout=self.leases.visibility_timeout,
+            handler_timeout=self.handler_timeout,
         )
+
+    def attempts(self, message_id="message-1"):
+        """How many attempts at a message are on record."""
+        return len(self.store.attempts(message_id).attempts)
 
     def effects(self, order_id="order-1"):
         """How often an order's effect was committed."""

@@ -7,6 +7,7 @@ from builders import an_envelope, an_order
 
 from workers.aws.sqs import depth
 from workers.local.provision import provision
+from workers.ops.dlq import look
 from workers.settings import Settings
 from workers.topology import Topology, dlq_name, queue_name
 
@@ -63,6 +64,10 @@ class World:
     @property
     def dead(self):
         return depth(self.sqs, self.dlq_url).visible
+
+    def dead_letters(self):
+        """What is in the dead-letter queue, with the reasons."""
+        return look(self.sqs, self.dlq_url)
 
     @property
     def requests(self):

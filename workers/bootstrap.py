@@ -40,7 +40,7 @@ from workers.services.notification import Notification
 from workers.services.orders import Desk, Orders
 from workers.services.payment import Payment
 from workers.settings import Settings
-from workers.topology import Service, Topology
+from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
 
 # As long as Stripe keeps its keys: https://docs.stripe.com/api/idempotent_requests
 IDEMPOTENCY_RETENTION: Final = timedelta(hours=24)
@@ -133,12 +133,13 @@ def _consumer(parts: Parts) -> Running:
         visibility_timeout=queue.visibility_timeout,
         concurrency=settings.concurrency or service.concurrency,
         max_attempts=service.max_attempts,
-        max_receives=service.max_receive_count,
+        max_receives=MAX_RECEIVE_COUNT,
         receive_wait=settings.receive_wait,
         receive_linger=settings.receive_linger_ms / 1000,
         protect_after=settings.stop_timeout / 2,
         agent=EcsAgent(agent) if agent else None,
         health=parts.health,
+        worker=_worker(),
     )
 
 
@@ -199,7 +200,7 @@ def _relay(parts: Parts) -> Running:
     relay = Relay(
         Outbox(dynamodb, table),
         parts.topic,
-        owner=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}",
+        owner=f"{_worker()}-{uuid4().hex[:8]}",
         metrics=RelayMetrics(registry),
     )
     running = UntilStopped("relay", relay.run)
@@ -253,6 +254,11 @@ def _opening(setting: str, port: int) -> Iterator[None]:
         yield
     except OSError as error:
         raise FatalError(f"{setting} {port}: {error.strerror}") from error
+
+
+def _worker() -> str:
+    """Name this process in what it stores: the host, on Fargate the task's, and the process id."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def _now() -> datetime:

@@ -122,7 +122,7 @@ class OrderCancelled(CustomerEvent):
 
 
 class OrderRefunded(CustomerEvent):
-    """The customer is to get the money back."""
+    """The customer is to get the money back and keeps the goods: the order has shipped."""
 
     type: ClassVar[str] = "order.refunded"
 

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict
 
 from workers.topology_rules import DAY, broken_rules
 
-# SQS counts a delivery that a deploy handed back as a receive. Two spare receives keep such
-# a message out of the dead-letter queue until the worker has made its own attempts.
-SPARE_RECEIVES: Final = 2
+# The most that SQS accepts. The worker's own count of attempts decides when a message is given up;
+# SQS's count of receives, which also counts deploys, outages and lost replies, is a distant
+# backstop.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue.html
+MAX_RECEIVE_COUNT: Final = 1_000
 
 
 class TopologyError(Exception):
@@ -44,11 +46,6 @@ class Service(BaseModel):
     # The longest that SQS keeps a message: somebody has to look at it before it is gone.
     dlq_retention: int = 14 * DAY  # s
     sends_email: bool = False
-
-    @property
-    def max_receive_count(self) -> int:
-        """After this many receives SQS itself moves the message to the dead-letter queue."""
-        return self.max_attempts + SPARE_RECEIVES
 
 
 class Topology(BaseModel):

@@ -14,6 +14,7 @@ from workers.aws.clients import Clients
 from workers.local import books, journal
 from workers.local.checks import Evidence, check_all
 from workers.local.demo import _post as post
+from workers.local.demo import refund_all
 from workers.local.plan import PRICES, REORDER_THRESHOLD, plan, stock_for
 from workers.ops.dlq import look
 from workers.ops.queues import Queues
@@ -47,6 +48,9 @@ def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(aws, tm
     assert unfinished > 0
 
     queues = Queues(clients, settings, topology)
+    eventually(lambda: ended(dynamodb, settings, queues), PATIENCE)
+    with httpx.Client(base_url=aws.api) as api:
+        refund_all(api, planned)
     eventually(lambda: ended(dynamodb, settings, queues), PATIENCE)
     (tmp_path / "services.log").write_text(aws("logs", "--no-log-prefix", *SERVICES).stdout)
     evidence = Evidence(

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from workers.events import CATALOGUE
 from workers.ops.schema import export
-from workers.topology import Topology
+from workers.topology import MAX_RECEIVE_COUNT, Topology
 
 GOLDEN = Path(__file__).parent / "golden"
 TOPOLOGY = Topology.load()
@@ -153,7 +153,7 @@ def test_a_queue_is_described_as_the_map_has_it(asyncapi, name):
     assert channel["x-filter-policy"] == {"eventType": sorted(service.consumes)}
     assert queue["redrivePolicy"] == {
         "deadLetterQueue": {"name": f"{name}-queue-dlq"},
-        "maxReceiveCount": service.max_attempts + 2,
+        "maxReceiveCount": MAX_RECEIVE_COUNT,
     }
     assert types(asyncapi, f"{name}.receive") == service.consumes
 

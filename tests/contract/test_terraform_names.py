@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from order_api import Api
 
+from workers.local.policies import redrive_policy
 from workers.relay import metrics as relay_metrics
 from workers.runtime import telemetry
 from workers.runtime.emf import NAMESPACE
+from workers.topology import MAX_RECEIVE_COUNT
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
 ALARMS = "".join(path.read_text("utf-8") for path in sorted(TERRAFORM.glob("alarms*.tf")))
@@ -41,3 +43,10 @@ def test_the_api_has_every_route_of_an_order_and_no_other():
         for method in methods
         if path != "/healthz"
     }
+
+
+def test_sqs_gives_up_a_message_as_late_as_it_can():
+    """The same backstop for a queue that Terraform makes and one that an emulator gets."""
+    messaging = (TERRAFORM / "messaging.tf").read_text("utf-8")
+    assert re.findall(r"max_receive_count\s+= (\S+)", messaging) == [str(MAX_RECEIVE_COUNT)]
+    assert redrive_policy("arn")["maxReceiveCount"] == MAX_RECEIVE_COUNT

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from numbers import Number
-from zlib import crc32
 
+from fakes.clock import FakeClock
 from fakes.faults import Faults
+from workers.aws.outbox_rows import shard_of
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, PermanentError
-from workers.runtime.ports import Record
+from workers.runtime.ports import AttemptLog, Record
 
 META = {"pk", "version", "expires", "outboxShard", "outboxOrder"}
 MAX_WRITES = 100
@@ -25,20 +27,21 @@ class Versioned:
 
 @dataclass(frozen=True)
 class Waiting:
-    """An outbox row that is still to be published."""
+    """An outbox row that is still to be published; ``event`` is None if nobody can read it."""
 
-    body: str
+    event: Encoded | None
     shard: int
-    occurred_at: datetime
+    since: datetime
 
 
 class FakeStore(Faults):
     """The port ``Store``. With ``outbox`` each outcome waits in ``waiting`` too; see FakeOutbox."""
 
-    def __init__(self, *, outbox=False):
+    def __init__(self, *, outbox=False, clock=None):
         super().__init__()
+        self.clock = clock or FakeClock()
         self.records = {}  # inbox: key -> Record
-        self.attempts = {}  # key -> list of reasons
+        self.attempt_logs = {}  # SQS message id -> AttemptLog
         self.waiting = {}  # outbox: event id -> Waiting
         self._outbox = outbox
         self._rows = {}
@@ -82,13 +85,32 @@ class FakeStore(Faults):
             record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
             self.records[transaction.key] = record
             if self._outbox:
-                self.waiting |= {outcome.event_id: _waiting(outcome) for outcome in outcomes}
+                self.waiting |= {
+                    event.event_id: Waiting(event, shard_of(event), self.clock.now())
+                    for event in outcomes
+                }
             return record
 
-    def count_attempt(self, key, reason):
-        with self._call("count_attempt"):
-            self.attempts.setdefault(key, []).append(reason)
-            return len(self.attempts[key])
+    def attempts(self, message_id):
+        with self._call("attempts"):
+            return self.attempt_logs.get(message_id, AttemptLog())
+
+    def record_attempt(self, message_id, attempt, *, returned):
+        with self._call("record_attempt"):
+            return self._record(message_id, attempt.receive_count, (attempt,), returned)
+
+    def excuse_attempt(self, message_id, receive_count, *, returned):
+        with self._call("excuse_attempt"):
+            self._record(message_id, receive_count, (), returned)
+
+    def _record(self, message_id, receive_count, attempt, returned):
+        known = self.attempt_logs.get(message_id, AttemptLog())
+        others = tuple(a for a in known.attempts if a.receive_count != receive_count)
+        self.attempt_logs[message_id] = AttemptLog(
+            tuple(sorted(others + attempt, key=lambda a: a.receive_count)),
+            receive_count if returned else known.returned,
+        )
+        return self.attempt_logs[message_id]
 
     def read(self, key):
         """Read for a transaction: a document with its version."""
@@ -123,7 +145,9 @@ class FakeTransaction:
         self.check()
         if key not in self._read:
             raise LookupError(f"{key} was not read in this transaction")
-        self._stage(key, _put(key, self._read[key], _checked(document)))
+        read = self._read[key]
+        kept = deepcopy(read.document) if read else {}
+        self._stage(key, _put(key, read, kept | _checked(document)))
 
     def add(self, key, amounts, *, where=None):
         self.check()
@@ -141,11 +165,6 @@ class FakeTransaction:
         if key in self.writes:
             raise PermanentError(f"{key} is written twice in one transaction")
         self.writes[key] = write
-
-
-def _waiting(envelope):
-    shard = crc32(envelope.data.order_id.encode()) % 4
-    return Waiting(envelope.encode(), shard, envelope.occurred_at)
 
 
 def _put(key, read, document):

@@ -19,8 +19,8 @@ from infra.agent import running_agent
 from infra.container import TEMPORARY, Container
 from infra.prepare import prepare
 from infra.roles import ACCOUNT, assume, session
-from workers.local.aws import free_port
 from workers.local.child import Child, wait_until_ready
+from workers.local.ports import release_port, reserve_port
 from workers.local.tether import Tether
 
 ECS = "ecs-tasks.amazonaws.com"
@@ -133,7 +133,7 @@ class Fargate:
             command=container.command,
             environment=self._environment(container, arn) | dict(changes),
             group=self._tether.group,
-            port=free_port(),
+            port=reserve_port(),
             log=self._directory / f"{name}.log",
         )
         child.start()
@@ -152,7 +152,7 @@ class Fargate:
         secrets = prepare(container, session(execution), task_id)
         beside = self._agent.admit(task_id, arn=arn, cluster=self._cluster, credentials=own)
         here = {"HOME": TEMPORARY, "PATH": os.defpath, "AWS_ENDPOINT_URL": self._endpoint}
-        free = {"PORT": str(free_port())} if "PORT" in container.environment else {}
+        free = {"PORT": str(reserve_port())} if "PORT" in container.environment else {}
         return here | beside | secrets | container.environment | free
 
     def _end(self, tasks):
@@ -166,4 +166,5 @@ class Fargate:
             left = task.container.stop_timeout - (time.monotonic() - started)
             codes[task.child.name] = task.child.wait(left)
             self.tasks.remove(task)
+            release_port(task.child.port)
         return codes

@@ -36,12 +36,17 @@ def play(deployed, *, orders, show=lambda _: None):
 
 
 def _ship_and_refund(deployed, shipped, refunded):
-    """Ask order-api for the rest of what it does, and wait until payment has given money back."""
+    """Ask order-api for the rest of what it does, and wait until payment has given money back.
+
+    Both are refunded: one after it has shipped, the other before, which cancels it.
+    """
     with httpx.Client(base_url=deployed.api_url, timeout=PATIENCE) as api:
         assert api.get(f"/orders/{shipped}").json()["state"] == "confirmed"
         api.post(f"/orders/{shipped}/ship").raise_for_status()
-        api.post(f"/orders/{refunded}/refund").raise_for_status()
-    eventually(lambda: refunded in _refunds(deployed), PATIENCE)
+        for order_id, status in ((shipped, "refunded"), (refunded, "cancelled")):
+            answer = api.post(f"/orders/{order_id}/refund").raise_for_status()
+            assert answer.json()["status"] == status
+    eventually(lambda: {shipped, refunded} <= _refunds(deployed), PATIENCE)
 
 
 def _refunds(deployed):

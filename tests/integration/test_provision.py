@@ -10,7 +10,7 @@ from workers.local.plan import PRICES
 from workers.local.provision import ProvisionError, provision
 from workers.ops.stock import list_stock, set_stock
 from workers.settings import Settings
-from workers.topology import Topology, dlq_name, queue_name
+from workers.topology import MAX_RECEIVE_COUNT, Topology, dlq_name, queue_name
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,7 @@ def test_every_consumer_gets_its_queue_as_the_map_says(settings, topology):
         dlq = attributes(report.queue_urls[settings.name_prefix + dlq_name(name)])
         assert json.loads(queue["RedrivePolicy"]) == {
             "deadLetterTargetArn": dlq["QueueArn"],
-            "maxReceiveCount": service.max_attempts + 2,
+            "maxReceiveCount": MAX_RECEIVE_COUNT,
         }
         assert json.loads(dlq["RedriveAllowPolicy"]) == {
             "redrivePermission": "byQueue",

@@ -3,7 +3,8 @@
     python tests/process/obedient.py run payment
 
 ``wait-1`` waits until the file $GATES/wait-1 exists, ``slow-1`` takes 1.5 s, ``burn-1`` keeps
-the interpreter's lock for long stretches, ``exit-1`` ends its thread; any other id does nothing.
+the interpreter's lock for long stretches, ``exit-1`` ends its thread, ``abort-1`` its process; any
+other id does nothing.
 All but that count an effect in the document ``effect#<order id>``.
 """
 
@@ -46,6 +47,8 @@ class Obedient:
                     sum(range(AT_A_TIME))
             case "exit":
                 raise SystemExit
+            case "abort":
+                os.abort()
         tx.add(f"effect#{order.order_id}", {"times": 1})
 
 

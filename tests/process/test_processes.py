@@ -157,7 +157,7 @@ def test_what_does_not_stop_in_time_is_killed(tmp_path):
         eventually(lambda: child.log.read_text() == "up\n")
         start = time.monotonic()
         assert processes.stop(timeout=0.2) == {"payment-1": -signal.SIGKILL}
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 20  # of the 60 s that it would take
 
 
 def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path):

@@ -7,11 +7,13 @@ from signal import SIGINT, SIGTERM
 
 import pytest
 from eventually import eventually
+from world import STOP_TIMEOUT
 
 pytestmark = pytest.mark.process
 
 INTERRUPTED = 75
 PATIENCE = 30  # s
+AT_ONCE = 8  # s; who waits for a handler that hangs needs 11.5 s of the 13 s
 
 
 def test_a_running_handler_is_finished_and_its_message_deleted(world, work):
@@ -34,12 +36,15 @@ def test_a_running_handler_is_finished_and_its_message_deleted(world, work):
     assert world.requests["ReceiveMessage"] == receives
 
 
-def test_an_idle_worker_ends_with_its_poll(work):
+def test_an_idle_worker_ends_with_its_poll(world, work):
     worker = work()
     signalled = time.monotonic()
     worker.signal(SIGTERM)
+    worker.says("worker.stopping")
+    receives = world.requests["ReceiveMessage"]
     assert worker.ends() == 0
-    assert time.monotonic() - signalled < 3  # the poll waits 1 s
+    assert time.monotonic() - signalled < STOP_TIMEOUT  # the poll waits 1 s of it
+    assert world.requests["ReceiveMessage"] == receives
     assert worker.lines("worker.stopped", exitCode=0)
 
 
@@ -86,7 +91,7 @@ def test_a_hung_handler_is_left_behind_and_its_message_handed_back(world, work):
     signalled = time.monotonic()
     worker.signal(SIGTERM)
     assert worker.ends() == INTERRUPTED
-    assert time.monotonic() - signalled < 6  # STOP_TIMEOUT
+    assert time.monotonic() - signalled < STOP_TIMEOUT
     assert len(worker.lines("handler.interrupted")) == 1
     assert (world.waiting, world.in_flight) == (1, 0)
     assert world.effects("quick-1") == world.effects("quick-2") == 1
@@ -122,7 +127,7 @@ def test_a_second_signal_ends_it_at_once(world, work, first, second):
     signalled = time.monotonic()
     worker.signal(second)
     assert worker.ends() == INTERRUPTED
-    assert time.monotonic() - signalled < 4
+    assert time.monotonic() - signalled < AT_ONCE
     # Not before the poll that is still open at SQS has ended: it would get the message.
     eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
 
@@ -135,7 +140,7 @@ def test_a_burst_of_signals_does_not_hang_it(world, work):
     signalled = time.monotonic()
     worker.signal(*([SIGTERM, SIGINT] * 25))
     assert worker.ends() == INTERRUPTED
-    assert time.monotonic() - signalled < 4
+    assert time.monotonic() - signalled < AT_ONCE
     eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
 
 
@@ -152,7 +157,7 @@ def test_a_second_signal_does_not_wait_for_settlements_that_nobody_confirms(worl
     signalled = time.monotonic()
     worker.signal(SIGTERM)
     assert worker.ends() == INTERRUPTED
-    assert time.monotonic() - signalled < 4
+    assert time.monotonic() - signalled < AT_ONCE
 
 
 @pytest.mark.parametrize("service", ["order-api", "relay"])
@@ -164,8 +169,6 @@ def test_what_has_no_queue_ends_too(aws, provisioned, start, service):
     }
     process = start((sys.executable, "-m", "workers", "run", service), environment)
     eventually(lambda: process.ready or not process.running, PATIENCE)
-    signalled = time.monotonic()
     process.signal(SIGTERM)
-    assert process.ends() == 0
-    assert time.monotonic() - signalled < 3
+    assert process.ends(within=PATIENCE) == 0  # a quarter of its stop timeout
     assert process.lines("worker.stopped", exitCode=0)

@@ -25,12 +25,6 @@ def test_the_map_that_ships_is_read():
     }
 
 
-def test_sqs_gives_up_later_than_the_worker():
-    service = Topology.load().services["payment"]
-
-    assert (service.max_attempts, service.max_receive_count) == (3, 5)
-
-
 def test_queues_are_named_after_their_service():
     assert (queue_name("payment"), dlq_name("payment")) == ("payment-queue", "payment-queue-dlq")
 

@@ -79,7 +79,11 @@ class Endpoints:
     def refund(
         self, order_id: OrderId, call: Caller, body: RefundRequest | None = None
     ) -> Accepted:
-        """Ask for the money of a confirmed or shipped order to go back."""
+        """Ask for the money of a confirmed or shipped order to go back.
+
+        An order that has not shipped is cancelled by it, as `status` says: its stock is released
+        too. One that has shipped becomes refunded.
+        """
         request = body or RefundRequest()
         return self._change(
             order_id,
@@ -127,7 +131,7 @@ class Endpoints:
         if done.replayed:
             call.response.headers["Idempotent-Replayed"] = "true"
         else:
-            call.background.add_task(self.fast_path.publish, envelope)
+            call.background.add_task(self.fast_path.publish, done.event)
         return Accepted(
             order_id=order_id,
             event_id=envelope.event_id,

@@ -11,17 +11,16 @@ from workers.aws.items import to_document, to_item
 from workers.aws.outbox_rows import waiting
 from workers.aws.transact import CONDITION, CONFLICT, Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
-from workers.envelope import decode
+from workers.envelope import Encoded
 from workers.runtime.errors import InProgress
-from workers.runtime.ports import Outcomes, Record, Transaction
+from workers.runtime.memory import INBOX_RETENTION
+from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transaction
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Longer than an event can take to come back: 23 days of retries by SNS, 4 in the queue, 14 in
-# the dead-letter queue, and these again after a redrive.
-# https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
-INBOX_RETENTION: Final = timedelta(days=90)
+# Each attempt at a message is a field of one row, named after the delivery's receive count.
+_DELIVERY: Final = "delivery-"
 
 # Time to live never appears in a condition: a row that expired but is still there counts.
 
@@ -63,7 +62,8 @@ class DynamoStore:
         if not isinstance(transaction, DynamoTransaction):
             raise TypeError("a transaction of another store")
         transaction.check()
-        rows = [waiting(self.table, outcome) for outcome in outcomes] if self.outbox else []
+        now = self.clock()
+        rows = [waiting(self.table, event, now) for event in outcomes] if self.outbox else []
         try:
             write(
                 self.client,
@@ -73,27 +73,52 @@ class DynamoStore:
             return self._found(transaction.key, cancelled)
         return Record(tuple(outcomes), fingerprint=transaction.fingerprint)
 
-    def count_attempt(self, key: str, reason: str) -> int:
-        """Count one failed attempt; see ``Store``. A repeated reply may count it twice."""
+    def attempts(self, message_id: str) -> AttemptLog:
+        """Look up what is on record about a message; see ``Store``."""
         with translated("dynamodb"):
-            counted = self.client.update_item(
+            item = self.client.get_item(
+                TableName=self.table, Key=_attempts_key(message_id), ConsistentRead=True
+            ).get("Item")
+        return _attempt_log(item) if item else AttemptLog()
+
+    def record_attempt(self, message_id: str, attempt: Attempt, *, returned: bool) -> AttemptLog:
+        """Record an attempt; see ``Store``. Repeating the request changes nothing."""
+        record = {"at": attempt.at, "worker": attempt.worker, "error": attempt.error}
+        sets = ["#delivery = :record", "expires = :expires"]
+        values = {**to_item({":record": record}), ":expires": {"N": self._expiry()}}
+        if returned:
+            sets.append("returned = :returned")
+            values[":returned"] = {"N": str(attempt.receive_count)}
+        with translated("dynamodb"):
+            item = self.client.update_item(
                 TableName=self.table,
-                Key={"pk": {"S": f"attempts#{key}"}},
-                UpdateExpression="ADD attempts :one SET #reason = :reason, #at = :at, expires = :x",
-                ExpressionAttributeNames={"#reason": "reason", "#at": "at"},
-                ExpressionAttributeValues={
-                    ":one": {"N": "1"},
-                    ":reason": {"S": reason},
-                    ":at": {"N": str(int(self.clock()))},
-                    ":x": {"N": self._expiry()},
-                },
-                ReturnValues="UPDATED_NEW",
+                Key=_attempts_key(message_id),
+                UpdateExpression=f"SET {', '.join(sets)}",
+                ExpressionAttributeNames={"#delivery": _delivery(attempt.receive_count)},
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        return _attempt_log(item)
+
+    def excuse_attempt(self, message_id: str, receive_count: int, *, returned: bool) -> None:
+        """Take an attempt off the record; see ``Store``."""
+        values = {":expires": {"N": self._expiry()}}
+        expression = "REMOVE #delivery SET expires = :expires"
+        if returned:
+            expression += ", returned = :returned"
+            values[":returned"] = {"N": str(receive_count)}
+        with translated("dynamodb"):
+            self.client.update_item(
+                TableName=self.table,
+                Key=_attempts_key(message_id),
+                UpdateExpression=expression,
+                ExpressionAttributeNames={"#delivery": _delivery(receive_count)},
+                ExpressionAttributeValues=values,
             )
-        return int(counted["Attributes"]["attempts"]["N"])
 
     def _inbox_row(self, transaction: DynamoTransaction, outcomes: Outcomes) -> Write:
         row = {
-            "outcomes": [outcome.encode() for outcome in outcomes],
+            "outcomes": [outcome.body for outcome in outcomes],
             "fingerprint": transaction.fingerprint,
         }
         return {
@@ -131,4 +156,33 @@ def _record(item: Any) -> Record:
     row = to_document(item)
     bodies = row["outcomes"]
     assert isinstance(bodies, list)  # noqa: S101 - written by _inbox_row
-    return Record(tuple(map(decode, bodies)), repeated=True, fingerprint=str(row["fingerprint"]))
+    outcomes = tuple(map(Encoded.read, bodies))
+    return Record(outcomes, repeated=True, fingerprint=str(row["fingerprint"]))
+
+
+def _attempts_key(message_id: str) -> dict[str, Any]:
+    return {"pk": {"S": f"attempts#{message_id}"}}
+
+
+def _delivery(receive_count: int) -> str:
+    """Name the field of one delivery's attempt."""
+    return f"{_DELIVERY}{receive_count}"
+
+
+def _attempt_log(item: Any) -> AttemptLog:
+    row = to_document(item)
+    attempts = [
+        Attempt(
+            int(name.removeprefix(_DELIVERY)),
+            at=str(record.get("at", "")),
+            worker=str(record.get("worker", "")),
+            error=str(record.get("error", "")),
+        )
+        for name, record in row.items()
+        if name.startswith(_DELIVERY) and isinstance(record, dict)
+    ]
+    returned = row.get("returned", 0)
+    return AttemptLog(
+        tuple(sorted(attempts, key=lambda attempt: attempt.receive_count)),
+        returned if isinstance(returned, int) else 0,
+    )

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from workers.addresses import sendable
 from workers.aws.errors import SDK_ERRORS, translate
-from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
@@ -23,6 +24,7 @@ class SesMailer:
 
     def send(self, to: str, subject: str, body: str, *, reference: str) -> None:
         """Send one mail; ``reference`` shows as a tag of that name in the events of SES."""
+        to = _as_ses_takes_it(to)
         try:
             self.client.send_email(
                 Source=self.sender,
@@ -35,6 +37,20 @@ class SesMailer:
             )
         except SDK_ERRORS as error:
             raise _mail_error(translate(error, "ses"), to) from None
+
+
+def _as_ses_takes_it(address: str) -> str:
+    """Write the domain in Punycode: events of earlier versions carry it as it was typed.
+
+    Raises ``PermanentError`` if that does not make it an address SES takes.
+    """
+    if address.isascii():
+        return address
+    try:
+        return sendable(address)
+    except ValueError:  # its text quotes the address
+        reason = "ses: the address is not ASCII, and cannot be written in ASCII; SES takes no other"
+        raise PermanentError(reason) from None
 
 
 def _mail_error(error: Exception, to: str) -> Exception:

@@ -107,6 +107,8 @@ class SqsQueue:
             "source.messageId": message.id,
             "failure.reason": failure.reason,
         }
+        if failure.trail:
+            texts["failure.trail"] = failure.trail
         with translated("sqs"):
             self.control.send_message(
                 QueueUrl=self.dlq_url,

@@ -4,7 +4,6 @@ import argparse
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from workers.local.faults import Rule
+from workers.local.ports import release_port, reserve_port
 from workers.local.tether import Tether
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -30,7 +30,7 @@ class EmbeddedAws:
     """The embedded AWS, for as long as the ``with`` block. It dies with this process."""
 
     def __init__(self, *, port: int = 0, log: Path | None = None) -> None:
-        self._port = port or free_port()
+        self._port = port or reserve_port()
         self._log = log or Path(os.devnull)
         self._tether: Tether | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -121,6 +121,7 @@ class EmbeddedAws:
                 self._process.wait()
         if self._tether is not None:
             self._tether.release()
+        release_port(self._port)
 
     def __enter__(self) -> Self:
         self.start()
@@ -152,14 +153,6 @@ class EmbeddedAws:
             return json.load(connection.getresponse())
         finally:
             connection.close()
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main() -> None:

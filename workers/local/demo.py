@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from workers.aws import names
 from workers.aws.sns import SnsTopic
-from workers.envelope import decode
+from workers.envelope import Encoded
 from workers.local import books, journal
 from workers.local.books import Books
 from workers.local.checks import Check, Evidence, check_all
@@ -95,6 +95,8 @@ class Demo:
         self._plant_troubles()
         self._stage("following the orders")
         self._until(lambda: self._pending() <= self._technical)
+        self._stage("giving money back before shipping")
+        self._refund_all()
         self._stage("waiting for technical failures to reach the dead-letter queue")
         self._until(lambda: self._dead_letters("payment") == len(self._technical) + 1)
         first_dead = self._look_at_dead_letters()
@@ -132,6 +134,10 @@ class Demo:
             _post(api, f"/orders/{order_id}/cancel", {"reason": "changed my mind"}, headers)
         return order, order_id
 
+    def _refund_all(self) -> None:
+        with httpx.Client(base_url=self._system.api_url, timeout=REQUEST_TIMEOUT) as api:
+            refund_all(api, self._placed)
+
     def _plant_troubles(self) -> None:
         """Send payment a message that nobody can read, and repeat an event that was published."""
         self._sqs.send_message(QueueUrl=self._queue_url("payment"), MessageBody=MALFORMED)
@@ -141,7 +147,7 @@ class Demo:
         body = books.outbox_body(self._dynamodb, self._system.settings, event_id)
         sns = self._system.clients.sns()
         arn = names.topic_arn(sns, self._system.settings, self._system.topology.topic)
-        if refused := SnsTopic(sns, arn).publish([decode(body)]):
+        if refused := SnsTopic(sns, arn).publish([Encoded.read(body)]):
             raise refused[0]
 
     @property
@@ -225,6 +231,14 @@ class Demo:
 
     def _dlq_url(self, service: str) -> str:
         return names.dlq_url(self._sqs, self._system.settings, service)
+
+
+def refund_all(api: httpx.Client, placed: Mapping[str, PlannedOrder]) -> None:
+    """Ask for the money of the orders that are planned so; they have to be confirmed."""
+    for order_id, order in placed.items():
+        if order.kind == "refunded":
+            headers = {"Idempotency-Key": f"{order.idempotency_key}-refund"}
+            _post(api, f"/orders/{order_id}/refund", {"reason": "found it cheaper"}, headers)
 
 
 def _post(

@@ -55,7 +55,7 @@ class Messaging:
                 "MessageRetentionPeriod": str(wanted.retention),
                 "Policy": json.dumps(queue_policy(arn, topic_arn)),
                 "ReceiveMessageWaitTimeSeconds": str(RECEIVE_WAIT),
-                "RedrivePolicy": json.dumps(redrive_policy(dlq_arn, wanted.max_receive_count)),
+                "RedrivePolicy": json.dumps(redrive_policy(dlq_arn)),
                 "VisibilityTimeout": str(wanted.visibility_timeout),
             },
         )

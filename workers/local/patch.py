@@ -1,12 +1,16 @@
-"""How moto is corrected: by wrapping a method; the wrapper says which rule of AWS it restores."""
+"""How moto is corrected: by wrapping a method or a function of a module.
+
+The wrapper says which rule of AWS it restores.
+"""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeAlias
 
 Method: TypeAlias = Callable[..., Any]
 
 
-def around(owner: type, name: str) -> Callable[[Method], Method]:
+def around(owner: type | ModuleType, name: str) -> Callable[[Method], Method]:
     """Replace ``owner.name`` by the decorated function, which gets the original first."""
     original = getattr(owner, name)
 

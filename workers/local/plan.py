@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "success", "declined", "out_of_stock", "refused", "technical", "cancelled"
+    "success", "declined", "out_of_stock", "refused", "technical", "cancelled", "refunded"
 ]
 
 # How often each kind is planned, beside one of each.
@@ -18,7 +18,8 @@ WEIGHTS: Final[dict[Kind, int]] = {
     "out_of_stock": 9,
     "refused": 4,  # declined and out of stock: the second scenario
     "technical": 4,
-    "cancelled": 4,
+    "cancelled": 4,  # at once, while services are at work on it
+    "refunded": 4,  # once it is confirmed, and before it ships
 }
 MIN_ORDERS: Final = len(WEIGHTS)
 MAX_ORDERS: Final = 2_000  # the embedded AWS keeps everything in memory

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from workers.topology import MAX_RECEIVE_COUNT
+
 
 def queue_policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
     """Admit the topic and nobody else from outside the account, over TLS only.
@@ -31,9 +33,9 @@ def queue_policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
     }
 
 
-def redrive_policy(dlq_arn: str, max_receive_count: int) -> dict[str, Any]:
+def redrive_policy(dlq_arn: str) -> dict[str, Any]:
     """Move a message to the dead-letter queue once it was received this often."""
-    return {"deadLetterTargetArn": dlq_arn, "maxReceiveCount": max_receive_count}
+    return {"deadLetterTargetArn": dlq_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}
 
 
 def redrive_allow_policy(queue_arn: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Final, Self
 
-from workers.local.aws import free_port
 from workers.local.child import Child, Lives, NotReady, alike, wait_until_ready
+from workers.local.ports import release_port, reserve_port
 from workers.local.tether import Tether
 
 STOP_TIMEOUT: Final = 30.0  # s; ECS's own default between SIGTERM and SIGKILL
@@ -119,7 +119,7 @@ class Processes:
                 command=self._command(service),
                 environment=dict(environment),
                 group=self._tether.group,
-                port=free_port(),
+                port=reserve_port(),
                 log=self._directory / f"{name}.log",
                 lives=self._lives,
             )
@@ -140,6 +140,8 @@ class Processes:
         with self._lock:
             self.exits += codes.items()
             self._children = [child for child in self._children if child.name not in codes]
+        for child in children:
+            release_port(child.port)
         return codes
 
     def _supervise(self) -> None:

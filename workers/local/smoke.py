@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 import urllib3
@@ -44,14 +45,21 @@ class Scenario:
     kind: Kind
     ends: tuple[str, str, str]  # state, payment, inventory
     dead_letters: str = NOTHING
+    then: Literal["refund"] | None = None  # what the customer asks for once it is confirmed
 
 
 def scenarios(max_attempts: int) -> tuple[Scenario, ...]:
-    """Give the three; payment gives up after so many attempts."""
+    """Give them; payment gives up after so many attempts."""
     given_up = f"payment: transient after {max_attempts} attempts"
     return (
         Scenario("success", "success", ("confirmed", "completed", "reserved")),
         Scenario("business failure", "declined", ("cancelled", "failed", "released")),
+        Scenario(
+            "refund before shipping",
+            "success",
+            ("cancelled", "refunded", "released"),
+            then="refund",
+        ),
         Scenario("technical failure", "technical", ("pending", "pending", "reserved"), given_up),
     )
 
@@ -107,6 +115,8 @@ class Smoke:
             dead = self._dead_letters()
             for order in orders:  # those that are at their end too: they have to stay there
                 ended, order.found = order.held, self._find(order.order_id, dead)
+                if order.found[0] == "confirmed" and order.scenario.then:
+                    self._go_on(order)
                 if not ended:
                     order.seconds = time.monotonic() - started
             if all(order.held for order in orders):
@@ -120,6 +130,15 @@ class Smoke:
             "POST", "/orders", json=body, headers={"Idempotency-Key": str(uuid4())}
         )
         return str(accepted["orderId"])
+
+    def _go_on(self, order: Followed) -> None:
+        """Ask for what follows. A key of its own: asking twice is asking once."""
+        action = order.scenario.then
+        self._ask(
+            "POST",
+            f"/orders/{order.order_id}/{action}",
+            headers={"Idempotency-Key": f"{action}-{order.order_id}"},
+        )
 
     def _find(self, order_id: str, dead: Sequence[tuple[str, DeadMessage]]) -> tuple[str, ...]:
         seen = self._ask("GET", f"/orders/{order_id}")
@@ -139,7 +158,7 @@ class Smoke:
             except urllib3.exceptions.HTTPError as error:
                 raise _Busy(f"{self._api}{path}: {error}") from error
             text = f"{self._api}{path}: {answer.status} {answer.data.decode()[:500]}"
-            if answer.status >= 500:  # noqa: PLR2004 - HTTP
+            if answer.status == HTTPStatus.CONFLICT or answer.status >= 500:  # noqa: PLR2004 - HTTP
                 raise _Busy(text)
             if answer.status >= 400:  # noqa: PLR2004 - HTTP
                 raise SmokeError(f"{text} (is ALLOW_SIMULATION=true?)")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from workers.aws.clients import Clients
-from workers.local.aws import EmbeddedAws, free_port
+from workers.local.aws import EmbeddedAws
+from workers.local.ports import release_port, reserve_port
 from workers.local.processes import Processes
 from workers.local.provision import provision
 from workers.settings import Settings
@@ -44,7 +45,8 @@ class System:
         self.directory = directory
         self.topology = Topology.load()
         self.aws = EmbeddedAws(port=endpoint_port, log=directory / "embedded-aws.txt")
-        self.api_url = f"http://127.0.0.1:{port or free_port()}"
+        self._port = port or reserve_port()
+        self.api_url = f"http://127.0.0.1:{self._port}"
         self._workers = workers
         self._environment = dict(environment or {})
         self._named = named
@@ -80,11 +82,12 @@ class System:
 
     def __exit__(self, *_: object) -> None:
         self._up.close()
+        release_port(self._port)
 
     def _own(self) -> dict[str, str]:
         return {
             "ALLOW_SIMULATION": "true",
-            "PORT": self.api_url.rpartition(":")[2],
+            "PORT": str(self._port),
             "STOP_TIMEOUT": str(STOP_TIMEOUT),
             "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
         }

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from workers.envelope import VERSION
 from workers.events import CATALOGUE, Event
-from workers.topology import Service, Topology, dlq_name, queue_name
+from workers.topology import MAX_RECEIVE_COUNT, Service, Topology, dlq_name, queue_name
 
 DESCRIPTION: Final = (
     "An order pipeline. Every event goes to one SNS topic, which fans it out, filtered by "
@@ -50,7 +50,7 @@ def _topic(topology: Topology) -> dict[str, Any]:
 def _queue(name: str, service: Service) -> dict[str, Any]:
     redrive = {
         "deadLetterQueue": {"name": dlq_name(name)},
-        "maxReceiveCount": service.max_receive_count,
+        "maxReceiveCount": MAX_RECEIVE_COUNT,
     }
     queue = {
         "name": queue_name(name),

@@ -38,6 +38,7 @@ class DeadMessage:
     type: str  # of the failure
     reason: str
     attempts: int
+    trail: str  # when, where and how each attempt ended
     failed_at: str  # ISO 8601
     receive_count: int  # by the dead-letter queue's readers too
     body: str
@@ -149,6 +150,7 @@ def _read(message: Any) -> DeadMessage:
         type=texts.get("failure.type", "unknown"),
         reason=texts.get("failure.reason", _UNEXPLAINED),
         attempts=int(attempts) if attempts.isdigit() else 0,
+        trail=texts.get("failure.trail", ""),
         failed_at=texts.get("failure.at", ""),
         receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
         body=message["Body"],

@@ -1,10 +1,11 @@
-"""Circuit breakers: an outage of a dependency pauses polling instead of filling the DLQ.
+"""Circuit breakers: while a dependency does not answer, nothing more is received.
 
 Consecutive failures of one dependency open its breaker. From then on nothing is received; the
-messages that failed stay here, their leases renewed, and take turns to probe the dependency.
-So an outage of any length costs a message no receive and no attempt.
+messages that failed stay here, their leases renewed, and take turns to probe the dependency. What
+has waited for long enough goes back to the queue; when nobody is left to probe, polling resumes.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -83,14 +84,17 @@ class Breakers:
         telemetry: Telemetry,
         now: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        rest: Callable[[Condition, float], object] = Condition.wait,
     ) -> None:
+        """``rest`` waits on a condition for so many seconds at most; a test lets time fly."""
         self._permits = permits
         self._telemetry = telemetry
         self._now = now
         self._jitter = jitter
+        self._rest = rest
         self._breakers: dict[str, Breaker] = {}
         self._failing = False
-        self._stopped = False
+        self.stopped = False
         self._changed = Condition()
 
     def open(self) -> list[str]:
@@ -124,25 +128,41 @@ class Breakers:
             self._changed.notify_all()
             return breaker.state is not State.CLOSED
 
-    def wait(self, dependency: str, lost: Callable[[], bool]) -> bool:
+    def wait(self, dependency: str, lost: Callable[[], bool], seconds: float = math.inf) -> bool:
         """Keep a message until its turn: True to try again (alone, if the breaker is open).
 
-        False when the worker stops or ``lost``, asked about once a second, says so. A message
-        that was let through must end in ``failed``, ``succeeded`` or ``abandon``.
+        False when the worker stops, when ``seconds`` are over, or when ``lost``, asked about once
+        a second, says so. A message that was let through must end in ``failed``, ``succeeded`` or
+        ``abandon``.
         """
         with self._changed:
+            until = self._now() + seconds
             breaker = self._breakers[dependency]
             breaker.waiting += 1
             try:
-                while not (self._stopped or lost()):
+                while not (self.stopped or lost() or self._now() > until):
                     if breaker.state is State.CLOSED or breaker.takes_turn(self._now()):
                         return True
-                    self._changed.wait(breaker.next_look(self._now()))
+                    self._rest(self._changed, breaker.next_look(self._now()))
                 return False
             finally:
                 breaker.waiting -= 1
                 if breaker.waiting == 0 and breaker.state is State.OPEN:
                     self._half_close(dependency, breaker)
+
+    def pause(self, seconds: float, lost: Callable[[], bool], left: float) -> bool:
+        """Keep a message for ``seconds``, the breaker closed; False as ``wait`` says.
+
+        Nor is a message kept that has less than ``seconds`` left.
+        """
+        with self._changed:
+            until = self._now() + seconds
+            while not (self.stopped or lost() or seconds > left):
+                remaining = until - self._now()
+                if remaining <= 0:
+                    return True
+                self._rest(self._changed, min(_GLANCE, remaining))
+            return False
 
     def abandon(self, probing: str | None) -> None:
         """Give up a probe, if there was one, that showed nothing about its dependency."""
@@ -154,7 +174,7 @@ class Breakers:
     def stop(self) -> None:
         """Let every waiting message go."""
         with self._changed:
-            self._stopped = True
+            self.stopped = True
             self._changed.notify_all()
 
     def _half_close(self, dependency: str, breaker: Breaker) -> None:

@@ -1,20 +1,27 @@
 """THE HEART: what happens to a message, from its start to its settlement.
 
-    decode -> handled before? -> handler -> commit -> publish outcomes -> settle
+    admitted? -> decode -> handled before? -> handler -> commit -> publish outcomes -> settle
 
-1. ``process`` decodes the message and lets the service handle the event, once: one transaction
+1. A message that came back is looked up first (``admission.py``): has it ended earlier workers?
+2. ``process`` decodes the message and lets the service handle the event, once: one transaction
    holds the effect, the inbox row and the outcomes (``inbox.py``).
-2. The outcomes are published.
-3. Only then is the message settled: deleted, hidden for a retry, or moved to the dead-letter
+3. The outcomes are published.
+4. Only then is the message settled: deleted, hidden for a retry, or moved to the dead-letter
    queue with the reason.
 
 A crash at any point leaves the message in the queue. It is received again, finds the inbox row,
 and publishes the same outcomes under the same ids: the undeleted message is the reminder.
+
+A failure of the environment (an outage, a conflict with others) is not the message's. It stays
+here, its lease renewed, and is tried again; after ``HOLD`` seconds it goes back to the queue for a
+while. No number of these ends in the dead-letter queue.
 """
 
 import math
 import time
 from collections.abc import Callable
+from itertools import count
+from typing import Final
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -22,24 +29,35 @@ from structlog.contextvars import bound_contextvars
 from workers.envelope import Envelope, decode
 from workers.events import Event
 from workers.runtime.acks import Acks
+from workers.runtime.admission import Admission, Exhausted, NotAdmitted
 from workers.runtime.breaker import Breakers
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease, Leases
 from workers.runtime.permits import Permits
-from workers.runtime.ports import Outcomes, Queue, Topic
+from workers.runtime.ports import AttemptLog, Failure, Outcomes, Queue, Topic
 from workers.runtime.settlement import (
+    ENVIRONMENT,
     DeadLetter,
     Delete,
+    HandBack,
     Retry,
     Settlement,
     full_jitter,
     is_attempt,
+    postponement,
     settlement_for,
+    text_of,
 )
 from workers.runtime.story import Story
 from workers.runtime.telemetry import Telemetry
+
+# How long (s) a message keeps its slot while the environment refuses it. Long enough for a breaker
+# to open and for most interruptions to end; then others get the slot.
+HOLD: Final = 60.0
+FIRST_PAUSE: Final = 0.5  # s between two tries, doubling, with full jitter
+LONGEST_PAUSE: Final = 30.0  # s
 
 log = structlog.get_logger()
 
@@ -53,6 +71,7 @@ class Consumer:
         queue: Queue,
         topic: Topic,
         inbox: Inbox,
+        admission: Admission,
         permits: Permits,
         leases: Leases,
         acks: Acks,
@@ -65,6 +84,7 @@ class Consumer:
         self._queue = queue
         self._topic = topic
         self._inbox = inbox
+        self._admission = admission
         self._permits = permits
         self._leases = leases
         self._acks = acks
@@ -78,15 +98,12 @@ class Consumer:
     def consume(self, lease: Lease) -> None:
         """Take one message from its start to its settlement."""
         story = Story(lease.message)
-        started = self._leases.start(lease)
-        crash_point("started")
-        self._telemetry.slot_wait.observe(started - lease.received_at)
-        settlement = self._attempt(lease, story)
-        duration = self._now() - started
-        waited = lease.started_at != started  # an outage says nothing about the handler's pace
-        lease.started_at = None
+        begun = self._now()
+        self._telemetry.slot_wait.observe(begun - lease.received_at)
+        settlement = self._until_settled(lease, story)
+        duration = self._now() - begun
         story.settle(self.settle(lease, settlement))
-        self._permits.finished(None if waited else duration)
+        self._permits.finished(None if story.waited else duration)
         story.tell(self._telemetry, duration)
 
     def process(self, lease: Lease, story: Story) -> None:
@@ -98,7 +115,7 @@ class Consumer:
             story.outcome = "ignored"
             return
         with bound_contextvars(eventId=envelope.event_id, correlationId=envelope.correlation_id):
-            record = self._inbox.handle(envelope, lease)
+            record = self._inbox.handle(envelope, lease, again=story.waited)
         self._publish(record.outcomes)
         crash_point("published")
         story.outcome = "repeated" if record.repeated else "handled"
@@ -118,6 +135,8 @@ class Consumer:
                 self._acks.hide(lease, math.ceil(delay))
             case Delete() | DeadLetter():
                 self._acks.delete(lease)
+            case HandBack():
+                pass  # it stays in the table; the drain hands back what has no settlement
         return settlement
 
     def _dead_letter(self, lease: Lease, settlement: DeadLetter) -> Settlement:
@@ -126,57 +145,103 @@ class Consumer:
             # Send before delete: a crash in between leaves a duplicate, never a loss.
             self._queue.dead_letter(lease.message, settlement.failure)
             crash_point("dead_lettered")
-        except (Unavailable, FatalError, PermanentError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
             log.warning("dead_letter.postponed", reason=str(error))
-            return Retry(full_jitter(lease.message.receive_count))
+            return postponement(error, lease.message.receive_count)
         return settlement
 
-    def _attempt(self, lease: Lease, story: Story) -> Settlement:
-        """Process the message until it is known how it ends.
-
-        While the breaker of a dependency is open, the message stays here and is tried again.
-        """
-        probing: str | None = None
-        while True:
+    def _until_settled(self, lease: Lease, story: Story) -> Settlement:
+        """Try until it is known how the delivery ends."""
+        probing: str | None = None  # the dependency that this message tries for all others
+        hold_until = math.inf
+        for tries in count(1):
             try:
-                self.process(lease, story)
-            except (Unavailable, FatalError) as error:
-                story.error = outage = _outage(error)
-                if probing != outage.dependency:
-                    self._breakers.abandon(probing)
-                if not self._outlast(outage, lease):
-                    return self._settlement_after(outage, story)
-                probing = outage.dependency
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided here
+                settlement = self._try(lease, story)
+            except ENVIRONMENT as error:
                 story.error = error
-                self._breakers.abandon(probing)
-                return self._settlement_after(error, story)
+                hold_until = min(hold_until, self._now() + HOLD)
+                dependency = _dependency(error)
+                if probing != dependency:
+                    self._breakers.abandon(probing)
+                if not self._wait_out(error, dependency, lease, tries, hold_until):
+                    return self._given_up(lease, error)
+                story.waited = True
+                probing = dependency
             else:
-                story.error = None
-                self._breakers.succeeded(probing)
-                return Delete()
+                if settlement == Delete():
+                    self._breakers.succeeded(probing)
+                else:
+                    self._breakers.abandon(probing)
+                return settlement
+        raise AssertionError  # count() does not end
 
-    def _outlast(self, outage: Unavailable, lease: Lease) -> bool:
-        """Wait for the dependency if its breaker is open; False if the message cannot stay."""
-        if not self._breakers.failed(outage.dependency, str(outage)):
-            return False
-        lease.started_at = None  # waiting is not handling
-        again = self._breakers.wait(outage.dependency, lambda: lease.lost is not None)
+    def _try(self, lease: Lease, story: Story) -> Settlement:
+        """Handle the message once. Raises what is of the environment."""
+        story.error = None
+        try:
+            with self._admission.admitted(lease):
+                self._run(lease, story)
+        except Exhausted as end:
+            story.error, story.attempts = end, end.failure.attempts
+            return DeadLetter(end.failure)
+        except NotAdmitted:
+            return HandBack()
+        except ENVIRONMENT:
+            self._admission.excuse_if_recorded(lease, returned=False)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided here
+            story.error = error
+            return self._settlement_after(error, lease, story)
+        self._admission.excuse_if_recorded(lease, returned=True)
+        return Delete()
+
+    def _run(self, lease: Lease, story: Story) -> None:
         self._leases.start(lease)
-        return again
+        crash_point("started")
+        try:
+            self.process(lease, story)
+        finally:
+            self._leases.stop(lease)
 
-    def _settlement_after(self, error: Exception, story: Story) -> Settlement:
-        if is_attempt(error) and story.envelope is not None:
-            try:
-                story.attempts = self._inbox.count_attempt(story.envelope, error)
-            except Exception as also:  # noqa: BLE001 - what cannot be counted is tried again
-                log.warning("attempt.not_counted", reason=str(also))
+    def _wait_out(
+        self, error: Exception, dependency: str | None, lease: Lease, tries: int, until: float
+    ) -> bool:
+        """Keep the message until it is worth another try; False if it cannot be kept."""
+        left = until - self._now()
+        if dependency is not None and self._breakers.failed(dependency, str(error)):
+            return self._breakers.wait(dependency, lambda: lease.lost is not None, left)
+        pause = full_jitter(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE)
+        asked = getattr(error, "retry_after", None) or 0.0
+        return self._breakers.pause(max(pause, asked), lambda: lease.lost is not None, left)
+
+    def _given_up(self, lease: Lease, error: Exception) -> Settlement:
+        """Let others have the slot, or another worker the message."""
+        if self._breakers.stopped or lease.lost is not None:
+            return HandBack()
+        return self._postponed(lease, error)
+
+    def _postponed(self, lease: Lease, error: Exception) -> Settlement:
+        receive_count = lease.message.receive_count
+        if receive_count >= self._max_receives:
+            # SQS would move it without a reason. Postponements alone never get here.
+            reason = f"received {receive_count} times, at last: {text_of(error)}"
+            return DeadLetter(Failure(reason, "receives_exhausted", 0))
+        self._admission.excuse(lease, returned=True)
+        return postponement(error, receive_count)
+
+    def _settlement_after(self, error: Exception, lease: Lease, story: Story) -> Settlement:
+        """Decide about a failure of the message. Raises what keeps it from being counted."""
+        attempts = AttemptLog()
+        if is_attempt(error):
+            attempts = self._admission.failed(lease, error)
+            story.attempts = len(attempts.attempts)
+        else:
+            self._admission.excuse_if_recorded(lease, returned=True)
         return settlement_for(
             error,
-            attempts=story.attempts,
+            attempts=attempts,
             max_attempts=self._max_attempts,
-            receive_count=story.message.receive_count,
-            max_receives=self._max_receives,
+            receive_count=lease.message.receive_count,
         )
 
     def _publish(self, outcomes: Outcomes) -> None:
@@ -190,6 +255,15 @@ class Consumer:
             log.warning("event.not_handled", eventType=envelope.event_type)
 
 
-def _outage(error: Unavailable | FatalError) -> Unavailable:
-    """Take a refused access for an outage: no message is to blame, and somebody will mend it."""
-    return error if isinstance(error, Unavailable) else Unavailable(str(error), dependency="access")
+def _dependency(error: Exception) -> str | None:
+    """Name what does not answer, None if it is others that interfere.
+
+    A refused access is an outage too: no message is to blame, and somebody will fix it.
+    """
+    match error:
+        case Unavailable():
+            return error.dependency
+        case FatalError():
+            return "access"
+        case _:
+            return None

@@ -11,7 +11,7 @@ from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from workers.envelope import Envelope
+from workers.envelope import Encoded, Envelope
 from workers.events import Event
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
@@ -51,24 +51,21 @@ class Inbox:
         """Tell whether the service has a handler for the event."""
         return self._handlers.route(envelope.data) is not None
 
-    def handle(self, envelope: Envelope[Event], lease: Lease) -> Record:
-        """Handle the event, or recall what handling it led to.
+    def handle(self, envelope: Envelope[Event], lease: Lease, *, again: bool = False) -> Record:
+        """Handle the event, or recall what handling it led to. ``again``: it was tried here before.
 
         Raises whatever the handler raises, ``Conflict`` if others kept interfering, and
         ``LeaseLost`` if the message may be in other hands by now.
         """
-        if lease.message.receive_count > 1 and (known := self._store.recall(envelope.key)):
+        first = lease.message.receive_count == 1 and not again
+        if not first and (known := self._store.recall(envelope.key)):
             return known
         try:
             # A first delivery is not looked up, nor what it creates: its transaction's conditions
             # decide.
-            return self._commit(envelope, lease, optimistic=lease.message.receive_count == 1)
+            return self._commit(envelope, lease, optimistic=first)
         except Conflict:
             return self._retrying(self._recall_or_commit, envelope, lease)
-
-    def count_attempt(self, envelope: Envelope[Event], error: Exception) -> int:
-        """Count a failed attempt and return how many there have been."""
-        return self._store.count_attempt(envelope.key, type(error).__name__)
 
     def _recall_or_commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
         return self._store.recall(envelope.key) or self._commit(envelope, lease)
@@ -85,12 +82,11 @@ class Inbox:
         crash_point("committed")
         return record
 
-    def _outcomes(
-        self, cause: Envelope[Event], events: tuple[Event, ...]
-    ) -> tuple[Envelope[Event], ...]:
+    def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> tuple[Encoded, ...]:
         seen: Counter[str] = Counter()
         outcomes = []
         for event in events:
-            outcomes.append(cause.then(event, source=self._service, position=seen[event.type]))
+            outcome = cause.then(event, source=self._service, position=seen[event.type])
+            outcomes.append(Encoded.of(outcome))
             seen[event.type] += 1
         return tuple(outcomes)

@@ -49,6 +49,7 @@ class Lease:
     lost: str | None = None  # why, if it is
     settled: bool = False  # its handler has ended; the settlement is under way
     renewable: bool = True  # False once it is to become visible again
+    recorded: bool = False  # its start is on record as an attempt
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if the message may be in other hands."""
@@ -66,16 +67,20 @@ class Leases:
         visibility_timeout: float,
         telemetry: Telemetry,
         handler_timeout: float = HANDLER_TIMEOUT,
+        on_hung: Callable[[Lease], None] = lambda _lease: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``on_hung`` hears of a handler that is given up; it must not block."""
         self.visibility_timeout = visibility_timeout
         self.tick = min(5.0, max(0.1, visibility_timeout / 12))
         self.last_tick = now()
         self._queue = queue
         self._telemetry = telemetry
         self._handler_timeout = handler_timeout
+        self._on_hung = on_hung
         self._now = now
         self._leases: dict[str, Lease] = {}
+        self._running: set[Lease] = set()  # also those that were lost and are in no table any more
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -85,12 +90,13 @@ class Leases:
         """Enter a message just received.
 
         None means that it is in the table already: SQS delivered it again, and the running
-        lease takes over the new receipt handle.
+        lease takes over the new receipt handle. One that was lost does not: its handler may never
+        return, and the new delivery must not wait for it.
         """
         now = self._now()
         with self._lock:
             held = self._leases.get(message.id)
-            if held is None:
+            if held is None or held.lost is not None:
                 lease = Lease(message, message.receipt_handle, now, now + self.visibility_timeout)
                 self._leases[message.id] = lease
                 return lease
@@ -108,8 +114,16 @@ class Leases:
 
     def start(self, lease: Lease) -> float:
         """Note that the handler starts; returns the time."""
-        lease.started_at = self._now()
-        return lease.started_at
+        with self._lock:
+            lease.started_at = self._now()
+            self._running.add(lease)
+            return lease.started_at
+
+    def stop(self, lease: Lease) -> None:
+        """Note that the handler has returned, or waits for something else."""
+        with self._lock:
+            lease.started_at = None
+            self._running.discard(lease)
 
     def unsettled(self) -> list[Lease]:
         """List the leases whose messages have no settlement yet, started or not."""
@@ -119,19 +133,20 @@ class Leases:
     def oldest_running(self) -> float:
         """Say for how long (s) the longest-running handler has been running."""
         with self._lock:
-            started = [x.started_at for x in self._leases.values() if x.started_at is not None]
+            started = [x.started_at for x in self._running if x.started_at is not None]
         return self._now() - min(started) if started else 0.0
 
     def renew(self) -> None:
         """Renew what is due, once: the whole work of the lease thread at a tick."""
         now = self._now()
         self._telemetry.lease_lateness.set(max(0.0, now - self.last_tick - self.tick))
-        self.last_tick = now
         with self._lock:
             leases = [x for x in self._leases.values() if x.lost is None and x.renewable]
         self._give_up(leases, now)
+        self.last_tick = now
         for batch in _batches(leases, now, self.visibility_timeout):
             self._renew_batch(batch)
+            self.last_tick = self._now()  # a sweep of many slow requests is slow, not stuck
 
     def _give_up(self, leases: Iterable[Lease], now: float) -> None:
         """Declare lost what must not, or can no longer, be renewed."""
@@ -170,6 +185,8 @@ class Leases:
             # The effect is committed: deleting with an old handle does no harm, so go on.
             return
         lease.lost = reason
+        if reason == "handler_timeout":
+            self._on_hung(lease)
         self._telemetry.leases_lost(reason).inc()
         log.error("lease.lost", reason=reason, messageId=lease.message.id)
 

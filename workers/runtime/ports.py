@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from workers.envelope import Envelope
-from workers.events import Event
+from workers.envelope import Encoded
 
 # Values are str, int, Decimal, bool, None, and lists and dicts of these; never float.
 Document: TypeAlias = dict[str, object]
-Outcomes: TypeAlias = Sequence[Envelope[Event]]
+Outcomes: TypeAlias = Sequence[Encoded]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,32 @@ class Failure:
     reason: str  # for a person; no customer data
     type: str  # low cardinality: "malformed", "permanent", "TimeoutError"
     attempts: int
+    trail: str = ""  # when, where and how each attempt ended
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery of a message that counts against it."""
+
+    receive_count: int
+    at: str  # ISO 8601, UTC
+    worker: str
+    error: str = ""  # "type: text"; empty if no worker lived to say
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLog:
+    """What is on record about a message, by its SQS message id."""
+
+    attempts: tuple[Attempt, ...] = ()  # by receive count
+    returned: int = 0  # the last delivery that a worker itself gave back, by receive count
+
+    def trail(self) -> str:
+        """Render the attempts for a person, one after the other."""
+        return "; ".join(
+            f"receive {a.receive_count} at {a.at} on {a.worker}: {a.error or 'no end on record'}"
+            for a in self.attempts
+        )
 
 
 class Queue(Protocol):
@@ -63,8 +88,8 @@ class Queue(Protocol):
 class Topic(Protocol):
     """The topic that every event goes through."""
 
-    def publish(self, envelopes: Outcomes) -> Mapping[int, Exception]:
-        """Publish all, in batches; return position -> error of those not accepted.
+    def publish(self, events: Outcomes) -> Mapping[int, Exception]:
+        """Publish all as they are, in batches; return position -> error of those not accepted.
 
         An error is ``Unavailable`` (try again) or ``PermanentError`` (never will be accepted).
         An event may be delivered twice, under the same event id.
@@ -96,7 +121,11 @@ class Transaction(Protocol):
         """
 
     def put(self, key: str, document: Document) -> None:
-        """Replace a document read before; the commit fails if it has changed since.
+        """Write a document read before; the commit fails if it has changed since.
+
+        Fields that were read and are not given stay as they are: a newer version of this code,
+        running beside this one, may have added them. One that is to go is set to None. What is
+        unknown inside a field that is given - in a list, say - is its writer's to keep.
 
         Raises ``LookupError`` for a key that was not read.
         """
@@ -113,7 +142,7 @@ class Transaction(Protocol):
 class Record:
     """What handling an event led to."""
 
-    outcomes: tuple[Envelope[Event], ...]
+    outcomes: tuple[Encoded, ...]
     repeated: bool = False  # it had been handled before: nothing was written now
     fingerprint: str = ""
 
@@ -145,5 +174,15 @@ class Store(Protocol):
         another transaction interfered; then the whole handling has to be repeated.
         """
 
-    def count_attempt(self, key: str, reason: str) -> int:
-        """Count one failed attempt at ``key`` and return how many there have been."""
+    def attempts(self, message_id: str) -> AttemptLog:
+        """Look up, consistently, what is on record about a message."""
+
+    def record_attempt(self, message_id: str, attempt: Attempt, *, returned: bool) -> AttemptLog:
+        """Record an attempt, in the place of an earlier record of the same delivery.
+
+        ``returned`` says that the worker gives the message back and lives on. Returns all that is
+        on record, this attempt included.
+        """
+
+    def excuse_attempt(self, message_id: str, receive_count: int, *, returned: bool) -> None:
+        """Take a delivery's attempt off the record, if there is one; ``returned`` as above."""

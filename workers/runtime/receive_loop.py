@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Event as Flag
 from threading import Lock
@@ -11,9 +11,11 @@ from typing import Final
 import structlog
 
 from workers.runtime.acks import ACKS, Acks
+from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
-from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.isolation import Isolation
+from workers.runtime.leases import HANDLER_TIMEOUT, Lease, Leases
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.protection import Protection
@@ -22,6 +24,7 @@ from workers.runtime.worker import Deadline
 
 STALE_POLL: Final = 30.0  # s beyond the wait; the client's own timeout is far shorter
 STALE_TICK: Final = 30.0  # s without a look at the leases
+EXCUSE_TIMEOUT: Final = 1.0  # s for putting on record that what is handed back is no suspect
 _GLANCE: Final = 0.02  # s between looks while draining
 
 log = structlog.get_logger()
@@ -35,6 +38,8 @@ class ReceiveLoop:
         *,
         poller: Poller,
         consumer: Consumer,
+        admission: Admission,
+        isolation: Isolation,
         permits: Permits,
         leases: Leases,
         acks: Acks,
@@ -46,6 +51,8 @@ class ReceiveLoop:
     ) -> None:
         self._poller = poller
         self._consumer = consumer
+        self._admission = admission
+        self._isolation = isolation
         self._permits = permits
         self._leases = leases
         self._acks = acks
@@ -84,29 +91,39 @@ class ReceiveLoop:
         self._poller.stop()
         self._start_until = lambda: deadline.handlers_until
         self._breakers.stop()
+        self._isolation.stop()
         self._wait_until(lambda: self._pollers.here == 0, lambda: deadline.handlers_until)
         for _ in range(self._permits.concurrency):
             self._poller.work.put(None)
         self._wait_until(lambda: self._handlers.here == 0, lambda: deadline.handlers_until)
-        self._hand_back()
+        self._hand_back(deadline)
         self._acks.close()
         self._wait_until(self._acks_sent.is_set, lambda: deadline.at)
         self._over.set()
         self._wait_until(self._unprotected.is_set, lambda: deadline.at)
         return self._handlers.here == 0 and self._acks.backlog == 0
 
-    def _hand_back(self) -> None:
+    def _hand_back(self, deadline: Deadline) -> None:
         """Let others have every message that has no settlement.
 
         At once, or if a poll could not be waited for, as soon as that cannot take it again.
         """
-        after = math.ceil(self._poller.open_for())
-        for lease in self._leases.unsettled():
+        leases = self._leases.unsettled()
+        for lease in leases:
             if lease.started_at is not None:
                 log.error("handler.interrupted", messageId=lease.message.id)
             lease.lost = "handed back"  # a handler that ends after all must not settle it
+        if leases:
+            self._excuse(leases, min(deadline.at, self._now() + EXCUSE_TIMEOUT))
+        after = math.ceil(self._poller.open_for())
+        for lease in leases:
             self._acks.hide(lease, after)
             self._telemetry.handed_back.inc()
+
+    def _excuse(self, leases: Sequence[Lease], until: float) -> None:
+        """Say on record that they come back for a good reason: others can handle them together."""
+        excusing = self._admission.excuse_all(leases)
+        self._wait_until(lambda: not excusing.is_alive(), lambda: until)
 
     def problems(self) -> list[str]:
         """Say why this process should be replaced, if so. Never calls AWS."""

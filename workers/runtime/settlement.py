@@ -1,4 +1,4 @@
-"""How a delivery ends: in exactly one of three ways, decided by one pure function."""
+"""How a delivery ends: deleted, hidden, dead-lettered or handed back. Pure decisions."""
 
 import random
 from collections.abc import Callable
@@ -6,12 +6,23 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from workers.envelope import EnvelopeError
-from workers.runtime.errors import Conflict, LeaseLost, PermanentError, TransientError, Unavailable
+from workers.runtime.errors import (
+    Conflict,
+    FatalError,
+    LeaseLost,
+    PermanentError,
+    TransientError,
+    Unavailable,
+)
 from workers.runtime.logs import redact
-from workers.runtime.ports import Failure
+from workers.runtime.ports import AttemptLog, Failure
 
 BASE_DELAY: Final = 2.0  # s
 MAX_DELAY: Final = 900.0  # s
+# A message that is refused for a reason of the environment comes back after half of this (s) to
+# this. So in 14 days, the longest that SQS keeps a message, it uses up fewer than 700 receives of
+# the 1,000 after which SQS would move it to the dead-letter queue.
+MAX_POSTPONEMENT: Final = 3_600.0
 MAX_REASON: Final = 1_000  # characters; keeps a dead letter readable and below SQS's limits
 
 
@@ -34,48 +45,66 @@ class DeadLetter:
     failure: Failure
 
 
-Settlement: TypeAlias = Delete | Retry | DeadLetter
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Not here: the worker stops, and hands the message to another when it receives no more."""
 
 
-def is_attempt(error: Exception) -> bool:
-    """Tell whether a failure counts against the message's ``max_attempts``.
+Settlement: TypeAlias = Delete | Retry | DeadLetter | HandBack
 
-    A conflict, an outage or a lost lease says nothing about the message.
-    """
-    return not isinstance(error, (Conflict, Unavailable, LeaseLost, PermanentError, EnvelopeError))
+# What says nothing about the message: a dependency that does not answer or refuses everybody, or
+# others that change the same documents.
+ENVIRONMENT: Final = (Unavailable, FatalError, Conflict)
 
 
 def settlement_for(
     error: Exception,
     *,
-    attempts: int,
+    attempts: AttemptLog,
     max_attempts: int,
     receive_count: int,
-    max_receives: int,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Settlement:
-    """Decide what a failure means for its message.
+    """Decide what a failure of a message means for it.
 
-    ``attempts`` counts the failed attempts so far, this one included. Each multiple of
-    ``max_attempts`` ends in the dead-letter queue, so a redriven message gets a full set of
-    attempts again. So does the last receive that SQS grants, for SQS itself would give no
-    reason. Delays grow with ``receive_count``, which also counts what was no attempt.
+    ``attempts`` are those on record, this one included if it counts. Delays grow with
+    ``receive_count``, which also counts what was no attempt.
     """
+    count = len(attempts.attempts)
     match error:
         case PermanentError() | EnvelopeError():
-            return DeadLetter(Failure(_text(error), error.name, attempts))
-        case _ if is_attempt(error) and (
-            _is_multiple(attempts, max_attempts) or receive_count >= max_receives
-        ):
-            return DeadLetter(Failure(_text(error), _name(error), attempts))
+            return DeadLetter(Failure(text_of(error), error.name, count, attempts.trail()))
+        case _ if count >= max_attempts:
+            return DeadLetter(Failure(text_of(error), name_of(error), count, attempts.trail()))
         case TransientError(retry_after=float() | int() as delay):
             return Retry(min(MAX_DELAY, max(0.0, delay)))
         case _:
             return Retry(full_jitter(receive_count, uniform=uniform))
 
 
-def _is_multiple(attempts: int, max_attempts: int) -> bool:
-    return attempts > 0 and attempts % max_attempts == 0
+def is_attempt(error: Exception) -> bool:
+    """Tell whether a failure counts against the message's ``max_attempts``.
+
+    The environment or a lost lease says nothing about the message; what is refused for good needs
+    no counting.
+    """
+    return not isinstance(error, (*ENVIRONMENT, LeaseLost, PermanentError, EnvelopeError))
+
+
+def postponement(
+    error: Exception,
+    receive_count: int,
+    *,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> Retry:
+    """Let a message come back later that the environment has refused for long enough.
+
+    Half of a ceiling that doubles with each receive, and up to as much again at random: never at
+    once, or a long outage would use up the receives that SQS grants.
+    """
+    ceiling = _ceiling(receive_count, BASE_DELAY, MAX_POSTPONEMENT)
+    asked = getattr(error, "retry_after", None) or 0.0
+    return Retry(max(uniform(ceiling / 2, ceiling), min(MAX_POSTPONEMENT, asked)))
 
 
 def full_jitter(
@@ -89,13 +118,19 @@ def full_jitter(
 
     "Full jitter": https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    return uniform(0, min(cap, base * 2.0 ** min(max(0, times - 1), 30)))
+    return uniform(0, _ceiling(times, base, cap))
 
 
-def _name(error: Exception) -> str:
+def name_of(error: Exception) -> str:
+    """Name the kind of an error, for a label or an attribute."""
     return error.name if type(error) is TransientError else type(error).__name__
 
 
-def _text(error: Exception) -> str:
+def text_of(error: Exception) -> str:
+    """Give the text of an error without addresses, cut to ``MAX_REASON``."""
     text = redact(str(error)) or type(error).__name__
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
+
+
+def _ceiling(times: int, base: float, cap: float) -> float:
+    return min(cap, base * 2.0 ** min(max(0, times - 1), 30))

@@ -8,16 +8,21 @@ import structlog
 
 from workers.envelope import Envelope, EnvelopeError
 from workers.events import Event
-from workers.runtime.errors import PermanentError, TransientError
+from workers.runtime.errors import FatalError, PermanentError, TransientError
 from workers.runtime.logs import stack_of
 from workers.runtime.ports import Message
-from workers.runtime.settlement import DeadLetter, Delete, Retry, Settlement
+from workers.runtime.settlement import DeadLetter, Delete, HandBack, Retry, Settlement
 from workers.runtime.telemetry import Telemetry
 
 log = structlog.get_logger()
 
-_OUTCOMES: Final = {Retry: "retried", DeadLetter: "dead_lettered"}
-_NAMES: Final = {Delete: "delete", Retry: "retry", DeadLetter: "dead_letter"}
+_OUTCOMES: Final = {Retry: "retried", DeadLetter: "dead_lettered", HandBack: "handed_back"}
+_NAMES: Final = {
+    Delete: "delete",
+    Retry: "retry",
+    DeadLetter: "dead_letter",
+    HandBack: "hand_back",
+}
 
 
 @dataclass(slots=True)
@@ -26,10 +31,11 @@ class Story:
 
     message: Message
     envelope: Envelope[Event] | None = None
-    outcome: str = ""  # handled, repeated, ignored; retried, dead_lettered; lost
-    settlement: str = ""  # delete, retry, dead_letter; empty if lost
+    outcome: str = ""  # handled, repeated, ignored; retried, dead_lettered, handed_back; lost
+    settlement: str = ""  # delete, retry, dead_letter, hand_back; empty if lost
     error: Exception | None = None
     attempts: int = 0  # failed ones so far
+    waited: bool = False  # for the environment, in this process
 
     def settle(self, settlement: Settlement | None) -> None:
         """Note how it ended; None if the lease was lost."""
@@ -79,6 +85,6 @@ class Story:
         line: dict[str, Any] = {"errorType": type(error).__name__, "reason": str(error)}
         if self.attempts:
             line["attempts"] = self.attempts
-        if not isinstance(error, (TransientError, PermanentError, EnvelopeError)):
+        if not isinstance(error, (TransientError, PermanentError, FatalError, EnvelopeError)):
             line["stack"] = stack_of(error)
         return line

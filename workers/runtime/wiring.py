@@ -1,11 +1,15 @@
 """How the parts of a receive loop fit together around its ports."""
 
+from datetime import UTC, datetime
+
 from workers.runtime.acks import Acks
+from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.handler import Handlers
 from workers.runtime.health import Health
 from workers.runtime.inbox import Inbox
+from workers.runtime.isolation import Isolation
 from workers.runtime.leases import HANDLER_TIMEOUT, Leases
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
@@ -32,16 +36,30 @@ def receive_loop(
     protect_after: float,
     agent: TaskAgent | None,
     health: Health,
+    worker: str = "",
 ) -> ReceiveLoop:
     """Wire the receive loop of one service. Times in seconds.
 
     ``visibility_timeout`` is what ``queue`` asks for when it receives. Without an ``agent`` the
-    task is never protected from scale-in.
+    task is never protected from scale-in. ``worker`` names this process in records of attempts.
     """
     telemetry = Telemetry(queue.name)
     measured = MeasuredQueue(queue, telemetry)
     permits = Permits(concurrency)
-    leases = Leases(measured, visibility_timeout=visibility_timeout, telemetry=telemetry)
+    isolation = Isolation(permits)
+    admission = Admission(
+        store,
+        isolation,
+        max_attempts=max_attempts,
+        worker=worker,
+        utcnow=lambda: datetime.now(UTC),
+    )
+    leases = Leases(
+        measured,
+        visibility_timeout=visibility_timeout,
+        telemetry=telemetry,
+        on_hung=admission.hung,
+    )
     acks = Acks(measured, leases, permits, telemetry=telemetry)
     breakers = Breakers(permits, telemetry=telemetry)
     poller = Poller(
@@ -57,6 +75,7 @@ def receive_loop(
         queue=measured,
         topic=Publisher(topic),
         inbox=Inbox(name, store=store, handlers=handlers),
+        admission=admission,
         permits=permits,
         leases=leases,
         acks=acks,
@@ -76,6 +95,8 @@ def receive_loop(
     loop = ReceiveLoop(
         poller=poller,
         consumer=consumer,
+        admission=admission,
+        isolation=isolation,
         permits=permits,
         leases=leases,
         acks=acks,

@@ -1,11 +1,14 @@
 """The life of an order: its states and what leads from one to the next. Pure functions.
 
     pending ----confirm---> confirmed ----ship---> shipped
-       |                      |     |                 |
-       +-------cancel---------+     +-----refund------+
-                  |                        |
-                  v                        v
-              cancelled                 refunded
+       |                        |                     |
+     cancel              cancel, refund            refund
+       |                        |                     |
+       +-----> cancelled <------+                     v
+                                                  refunded
+
+Before it ships, money back means goods back: a refund is a cancellation. Afterwards the customer
+has the goods, and a refund moves money only.
 
 Reports of payment and inventory come in any order, also late, twice, or before the order.
 """
@@ -45,7 +48,7 @@ TRANSITIONS: Final[dict[tuple[State, Action], State]] = {
     ("pending", "cancel"): "cancelled",
     ("confirmed", "cancel"): "cancelled",
     ("confirmed", "ship"): "shipped",
-    ("confirmed", "refund"): "refunded",
+    ("confirmed", "refund"): "cancelled",
     ("shipped", "refund"): "refunded",
 }
 
@@ -91,17 +94,15 @@ def place(created: OrderCreated, correlation_id: str, now: datetime) -> Order:
 
 def cancel(order: Order, reason: str, now: datetime) -> tuple[Order, OrderCancelled]:
     """Give the order up. A side that has not reported yet shows as cancelled until it does."""
-    event = OrderCancelled(
-        order_id=order.order_id, customer_email=order.customer_email, reason=reason
-    )
-    sides = {
-        side: "cancelled" for side in ("payment", "inventory") if getattr(order, side) == "pending"
-    }
-    return _move(order, "cancel", event, now, **sides), event
+    return _give_up(order, "cancel", reason, now)
 
 
-def refund(order: Order, reason: str, now: datetime) -> tuple[Order, OrderRefunded]:
-    """Ask for the customer's money to go back."""
+def refund(
+    order: Order, reason: str, now: datetime
+) -> tuple[Order, OrderCancelled | OrderRefunded]:
+    """Ask for the customer's money to go back. What has not shipped is given up by it."""
+    if TRANSITIONS.get((order.state, "refund")) == "cancelled":
+        return _give_up(order, "refund", reason, now)
     event = OrderRefunded(
         order_id=order.order_id, customer_email=order.customer_email, reason=reason
     )
@@ -164,6 +165,18 @@ def _confirm(
         currency=currency,
     )
     return _move(order, "confirm", event, now), event
+
+
+def _give_up(
+    order: Order, action: Action, reason: str, now: datetime
+) -> tuple[Order, OrderCancelled]:
+    event = OrderCancelled(
+        order_id=order.order_id, customer_email=order.customer_email, reason=reason
+    )
+    sides = {
+        side: "cancelled" for side in ("payment", "inventory") if getattr(order, side) == "pending"
+    }
+    return _move(order, action, event, now, **sides), event
 
 
 def _move(order: Order, action: Action, event: CustomerEvent, now: datetime, **sides: str) -> Order:

@@ -111,8 +111,8 @@ class Desk:
         tx.put(key_of(order_id), order.document())
         return event
 
-    def refund(self, order_id: str, reason: str, tx: Transaction) -> OrderRefunded:
-        """Ask for the money of a confirmed or shipped order to go back."""
+    def refund(self, order_id: str, reason: str, tx: Transaction) -> OrderCancelled | OrderRefunded:
+        """Ask for the money of an order to go back: one that has not shipped is cancelled."""
         order, event = lifecycle.refund(self.find(order_id, tx), reason, self.now())
         tx.put(key_of(order_id), order.document())
         return event

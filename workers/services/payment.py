@@ -44,6 +44,14 @@ class PaymentGateway(Protocol):
     A repeat with the same idempotency key moves no money again and gives the first answer, a
     decline included. Both methods raise ``Unavailable`` if the provider does not answer: then
     only a repeat with the same key can tell what happened.
+
+    A key, and the refusal of a charge that was refunded before it came, has to be remembered for
+    at least ``workers.runtime.memory.INBOX_RETENTION`` (90 days). A worker may have charged and
+    died; what knows of that charge is its key alone, until the message comes back, and it may
+    take 73 days: 23 of retries by SNS, 14 among what SNS could not deliver, 4 in the queue, 14
+    in the dead-letter queue, and after a redrive 4 and 14 again. Providers forget sooner: Stripe
+    after 24 hours (https://docs.stripe.com/api/idempotent_requests). Their adapter has to look
+    the payment up by the key, which it stored with it, before it makes one.
     """
 
     def charge(self, order_id: str, amount: Decimal, currency: str, *, idempotency_key: str) -> str:

@@ -16,7 +16,7 @@ from workers.runtime.ports import Store, Topic
 from workers.runtime.wiring import receive_loop
 from workers.runtime.worker import Worker
 from workers.settings import Settings
-from workers.topology import Topology
+from workers.topology import MAX_RECEIVE_COUNT, Topology
 
 NAME = "payment"
 settings = Settings.load()
@@ -46,7 +46,7 @@ def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
         visibility_timeout=VISIBILITY_TIMEOUT,
         concurrency=CONCURRENCY,
         max_attempts=mapped.max_attempts,
-        max_receives=mapped.max_receive_count,
+        max_receives=MAX_RECEIVE_COUNT,
         receive_wait=settings.receive_wait,
         receive_linger=settings.receive_linger_ms / 1000,
         protect_after=settings.stop_timeout / 2,

@@ -8,20 +8,23 @@ import pytest
 from builders import NOON, a_message, a_payment, an_envelope
 
 from workers.aws import names
-from workers.aws.dynamodb import INBOX_RETENTION, DynamoStore
+from workers.aws.dynamodb import DynamoStore
 from workers.aws.gateway import CHARGE, REFUND, SimulatedGateway
 from workers.aws.outbox import Outbox
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
+from workers.envelope import Encoded
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.runtime.ports import Failure
+from workers.runtime.memory import INBOX_RETENTION
+from workers.runtime.ports import Attempt, AttemptLog, Failure
 from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
+ATTEMPT = Attempt(1, "2026-01-02T12:00:00+00:00", "worker-1", "ValueError: a bug")
 
 
 @pytest.fixture
@@ -33,12 +36,42 @@ def row(dynamodb, table):
 def test_an_inbox_row_expires_after_its_retention(dynamodb, table, row):
     store = DynamoStore(dynamodb, table, clock=NOON.timestamp)
     store.commit(store.begin(CAUSE.key), (OUTCOME,))
-    store.count_attempt(CAUSE.key, "no")
+    store.record_attempt("message-1", ATTEMPT, returned=False)
+    store.excuse_attempt("message-2", 1, returned=True)
 
     expires = str(int((NOON + INBOX_RETENTION).timestamp()))
     assert row(f"inbox#{CAUSE.key}")["expires"] == {"N": expires}
-    assert row(f"attempts#{CAUSE.key}")["expires"] == {"N": expires}
-    assert row(f"attempts#{CAUSE.key}")["reason"] == {"S": "no"}
+    assert row("attempts#message-1")["expires"] == {"N": expires}
+    assert row("attempts#message-2")["expires"] == {"N": expires}
+
+
+def test_what_a_newer_version_adds_to_an_attempt_is_passed_over(dynamodb, table):
+    store = DynamoStore(dynamodb, table)
+    dynamodb.put_item(
+        TableName=table,
+        Item={
+            "pk": {"S": "attempts#message-1"},
+            "delivery-2": {"M": {"at": {"S": "today"}, "stack": {"S": "..."}}},
+            "severity": {"N": "3"},
+        },
+    )
+    assert store.attempts("message-1") == AttemptLog((Attempt(2, "today", "", ""),))
+
+
+def test_attributes_that_no_document_of_ours_has_outlive_a_rewrite(dynamodb, table, row):
+    foreign = {"tags": {"SS": ["a", "b"]}, "raw": {"B": b"\x00"}, "expires": {"N": "4e9"}}
+    item = {"pk": {"S": "order#1"}, "version": {"N": "7"}, "state": {"S": "pending"}, **foreign}
+    dynamodb.put_item(TableName=table, Item=item)
+    store = DynamoStore(dynamodb, table)
+    tx = store.begin(CAUSE.key)
+    assert tx.get("order#1")["state"] == "pending"
+    tx.put("order#1", {"state": "confirmed"})
+    store.commit(tx, ())
+
+    found = row("order#1")
+    assert (found["state"], found["version"]) == ({"S": "confirmed"}, {"N": "8"})
+    assert (sorted(found["tags"]["SS"]), found["raw"]) == (["a", "b"], {"B": b"\x00"})
+    assert float(found["expires"]["N"]) == 4e9
 
 
 def test_only_a_table_with_an_outbox_gets_outbox_rows(dynamodb, table, row):
@@ -54,7 +87,7 @@ def test_a_published_row_stays_for_a_week(dynamodb, table, row):
     Outbox(dynamodb, table, clock=NOON.timestamp).mark_published_direct([OUTCOME.event_id])
 
     found = row(f"outbox#{OUTCOME.event_id}")
-    assert found.keys() == {"pk", "body", "publishedAt", "expires"}
+    assert found.keys() == {"pk", "body", "attributes", "publishedAt", "expires"}
     assert found["expires"] == {"N": str(int(NOON.timestamp()) + 7 * 86_400)}
 
 
@@ -131,7 +164,7 @@ def test_a_queue_that_is_gone_is_fatal(clients):
 def test_a_topic_that_is_gone_keeps_the_event(clients):
     topic = SnsTopic(clients.sns(), "arn:aws:sns:eu-west-1:123456789012:gone")
 
-    assert isinstance(topic.publish([CAUSE])[0], Unavailable)
+    assert isinstance(topic.publish([Encoded.of(CAUSE)])[0], Unavailable)
 
 
 def test_a_table_that_is_gone_is_fatal(dynamodb):
@@ -142,7 +175,11 @@ def test_a_table_that_is_gone_is_fatal(dynamodb):
     with pytest.raises(FatalError):
         store.commit(store.begin(CAUSE.key), ())
     with pytest.raises(FatalError):
-        store.count_attempt(CAUSE.key, "no")
+        store.record_attempt("message-1", ATTEMPT, returned=False)
+    with pytest.raises(FatalError):
+        store.attempts("message-1")
+    with pytest.raises(FatalError):
+        store.excuse_attempt("message-1", 1, returned=True)
 
 
 def test_names_on_the_map_are_found(clients, dynamodb, table, sns_topics):
@@ -186,6 +223,22 @@ def test_the_ledger_shows_each_key_once_and_counts_its_requests(dynamodb, table)
     assert entries["charge-order-1"].amount == Decimal("24.60")
     refund = entries["refund-order-1"]
     assert (refund.kind, refund.order_id, refund.amount) == (REFUND, "order-1", Decimal("24.60"))
+
+
+def test_the_ledger_forgets_no_key(dynamodb, table):
+    """Time to live would delete what has ``expires``, and with it the memory of a charge."""
+    gateway = SimulatedGateway(dynamodb, table)
+    gateway.charge("order-1", Decimal("24.60"), "EUR", idempotency_key="charge-order-1")
+    gateway.refund("charge-order-1", idempotency_key="refund-order-1")
+    gateway.refund("charge-order-2", idempotency_key="refund-order-2")
+
+    rows = dynamodb.scan(TableName=table)["Items"]
+    assert {row["pk"]["S"] for row in rows} == {
+        "ledger#charge-order-1",
+        "ledger#refund-order-1",
+        "ledger#charge-order-2",
+    }
+    assert [row["pk"]["S"] for row in rows if "expires" in row] == []
 
 
 def test_a_mail_from_a_verified_sender_is_sent(clients):

@@ -5,15 +5,16 @@ from decimal import Decimal
 import pytest
 from builders import a_payment, an_envelope
 
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError
-from workers.runtime.ports import Between
+from workers.runtime.ports import Attempt, AttemptLog, Between
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
 
 
-def save(store, key, document):
-    tx = store.begin(f"save#{key}")
+def save(store, key, document, cause="first"):
+    tx = store.begin(f"save#{key}#{cause}")
     tx.get(key)
     tx.put(key, document)
     store.commit(tx, ())
@@ -68,6 +69,22 @@ def test_a_whole_number_comes_back_as_int(store):
     save(store, "order#1", {"total": Decimal("30.00")})
 
     assert type(load(store, "order#1")["total"]) is int
+
+
+def test_fields_that_a_writer_does_not_know_stay(store):
+    save(store, "payment#1", {"state": "completed", "giftCard": {"used": Decimal("1.5")}})
+
+    save(store, "payment#1", {"state": "refunded"}, "second")
+
+    assert load(store, "payment#1") == {"state": "refunded", "giftCard": {"used": Decimal("1.5")}}
+
+
+def test_a_field_that_is_to_go_is_set_to_none(store):
+    save(store, "payment#1", {"state": "completed", "reason": "old"})
+
+    save(store, "payment#1", {"state": "refunded", "reason": None}, "second")
+
+    assert load(store, "payment#1") == {"state": "refunded", "reason": None}
 
 
 @pytest.mark.parametrize(
@@ -361,12 +378,43 @@ def test_a_transaction_cannot_be_used_once_its_guard_refuses(store, use):
     assert store.recall(CAUSE.key) is None
 
 
-def test_attempts_are_counted_per_key(store):
-    counts = [
-        store.count_attempt("order-api#1", "the first reason"),
-        store.count_attempt("order-api#2", "another message"),
-        store.count_attempt("order-api#1", "the second reason ☃"),
-    ]
+def an_attempt(receive_count, error=""):
+    return Attempt(receive_count, "2026-01-02T12:00:00+00:00", "worker-1", error)
 
-    assert counts == [1, 1, 2]
-    assert store.recall("order-api#1") is None
+
+def test_nothing_is_on_record_about_a_message_that_never_failed(store):
+    assert store.attempts("message-1") == AttemptLog()
+
+
+def test_attempts_are_on_record_by_message_and_delivery(store):
+    first, third = an_attempt(1, "ValueError: ☃"), an_attempt(3)
+    assert store.record_attempt("message-1", third, returned=False).attempts == (third,)
+    store.record_attempt("message-2", an_attempt(2), returned=False)
+
+    assert store.record_attempt("message-1", first, returned=False).attempts == (first, third)
+    assert store.attempts("message-1") == AttemptLog((first, third), returned=0)
+    assert store.recall("message-1") is None
+
+
+def test_recording_the_same_delivery_again_replaces_its_attempt(store):
+    """A repeated request, or a start of which the end becomes known."""
+    store.record_attempt("message-1", an_attempt(2), returned=False)
+    ended = an_attempt(2, "ValueError: a bug")
+
+    assert store.record_attempt("message-1", ended, returned=True) == AttemptLog((ended,), 2)
+
+
+def test_an_attempt_that_is_excused_is_off_the_record(store):
+    store.record_attempt("message-1", an_attempt(2), returned=False)
+    store.record_attempt("message-1", an_attempt(3), returned=False)
+
+    store.excuse_attempt("message-1", 3, returned=False)
+    assert store.attempts("message-1") == AttemptLog((an_attempt(2),), returned=0)
+    store.excuse_attempt("message-1", 4, returned=True)
+    assert store.attempts("message-1") == AttemptLog((an_attempt(2),), returned=4)
+
+
+def test_a_delivery_that_was_never_recorded_can_be_excused(store):
+    store.excuse_attempt("message-1", 1, returned=True)
+
+    assert store.attempts("message-1") == AttemptLog((), returned=1)

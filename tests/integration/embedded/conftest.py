@@ -7,7 +7,13 @@ import pytest
 from aws_calls import client
 
 if "LOCALSTACK" in os.environ:  # what is no behaviour of AWS
-    collect_ignore = ["test_access.py", "test_corrections.py", "test_faults.py", "test_server.py"]
+    collect_ignore = [
+        "test_access.py",
+        "test_corrections.py",
+        "test_faults.py",
+        "test_mails.py",
+        "test_server.py",
+    ]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from aws_calls import CONFIG
 from botocore.exceptions import BotoCoreError, ClientError
 from eventually import eventually
 
-from workers.local.aws import free_port
+from workers.local.ports import release_port, reserve_port
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ FEEDBACK = f"arn:aws:iam::{ACCOUNT}:role/feedback"
 @pytest.fixture(scope="session")
 def moto():
     """Start moto as it comes; gives its URL."""
-    port = free_port()
+    port = reserve_port()
     command = [sys.executable, "-m", "moto.server", "-p", str(port)]
     environment = {name: value for name, value in os.environ.items() if name != "MOTO_PORT"}
     with subprocess.Popen(  # noqa: S603 - our own interpreter
@@ -39,6 +39,7 @@ def moto():
         eventually(lambda: answers(url), patience=60)
         yield url
         process.terminate()
+    release_port(port)
 
 
 def answers(url):

@@ -15,7 +15,7 @@ import pytest
 from aws_calls import CONFIG, bodies, client
 from eventually import eventually
 
-from workers.local.aws import EmbeddedAws, EmbeddedAwsError, free_port
+from workers.local.aws import EmbeddedAws, EmbeddedAwsError
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +77,7 @@ def test_open_polls_do_not_hold_up_the_stop_and_cost_nothing():
         eventually(lambda: arrived() == 10)
         start = time.monotonic()
         embedded.stop()
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 4  # the polls wait 20 s, and it is killed after 5
         assert all(poll.exception() for poll in polls)
 
 
@@ -88,16 +88,15 @@ def test_a_port_in_use_is_an_error_that_says_so(aws):
 
 
 def test_it_dies_with_the_process_that_started_it():
-    port = free_port()
     program = (
         "import sys\nfrom workers.local.aws import EmbeddedAws\n"
-        f"with EmbeddedAws(port={port}):\n    print('up', flush=True)\n    sys.stdin.read()"
+        "with EmbeddedAws() as aws:\n    print(aws.url, flush=True)\n    sys.stdin.read()"
     )
     parent = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with parent:
-        assert parent.stdout.readline() == b"up\n"
+        port = int(parent.stdout.readline().rpartition(b":")[2])
         assert answers(port)
         os.kill(parent.pid, signal.SIGKILL)
     eventually(lambda: not answers(port))

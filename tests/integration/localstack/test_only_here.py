@@ -1,10 +1,11 @@
 """What the product relies on and the embedded AWS does not have: ``make test-localstack``."""
 
+import json
 from uuid import uuid4
 
 import pytest
 from aws_calls import bodies, client
-from builders import an_envelope, an_order
+from builders import an_envelope, an_order, encoded
 from eventually import eventually
 
 from workers.aws import names
@@ -72,21 +73,28 @@ def test_a_redrive_is_a_move_task_of_sqs_and_keeps_the_bodies(sqs, queue):
 def test_what_sns_cannot_deliver_is_in_the_dead_letter_queue(sqs, clients, queue, provisioned):
     payment, inventory = queue("payment"), queue("inventory")
     sqs.delete_queue(QueueUrl=payment.url)
-    event = an_envelope(an_order())
+    event = encoded(an_order())
     sns = clients.sns()
     arn = names.topic_arn(sns, provisioned, Topology.load().topic)
 
     assert SnsTopic(sns, arn).publish([event]) == {}
 
     eventually(lambda: depth(sqs, payment.dlq_url).visible == 1, PATIENCE)
-    assert bodies(sqs, payment.dlq_url) == [event.encode()]
+    assert bodies(sqs, payment.dlq_url) == [event.body]
     eventually(lambda: depth(sqs, inventory.url).visible == 1, PATIENCE)
+
+
+def _arn(sqs, url):
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return found["Attributes"]["QueueArn"]
 
 
 def test_sqs_itself_dead_letters_what_was_received_too_often(sqs, queue):
     payment = queue("payment")
     sent = sqs.send_message(QueueUrl=payment.url, MessageBody="poison")["MessageId"]
-    allowed = Topology.load().services["payment"].max_receive_count
+    allowed = 3
+    policy = {"deadLetterTargetArn": _arn(sqs, payment.dlq_url), "maxReceiveCount": allowed}
+    sqs.set_queue_attributes(QueueUrl=payment.url, Attributes={"RedrivePolicy": json.dumps(policy)})
     for count in range(1, allowed + 1):
         (message,) = payment.receive(1, 5)
         assert message.receive_count == count

@@ -16,6 +16,13 @@ BAD_FIELDS = [
     ({"customerEmail": "ada@example.com\r\nBcc: x@example.com"}, "customerEmail"),
     ({"customerEmail": "a" * 250 + "@example.com"}, "customerEmail"),
     ({"customerEmail": None}, "customerEmail"),
+    ({"customerEmail": "j\u00f6rg@example.de"}, "customerEmail"),
+    ({"customerEmail": "Evil <v@example.com>"}, "customerEmail"),
+    ({"customerEmail": '"Ada" <ada@example.com>'}, "customerEmail"),
+    ({"customerEmail": '"a b"@example.com'}, "customerEmail"),
+    ({"customerEmail": "ada@[127.0.0.1]"}, "customerEmail"),
+    ({"customerEmail": "ada@xn--a.de"}, "customerEmail"),
+    ({"customerEmail": "ada@" + ("\u00fc" * 60 + ".") * 3 + "de"}, "customerEmail"),
     ({"currency": "euro"}, "currency"),
     ({"currency": "EUR\n"}, "currency"),
     ({"items": []}, "items"),
@@ -66,6 +73,22 @@ def test_an_order_with_a_bad_field_names_it_and_leaves_no_trace(api, order, chan
     assert [error["field"] for error in problem["errors"]] == [field]
     assert not api.store.documents
     assert not api.store.records
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("j\u00f6rg@example.de", "before the @-sign are not supported"),
+        ("Evil <v@example.com>", "A display name and angle brackets"),
+    ],
+)
+def test_an_address_that_no_mail_can_be_sent_to_is_refused_in_clear_words(
+    api, order, address, words
+):
+    (error,) = api.post("/orders", order | {"customerEmail": address}).json()["errors"]
+
+    assert error["message"].startswith("not an address that mail can be sent to: ")
+    assert words in error["message"]
 
 
 @pytest.mark.parametrize("field", ["customerEmail", "currency", "items"])

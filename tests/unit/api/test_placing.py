@@ -45,6 +45,17 @@ def test_the_event_says_what_was_ordered(api, order):
 
 
 @pytest.mark.parametrize(
+    "typed", ["ada@b\u00fccher.de", "ada@xn--bcher-kva.de", " ada@B\u00dcCHER.de"]
+)
+def test_an_international_domain_goes_on_in_punycode(api, typed):
+    placed = api.place(customerEmail=typed)
+
+    assert api.topic.published[0].data.customer_email == "ada@xn--bcher-kva.de"
+    order = api.store.documents[f"order#{placed['orderId']}"]
+    assert order["customerEmail"] == "ada@xn--bcher-kva.de"
+
+
+@pytest.mark.parametrize(
     ("prices", "total"),
     [
         (["19.99", "0.01"], "40.00"),

@@ -36,7 +36,7 @@ class World:
 
     def __init__(self, *events):
         self.clock = FakeClock()
-        self.queue = FakeQueue(clock=self.clock, visibility_timeout=VISIBILITY, max_receives=5)
+        self.queue = FakeQueue(clock=self.clock, visibility_timeout=VISIBILITY, max_receives=50)
         self.topic = FakeTopic()
         self.store = FakeStore()
         self.gateway = FakeGateway()
@@ -96,6 +96,7 @@ SCENARIOS = {
     "inventory-short": (lambda _gateway: Inventory(), [an_order(items=(a_line(quantity=9),))]),
     "broken": (lambda _gateway: Broken(), [an_order()]),
     "malformed": (lambda _gateway: Inventory(), []),
+    "suspect": (Payment, [an_order()]),
 }
 
 
@@ -103,6 +104,9 @@ def a_world(name):
     world = World(*SCENARIOS[name][1])
     if name == "malformed":
         world.queue.send("not JSON")
+    if name == "suspect":  # a worker had it, and nobody knows what became of that
+        (message,) = world.queue.receive(1, 0)
+        world.queue.redeliver(message.id)
     return world
 
 
@@ -164,6 +168,7 @@ def test_the_undisturbed_ends_are_the_right_ones(undisturbed):
         "inventory-short": (["inventory.failed"], 0),
         "broken": ([], 1),
         "malformed": ([], 1),
+        "suspect": (["payment.completed"], 0),
     }
     assert [charge.amount for _, charge in undisturbed["payment"].gateway.charged] == [
         Decimal("24.60")
@@ -181,7 +186,9 @@ def test_the_matrix_reaches_every_port():
         "store.recall",
         "store.begin",
         "store.commit",
-        "store.count_attempt",
+        "store.attempts",
+        "store.record_attempt",
+        "store.excuse_attempt",
         "transaction.get",
         "transaction.put",
         "transaction.add",

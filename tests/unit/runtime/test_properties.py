@@ -19,7 +19,7 @@ FAILURES = {
 }
 CALLS = {
     "queue": ["receive", "delete", "change_visibility", "dead_letter"],
-    "store": ["recall", "get", "commit", "count_attempt"],
+    "store": ["recall", "get", "commit", "attempts", "record_attempt", "excuse_attempt"],
     "topic": ["publish"],
 }
 

@@ -7,77 +7,81 @@ from hypothesis import strategies as st
 from workers.envelope import EnvelopeError, UnknownType, UnsupportedVersion
 from workers.runtime.errors import (
     Conflict,
+    FatalError,
     InProgress,
     LeaseLost,
     PermanentError,
     TransientError,
     Unavailable,
 )
-from workers.runtime.ports import Failure
+from workers.runtime.ports import Attempt, AttemptLog, Failure
 from workers.runtime.settlement import (
     MAX_DELAY,
+    MAX_POSTPONEMENT,
     MAX_REASON,
     DeadLetter,
     Retry,
     full_jitter,
     is_attempt,
+    postponement,
     settlement_for,
 )
+from workers.topology import MAX_RECEIVE_COUNT
+from workers.topology_rules import MAX_RETENTION
 
 
 def ceiling(_low, high):
     return high
 
 
+def on_record(count):
+    return AttemptLog(tuple(Attempt(n, "today", "worker-1", "x") for n in range(1, count + 1)))
+
+
 def settled(error, *, attempts=1, max_attempts=3, receive_count=1):
     return settlement_for(
         error,
-        attempts=attempts,
+        attempts=on_record(attempts),
         max_attempts=max_attempts,
         receive_count=receive_count,
-        max_receives=5,
         uniform=ceiling,
     )
 
 
+def dead(reason, kind, attempts):
+    return DeadLetter(Failure(reason, kind, attempts, on_record(attempts).trail()))
+
+
 OUTAGE = Unavailable("no answer", dependency="sns")
-DEAD = DeadLetter
 
 
 @pytest.mark.parametrize(
     ("error", "attempts", "settlement"),
     [
         # What cannot get better goes at once, however often it was tried.
-        (PermanentError("no such thing"), 0, DEAD(Failure("no such thing", "permanent", 0))),
-        (PermanentError("no such thing"), 2, DEAD(Failure("no such thing", "permanent", 2))),
-        (EnvelopeError("not JSON"), 0, DEAD(Failure("not JSON", "malformed", 0))),
-        (UnknownType("order.eaten"), 0, DEAD(Failure("order.eaten", "unknown_type", 0))),
-        (UnsupportedVersion("2.0"), 0, DEAD(Failure("2.0", "unsupported_version", 0))),
+        (PermanentError("no such thing"), 0, dead("no such thing", "permanent", 0)),
+        (PermanentError("no such thing"), 2, dead("no such thing", "permanent", 2)),
+        (EnvelopeError("not JSON"), 0, dead("not JSON", "malformed", 0)),
+        (UnknownType("order.eaten"), 0, dead("order.eaten", "unknown_type", 0)),
+        (UnsupportedVersion("2.0"), 0, dead("2.0", "unsupported_version", 0)),
         # A failed attempt is repeated until there have been enough.
         (TransientError("broken"), 1, Retry(2)),
         (TransientError("broken"), 2, Retry(2)),
-        (TransientError("broken"), 3, DEAD(Failure("broken", "transient", 3))),
+        (TransientError("broken"), 3, dead("broken", "transient", 3)),
         (ValueError("a bug"), 2, Retry(2)),
-        (ValueError("a bug"), 3, DEAD(Failure("a bug", "ValueError", 3))),
-        (TimeoutError(), 3, DEAD(Failure("TimeoutError", "TimeoutError", 3))),
-        # After a redrive the attempts go on being counted: a full set again.
-        (TransientError("broken"), 4, Retry(2)),
-        (TransientError("broken"), 5, Retry(2)),
-        (TransientError("broken"), 6, DEAD(Failure("broken", "transient", 6))),
+        (ValueError("a bug"), 3, dead("a bug", "ValueError", 3)),
+        (TimeoutError(), 3, dead("TimeoutError", "TimeoutError", 3)),
+        (TransientError("broken"), 4, dead("broken", "transient", 4)),
         # A failure that could not be counted is not held against the message.
         (TransientError("broken"), 0, Retry(2)),
         # The handler knows better when to come back.
         (TransientError("later", retry_after=17), 1, Retry(17)),
         (TransientError("later", retry_after=0.5), 1, Retry(0.5)),
-        (TransientError("later", retry_after=17), 3, DEAD(Failure("later", "transient", 3))),
+        (TransientError("later", retry_after=17), 3, dead("later", "transient", 3)),
         (TransientError("later", retry_after=-1), 1, Retry(0)),
         (TransientError("later", retry_after=10**9), 1, Retry(MAX_DELAY)),
-        (Unavailable("busy", dependency="ses", retry_after=30), 1, Retry(30)),
-        # Nobody's fault: never an attempt, never a dead letter.
-        (OUTAGE, 3, Retry(2)),
-        (Conflict("another was faster"), 3, Retry(2)),
-        (InProgress("elsewhere"), 3, Retry(2)),
-        (LeaseLost("expired"), 3, Retry(2)),
+        # Nobody's fault: never a dead letter.
+        (LeaseLost("expired"), 0, Retry(2)),
     ],
     ids=lambda value: f"{type(value).__name__}-{value}" if isinstance(value, Exception) else None,
 )
@@ -94,6 +98,8 @@ def test_an_error_decides_how_its_message_ends(error, attempts, settlement):
         (EnvelopeError(), False),
         (OUTAGE, False),
         (Conflict(), False),
+        (InProgress(), False),
+        (FatalError(), False),
         (LeaseLost(), False),
     ],
 )
@@ -103,7 +109,7 @@ def test_only_what_the_message_may_be_to_blame_for_is_an_attempt(error, counts):
 
 @pytest.mark.parametrize(("receives", "delay"), [(1, 2), (2, 4), (3, 8), (9, 512), (10, 900)])
 def test_delays_double_with_the_receives_up_to_a_limit(receives, delay):
-    assert settled(OUTAGE, receive_count=receives) == Retry(delay)
+    assert settled(ValueError(), receive_count=receives) == Retry(delay)
 
 
 @given(st.integers(-5, 10**9))
@@ -135,7 +141,28 @@ def test_a_huge_error_text_is_dealt_with_at_once():
     assert len(settlement.failure.reason) == MAX_REASON
 
 
-def test_the_last_receive_that_sqs_grants_ends_with_a_reason():
-    assert isinstance(settled(ValueError("x"), attempts=1, receive_count=4), Retry)
-    assert isinstance(settled(ValueError("x"), attempts=1, receive_count=5), DeadLetter)
-    assert isinstance(settled(OUTAGE, attempts=0, receive_count=5), Retry)
+# What the environment refuses.
+
+
+@pytest.mark.parametrize(
+    ("receives", "least", "most"), [(1, 1, 2), (2, 2, 4), (9, 256, 512), (99, 1_800, 3_600)]
+)
+def test_a_postponement_is_never_short(receives, least, most):
+    assert postponement(OUTAGE, receives, uniform=lambda low, _high: low) == Retry(least)
+    assert postponement(OUTAGE, receives, uniform=ceiling) == Retry(most)
+
+
+def test_a_dependency_may_ask_for_a_longer_postponement():
+    busy = Unavailable("busy", dependency="ses", retry_after=77)
+    assert postponement(busy, 1) == Retry(77)
+    for_ever = Unavailable("busy", dependency="ses", retry_after=10**9)
+    assert postponement(for_ever, 1) == Retry(MAX_POSTPONEMENT)
+
+
+def test_postponements_never_use_up_the_receives_that_sqs_grants():
+    """For as long as SQS keeps a message at all, and with room for deploys and lost replies."""
+    seconds, receives = 0.0, 1
+    while seconds < MAX_RETENTION:
+        seconds += postponement(OUTAGE, receives, uniform=lambda low, _high: low).delay
+        receives += 1
+    assert receives < 700 < MAX_RECEIVE_COUNT

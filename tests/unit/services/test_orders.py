@@ -24,7 +24,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from workers.events import MAX_AMOUNT, MAX_QUANTITY, OrderCancelled, OrderConfirmed, Simulation
+from workers.events import (
+    MAX_AMOUNT,
+    MAX_QUANTITY,
+    OrderCancelled,
+    OrderConfirmed,
+    Simulation,
+)
 from workers.services.lifecycle import MAX_HISTORY, TRANSITIONS, NotAllowed
 from workers.services.orders import Desk, Orders, UnknownOrder
 
@@ -119,8 +125,9 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
 def test_an_order_is_found_as_it_was_stored(placed):
     order = placed.find()
 
-    assert (order.items, order.total_amount, order.created_at) == (
-        (a_line(),),
+    items = [line.model_dump() for line in order.items]
+    assert (items, order.total_amount, order.created_at) == (
+        [a_line().model_dump()],
         Decimal("24.60"),
         START,
     )
@@ -283,6 +290,23 @@ def test_a_shipped_order_is_refunded(confirmed):
     assert confirmed.status() == ("refunded", "refunded", "reserved")
 
 
+def test_a_confirmed_order_that_has_not_shipped_is_cancelled_by_a_refund(confirmed):
+    assert confirmed.ask("refund", "order-1", "it is broken") == a_cancellation(
+        reason="it is broken"
+    )
+    confirmed.handle(a_refund())
+    confirmed.handle(a_release())
+    assert confirmed.status() == ("cancelled", "refunded", "released")
+
+
+def test_reports_that_arrive_after_a_refund_before_shipping_change_no_last_word(confirmed):
+    confirmed.ask("refund", "order-1", "it is broken")
+    for report in (a_release(), a_refund(), a_payment(), a_reservation()):
+        assert confirmed.handle(report) == ()
+
+    assert confirmed.status() == ("cancelled", "refunded", "released")
+
+
 ASK = {
     "cancel": ("cancel", "order-1", "changed my mind"),
     "ship": ("ship", "order-1", None),
@@ -293,7 +317,7 @@ ROADS = {
     "confirmed": [],
     "shipped": ["ship"],
     "cancelled": ["cancel"],
-    "refunded": ["refund"],
+    "refunded": ["ship", "refund"],
 }
 
 

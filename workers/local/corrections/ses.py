@@ -1,8 +1,9 @@
-"""Where moto's SES behaves unlike SES: shapes that the SDKs cannot read, tags that get lost."""
+"""Where moto's SES behaves unlike SES: unreadable shapes, lost tags, addresses it never takes."""
 
 import json
 from typing import Any
 
+from moto.ses import models
 from moto.ses.models import ConfigurationSet
 from moto.sesv2.responses import SESV2Response as Response
 
@@ -13,6 +14,7 @@ def correct() -> None:
     """Apply the corrections of this module."""
     _shape_configuration_sets()
     _find_the_tags_of_an_identity()
+    _refuse_addresses_outside_ascii()
 
 
 def _shape_configuration_sets() -> None:
@@ -43,3 +45,20 @@ def _find_the_tags_of_an_identity() -> None:
             answer: str = original(request)
             return answer
         return json.dumps({"Tags": identity.tags or []})
+
+
+def _refuse_addresses_outside_ascii() -> None:
+    """Refuse with InvalidParameterValue what is not 7-bit ASCII, for SES knows no SMTPUTF8.
+
+    https://docs.aws.amazon.com/ses/latest/APIReference/API_Destination.html
+    """
+
+    @around(models, "is_valid_address")
+    def complaint(original: Method, address: str) -> str | None:
+        local, _, domain = address.rpartition("@")
+        if not local.isascii():
+            return "Local address contains control or whitespace"
+        if not domain.isascii():
+            return "Domain contains control or whitespace"
+        found: str | None = original(address)
+        return found

@@ -10,7 +10,7 @@ from handler import begin
 
 from workers.events import OrderCreated
 from workers.runtime.handler import handles
-from workers.runtime.ports import Outcomes, Record, Transaction
+from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transaction
 
 
 class Work:
@@ -37,9 +37,16 @@ class NoStore:
         """Keep nothing."""
         return Record(tuple(outcomes))
 
-    def count_attempt(self, _key: str, _reason: str) -> int:
-        """Count nothing."""
-        return 1
+    def attempts(self, _message_id: str) -> AttemptLog:
+        """Know of none."""
+        return AttemptLog()
+
+    def record_attempt(self, _message_id: str, attempt: Attempt, **_: bool) -> AttemptLog:
+        """Record nothing."""
+        return AttemptLog((attempt,))
+
+    def excuse_attempt(self, _message_id: str, _receive_count: int, **_: bool) -> None:
+        """Record nothing."""
 
 
 class NoTopic:

@@ -1,0 +1,30 @@
+"""A message that ends its process takes no neighbour with it, and does not go on for ever."""
+
+import pytest
+from eventually import eventually
+
+from workers.local.processes import Processes
+
+pytestmark = pytest.mark.process
+
+PATIENCE = 60  # s
+
+
+@pytest.fixture
+def processes(tmp_path, obedient):
+    with Processes(tmp_path / "logs", command=lambda _: obedient, restart_delay=0.1) as processes:
+        yield processes
+
+
+def test_nine_neighbours_take_effect_and_the_poison_ends_with_its_reason(world, processes):
+    good = [f"good-{number}" for number in range(9)]
+    world.send("abort-1", *good)
+    processes.start("payment", world.environment | {"VISIBILITY_TIMEOUT": "2"})
+    eventually(lambda: world.dead == 1 and world.waiting == world.in_flight == 0, PATIENCE)
+    assert [world.effects(order) for order in good] == [1] * len(good)
+    assert world.effects("abort-1") == 0
+    assert processes.restarts <= 5
+    (letter,) = world.dead_letters()
+    assert '"orderId":"abort-1"' in letter.body
+    assert letter.reason == "earlier deliveries ended the worker"
+    assert letter.attempts == 3

@@ -1,0 +1,44 @@
+"""Whom SES is asked to write to: events of earlier versions carry addresses as they were typed."""
+
+import pytest
+
+from workers.aws.ses import SesMailer
+from workers.runtime.errors import PermanentError
+
+
+class Client:
+    """Notes what it is asked to send."""
+
+    def __init__(self):
+        self.asked = []
+
+    def send_email(self, **request):
+        self.asked.append(request["Destination"]["ToAddresses"])
+
+
+@pytest.fixture
+def client():
+    return Client()
+
+
+def send(client, to):
+    SesMailer(client, "shop@example.com").send(to, "Hello", "Hello", reference="event-1")
+
+
+@pytest.mark.parametrize(
+    ("carried", "sent_to"),
+    [("ada@example.com", "ada@example.com"), ("ada@bücher.de", "ada@xn--bcher-kva.de")],
+)
+def test_a_domain_is_written_in_punycode(client, carried, sent_to):
+    send(client, carried)
+
+    assert client.asked == [[sent_to]]
+
+
+@pytest.mark.parametrize("carried", ["jörg@example.de", "ada@exa\u200dmple.com"])
+def test_an_address_ses_cannot_take_is_given_up_at_once_with_the_reason(client, carried):
+    with pytest.raises(PermanentError, match="SES takes no other") as refusal:
+        send(client, carried)
+
+    assert client.asked == []
+    assert carried not in str(refusal.value)

@@ -1,0 +1,131 @@
+"""Who may run beside whom."""
+
+from threading import Thread
+
+import pytest
+from builders import a_message
+from eventually import eventually
+from fakes import FakeClock
+
+from workers.runtime.isolation import LIMIT, Isolation
+from workers.runtime.leases import Lease
+from workers.runtime.permits import Permits
+
+
+def a_lease(number):
+    message = a_message(id=f"message-{number}")
+    return Lease(message, message.receipt_handle, 0.0, 60.0)
+
+
+class Handlers:
+    """Handler threads that enter and stay until told to leave."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.permits = Permits(10)
+        self.isolation = Isolation(self.permits, now=self.clock)
+        self.inside = []
+        self.refused = []
+
+    def start(self, lease, *, alone=False):
+        enter = self.isolation.enter_alone if alone else self.isolation.enter
+        thread = Thread(
+            target=lambda: (self.inside if enter(lease) else self.refused).append(lease),
+            daemon=True,
+        )
+        thread.start()
+        thread.join(0.05)
+        return lease
+
+    def leave(self, lease):
+        self.inside.remove(lease)
+        self.isolation.leave(lease)
+
+
+@pytest.fixture
+def handlers():
+    return Handlers()
+
+
+def test_most_messages_run_together(handlers):
+    leases = [handlers.start(a_lease(n)) for n in range(3)]
+    assert handlers.inside == leases
+    assert not handlers.permits.paused
+
+
+def test_a_suspect_waits_until_the_others_have_returned(handlers):
+    first, second = handlers.start(a_lease(1)), handlers.start(a_lease(2))
+    suspect = handlers.start(a_lease(3), alone=True)
+    assert handlers.permits.paused == {"suspect"}
+    handlers.leave(first)
+    assert suspect not in handlers.inside
+    handlers.leave(second)
+    eventually(lambda: handlers.inside == [suspect])
+
+
+def test_nobody_starts_while_a_suspect_waits_or_runs(handlers):
+    first = handlers.start(a_lease(1))
+    suspect = handlers.start(a_lease(2), alone=True)
+    late = handlers.start(a_lease(3))
+    assert handlers.inside == [first]
+    handlers.leave(first)
+    eventually(lambda: handlers.inside == [suspect])
+    handlers.leave(suspect)
+    eventually(lambda: handlers.inside == [late])
+    assert not handlers.permits.paused
+
+
+def test_two_suspects_take_turns(handlers):
+    first, second = (handlers.start(a_lease(n), alone=True) for n in range(2))
+    assert handlers.inside == [first]
+    handlers.leave(first)
+    eventually(lambda: handlers.inside == [second])
+    assert handlers.permits.paused == {"suspect"}
+    handlers.leave(second)
+    assert not handlers.permits.paused
+
+
+def test_a_hung_handler_that_lost_its_lease_holds_up_no_suspect(handlers):
+    hung = handlers.start(a_lease(1))
+    suspect = handlers.start(a_lease(2), alone=True)
+    hung.lost = "handler_timeout"
+    eventually(lambda: handlers.inside == [hung, suspect])
+
+
+def test_a_suspect_that_hangs_holds_up_nobody_for_good(handlers):
+    suspect = handlers.start(a_lease(1), alone=True)
+    handlers.clock.advance(LIMIT)
+    other = handlers.start(a_lease(2))
+    eventually(lambda: handlers.inside == [suspect, other])
+
+
+def test_but_no_other_suspect_runs_beside_it(handlers):
+    suspect = handlers.start(a_lease(1), alone=True)
+    handlers.clock.advance(10 * LIMIT)
+    other = handlers.start(a_lease(2), alone=True)
+    assert handlers.inside == [suspect]
+    suspect.lost = "handler_timeout"
+    eventually(lambda: handlers.inside == [suspect, other])
+
+
+def test_a_stop_lets_those_go_that_wait(handlers):
+    running = handlers.start(a_lease(1), alone=True)
+    suspect = handlers.start(a_lease(2), alone=True)
+    other = handlers.start(a_lease(3))
+    handlers.isolation.stop()
+    eventually(lambda: set(handlers.refused) == {suspect, other})
+    assert handlers.inside == [running]
+
+
+def test_a_message_that_is_lost_while_it_waits_is_not_handled(handlers):
+    handlers.start(a_lease(1), alone=True)
+    other = handlers.start(a_lease(2))
+    other.lost = "expired"
+    eventually(lambda: handlers.refused == [other])
+
+
+def test_leaving_twice_is_leaving_once(handlers):
+    lease = handlers.start(a_lease(1), alone=True)
+    handlers.isolation.leave(lease)
+    handlers.isolation.leave(lease)
+    assert not handlers.permits.paused

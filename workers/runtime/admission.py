@@ -1,0 +1,160 @@
+"""Admission: what is on record about a message that came back, and how it is handled for that.
+
+A first delivery costs nothing here. A message that comes back is looked up by its SQS message id,
+so that even a body that kills the decoder is covered. If the worker that had it gave it back
+itself, it is handled as any other. If nobody knows why it came back, it may have ended that
+worker: it is a *suspect*. A suspect runs alone, and its start is on record before it runs. After
+``max_attempts`` attempts on record it is not handled again but dead-lettered.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Thread
+from typing import Final
+
+import structlog
+
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.isolation import Isolation
+from workers.runtime.leases import Lease
+from workers.runtime.ports import Attempt, AttemptLog, Failure, Message, Store
+from workers.runtime.settlement import name_of, text_of
+
+# What a dead letter says of attempts that no worker lived to report.
+WORKER_ENDED: Final = "earlier deliveries ended the worker"
+HANDLER_HUNG: Final = "the handler did not return"
+MAX_ERROR: Final = 200  # characters of an error that are kept with an attempt
+
+log = structlog.get_logger()
+
+
+class NotAdmitted(Exception):
+    """The worker stops, or the message is no longer ours: it is not to be handled here."""
+
+
+class Exhausted(PermanentError):
+    """The message has had its attempts. ``failure`` says how they ended."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+class Admission:
+    """Admits messages to their handler, and keeps the record of attempts."""
+
+    def __init__(
+        self,
+        store: Store,
+        isolation: Isolation,
+        *,
+        max_attempts: int,
+        worker: str,
+        utcnow: Callable[[], datetime],
+    ) -> None:
+        """``worker`` names this process in the record."""
+        self._store = store
+        self._isolation = isolation
+        self._max_attempts = max_attempts
+        self._worker = worker
+        self._utcnow = utcnow
+
+    @contextmanager
+    def admitted(self, lease: Lease) -> Iterator[None]:
+        """Wait until the message may be handled, and handle it inside the block.
+
+        Raises ``Exhausted``, ``NotAdmitted``, and what ``Store`` raises.
+        """
+        suspect = self._is_suspect(lease.message)
+        enter = self._isolation.enter_alone if suspect else self._isolation.enter
+        if not enter(lease):
+            raise NotAdmitted
+        try:
+            if suspect:
+                self._record(lease.message, error="", returned=False)
+                lease.recorded = True
+            yield
+        finally:
+            self._isolation.leave(lease)
+
+    def failed(self, lease: Lease, error: Exception) -> AttemptLog:
+        """Record a failed attempt and return all there have been.
+
+        Raises ``Unavailable`` or ``FatalError``: what cannot be counted has to be tried again.
+        """
+        lease.recorded = False
+        return self._record(lease.message, error=_brief(error), returned=True)
+
+    def excuse_if_recorded(self, lease: Lease, *, returned: bool) -> None:
+        """Take the start of a suspect off the record; see ``excuse``."""
+        if lease.recorded:
+            self.excuse(lease, returned=returned)
+
+    def excuse(self, lease: Lease, *, returned: bool) -> None:
+        """Record that this delivery is no attempt; ``returned``: it ends here, for a known reason.
+
+        A failure of this is not raised: at worst the message is a suspect the next time.
+        """
+        message = lease.message
+        try:
+            self._store.excuse_attempt(message.id, message.receive_count, returned=returned)
+            lease.recorded = False
+        except (Unavailable, FatalError, PermanentError) as error:
+            log.info("attempt.not_excused", messageId=message.id, reason=str(error))
+
+    def excuse_all(self, leases: Iterable[Lease]) -> Thread:
+        """Excuse many, in a thread of its own: the worker stops and may not have the time."""
+        thread = Thread(target=self._excuse_each, args=(list(leases),), name="excuse", daemon=True)
+        thread.start()
+        return thread
+
+    def hung(self, lease: Lease) -> None:
+        """Record that a handler did not return; never waits, because leases have to be renewed."""
+        lease.recorded = False  # should it return after all, its attempt stands
+        Thread(target=self._record_hung, args=(lease.message,), name="hung", daemon=True).start()
+
+    def _excuse_each(self, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            self.excuse(lease, returned=True)
+
+    def _record_hung(self, message: Message) -> None:
+        try:
+            self._record(message, error=HANDLER_HUNG, returned=True)
+        except (Unavailable, FatalError, PermanentError) as error:
+            log.warning("attempt.not_counted", messageId=message.id, reason=str(error))
+
+    def _is_suspect(self, message: Message) -> bool:
+        """Look a redelivery up. Raises ``Exhausted`` if it must not be handled again."""
+        if message.receive_count == 1:
+            return False
+        known = self._store.attempts(message.id)
+        if len(known.attempts) >= self._max_attempts:
+            raise Exhausted(failure_of(known))
+        return known.returned != message.receive_count - 1
+
+    def _record(self, message: Message, *, error: str, returned: bool) -> AttemptLog:
+        attempt = Attempt(
+            receive_count=message.receive_count,
+            at=self._utcnow().isoformat(timespec="seconds"),
+            worker=self._worker,
+            error=error,
+        )
+        return self._store.record_attempt(message.id, attempt, returned=returned)
+
+
+def failure_of(known: AttemptLog) -> Failure:
+    """Say why a message is given up whose attempts are used up."""
+    last = known.attempts[-1].error
+    match last:
+        case "":
+            reason, kind = WORKER_ENDED, "worker_ended"
+        case text if text == HANDLER_HUNG:
+            reason, kind = HANDLER_HUNG, "handler_timeout"
+        case text:
+            kind, _, reason = text.partition(": ")
+    return Failure(reason or kind, kind, len(known.attempts), trail=known.trail())
+
+
+def _brief(error: Exception) -> str:
+    return f"{name_of(error)}: {text_of(error)}"[:MAX_ERROR]
