@@ -8,16 +8,18 @@ Each mutant patches one thing and is otherwise the product. ``honest`` plants no
 import sys
 from uuid import uuid4
 
-from workers import cli, envelope
+from workers import envelope
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.sns import SnsTopic
+from workers.local.chaos import launch
 from workers.relay.relay import Relay
 from workers.runtime.acks import Acks
+from workers.runtime.admission import Admission
 from workers.runtime.consumer import Consumer
 from workers.runtime.errors import Conflict
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Leases
-from workers.runtime.ports import Record
+from workers.runtime.ports import AttemptLog, Record
 
 
 def honest():
@@ -122,6 +124,18 @@ def marked_before_published():
     Relay.__init__ = eager
 
 
+def attempts_not_recorded():
+    """Count an attempt once it has failed, as if every worker lived to do so."""
+    record = Admission._record
+
+    def late(self, message, *, error, returned):
+        if not error:
+            return AttemptLog()
+        return record(self, message, error=error, returned=returned)
+
+    Admission._record = late
+
+
 MUTANTS = (
     honest,
     no_inbox_condition,
@@ -133,8 +147,9 @@ MUTANTS = (
     whole_batch_acknowledged,
     partial_publish_ignored,
     marked_before_published,
+    attempts_not_recorded,
 )
 
 if __name__ == "__main__":
     {mutant.__name__: mutant for mutant in MUTANTS}[sys.argv.pop(1)]()
-    cli.main()
+    launch.main()

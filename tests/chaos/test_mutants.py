@@ -71,6 +71,13 @@ def a_topic_that_is_down(rig):
     rig.drain()
 
 
+def an_order_that_ends_its_worker(rig):
+    rig.place("success", "success", "success")
+    rig.planted.append(Planted("payment", "", "earlier deliveries ended the worker", number=2))
+    rig.run("payment", CHAOS_ABORT=rig.planned[2].email)
+    rig.drain()
+
+
 # The bug, the services it needs, the moment that shows it, and the invariants of which at least
 # one has to break.
 CAUGHT = {
@@ -83,6 +90,7 @@ CAUGHT = {
     "whole_batch_acknowledged": (["payment"], a_failure_among_successes, {"I13"}),
     "partial_publish_ignored": (["payment"], a_batch_accepted_in_part, {"I7"}),
     "marked_before_published": (["relay"], a_topic_that_is_down, {"I7"}),
+    "attempts_not_recorded": (["payment"], an_order_that_ends_its_worker, {"I13"}),
 }
 MOMENTS = {moment: services for services, moment, _ in CAUGHT.values()}
 
