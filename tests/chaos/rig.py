@@ -31,8 +31,7 @@ from workers.runtime.errors import Unavailable
 from workers.settings import Settings
 from workers.topology import Topology
 
-PATIENCE = 60  # s, for the product
-IMPATIENCE = 12  # s, for a mutant: some never come to an end
+PATIENCE = 60  # s
 GLANCE = 0.2  # s
 LOOKS = 3
 MUTANTS = str(Path(__file__).with_name("mutants.py"))
@@ -62,7 +61,6 @@ class Rig:
         self.clients = Clients.connect(self.settings, threads=4)
         self.history, self.planned, self.planted = [], {}, []
         self._crash = {}
-        self._patience = PATIENCE if mutant == "honest" else IMPATIENCE
         self.processes = Processes(
             directory,
             command=lambda service: [sys.executable, MUTANTS, mutant, "run", service],
@@ -121,12 +119,21 @@ class Rig:
         }
         self.processes.start(service, self.aws.environment(os.environ) | own | environment)
 
-    def drain(self):
-        """Wait until nothing is left to do, but not for ever."""
+    @property
+    def deaths(self):
+        """How many processes have ended."""
+        return len(self.processes.exits)
+
+    def logged(self, event):
+        """How often the service has said something."""
+        return sum(line.fields.get("event") == event for line in read_log(self.directory))
+
+    def drain(self, hopeless=lambda: False):
+        """Wait until nothing is left to do, or it is ``hopeless``: some mutants never end."""
         queues = Queues(self.clients, self.settings, self.topology)
         outbox = Outbox(self.clients.dynamodb(), self.prefix + "orders")
-        deadline, quiet = time.monotonic() + self._patience, 0
-        while quiet < LOOKS and time.monotonic() < deadline:
+        deadline, quiet = time.monotonic() + PATIENCE, 0
+        while quiet < LOOKS and time.monotonic() < deadline and not hopeless():
             busy = any(q.visible or q.in_flight or q.delayed for q in queues.states())
             busy = busy or any(outbox.oldest(shard) for shard in range(outbox.SHARDS))
             quiet = 0 if busy else quiet + 1
