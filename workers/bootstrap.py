@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from workers.api.limits import REQUEST_THREADS
 from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
@@ -94,11 +95,17 @@ class Parts:
     def of(cls, name: str, settings: Settings, topology: Topology, health: Health) -> Self:
         """Make the clients and find the topic."""
         service = topology.services[name]
-        concurrency = settings.concurrency or service.concurrency
-        clients = Clients.connect(settings, threads=concurrency + OTHER_THREADS)
+        clients = Clients.connect(settings, threads=_threads(name, settings, service))
         sns = clients.sns()
         topic = SnsTopic(sns, names.topic_arn(sns, settings, topology.topic))
         return cls(name, settings, service, clients, topic, health)
+
+
+def _threads(name: str, settings: Settings, service: Service) -> int:
+    """Count the threads that call AWS at once: none of them should wait for a connection."""
+    if name == "order-api":
+        return REQUEST_THREADS
+    return (settings.concurrency or service.concurrency) + OTHER_THREADS
 
 
 def _build(parts: Parts) -> Running:

@@ -6,12 +6,13 @@ from typing import Final, Protocol
 
 import structlog
 
+from workers.api.limits import REQUEST_THREADS
 from workers.envelope import Encoded
 from workers.runtime.crash import crash_point
 from workers.runtime.ports import Topic
 
-# Out of the pool's 40 threads: while SNS does not answer, the rest go on taking orders.
-SLOTS: Final = 10
+# A part of all threads: while SNS does not answer, the rest go on taking orders.
+SLOTS: Final = REQUEST_THREADS // 4
 
 log = structlog.get_logger()
 

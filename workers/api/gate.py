@@ -6,10 +6,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workers.api.limits import MAX_IN_FLIGHT
 from workers.api.problems import Refused, respond
 
 MAX_BODY_BYTES: Final = 64 * 1024
-MAX_IN_FLIGHT: Final = 200  # five per thread of the pool: a queue, not a pile
 BODY_TIMEOUT: Final = 10.0  # s
 HEALTH: Final = "/healthz"  # answers under load too, or the load balancer would kill the task
 

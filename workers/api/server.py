@@ -6,8 +6,11 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
+import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
+
+from workers.api.limits import REQUEST_THREADS
 
 KEEP_ALIVE: Final = 75  # s; longer than the 60 s of an ALB, or it meets connections just closed
 MAX_CONNECTIONS: Final = 1_000  # beyond it uvicorn itself answers 503; ``Gate`` does so earlier
@@ -54,6 +57,10 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) or self._stopping.is_set()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ConnectionClosedError
+from botocore.exceptions import ConnectionClosedError
+from botocore.parsers import ResponseParserError
 
+from workers.aws.credentials import guarded_session
 from workers.aws.errors import translated
-from workers.aws.wire import USER_AGENT, SqsWire
+from workers.aws.wire import OK, REQUEST_ID, USER_AGENT, SqsWire
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Clients:
         Raises ``FatalError`` if the SDK's own configuration is wrong.
         """
         with translated("aws"):
-            session = boto3.Session(region_name=settings.aws_region)
+            session = guarded_session(settings.aws_region)
         return cls(session, settings.receive_wait, threads)
 
     def poll(self) -> SqsWire:
@@ -96,7 +98,7 @@ class Clients:
         """
         credentials = self.session.get_credentials()
         if credentials is not None:
-            with suppress(BotoCoreError):
+            with suppress(Exception):
                 credentials.get_frozen_credentials()
 
     def _config(
@@ -115,16 +117,28 @@ class Clients:
 
 
 def _checking(client: C) -> C:
-    client.meta.events.register("after-call", _refuse_half_an_answer)
+    client.meta.events.register("before-parse", _refuse_half_an_answer)
+    client.meta.events.register("before-parse", _refuse_a_strangers_answer)
     return client
 
 
-def _refuse_half_an_answer(http_response: Any, **_: object) -> None:
+def _refuse_half_an_answer(response_dict: Any, operation_model: Any, **_: object) -> None:
     """Raise if the connection broke off: the SDK takes what it cannot parse for an empty answer.
 
     It turns the length check of urllib3 off (``enforce_content_length`` in botocore.httpsession),
     and then a document cut in half would count as absent.
     """
-    promised = http_response.headers.get("content-length")
-    if promised is not None and int(promised) != len(http_response.content):
-        raise ConnectionClosedError(endpoint_url=http_response.url)
+    promised = response_dict["headers"].get("content-length")
+    if promised is not None and int(promised) != len(response_dict["body"]):
+        raise ConnectionClosedError(endpoint_url=f"{operation_model.name}, half an answer")
+
+
+def _refuse_a_strangers_answer(response_dict: Any, operation_model: Any, **_: object) -> None:
+    """Raise for a success without AWS's request id: a proxy said it, or nobody.
+
+    To the SDK an empty page means "published", and "there is no such document".
+    """
+    if response_dict["status_code"] != OK or REQUEST_ID in response_dict["headers"]:
+        return
+    if b"<RequestId>" not in response_dict["body"]:  # where LocalStack puts it for SNS and SES
+        raise ResponseParserError(f"{operation_model.name}: an answer that is not of AWS")

@@ -28,7 +28,8 @@ THROTTLED: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-# AWS's side; SES stops an account as a whole, which says nothing about one mail.
+# AWS's side, or the way there. SES stops an account or refuses a sender as a whole, which says
+# nothing about one mail.
 FAILING: Final = frozenset(
     {
         "AccountSendingPausedException",
@@ -38,15 +39,26 @@ FAILING: Final = frozenset(
         "InternalFailure",
         "InternalServerError",
         "InternalServiceErrorException",
+        "MailFromDomainNotVerifiedException",
+        "RequestExpired",
         "RequestTimeout",
         "RequestTimeoutException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
     }
 )
-# The SDK fetches new credentials by itself; a call may fall into the gap.
-EXPIRED: Final = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+# The SDK fetches new credentials by itself; a call may fall into the gap, and new ones may not
+# have reached every endpoint yet. DynamoDB's list says to retry the last one:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+UNKNOWN_CREDENTIALS: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+    }
 )
 # Another transaction holds one of the items, or our own repeat overtook the first try.
 CONTENDED: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
@@ -67,7 +79,6 @@ DENIED: Final = frozenset(
         "AuthorizationError",
         "AuthorizationErrorException",
         "IncompleteSignature",
-        "InvalidClientTokenId",
         "InvalidSignatureException",
         "KMSAccessDenied",
         "KMSDisabled",
@@ -80,7 +91,6 @@ DENIED: Final = frozenset(
         "MissingAuthenticationToken",
         "NotAuthorized",
         "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
     }
 )
 REFUSED: Final = frozenset(
@@ -93,7 +103,6 @@ REFUSED: Final = frozenset(
         "InvalidParameterException",
         "InvalidParameterValue",
         "ItemCollectionSizeLimitExceeded",
-        "MailFromDomainNotVerifiedException",
         "MessageRejected",
         "ParameterValueInvalid",
         "SerializationException",
@@ -112,14 +121,17 @@ _STATUS: Final[dict[int, type[Exception]]] = {
     408: Unavailable,
     429: Unavailable,
 }
+_TOO_LARGE: Final = 413
 
 
 def kind_of(code: str, status: int) -> type[Exception]:
     """Tell which error of the runtime a code stands for.
 
-    An unknown code without a status, as an entry of a batch has it, is worth another try.
+    An unknown code without a status, as an entry of a batch has it, is worth another try. So is
+    an answer without a code (the SDK puts the status in its place): every service of AWS gives
+    one, so it came from something in between. Only what that holds too large stays too large.
     """
-    if code in THROTTLED | FAILING | EXPIRED:
+    if code in THROTTLED | FAILING | UNKNOWN_CREDENTIALS:
         return Unavailable
     if code in CONTENDED:
         return Conflict
@@ -127,5 +139,7 @@ def kind_of(code: str, status: int) -> type[Exception]:
         return FatalError
     if code in REFUSED:
         return PermanentError
+    if not code or code.isdigit():
+        return PermanentError if status == _TOO_LARGE else Unavailable
     refused = 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
     return _STATUS.get(status, PermanentError if refused else Unavailable)

@@ -10,20 +10,26 @@ from typing import Final
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     InvalidConfigError,
     InvalidRegionError,
+    NoCredentialsError,
     NoRegionError,
     ParamValidationError,
+    PartialCredentialsError,
     ProfileNotFound,
 )
 from botocore.parsers import ResponseParserError
 
-from workers.aws.codes import kind_of
+from workers.aws.codes import UNKNOWN_CREDENTIALS, kind_of
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 
 SDK_ERRORS: Final = (BotoCoreError, ClientError, ResponseParserError)
 
-_MISCONFIGURED = (InvalidConfigError, InvalidRegionError, NoRegionError, ProfileNotFound)
+MISCONFIGURED: Final = (InvalidConfigError, InvalidRegionError, NoRegionError, ProfileNotFound)
+CREDENTIALS: Final = "credentials"  # the dependency that is down when there is nothing to sign with
+
+_NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
 
 
 @contextmanager
@@ -43,8 +49,10 @@ def translate(error: Exception, dependency: str) -> Exception:
             return meaning(code_of(error), str(error), dependency, status=status)
         case ParamValidationError():
             return PermanentError(f"{dependency}: {error}")
-        case _ if isinstance(error, _MISCONFIGURED):
+        case _ if isinstance(error, MISCONFIGURED):
             return FatalError(f"{dependency}: {error}")
+        case _ if isinstance(error, _NO_CREDENTIALS):
+            return Unavailable(f"{dependency}: {error}", dependency=CREDENTIALS)
         case _:
             return Unavailable(f"{dependency}: {error}", dependency=dependency)
 
@@ -52,6 +60,8 @@ def translate(error: Exception, dependency: str) -> Exception:
 def meaning(code: str, text: str, dependency: str, *, status: int = 0) -> Exception:
     """Give the runtime's error for an error code and, where there is one, an HTTP status."""
     text = f"{dependency}: {text}"
+    if code in UNKNOWN_CREDENTIALS:
+        return Unavailable(text, dependency=CREDENTIALS)
     kind = kind_of(code, status)
     return Unavailable(text, dependency=dependency) if kind is Unavailable else kind(text)
 

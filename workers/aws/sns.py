@@ -56,12 +56,17 @@ class SnsTopic:
                 # Some services refuse the whole batch for one bad entry: find out which it is.
                 return {p: e for entry in batch for p, e in self._publish([entry]).items()}
             return {int(entry["Id"]): error for entry in batch}
-        return {
+        errors: dict[int, Exception] = {
             int(failed["Id"]): _publish_error(
                 meaning(plain_code(failed["Code"]), failed.get("Message", failed["Code"]), "sns")
             )
             for failed in answer.get("Failed", ())
         }
+        done = {int(entry["Id"]) for entry in answer.get("Successful", ())}
+        # Nothing was said of it, so it was not accepted.
+        missing = Unavailable("sns: an entry without an answer", dependency="sns")
+        asked = {int(entry["Id"]) for entry in batch}
+        return errors | dict.fromkeys(asked - done - errors.keys(), missing)
 
 
 def _batches(entries: Sequence[Sized]) -> "Iterator[list[PublishBatchRequestEntryTypeDef]]":

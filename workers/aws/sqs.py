@@ -3,19 +3,21 @@
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from workers.aws.errors import plain_code, translated
 from workers.aws.wire import Sqs
+from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.ports import Failure, Message
 from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageAttributeValueTypeDef
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 # Body and attributes together (bytes), and the characters that are not accepted:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -23,6 +25,7 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_REASON: Final = 1_000  # characters: a reason is read in a console
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPE: Final = "String"
+UNANSWERED: Final = "Unanswered"  # the code of a batch's entry that the answer says nothing of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class SqsQueue:
 
     def receive(self, limit: int, wait: float) -> Sequence[Message]:
         """Receive up to ``limit`` messages; asks for no attributes but the two it needs."""
-        with translated("sqs"):
+        with _in_the_loop():
             answer = self.poll.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=limit,
@@ -61,33 +64,33 @@ class SqsQueue:
                 VisibilityTimeout=self.visibility_timeout,
                 WaitTimeSeconds=int(wait),
             )
-        return [
-            Message(
-                id=message["MessageId"],
-                body=message["Body"],
-                receipt_handle=message["ReceiptHandle"],
-                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
-                sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
-            )
-            for message in answer.get("Messages", ())
-        ]
+            return [
+                Message(
+                    id=message["MessageId"],
+                    body=message["Body"],
+                    receipt_handle=message["ReceiptHandle"],
+                    receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+                    sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+                )
+                for message in answer.get("Messages", ())
+            ]
 
     def delete(self, handles: Sequence[str]) -> Mapping[int, str]:
         """Delete up to ten messages; see ``Queue``."""
         if not handles:
             return {}
-        with translated("sqs"):
+        with _in_the_loop():
             answer = self.control.delete_message_batch(
                 QueueUrl=self.url,
                 Entries=[{"Id": str(i), "ReceiptHandle": h} for i, h in enumerate(handles)],
             )
-        return _failures(answer.get("Failed", ()))
+            return _failures(answer, len(handles))
 
     def change_visibility(self, changes: Sequence[tuple[str, int]]) -> Mapping[int, str]:
         """Hide up to ten messages; see ``Queue``. Seconds are clamped to what SQS accepts."""
         if not changes:
             return {}
-        with translated("sqs"):
+        with _in_the_loop():
             answer = self.control.change_message_visibility_batch(
                 QueueUrl=self.url,
                 Entries=[
@@ -95,7 +98,7 @@ class SqsQueue:
                     for i, (handle, seconds) in enumerate(changes)
                 ],
             )
-        return _failures(answer.get("Failed", ()))
+            return _failures(answer, len(changes))
 
     def dead_letter(self, message: Message, failure: Failure) -> None:
         """Send the body, unchanged, with the reason in its attributes."""
@@ -110,11 +113,13 @@ class SqsQueue:
         if failure.trail:
             texts["failure.trail"] = failure.trail
         with translated("sqs"):
-            self.control.send_message(
+            answer = self.control.send_message(
                 QueueUrl=self.dlq_url,
                 MessageBody=message.body,
                 MessageAttributes=_attributes(texts, MAX_MESSAGE_BYTES - _size(message.body)),
             )
+        if not answer.get("MessageId"):
+            raise Unavailable("sqs: the dead letter was not confirmed", dependency="sqs")
 
 
 def depth(client: "SQSClient", url: str) -> Depth:
@@ -152,8 +157,27 @@ def _fit(text: str, room: int) -> str:
     return text.encode()[: max(0, room)].decode(errors="ignore")
 
 
-def _failures(entries: "Sequence[BatchResultErrorEntryTypeDef]") -> Mapping[int, str]:
-    return {int(entry["Id"]): plain_code(entry["Code"]) for entry in entries}
+@contextmanager
+def _in_the_loop() -> Iterator[None]:
+    """Raise nothing but ``Unavailable`` and ``FatalError``, whatever the answer was.
+
+    These requests have no message to blame, and nobody to ask but SQS, later.
+    """
+    try:
+        with translated("sqs"):
+            yield
+    except (Unavailable, FatalError):
+        raise
+    except Exception as error:
+        raise Unavailable(f"sqs: {error!r}", dependency="sqs") from error
+
+
+def _failures(answer: Any, asked: int) -> Mapping[int, str]:
+    """Give position -> error code. An entry that the answer does not name was not done."""
+    failed = {int(entry["Id"]): plain_code(entry["Code"]) for entry in answer.get("Failed", ())}
+    done = {int(entry["Id"]) for entry in answer.get("Successful", ())}
+    missing = set(range(asked)) - done - failed.keys()
+    return failed | dict.fromkeys(missing, UNANSWERED)
 
 
 def _clamp(seconds: float) -> int:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
-from urllib.request import getproxies, proxy_bypass
 
 import certifi
 import orjson
@@ -25,6 +24,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.httpsession import ProxyConfiguration
+from botocore.parsers import ResponseParserError
+from botocore.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection
 
 if TYPE_CHECKING:
@@ -32,9 +34,35 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 USER_AGENT: Final = f"workers/{version('workers')}"
-# A connection that AWS closed while it was idle shows only when it is used again. Deletes and
-# visibility changes may be repeated; a receive may not: its answer would be lost.
-REPEATS: Final = urllib3.Retry(total=2, connect=2, read=2, status=0, backoff_factor=0.1)
+OK: Final = 200
+# Every answer of AWS has one, an error too.
+REQUEST_ID: Final = "x-amzn-requestid"
+
+
+class Repeats(urllib3.Retry):
+    """Tries again, at once, where a connection broke off; never after silence.
+
+    A connection that was cut while it was idle (a NAT gateway does so after 350 s) shows only
+    when it is used again, and a pool is full of them then. What met silence has taken long enough.
+    """
+
+    def increment(self, method: Any = None, url: Any = None, *rest: Any, **others: Any) -> Any:
+        """Count a failure; see urllib3."""
+        if isinstance(error := others.get("error"), urllib3.exceptions.ReadTimeoutError):
+            raise error
+        return super().increment(method, url, *rest, **others)
+
+
+# Deletes and visibility changes may be repeated. So may a dead letter: it is there twice if the
+# connection broke after SQS had taken it, under the id of one message, and a redrive of both has
+# one effect. Not repeated it would be handled once more for nothing. A receive is never repeated:
+# the messages in its lost answer would be hidden, and up to ten more with the next.
+REPEATS: Final = Repeats(
+    total=2,
+    allowed_methods=None,  # any: urllib3 itself repeats no POST
+    backoff_factor=0.1,
+    respect_retry_after_header=False,  # it may say an hour
+)
 
 
 class Sqs(Protocol):
@@ -116,13 +144,16 @@ class SqsWire:
                 self.url,
                 body=request.data,
                 headers=dict(request.headers.items()),
+                redirect=False,  # what is signed for AWS is sent to nobody else
                 retries=self.repeats,
             )
         except urllib3.exceptions.HTTPError as error:
             raise self._broken(error) from error
         fields = _parse(answer.data)
-        if answer.status != 200 or fields is None:  # noqa: PLR2004 - HTTP's OK
+        if answer.status != OK:
             raise _refusal(action, answer, fields or {})
+        if fields is None or REQUEST_ID not in answer.headers:
+            raise ResponseParserError(f"{action}: an answer that is not of AWS: {self.url}")
         return fields
 
     def _signed(self, action: str, body: bytes) -> AWSRequest:
@@ -155,17 +186,17 @@ class SqsWire:
 
 def _pool(endpoint: str, **options: Any) -> urllib3.PoolManager:
     """Go through the proxy of the environment, as the SDK does."""
-    target = urllib3.util.parse_url(endpoint)
-    proxy = getproxies().get(target.scheme or "")
-    if proxy and not proxy_bypass(target.host or ""):
-        return urllib3.ProxyManager(proxy, **options)
+    proxies = ProxyConfiguration(get_environ_proxies(endpoint))
+    if proxy := proxies.proxy_url_for(endpoint):
+        headers = proxies.proxy_headers_for(proxy)
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
     return urllib3.PoolManager(**options)
 
 
 def _parse(body: bytes) -> Any:
     """Read an answer: an object, or None for what is not one."""
     try:
-        fields = orjson.loads(body or b"{}")
+        fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
     return fields if isinstance(fields, dict) else None

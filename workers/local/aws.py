@@ -63,6 +63,11 @@ class EmbeddedAws:
         counts: dict[str, Any] = self._ask("requests")
         return counts
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time it has used so far, in s."""
+        seconds: float = self._ask("cpu")["seconds"]
+        return seconds
+
     def mails(self) -> list[dict[str, Any]]:
         """List the mails sent so far: ``id, from, to, subject, body``."""
         mails: list[dict[str, Any]] = self._ask("mails")

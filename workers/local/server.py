@@ -6,6 +6,7 @@ Only the server's own process imports this module: it changes moto for good.
 import json
 import os
 import signal
+import time
 from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -16,8 +17,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from workers.local.access import Access
 from workers.local.corrections import Corrections
 from workers.local.counts import Counts, Request
+from workers.local.direct import ask, handler_for
 from workers.local.fault_door import FaultyDoor
 from workers.local.mails import sent_mails
+from workers.local.moto_core import shorten_moto
 from workers.local.moto_dynamodb import correct_dynamodb
 from workers.local.moto_sns import correct_sns
 from workers.local.moto_sqs import correct_sqs
@@ -48,6 +51,7 @@ def serve(port: int) -> None:
     refuse_what_sqs_refuses()
     refuse_move_tasks()
     refuse_what_sns_refuses()
+    shorten_moto()
     correct_sqs()
     correct_sns()
     correct_dynamodb()
@@ -55,13 +59,16 @@ def serve(port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Everything is in memory, so there is nothing to finish; open polls must not hold it up.
         signal.signal(number, lambda *_: os._exit(0))
-    Server(
+    server = Server(
         (LOOPBACK, port),
         FaultyDoor(Door(moto)),
         numthreads=THREADS,
         request_queue_size=_BACKLOG,
         timeout=_KEEP_ALIVE,
-    ).safe_start()
+    )
+    # By default ten connections are kept open, and every further request costs one.
+    server.keep_alive_conn_limit = None
+    server.safe_start()
 
 
 class Door:
@@ -91,14 +98,24 @@ class Door:
             error = {"__type": "com.amazon.coral.validate#ValidationException", "message": why}
             return _json(start_response, error, "400 Bad Request", "application/x-amz-json-1.0")
         if request.service in _AT_ONCE:
-            return self._moto(environ, start_response)
+            return self._ask(request, environ, start_response)
         with self._one_at_a_time.setdefault(request.service, Lock()):
-            return list(self._moto(environ, start_response))
+            return list(self._ask(request, environ, start_response))
+
+    def _ask(
+        self, request: Request, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Let moto answer, by the short way where there is one."""
+        if handler := handler_for(request, environ):
+            return _send(start_response, ask(handler, request, environ))
+        return self._moto(environ, start_response)
 
     def _about(self, path: str, start_response: "StartResponse") -> Iterable[bytes]:
         match path.removeprefix("/_embedded/"):
             case "health":
                 return _json(start_response, {"status": "ok", "pid": os.getpid()})
+            case "cpu":
+                return _json(start_response, {"seconds": time.process_time()})
             case "requests":
                 return _json(start_response, self._counts.as_document())
             case "rights":

@@ -37,6 +37,7 @@ class TcpProxy:
     def __init__(self, target: int) -> None:
         """``target`` is a port. Nothing passes before ``join``."""
         self.reached = 0  # connections that came
+        self.resets = 0
         self._target = target
         self._port = 0
         self._listener: socket.socket | None = None
@@ -163,6 +164,7 @@ class TcpProxy:
                 passing = self._until_a_reset(direction, data)
                 sink.sendall(data[:passing])
                 if passing < len(data):
+                    self.resets += 1
                     line.reset()
         if line.dead:
             _end(source)

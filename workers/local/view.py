@@ -97,6 +97,7 @@ def summary(result: Result) -> dict[str, Any]:
         "mails": len(evidence.mails),
         "restarts": evidence.restarts,
         "awsRequests": result.requests,
+        "awsCpuMsPerOrder": round(1000 * result.aws_cpu_seconds / len(result.planned), 1),
         "checks": [{"name": c.name, "ok": c.held, "detail": c.detail} for c in result.checks],
     }
 

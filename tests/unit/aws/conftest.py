@@ -1,8 +1,23 @@
-"""Real clients that never reach a network."""
+"""Real clients that never reach a network, and some that reach a stub on loopback."""
+
+import os
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from every_call import Once
+from stub import serving
+
+from workers.aws.clients import Clients
+from workers.settings import Settings
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nonexistent",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+}
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +40,41 @@ def stubbed(session):
     yield make
     for stubber in stubbers:
         stubber.assert_no_pending_responses()
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """Nothing that the SDK reads, but credentials for the stub."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def stub(server):
+    server.reset()
+    return server
+
+
+@pytest.fixture(scope="module")
+def clients_of_the_stub(server, environment):
+    """Make them once: the SDK takes longer for that than any test here."""
+    environment.setenv("AWS_ENDPOINT_URL", server.url)
+    return Once(Clients.connect(Settings(), threads=4))
+
+
+@pytest.fixture
+def connected(stub, clients_of_the_stub):
+    """Clients that talk to the stub."""
+    assert stub
+    return clients_of_the_stub

@@ -29,7 +29,7 @@ def test_a_delete_may_be_repeated_and_is_short(clients):
 
     timeout = settle.pool.connection_pool_kw["timeout"]
     assert (timeout.connect_timeout, timeout.read_timeout) == (2, 5)
-    assert settle.repeats.read == 2
+    assert settle.repeats.total == 2
 
 
 @pytest.mark.parametrize("name", ["poll", "settle"])

@@ -9,6 +9,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
+    PartialCredentialsError,
     ReadTimeoutError,
 )
 from botocore.parsers import ResponseParserError
@@ -41,7 +42,11 @@ def client_error(code, status=400, **error):
         ("AccountSendingPausedException", Unavailable),
         ("ExpiredToken", Unavailable),
         ("ExpiredTokenException", Unavailable),
+        ("UnrecognizedClientException", Unavailable),
+        ("InvalidClientTokenId", Unavailable),
+        ("RequestExpired", Unavailable),
         ("RequestTimeout", Unavailable),
+        ("MailFromDomainNotVerifiedException", Unavailable),
         ("TransactionConflictException", Conflict),
         ("TransactionInProgressException", Conflict),
         ("AWS.SimpleQueueService.NonExistentQueue", FatalError),
@@ -52,7 +57,7 @@ def client_error(code, status=400, **error):
         ("AccessDeniedException", FatalError),
         ("AuthorizationError", FatalError),
         ("KMS.AccessDeniedException", FatalError),
-        ("InvalidClientTokenId", FatalError),
+        ("SignatureDoesNotMatch", FatalError),
         ("ValidationException", PermanentError),
         ("InvalidParameter", PermanentError),
         ("InvalidMessageContents", PermanentError),
@@ -80,7 +85,19 @@ def test_a_refusal_is_classified_by_its_code(code, kind):
     ],
 )
 def test_the_status_decides_on_a_code_nobody_knows(status, kind):
-    assert type(translate(client_error(str(status), status), "sqs")) is kind
+    assert type(translate(client_error("SomethingNew", status), "sqs")) is kind
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 407, 421, 429, 500])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_refusal_without_a_code_is_not_of_aws(status, named):
+    error = client_error(str(status) if named else "", status)
+
+    assert isinstance(translate(error, "sqs"), Unavailable)
+
+
+def test_what_something_on_the_way_holds_too_large_stays_too_large():
+    assert isinstance(translate(client_error("413", 413), "sns"), PermanentError)
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "OverLimit", "ThrottlingException"])
@@ -100,14 +117,30 @@ def test_an_entry_with_an_unknown_code_is_tried_again():
         EndpointConnectionError(endpoint_url="http://localhost"),
         ConnectTimeoutError(endpoint_url="http://localhost"),
         ReadTimeoutError(endpoint_url="http://localhost"),
-        CredentialRetrievalError(provider="container-role", error_msg="timed out"),
-        NoCredentialsError(),
         ResponseParserError("<html>"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_no_answer_and_no_credentials_are_an_outage(error):
-    assert isinstance(translate(error, "sqs"), Unavailable)
+def test_no_answer_is_an_outage(error):
+    assert translate(error, "sqs").dependency == "sqs"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CredentialRetrievalError(provider="container-role", error_msg="timed out"),
+        NoCredentialsError(),
+        PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+        client_error("ExpiredToken"),
+        client_error("ExpiredTokenException"),
+        client_error("InvalidClientTokenId", 403),
+        client_error("UnrecognizedClientException"),
+    ],
+    ids=str,
+)
+def test_nothing_to_sign_with_is_an_outage_of_the_credentials_whoever_was_called(error):
+    for called in ("sqs", "dynamodb", "payment-gateway"):
+        assert translate(error, called).dependency == "credentials"
 
 
 def test_what_the_sdk_itself_refuses_is_refused_for_good():

@@ -14,6 +14,7 @@ class Client:
 
     def send_email(self, **request):
         self.asked.append(request["Destination"]["ToAddresses"])
+        return {"MessageId": "mail-1"}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What the topic's adapter asks of SNS."""
 
+from itertools import islice
+
 import pytest
 from builders import a_cancellation, encoded
 
@@ -14,6 +16,14 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def sns(stubbed):
     client, stubber = stubbed("sns")
     return client, stubber, SnsTopic(client, ARN)
+
+
+def accepted(*positions):
+    return {
+        "Successful": [
+            {"Id": str(position), "MessageId": f"message-{position}"} for position in positions
+        ]
+    }
 
 
 def batches_sent(client):
@@ -41,7 +51,7 @@ def size_of(entry):
 def test_an_event_carries_what_subscribers_filter_and_trace_by(sns):
     client, stubber, topic = sns
     calls = batches_sent(client)
-    stubber.add_response("publish_batch", {"Successful": []})
+    stubber.add_response("publish_batch", accepted(0))
     topic.publish([encoded(traceparent=TRACE)])
 
     attributes = calls[0][0]["MessageAttributes"]
@@ -58,7 +68,7 @@ def test_an_event_carries_what_subscribers_filter_and_trace_by(sns):
 def test_an_event_without_a_trace_has_no_attribute_for_it(sns):
     client, stubber, topic = sns
     calls = batches_sent(client)
-    stubber.add_response("publish_batch", {"Successful": []})
+    stubber.add_response("publish_batch", accepted(0))
     topic.publish([encoded()])
 
     assert "traceparent" not in calls[0][0]["MessageAttributes"]
@@ -70,8 +80,9 @@ def test_an_event_without_a_trace_has_no_attribute_for_it(sns):
 def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
     client, stubber, topic = sns
     calls = batches_sent(client)
-    for _ in batches:
-        stubber.add_response("publish_batch", {"Successful": []})
+    positions = iter(range(count))
+    for length in batches:
+        stubber.add_response("publish_batch", accepted(*islice(positions, length)))
 
     assert topic.publish(events(count, size)) == {}
 
@@ -96,7 +107,7 @@ def test_entries_fail_by_position_and_code_whoever_is_said_to_be_at_fault(sns):
         {"Id": "2", "Code": "InternalError", "SenderFault": False},
         {"Id": "3", "Code": "AuthorizationError", "SenderFault": True},
     ]
-    stubber.add_response("publish_batch", {"Successful": [], "Failed": failed})
+    stubber.add_response("publish_batch", accepted(4) | {"Failed": failed})
 
     errors = topic.publish(events(5))
 
@@ -114,18 +125,31 @@ def test_a_call_that_fails_as_a_whole_is_an_outage_for_all_its_entries(sns, code
     errors = topic.publish(events(3))
 
     assert list(errors) == [0, 1, 2]
-    assert all(isinstance(e, Unavailable) and e.dependency == "sns" for e in errors.values())
+    assert all(isinstance(e, Unavailable) for e in errors.values())
+    of = "credentials" if code == "ExpiredToken" else "sns"
+    assert {error.dependency for error in errors.values()} == {of}
 
 
 def test_a_batch_refused_for_one_bad_entry_is_published_one_by_one(sns):
     _, stubber, topic = sns
-    for code in ("InvalidParameter", None, "InvalidParameter", None):
-        if code:
-            stubber.add_client_error("publish_batch", code, http_status_code=400)
-        else:
-            stubber.add_response("publish_batch", {"Successful": []})
+    stubber.add_client_error("publish_batch", "InvalidParameter", http_status_code=400)
+    stubber.add_response("publish_batch", accepted(0))
+    stubber.add_client_error("publish_batch", "InvalidParameter", http_status_code=400)
+    stubber.add_response("publish_batch", accepted(2))
 
     errors = topic.publish(events(3))
 
     assert list(errors) == [1]
     assert isinstance(errors[1], PermanentError)
+
+
+@pytest.mark.parametrize("answer", [{}, {"Successful": []}, accepted(1)])
+def test_an_entry_that_the_answer_says_nothing_of_was_not_accepted(sns, answer):
+    _, stubber, topic = sns
+    stubber.add_response("publish_batch", answer)
+
+    errors = topic.publish(events(2))
+
+    named = {int(entry["Id"]) for entry in answer.get("Successful", ())}
+    assert errors.keys() == {0, 1} - named
+    assert all(isinstance(e, Unavailable) and e.dependency == "sns" for e in errors.values())

@@ -75,7 +75,7 @@ def test_a_visibility_is_rounded_up_and_kept_in_the_bounds_of_sqs(sqs, queue, se
     _, stubber = sqs
     stubber.add_response(
         "change_message_visibility_batch",
-        {"Successful": [], "Failed": []},
+        {"Successful": [{"Id": "0"}], "Failed": []},
         {
             "QueueUrl": URL,
             "Entries": [{"Id": "0", "ReceiptHandle": "handle", "VisibilityTimeout": sent}],
@@ -91,7 +91,7 @@ def test_failed_entries_are_given_by_position_with_their_plain_codes(sqs, queue)
         {"Id": "2", "Code": "AWS.SimpleQueueService.ReceiptHandleIsInvalid", "SenderFault": True},
         {"Id": "0", "Code": "RequestThrottled", "SenderFault": True},
     ]
-    stubber.add_response("delete_message_batch", {"Successful": [], "Failed": failed})
+    stubber.add_response("delete_message_batch", {"Successful": [{"Id": "1"}], "Failed": failed})
 
     assert queue.delete(["a", "b", "c"]) == {0: "RequestThrottled", 2: "ReceiptHandleIsInvalid"}
 
@@ -113,6 +113,59 @@ def test_a_call_that_fails_as_a_whole_is_translated(sqs, queue, code, status, ki
         queue.delete(["handle"])
     with pytest.raises(kind):
         queue.receive(10, 0)
+
+
+@pytest.mark.parametrize("named", [set(), {1}])
+def test_an_entry_that_the_answer_says_nothing_of_was_not_done(sqs, queue, named):
+    _, stubber = sqs
+    answer = {"Successful": [{"Id": str(position)} for position in named], "Failed": []}
+    stubber.add_response("delete_message_batch", answer)
+    stubber.add_response("change_message_visibility_batch", answer)
+
+    missing = dict.fromkeys({0, 1} - named, "Unanswered")
+    assert queue.delete(["a", "b"]) == missing
+    assert queue.change_visibility([("a", 1), ("b", 1)]) == missing
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["TooManyEntriesInBatchRequest", "InvalidParameterValue", "400", "", "413", "SomethingNew"],
+)
+def test_no_refusal_of_the_loops_own_requests_is_the_end_of_its_thread(sqs, queue, code):
+    _, stubber = sqs
+    loop = {
+        "receive_message": lambda: queue.receive(10, 0),
+        "delete_message_batch": lambda: queue.delete(["handle"]),
+        "change_message_visibility_batch": lambda: queue.change_visibility([("handle", 1)]),
+    }
+    for method, call in loop.items():
+        stubber.add_client_error(method, code, http_status_code=413 if code == "413" else 400)
+        with pytest.raises(Unavailable):
+            call()
+
+
+@pytest.mark.parametrize("lacking", ["MessageId", "Body", "ReceiptHandle", "Attributes"])
+def test_a_message_that_lacks_what_every_message_has_is_an_outage(sqs, queue, lacking):
+    _, stubber = sqs
+    whole = {
+        "MessageId": "1",
+        "Body": "body",
+        "ReceiptHandle": "handle",
+        "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1500"},
+    }
+    message = {name: value for name, value in whole.items() if name != lacking}
+    stubber.add_response("receive_message", {"Messages": [message]})
+
+    with pytest.raises(Unavailable):
+        queue.receive(10, 0)
+
+
+def test_a_dead_letter_without_a_message_id_was_not_sent(sqs, queue):
+    _, stubber = sqs
+    stubber.add_response("send_message", {})
+
+    with pytest.raises(Unavailable):
+        queue.dead_letter(a_message(), Failure("no", "malformed", 1))
 
 
 def test_a_dead_letter_says_why_it_is_dead(sqs, queue):

@@ -1,0 +1,76 @@
+"""What is no answer of AWS counts for nothing: not as done, not as absent, not as the message's."""
+
+import pytest
+from every_call import BY_WIRE, EVERY_CALL, dead_letter, delete, queue, recall, receive
+
+from workers.runtime.errors import FatalError, Unavailable
+
+EVERY = pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.__name__)
+HTML = b"<html>welcome to the hotel</html>"
+
+
+@EVERY
+def test_a_success_that_aws_did_not_send_is_an_outage(stub, connected, call):
+    for body in (b"", b"{}", b"[]", b"null", HTML):
+        stub.told, stub.body = {}, body
+
+        with pytest.raises(Unavailable):
+            call(connected)
+
+
+@EVERY
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 407, 421])
+def test_a_refusal_that_aws_did_not_send_is_an_outage(stub, connected, call, status):
+    for body in (b"", b"{}", HTML):
+        stub.told, stub.status, stub.body = {}, status, body
+
+        with pytest.raises(Unavailable):
+            call(connected)
+
+
+@pytest.mark.parametrize("call", BY_WIRE, ids=lambda call: call.__name__)
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"Messages": [{}]}', HTML], ids=repr)
+def test_aws_itself_may_talk_nonsense_too(stub, connected, call, body):
+    stub.body = body
+
+    with pytest.raises((Unavailable, LookupError)):  # as a whole, or as the code of the entry
+        call(connected)
+
+
+def test_a_redirect_gets_nothing_of_what_is_signed_for_aws(stub, connected):
+    stub.status, stub.told = 307, {"Location": f"{stub.url}/elsewhere"}
+
+    for call in (receive, delete):
+        with pytest.raises(Unavailable):
+            call(connected)
+
+    assert [path for _, path, _ in stub.requests] == ["/", "/"]
+
+
+def test_a_page_too_large_for_a_proxy_does_not_end_a_thread_of_the_loop(stub, connected):
+    stub.told, stub.status = {}, 413
+
+    for call in (receive, delete):
+        with pytest.raises(Unavailable):
+            call(connected)
+
+
+def test_an_error_of_aws_is_read_as_ever(stub, connected):
+    stub.status, stub.body = 400, b'{"__type": "com.amazonaws.sqs#QueueDoesNotExist"}'
+
+    with pytest.raises(FatalError):
+        receive(connected)
+
+
+def test_an_empty_answer_of_aws_is_an_empty_queue_and_an_absent_document(stub, connected):
+    assert queue(connected).receive(10, 0) == []
+    assert recall(connected) is None
+    assert len(stub.requests) == 2
+
+
+def test_a_dead_letter_needs_the_id_that_sqs_gave_it(stub, connected):
+    with pytest.raises(Unavailable):
+        dead_letter(connected)
+
+    stub.body = b'{"MessageId": "1"}'
+    dead_letter(connected)

@@ -1,0 +1,105 @@
+"""The receive loop's own way to SQS: signatures, repeats, connections."""
+
+import pytest
+import urllib3
+from every_call import EVERY_CALL, change_visibility, dead_letter, delete, receive
+
+from workers.aws.clients import Clients
+from workers.runtime.errors import FatalError, Unavailable
+from workers.settings import Settings
+
+EVERY = pytest.mark.parametrize("call", EVERY_CALL, ids=lambda call: call.__name__)
+DONE = b'{"Successful": [{"Id": "0"}], "Failed": [], "MessageId": "1"}'
+
+
+@EVERY
+def test_a_request_is_signed_with_the_secret_over_the_bytes_that_are_sent(stub, connected, call):
+    stub.secrets = {"test": "another"}
+    with pytest.raises((FatalError, Unavailable)) as refused:
+        call(connected)
+    assert "InvalidSignature" in str(refused.value) or "SignatureDoesNotMatch" in str(refused.value)
+
+
+@pytest.mark.parametrize("call", [receive, delete, change_visibility, dead_letter])
+def test_a_body_altered_after_it_was_signed_is_refused(stub, connected, monkeypatch, call):
+    def altered(pool, *arguments, body, urlopen=urllib3.PoolManager.urlopen, **others):
+        return urlopen(pool, *arguments, body=body + b" ", **others)
+
+    stub.body = DONE
+    call(connected)  # as it was signed
+    monkeypatch.setattr(urllib3.PoolManager, "urlopen", altered)
+
+    with pytest.raises(FatalError, match="InvalidSignature"):
+        call(connected)
+
+
+@pytest.mark.parametrize("call", [delete, change_visibility, dead_letter])
+@pytest.mark.parametrize("resets", [{1}, {1, 2}])
+def test_what_may_be_done_twice_is_repeated_when_a_connection_breaks_off(
+    stub, connected, call, resets
+):
+    stub.body, stub.resets = DONE, resets
+
+    call(connected)
+
+    assert len(stub.requests) == len(resets) + 1
+    assert len({body for _, _, body in stub.requests}) == 1
+
+
+def test_it_is_repeated_twice_and_then_left_to_the_loop(stub, connected):
+    stub.resets = set(range(1, 10))
+
+    with pytest.raises(Unavailable):
+        delete(connected)
+
+    assert len(stub.requests) == 3
+
+
+def test_a_receive_is_never_repeated(stub, connected):
+    stub.resets = {1}
+
+    with pytest.raises(Unavailable):
+        receive(connected)
+
+    assert len(stub.requests) == 1
+
+
+def test_silence_is_not_met_with_a_repeat(stub, connected, monkeypatch):
+    assert connected  # the environment is that of the stub
+    monkeypatch.setattr("workers.aws.clients.READ_TIMEOUT", 0.2)
+    stub.silent = True
+
+    with pytest.raises(Unavailable):
+        delete(Clients.connect(Settings(), threads=1))
+
+    assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("status", [413, 429, 503])
+def test_nobody_tells_the_loop_to_sleep(stub, connected, status):
+    stub.status, stub.told = status, stub.told | {"Retry-After": "3600"}
+
+    with pytest.raises(Unavailable, match=str(status)):
+        delete(connected)
+
+    assert len(stub.requests) == 1
+
+
+def test_one_connection_is_used_again(stub, connected):
+    stub.body, before = DONE, stub.connections
+    settle = connected.settle()
+
+    for _ in range(5):
+        settle.delete_message_batch(QueueUrl="queue", Entries=[])
+
+    assert len(stub.requests) == 5
+    assert stub.connections - before <= 1
+
+
+def test_a_repeat_of_the_sdk_asks_again_for_nothing_but_itself(stub, connected):
+    """The SDK's own clients repeat what broke off as well, a POST included."""
+    stub.resets = {1}
+
+    assert connected.dynamodb().get_item(TableName="payment", Key={"pk": {"S": "1"}})
+
+    assert len(stub.requests) == 2
