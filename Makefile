@@ -15,6 +15,14 @@ help: ## Print this help
 demo: $(STAMP) ## Run the whole system here and play every scenario (ARGS="--orders 200")
 	@$(BIN)/workers demo $(ARGS)
 
+.PHONY: chaos
+chaos: $(STAMP) ## Break the whole system here while 300 orders go through (ARGS="--seed 3")
+	@$(BIN)/workers chaos run $(ARGS)
+
+.PHONY: chaos-long
+chaos-long: $(STAMP) ## The same with 10,000 orders, 300 kills and 20 deploys: half an hour
+	@$(BIN)/workers chaos run --orders 10000 $(ARGS)
+
 .PHONY: local
 local: $(STAMP) ## Keep the whole system up here, to play with
 	@$(BIN)/workers local $(ARGS)

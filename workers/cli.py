@@ -41,6 +41,8 @@ dlq = typer.Typer(
 )
 schema = typer.Typer(help="The contract of the events.", no_args_is_help=True)
 stock = typer.Typer(help="What the inventory has.", no_args_is_help=True)
+chaos = typer.Typer(help="Break the whole system on this machine.", no_args_is_help=True)
+app.add_typer(chaos, name="chaos")
 app.add_typer(dlq, name="dlq")
 app.add_typer(schema, name="schema")
 app.add_typer(stock, name="stock")
@@ -351,6 +353,34 @@ def demo(
     from workers.local.play import play_demo  # noqa: PLC0415
 
     sys.exit(play_demo(orders=orders, seed=seed, as_json=as_json))
+
+
+@chaos.command(
+    "run",
+    epilog="Examples: workers chaos run --seed 3 --orders 300; "
+    "workers chaos run --faults kill,stop --json",
+)
+def chaos_run(
+    orders: Annotated[int, typer.Option(min=20, max=100_000, help="How many to place.")] = 300,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The same seed does the same to the same orders.")
+    ] = 1,
+    faults: Annotated[str, typer.Option(help="Names, separated by commas; unset: all.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=20, help="Processes per consumer.")] = 1,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Place orders while processes are killed and requests fail; then check every invariant."""
+    from workers.local.chaos.faults import UnknownFault, parse  # noqa: PLC0415
+
+    try:
+        asked = parse(faults)
+    except UnknownFault as error:
+        _fail(error, USAGE)
+    from workers.local.chaos.play import play  # noqa: PLC0415
+    from workers.local.chaos.runner import Options  # noqa: PLC0415
+
+    sys.exit(play(Options(orders, seed, asked, workers), as_json=as_json))
 
 
 @app.command(epilog="Example: workers local --port 8080 --endpoint-port 4566")

@@ -95,9 +95,8 @@ class Envelope(BaseModel, Generic[E]):
 
         ``position`` tells apart several outcomes of one type.
         """
-        name = f"{self.event_id}/{source}/{event.type}" + (f"/{position}" if position else "")
         return Envelope[Event](
-            event_id=str(uuid5(_NAMESPACE, name)),
+            event_id=outcome_id(self.event_id, source, event.type, position),
             event_type=event.type,
             source=source,
             occurred_at=datetime.now(UTC),
@@ -110,6 +109,12 @@ class Envelope(BaseModel, Generic[E]):
     def encode(self) -> str:
         """Give the JSON text that goes on the wire."""
         return self.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def outcome_id(cause_id: str, source: str, event_type: str, position: int = 0) -> str:
+    """Name what an event leads to: the same cause gives the same id, wherever it is handled."""
+    name = f"{cause_id}/{source}/{event_type}" + (f"/{position}" if position else "")
+    return str(uuid5(_NAMESPACE, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from workers.api.call import SOURCE
 from workers.api.problems import Refused
 from workers.envelope import Encoded, Envelope, decode
 from workers.events import Event
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.ports import Record, Store, Transaction
 from workers.services.lifecycle import NotAllowed
@@ -90,4 +91,7 @@ def _commit(command: Command, store: Store) -> Record:
         if record := store.recall(command.key):
             return record
         raise
-    return store.commit(transaction, [Encoded.of(envelope)])
+    crash_point("api.handled")
+    record = store.commit(transaction, [Encoded.of(envelope)])
+    crash_point("api.committed")
+    return record

@@ -8,6 +8,7 @@ import structlog
 
 from workers.api.limits import REQUEST_THREADS
 from workers.envelope import Encoded
+from workers.runtime.crash import crash_point
 from workers.runtime.ports import Topic
 
 # A part of all threads: while SNS does not answer, the rest go on taking orders.
@@ -48,6 +49,9 @@ class FastPath:
             self._slots.release()
 
     def _attempt(self, event: Encoded) -> None:
+        crash_point("api.answered")
         for error in self.topic.publish([event]).values():
             raise error
+        crash_point("api.published")
         self.outbox.mark_published_direct([event.event_id])
+        crash_point("api.marked")

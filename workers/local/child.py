@@ -3,7 +3,7 @@
 import http.client
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,15 @@ from typing import Final
 _LOOPBACK: Final = "127.0.0.1"
 _ASK_TIMEOUT: Final = 1.0  # s
 _ASK_AGAIN: Final = 0.1  # s
+
+
+# What the n-th life of a process, counted from 0, gets into its environment.
+Lives = Callable[[str, int], Mapping[str, str]]
+
+
+def alike(_name: str, _life: int) -> Mapping[str, str]:
+    """Let every life of a process be like the others."""
+    return {}
 
 
 class NotReady(Exception):
@@ -28,6 +37,7 @@ class Child:
     group: int  # the process group to join
     port: int  # of /metrics, /livez, /readyz
     log: Path
+    lives: Lives = alike
     restarts: int = 0
     died_at: float | None = None  # seen dead, to be started again
     leaving: bool = False  # told to end
@@ -38,7 +48,11 @@ class Child:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                 self.command,
-                env={**self.environment, "METRICS_PORT": str(self.port)},
+                env={
+                    **self.environment,
+                    "METRICS_PORT": str(self.port),
+                    **self.lives(self.name, self.restarts),
+                },
                 process_group=self.group,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

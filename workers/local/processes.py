@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Final, Self
 
-from workers.local.child import Child, NotReady, wait_until_ready
+from workers.local.child import Child, Lives, NotReady, alike, wait_until_ready
 from workers.local.ports import release_port, reserve_port
 from workers.local.tether import Tether
 
@@ -36,11 +36,14 @@ class Processes:
         directory: Path,
         *,
         command: Callable[[str], Sequence[str]] = run_service,
+        lives: Lives = alike,
         restart_delay: float = _RESTART_DELAY,
     ) -> None:
         self.restarts = 0  # of all processes, those that are gone included
+        self.exits: list[tuple[str, int]] = []  # name and exit code of all that has ended
         self._directory = directory
         self._command = command
+        self._lives = lives
         self._restart_delay = restart_delay
         self._tether = Tether()
         self._children: list[Child] = []
@@ -118,6 +121,7 @@ class Processes:
                 group=self._tether.group,
                 port=reserve_port(),
                 log=self._directory / f"{name}.log",
+                lives=self._lives,
             )
             child.start()
             self._children.append(child)
@@ -134,6 +138,7 @@ class Processes:
         deadline = time.monotonic() + timeout
         codes = {child.name: child.wait(deadline - time.monotonic()) for child in children}
         with self._lock:
+            self.exits += codes.items()
             self._children = [child for child in self._children if child.name not in codes]
         for child in children:
             release_port(child.port)
@@ -150,6 +155,7 @@ class Processes:
             return
         if child.died_at is None:
             child.died_at = now
+            self.exits.append((child.name, child.exit_code))
         if now - child.died_at >= self._restart_delay:
             child.restarts += 1
             self.restarts += 1

@@ -2,9 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from workers.aws.clients import Clients
 from workers.local.aws import EmbeddedAws
@@ -27,12 +28,28 @@ class System:
     client made here talks to it. Port 0 takes any free port.
     """
 
-    def __init__(self, directory: Path, *, port: int = 0, endpoint_port: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int = 0,
+        endpoint_port: int = 0,
+        workers: int = 1,
+        environment: Mapping[str, str] | None = None,
+        **named: Any,
+    ) -> None:
+        """Each consumer gets ``workers`` processes.
+
+        ``environment`` is added to that of every process, and ``named`` is for ``Processes``.
+        """
         self.directory = directory
         self.topology = Topology.load()
         self.aws = EmbeddedAws(port=endpoint_port, log=directory / "embedded-aws.txt")
         self._port = port or reserve_port()
         self.api_url = f"http://127.0.0.1:{self._port}"
+        self._workers = workers
+        self._environment = dict(environment or {})
+        self._named = named
         self.processes: Processes
         self.settings: Settings
         self.clients: Clients
@@ -53,9 +70,12 @@ class System:
             self.settings = Settings.load()
             self.clients = Clients.connect(self.settings, threads=1)
             provision(self.settings, self.topology)
-            self.processes = up.enter_context(Processes(self.directory))
-            for service in self.topology.services:
-                self.processes.start(service, environment | self._own())
+            self.processes = up.enter_context(Processes(self.directory, **self._named))
+            for service, wanted in self.topology.services.items():
+                count = self._workers if wanted.consumes else 1
+                self.processes.start(
+                    service, environment | self._own() | self._environment, count=count
+                )
             self.processes.wait_until_ready()
             self._up = up.pop_all()
         return self

@@ -15,6 +15,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from workers.aws.outbox import Outbox, Row
 from workers.aws.outbox_leases import LEASE, Lease, OutboxLeases
 from workers.relay.metrics import RelayMetrics
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError, Unavailable
 from workers.runtime.ports import Topic
 
@@ -149,11 +150,14 @@ class Sweep:
 
     def _publish(self, lease: Lease, rows: Sequence[Row]) -> None:
         readable = {row.event_id: row.event for row in rows if row.event is not None}
+        crash_point("relay.read")
         errors = self._topic.publish(list(readable.values()))
+        crash_point("relay.published")
         verdicts = judge(list(readable), errors)
         self._count(verdicts)
         if verdicts.accepted:
             _over_again(self._outbox.mark_published)(lease, verdicts.accepted)
+            crash_point("relay.marked")
         unreadable = {row.event_id: row.problem for row in rows if row.event is None}
         for event_id, reason in (unreadable | verdicts.refused).items():
             log.error("outbox.set_aside", shard=self.shard, eventId=event_id, reason=reason)

@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import GONE, Lease, Leases
 from workers.runtime.permits import MAX_BATCH, Permits
@@ -148,7 +149,9 @@ class Acks:
         handles = [ack.lease.handle for ack in batch]
         try:
             if batch[0].hide is None:
+                crash_point("settled")
                 failed = self._queue.delete(handles)
+                crash_point("deleted")
             else:
                 failed = self._queue.change_visibility(
                     [(h, ack.hide or 0) for h, ack in zip(handles, batch, strict=True)]

@@ -31,6 +31,7 @@ from workers.events import Event
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission, Exhausted, NotAdmitted
 from workers.runtime.breaker import Breakers
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease, Leases
@@ -108,6 +109,7 @@ class Consumer:
     def process(self, lease: Lease, story: Story) -> None:
         """Handle the event once, and publish its outcomes at least once."""
         envelope = story.envelope = decode(lease.message.body)
+        crash_point("decoded")
         if not self._inbox.takes(envelope):
             self._ignore(envelope)
             story.outcome = "ignored"
@@ -115,6 +117,7 @@ class Consumer:
         with bound_contextvars(eventId=envelope.event_id, correlationId=envelope.correlation_id):
             record = self._inbox.handle(envelope, lease, again=story.waited)
         self._publish(record.outcomes)
+        crash_point("published")
         story.outcome = "repeated" if record.repeated else "handled"
 
     def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
@@ -141,6 +144,7 @@ class Consumer:
         try:
             # Send before delete: a crash in between leaves a duplicate, never a loss.
             self._queue.dead_letter(lease.message, settlement.failure)
+            crash_point("dead_lettered")
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
             log.warning("dead_letter.postponed", reason=str(error))
             return postponement(error, lease.message.receive_count)
@@ -194,6 +198,7 @@ class Consumer:
 
     def _run(self, lease: Lease, story: Story) -> None:
         self._leases.start(lease)
+        crash_point("started")
         try:
             self.process(lease, story)
         finally:

@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from workers.envelope import Encoded, Envelope
 from workers.events import Event
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
 from workers.runtime.leases import Lease
@@ -75,8 +76,11 @@ class Inbox:
         lease.check()  # a handler may act on the world before it touches its transaction
         transaction = self._store.begin(envelope.key, guard=lease.check, optimistic=optimistic)
         events = self._handlers.handle(envelope.data, transaction)
+        crash_point("handled")
         lease.check()
-        return self._store.commit(transaction, self._outcomes(envelope, events))
+        record = self._store.commit(transaction, self._outcomes(envelope, events))
+        crash_point("committed")
+        return record
 
     def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> tuple[Encoded, ...]:
         seen: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from workers.runtime.acks import Acks
+from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import Lease, Leases
 from workers.runtime.permits import MAX_BATCH, Permits
@@ -114,6 +115,7 @@ class Poller:
 
     def admit(self, message: Message) -> None:
         """Take a received message in, unless it is here already or was handled before."""
+        crash_point("received")
         lease = self._leases.grant(message)
         if lease is None:
             self._permits.finished(None)

@@ -1,0 +1,303 @@
+"""Every invariant can fail: each with evidence in which one thing is wrong."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from chaos.honest import (
+    ORDERS,
+    SKU,
+    acknowledged,
+    dead_letter,
+    events,
+    honest,
+    log,
+    queue,
+)
+
+from workers.local.chaos.checker import INVARIANTS, check
+from workers.local.chaos.evidence import Event, LeaseSeen, LogLine, Planted
+from workers.local.chaos.history import Op
+from workers.local.plan import PlannedOrder
+
+
+def row(evidence, table, key, **changes):
+    evidence.tables[table][key] = {**evidence.tables[table].get(key, {}), **changes}
+    return evidence
+
+
+def without(evidence, table, key):
+    del evidence.tables[table][key]
+    return evidence
+
+
+def altered(event, **fields):
+    return Event.read(json.dumps(event.fields | fields))
+
+
+def heard(evidence, *more):
+    return replace(evidence, audit=[*evidence.audit, *more])
+
+
+def unheard(evidence, lost):
+    return replace(evidence, audit=[event for event in evidence.audit if event.id != lost.id])
+
+
+def logged(evidence, *lines):
+    return replace(evidence, log=[*evidence.log, *lines])
+
+
+TOLD = events()
+CREATED, PAID, RESERVED, CONFIRMED = TOLD[1]
+REFUSED = Op("failed", "place", "key-1", 1)
+
+# Which invariant a change of the evidence breaks. Where one thing that is wrong shows in several
+# places, the invariant named is among them.
+PLANTED = {
+    "an acknowledged order does not exist": ("I1", lambda e: without(e, "orders", "order#order-1")),
+    "an order exists twice": (
+        "I1",
+        lambda e: row(e, "orders", "order#twin", **e.tables["orders"]["order#order-1"]),
+    ),
+    "an order that was refused exists": (
+        "I1",
+        lambda e: replace(e, history=[REFUSED, *(op for op in e.history if op.number != 1)]),
+    ),
+    "nobody placed an order": (
+        "I1",
+        lambda e: row(
+            e,
+            "orders",
+            "order#stranger",
+            customerEmail="a@b",
+            state="pending",
+            totalAmount="1",
+            history=[],
+        ),
+    ),
+    "an order has no payment": ("I2", lambda e: without(e, "payment", "payment#order-1")),
+    "an order has no reservation": (
+        "I2",
+        lambda e: without(e, "inventory", "reservation#order-1"),
+    ),
+    "a payment is of another amount": (
+        "I2",
+        lambda e: row(e, "payment", "payment#order-1", amount="99.00"),
+    ),
+    "a payment is of no order": ("I2", lambda e: row(e, "payment", "payment#stranger", state="x")),
+    "a reservation is of no order": (
+        "I2",
+        lambda e: row(e, "inventory", "reservation#stranger", state="released"),
+    ),
+    "an order is charged twice": (
+        "I2",
+        lambda e: row(
+            e, "payment", "ledger#again", kind="charge", orderId="order-1", amount="10.00"
+        ),
+    ),
+    "stock is lost": ("I3", lambda e: row(e, "inventory", f"stock#{SKU}", available=6)),
+    "stock is negative": (
+        "I3",
+        lambda e: row(e, "inventory", f"stock#{SKU}", available=-1, reserved=11),
+    ),
+    "stock is reserved for nobody": (
+        "I3",
+        lambda e: row(e, "inventory", f"stock#{SKU}", available=6, reserved=4),
+    ),
+    "a cancelled order keeps its payment": (
+        "I4",
+        lambda e: row(e, "payment", "payment#order-2", state="completed", amount="10.00"),
+    ),
+    "a cancelled order keeps its stock": (
+        "I4",
+        lambda e: row(e, "inventory", "reservation#order-2", state="reserved", items=[]),
+    ),
+    "a cancelled order's money is not given back": (
+        "I4",
+        lambda e: row(e, "payment", "ledger#2", kind="charge", orderId="order-2", amount="10.00"),
+    ),
+    "an order does not end": ("I5", lambda e: row(e, "orders", "order#order-1", state="pending")),
+    "an order ends otherwise than planned": (
+        "I5",
+        lambda e: row(e, "orders", "order#order-2", state="confirmed"),
+    ),
+    "an order has no beginning": ("I5", lambda e: row(e, "orders", "order#order-1", history=[])),
+    "a message waits": ("I6", lambda e: replace(e, queues=[queue("orders", visible=1)])),
+    "a message is in flight": ("I6", lambda e: replace(e, queues=[queue("orders", in_flight=1)])),
+    "a message is delayed": ("I6", lambda e: replace(e, queues=[queue("orders", delayed=1)])),
+    "a dead letter has no reason": (
+        "I6",
+        lambda e: replace(e, dead={"payment": [dead_letter(type="unknown")]}),
+    ),
+    "a row waits in the outbox": (
+        "I7",
+        lambda e: row(e, "orders", f"outbox#{CREATED.id}", outboxShard="1"),
+    ),
+    "an event of the outbox is not heard": ("I7", lambda e: unheard(e, CREATED)),
+    "an outcome is not heard": ("I7", lambda e: unheard(e, CONFIRMED)),
+    "an event is published otherwise than it was committed": (
+        "I7",
+        lambda e: heard(unheard(e, PAID), altered(PAID, occurredAt="later")),
+    ),
+    "an event is heard that nobody committed": (
+        "I7",
+        lambda e: heard(e, altered(PAID, eventId="stranger")),
+    ),
+    "an outcome has an id of its own": ("I8", lambda e: heard(e, altered(PAID, eventId="own"))),
+    "copies of an event differ": ("I8", lambda e: heard(e, altered(PAID, occurredAt="later"))),
+    "an event is not handled": ("I9", lambda e: without(e, "payment", f"inbox#{CREATED.key}")),
+    "something is handled that nobody heard": (
+        "I9",
+        lambda e: row(e, "payment", "inbox#order-api#stranger", outcomes=[]),
+    ),
+    "an event is counted twice": (
+        "I9",
+        lambda e: row(e, "analytics", "hour#2026-11-21T13#4", **{"order.created": 1}),
+    ),
+    "an event is not counted": (
+        "I9",
+        lambda e: row(e, "analytics", "hour#2026-11-21T12#0", **{"order.created": 2}),
+    ),
+    "an event belongs to another story": (
+        "I10",
+        lambda e: heard(unheard(e, PAID), altered(PAID, correlationId="other")),
+    ),
+    "an event has a cause that nobody heard": (
+        "I10",
+        lambda e: heard(unheard(e, PAID), altered(PAID, causationId="other")),
+    ),
+    "an outcome has no cause": (
+        "I10",
+        lambda e: heard(unheard(e, PAID), altered(PAID, causationId=None)),
+    ),
+    "a repeat is answered otherwise": (
+        "I11",
+        lambda e: replace(e, history=[*e.history, acknowledged(1, body="another answer")]),
+    ),
+    "an acknowledged request has no record": (
+        "I11",
+        lambda e: without(e, "orders", "inbox#order-api#key-1"),
+    ),
+    "a process ends by itself": ("I12", lambda e: replace(e, exits=[("orders-1", 1)])),
+    "a process is killed by somebody else": (
+        "I12",
+        lambda e: replace(e, exits=[("orders-1", -9)]),
+    ),
+    "a process aborts where nothing was planted": (
+        "I12",
+        lambda e: replace(e, exits=[("payment-1", -6)]),
+    ),
+    "an error is unexpected": (
+        "I12",
+        lambda e: logged(e, log("payment", event="message.settled", stack="Traceback ...")),
+    ),
+    "a process dies with a traceback": (
+        "I12",
+        lambda e: logged(e, LogLine("payment-1.log", "Traceback (most recent call last):", {})),
+    ),
+    "an innocent message is dead-lettered": (
+        "I13",
+        lambda e: replace(
+            e, dead={**e.dead, "orders": [dead_letter(id="letter-1", order_id="order-1")]}
+        ),
+    ),
+    "a planted message is not dead-lettered": ("I13", lambda e: replace(e, dead={})),
+    "a planted message is dead-lettered twice": (
+        "I13",
+        lambda e: replace(e, dead={"payment": [dead_letter(), dead_letter(id="letter-4")]}),
+    ),
+    "a planted message is dead-lettered for another reason": (
+        "I13",
+        lambda e: replace(e, dead={"payment": [dead_letter(reason="who knows")]}),
+    ),
+    "a shard has two owners": (
+        "I14",
+        lambda e: replace(e, leases=[LeaseSeen("0", 1, "a"), LeaseSeen("0", 1, "b")]),
+    ),
+    "a fence falls": (
+        "I14",
+        lambda e: replace(e, leases=[LeaseSeen("0", 2, "a"), LeaseSeen("0", 1, "b")]),
+    ),
+    "an event is handled twice": (
+        "I15",
+        lambda e: logged(
+            e, log("payment", event="message.settled", outcome="handled", eventId=CREATED.id)
+        ),
+    ),
+    "a queue counts other dead letters": (
+        "I15",
+        lambda e: replace(e, queues=[queue("payment", dead=2)]),
+    ),
+    "an address is in a log": (
+        "I16",
+        lambda e: logged(e, log("payment", event="x", to=ORDERS[1].email)),
+    ),
+    "an address is in the reason of a dead letter": (
+        "I16",
+        lambda e: replace(
+            e,
+            dead={"payment": [dead_letter(reason=f"payment is broken: {ORDERS[1].email}")]},
+        ),
+    ),
+}
+
+
+def test_nothing_can_be_said_against_a_run_in_which_all_went_well():
+    assert check(honest()) == []
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_the_checker_notices_that(planted):
+    invariant, spoil = PLANTED[planted]
+    broken = check(spoil(honest()))
+    assert invariant in {violation.invariant for violation in broken}
+
+
+def test_every_invariant_has_been_seen_to_fail():
+    assert {invariant for invariant, _ in PLANTED.values()} == set(INVARIANTS)
+
+
+def test_a_violation_names_what_to_look_for():
+    [violation] = check(without(honest(), "orders", "inbox#order-api#key-1"))
+    assert violation.ids == ("key-1",)
+
+
+@pytest.mark.parametrize("orders", [0, 1])
+def test_an_order_of_unknown_outcome_is_there_once_or_not_at_all(orders):
+    evidence = honest()
+    nobody = PlannedOrder(4, "success", ((SKU, 1),))
+    evidence.planned[4] = nobody
+    unknown = [Op("invoked", "place", "key-4", 4), Op("unknown", "place", "key-4", 4)]
+    if orders:
+        same = {**evidence.tables["orders"]["order#order-1"], "customerEmail": nobody.email}
+        row(evidence, "orders", "order#order-4", **same)
+    broken = check(replace(evidence, history=[*evidence.history, *unknown]))
+    assert [v for v in broken if v.invariant == "I1"] == []
+
+
+def test_an_order_whose_cancellation_is_unknown_may_be_confirmed():
+    evidence = honest()
+    evidence.planned[1] = PlannedOrder(1, "cancelled", ((SKU, 2),))
+    unknown = Op("unknown", "cancel", "key-1-cancel", 1)
+    assert check(replace(evidence, history=[*evidence.history, unknown])) == []
+
+
+def test_an_order_whose_cancellation_was_acknowledged_must_be_cancelled():
+    evidence = honest()
+    evidence.planned[1] = PlannedOrder(1, "cancelled", ((SKU, 2),))
+    row(evidence, "orders", "inbox#order-api#key-1-cancel", outcomes=[])
+    done = Op("acknowledged", "cancel", "key-1-cancel", 1, order_id="order-1")
+    broken = check(replace(evidence, history=[*evidence.history, done]))
+    assert {v.invariant for v in broken} >= {"I5"}
+
+
+def test_a_process_may_abort_where_an_order_was_planted_that_aborts_it():
+    planted = Planted("payment", "", "earlier deliveries ended the worker", number=3)
+    letter = dead_letter(reason="earlier deliveries ended the worker")
+    evidence = replace(
+        honest(),
+        exits=[("payment-1", -6)],
+        planted=[planted],
+        dead={"payment": [letter]},
+    )
+    assert check(evidence) == []

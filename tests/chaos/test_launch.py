@@ -1,0 +1,55 @@
+"""The launcher shifts a process's clock, and lets one order kill it."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+
+ASK = """
+import time
+from datetime import UTC
+from workers.local.chaos import launch
+launch.shift_clock(600)
+from workers import bootstrap, envelope
+from workers.runtime import logs
+from workers.aws.outbox import Outbox
+print(time.time())
+print(envelope.datetime.now(UTC).timestamp())
+print(logs.datetime.now(UTC).timestamp())
+print(Outbox(None, "orders").clock())
+"""
+ABORT = """
+from builders import an_order
+from workers.local.chaos import launch
+from workers.services import payment
+launch.abort_at("poison@example.com")
+payment.simulated(an_order(), "payment", allowed=True)
+print("fine", flush=True)
+payment.simulated(an_order(customer_email="poison@example.com"), "payment", allowed=True)
+"""
+
+
+def python(program):
+    return subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def test_every_clock_of_the_process_is_ten_minutes_ahead():
+    before = Decimal(datetime.now(UTC).timestamp())
+    told = python(ASK)
+    clocks = [Decimal(line) - before for line in told.stdout.split()]
+    assert len(clocks) == 4, told.stderr
+    assert all(600 <= ahead < 660 for ahead in clocks)
+
+
+def test_only_the_planted_order_aborts_the_process():
+    done = python(ABORT)
+    assert done.stdout == "fine\n", done.stderr
+    assert done.returncode == -signal.SIGABRT

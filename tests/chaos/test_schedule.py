@@ -1,0 +1,87 @@
+"""What is done when: by count and by seed, so that a run can be repeated."""
+
+import pytest
+
+from workers.local.chaos import faults
+from workers.local.chaos.faults import UnknownFault
+from workers.local.chaos.schedule import CLOCKS, Lives, schedule
+from workers.local.faults import Rule
+from workers.runtime.crash import VARIABLE, parse
+
+SERVICES = ["order-api", "relay", "payment", "orders"]
+CONSUMERS = ["payment", "orders"]
+
+
+def planned(*asked, orders=1_000, seed=1):
+    return schedule(asked, orders=orders, seed=seed, services=SERVICES, consumers=CONSUMERS)
+
+
+def test_a_seed_gives_the_same_schedule_and_another_seed_another():
+    assert planned("kill", "stop") == planned("kill", "stop")
+    assert planned("kill", "stop") != planned("kill", "stop", seed=2)
+
+
+def test_everything_is_due_before_the_last_order_and_in_order():
+    due = [action.due for action in planned("kill", "stop", "deploy", orders=50)]
+    assert due == sorted(due)
+    assert max(due) < 50
+
+
+def test_only_what_is_asked_for_is_done():
+    assert {action.fault for action in planned("kill")} == {"kill"}
+    assert planned("drop_after") == []
+
+
+def test_ten_thousand_orders_meet_three_hundred_kills_and_twenty_deploys():
+    done = [action.fault for action in planned("kill", "deploy", orders=10_000)]
+    assert done.count("kill") + faults.count("crash", 10_000) >= 300
+    assert done.count("deploy") == 20
+
+
+def test_only_workers_are_stopped():
+    assert {action.service for action in planned("stop", orders=10_000)} <= set(CONSUMERS)
+
+
+def test_a_life_is_told_where_to_crash_until_there_have_been_enough():
+    lives = Lives(1, asked=["crash"], orders=300)
+    armed = [lives("payment-1", life).get(VARIABLE) for life in range(10)]
+    assert sum(map(bool, armed)) == faults.count("crash", 300)
+    assert [parse(text) for text in armed if text]
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("order-api-1", "api."), ("relay-2", "relay.")])
+def test_a_process_crashes_only_where_it_passes(name, prefix):
+    lives = Lives(1, asked=["crash"], orders=3_000)
+    armed = [lives(name, life)[VARIABLE] for life in range(20)]
+    assert all(text.startswith(prefix) for text in armed)
+
+
+def test_in_the_calm_nobody_crashes_and_clocks_stay_as_they_were():
+    lives = Lives(1, asked=["crash", "clock"], orders=300)
+    before = lives("payment-1", 0)
+    lives.calm = True
+    assert lives("payment-1", 1) == {"CHAOS_CLOCK": before["CHAOS_CLOCK"]}
+
+
+def test_clocks_differ_between_processes():
+    lives = Lives(1, asked=["clock"], orders=300)
+    told = {int(lives(f"payment-{number}", 0)["CHAOS_CLOCK"]) for number in range(20)}
+    assert told == set(CLOCKS)
+
+
+def test_no_name_means_all_of_them_and_a_repeated_one_counts_once():
+    assert faults.parse("") == tuple(faults.names())
+    assert faults.parse(" kill,stop,kill") == ("kill", "stop")
+
+
+def test_an_unknown_name_is_refused_with_the_list():
+    with pytest.raises(UnknownFault) as refused:
+        faults.parse("kil")
+    assert all(name in str(refused.value) for name in faults.names())
+
+
+def test_one_in_twenty_requests_fails_and_every_rule_can_be_read():
+    rules = faults.rules(faults.names())
+    assert {rule["mode"] for rule in rules} == set(faults.CALLS)
+    assert [Rule(**rule).rate for rule in rules] == [faults.RATE / len(faults.CALLS)] * len(rules)
+    assert faults.rules(["kill"]) == []

@@ -1,0 +1,1 @@
+"""Faults against the whole system, and what must be true all the same."""

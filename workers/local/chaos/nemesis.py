@@ -1,0 +1,103 @@
+"""Does to the system what the schedule says."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final
+
+from workers.local.chaos.schedule import Action
+from workers.local.child import Child
+from workers.local.system import System
+
+READY_TIMEOUT: Final = 60.0  # s
+GLANCE: Final = 0.1  # s
+PAUSE: Final = 2.0  # s by which a stopped worker outlasts the visibility timeout
+
+
+class Nemesis:
+    """Kills, stops and replaces processes. What takes long is done on the side."""
+
+    def __init__(
+        self, system: System, actions: Sequence[Action], *, seed: int, visibility_timeout: float
+    ) -> None:
+        self.done: Counter[str] = Counter()
+        self.kills: Counter[str] = Counter()  # by the name of the process
+        self._system = system
+        self._ahead = list(actions)
+        self._dice = random.Random(f"{seed}-nemesis")  # noqa: S311 - repeatable on purpose
+        self._hidden = visibility_timeout
+        self._side = ThreadPoolExecutor(4)
+        self._under_way: list[Future[None]] = []
+
+    def act(self, placed: int) -> None:
+        """Do everything that is due."""
+        while self._ahead and self._ahead[0].due <= placed:
+            action = self._ahead.pop(0)
+            match action.fault:
+                case "kill":
+                    self._kill(action.service)
+                case "stop":
+                    self._under_way.append(self._side.submit(self._stop, action.service))
+                case "deploy":
+                    self._under_way.append(self._side.submit(self._deploy))
+
+    def calm_down(self) -> None:
+        """Wait for what is under way; every process goes on."""
+        wait(self._under_way)
+        self._side.shutdown()
+        for child in self._system.processes.children:
+            _signal(child, signal.SIGCONT)
+        for future in self._under_way:
+            future.result()
+
+    def _kill(self, service: str) -> None:
+        alive = [child for child in self._of(service) if child.exit_code is None]
+        if alive:
+            child = self._dice.choice(alive)
+            if _signal(child, signal.SIGKILL):
+                self.kills[child.name] += 1
+                self.done["kill"] += 1
+
+    def _stop(self, service: str) -> None:
+        """Stop a worker for so long that others get its messages, then let it go on."""
+        processes = self._system.processes
+        running = self._of(service)
+        victim = running[0]
+        processes.scale(service, len(running) + 1)
+        if _signal(victim, signal.SIGSTOP):
+            self.done["stop"] += 1
+        time.sleep(self._hidden + PAUSE)
+        _signal(victim, signal.SIGCONT)
+        processes.scale(service, len(running))
+
+    def _deploy(self) -> None:
+        """End each process with SIGTERM; the supervisor starts the next."""
+        for child in self._system.processes.children:
+            before = child.pid
+            if child.leaving or not _signal(child, signal.SIGTERM):
+                continue
+            deadline = time.monotonic() + READY_TIMEOUT
+            while time.monotonic() < deadline and not child.leaving:
+                if child.pid != before and child.is_ready():
+                    break
+                time.sleep(GLANCE)
+        self.done["deploy"] += 1
+
+    def _of(self, service: str) -> list[Child]:
+        return [
+            child
+            for child in self._system.processes.children
+            if child.service == service and not child.leaving
+        ]
+
+
+def _signal(child: Child, number: signal.Signals) -> bool:
+    """Send a signal; False if the process has ended."""
+    if child.exit_code is not None:
+        return False
+    os.kill(child.pid, number)
+    return True
