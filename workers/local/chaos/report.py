@@ -66,7 +66,7 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     )
     say(
         f"{done['kill'] + done['crash']} kills ({done['crash']} at crash points), "
-        f"{done['stop']} stops, {done['deploy']} deploys; "
+        f"{done['stop']} stops, {done['partition']} partitions, {done['deploy']} deploys; "
         f"requests to AWS: {injected or 'untouched'}"
     )
     say(

@@ -25,9 +25,12 @@ from workers.local.chaos.launch import ABORT
 from workers.local.chaos.nemesis import Nemesis
 from workers.local.chaos.schedule import Lives, schedule
 from workers.local.plan import REORDER_THRESHOLD, PlannedOrder, plan, stock_for
+from workers.local.ports import release_port, reserve_port
 from workers.local.system import System
+from workers.local.tcp_proxy import TcpProxy
 from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
+from workers.topology import Topology
 
 VISIBILITY_TIMEOUT: Final = 6  # s: what a kill hides comes back soon
 RESTART_DELAY: Final = 0.2  # s
@@ -98,7 +101,14 @@ class Chaos:
         self._progress = Progress(planned=options.orders)
         self._orders = _orders(options)
         self._poison = _poison(self._orders)
-        self._lives = Lives(options.seed, asked=options.faults, orders=options.orders)
+        self._port = reserve_port()
+        self._wires = _wires(options, self._port)
+        self._lives = Lives(
+            options.seed,
+            asked=options.faults,
+            orders=options.orders,
+            endpoints={name: wire.url for name, wire in self._wires.items()},
+        )
         self._leases: list[LeaseSeen] = []
         self._injected: Counter[str] = Counter()
 
@@ -106,6 +116,9 @@ class Chaos:
         """Run. Raises what starting the system raises."""
         started, cpu = time.monotonic(), _cpu()
         with ExitStack() as up:
+            up.callback(release_port, self._port)
+            for wire in self._wires.values():
+                up.callback(wire.close)
             system = up.enter_context(self._system())
             history = History(self._directory / "history.jsonl")
             up.callback(history.close)
@@ -132,6 +145,7 @@ class Chaos:
     def _system(self) -> System:
         return System(
             self._directory,
+            endpoint_port=self._port,
             workers=self._options.workers,
             environment={
                 "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
@@ -163,7 +177,13 @@ class Chaos:
             services=list(system.topology.services),
             consumers=list(system.topology.consumers),
         )
-        nemesis = Nemesis(system, actions, seed=options.seed, visibility_timeout=VISIBILITY_TIMEOUT)
+        nemesis = Nemesis(
+            system,
+            actions,
+            seed=options.seed,
+            visibility_timeout=VISIBILITY_TIMEOUT,
+            wires=self._wires,
+        )
         self._stage("placing orders")
         self._inject(system)
         for placed, _ in enumerate(
@@ -265,11 +285,22 @@ class Chaos:
 
     def _done(self, nemesis: Nemesis, found: Evidence) -> dict[str, int]:
         crashes = sum(line.fields.get("event") == "crash" for line in found.log)
-        return {"kill": 0, "stop": 0, "deploy": 0, **nemesis.done, "crash": crashes}
+        none = dict.fromkeys(("kill", "stop", "partition", "deploy"), 0)
+        return {**none, **nemesis.done, "crash": crashes}
 
     def _stage(self, name: str) -> None:
         self._progress.stage = name
         self._show(self._progress)
+
+
+def _wires(options: Options, port: int) -> dict[str, TcpProxy]:
+    """Put a wire between AWS and the worker that is to be cut off: the first of some consumer."""
+    if "partition" not in options.faults:
+        return {}
+    dice = random.Random(f"{options.seed}-wires")  # noqa: S311 - repeatable on purpose
+    wire = TcpProxy(port)
+    wire.join()
+    return {f"{dice.choice(list(Topology.load().consumers))}-1": wire}
 
 
 def _launch(service: str) -> Sequence[str]:
