@@ -15,13 +15,13 @@ from workers.aws import names
 from workers.aws.errors import SDK_ERRORS
 from workers.aws.outbox import Outbox
 from workers.local.chaos import evidence as evidence_of
-from workers.local.chaos import faults
+from workers.local.chaos import faults, launch
 from workers.local.chaos.audit import Audit
+from workers.local.chaos.beside import check_out
 from workers.local.chaos.checker import Violation, check
 from workers.local.chaos.customers import Customers
 from workers.local.chaos.evidence import Event, Evidence, LeaseSeen, Planted
 from workers.local.chaos.history import History
-from workers.local.chaos.launch import ABORT
 from workers.local.chaos.nemesis import Nemesis
 from workers.local.chaos.schedule import Lives, schedule
 from workers.local.plan import REORDER_THRESHOLD, PlannedOrder, plan, stock_for
@@ -48,11 +48,13 @@ class Options:
     seed: int
     faults: tuple[str, ...]
     workers: int = 1  # processes per consumer
+    beside: str = ""  # a commit whose code runs beside this one
 
     @property
     def command(self) -> str:
         """The command that repeats the run."""
         more = f" --workers {self.workers}" if self.workers != 1 else ""
+        more += f" --beside {self.beside}" if self.beside else ""
         return (
             f"workers chaos run --seed {self.seed} --orders {self.orders} "
             f"--faults {','.join(self.faults)}{more}"
@@ -82,6 +84,7 @@ class Verdict:
     injected: Mapping[str, int]  # by mode
     seconds: float
     cpu_seconds: float  # of all processes
+    beside: str = ""  # the commit whose code ran beside, or why none did
 
     @property
     def held(self) -> bool:
@@ -111,6 +114,7 @@ class Chaos:
         )
         self._leases: list[LeaseSeen] = []
         self._injected: Counter[str] = Counter()
+        self._beside = ""
 
     def run(self) -> Verdict:
         """Run. Raises what starting the system raises."""
@@ -122,6 +126,7 @@ class Chaos:
             system = up.enter_context(self._system())
             history = History(self._directory / "history.jsonl")
             up.callback(history.close)
+            self._start_others(system)
             audit = Audit(
                 system.clients, system.settings, system.topology, self._directory / "audit.jsonl"
             )
@@ -140,7 +145,23 @@ class Chaos:
             injected=dict(self._injected),
             seconds=time.monotonic() - started,
             cpu_seconds=_cpu() - cpu,
+            beside=self._beside,
         )
+
+    def _start_others(self, system: System) -> None:
+        """Start a process of every consumer with the code of another commit."""
+        ref = self._options.beside
+        if not ref:
+            return
+        other = check_out(ref, self._directory / "beside")
+        if other is None:
+            self._beside = f"skipped: there is no {ref} here"
+            return
+        self._beside = other.commit
+        for child in system.processes.children:
+            if child.service in system.topology.consumers:
+                system.processes.start(child.service, {**child.environment, **other.environment})
+        system.processes.wait_until_ready()
 
     def _system(self) -> System:
         return System(
@@ -149,7 +170,7 @@ class Chaos:
             workers=self._options.workers,
             environment={
                 "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
-                ABORT: self._poison["abort"].email,
+                launch.ABORT: self._poison["abort"].email,
             },
             command=_launch,
             lives=self._lives,
@@ -304,7 +325,8 @@ def _wires(options: Options, port: int) -> dict[str, TcpProxy]:
 
 
 def _launch(service: str) -> Sequence[str]:
-    return [sys.executable, "-m", "workers.local.chaos.launch", "run", service]
+    # By its path: the version beside may not have it. -P: its neighbours are no modules.
+    return [sys.executable, "-P", launch.__file__, "run", service]
 
 
 def _orders(options: Options) -> list[PlannedOrder]:
