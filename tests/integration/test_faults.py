@@ -1,6 +1,7 @@
 """AWS fails in its own words, loses replies and delivers twice: the effects stay exact.
 
-The adapters are the product's own, the faults those of ``workers/local/faults.py``.
+The adapters are the product's own, the faults those of ``workers/local/faults.py``. Rows are
+those of the catalogue of faults; tests/README.md lists them.
 """
 
 from collections import Counter
