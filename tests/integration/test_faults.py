@@ -1,6 +1,7 @@
 """AWS fails in its own words, loses replies and delivers twice: the effects stay exact.
 
-The adapters are the product's own, the faults those of ``workers/local/faults.py``.
+The adapters are the product's own, the faults those of ``workers/local/faults.py``. Rows are
+those of the catalogue of faults; tests/README.md lists them.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue, depth
 from workers.envelope import decode
@@ -265,7 +267,7 @@ class Scene:
         clients = Clients.connect(settings, threads=12)
         dynamodb, sns, self.sqs = clients.dynamodb(), clients.sns(), clients.control()
         self.table = names.table_name(dynamodb, settings, "orders")
-        self.outbox = Outbox(dynamodb, self.table)
+        self.outbox, self.leases = Outbox(dynamodb, self.table), OutboxLeases(dynamodb, self.table)
         self.topic = SnsTopic(sns, names.topic_arn(sns, settings, "order-events"))
         self.url = names.queue_url(self.sqs, settings, "payment")
         store = DynamoStore(dynamodb, self.table, outbox=True)
@@ -277,13 +279,17 @@ class Scene:
         """Let a relay look at every shard once, later than what the last one waited for."""
         self._steps += 1
         later = datetime.now(UTC) + timedelta(minutes=self._steps)
-        Relay(
+        relay = Relay(
             self.outbox,
+            self.leases,
             self.topic,
             owner="relay",
             metrics=RelayMetrics(CollectorRegistry()),
             now=lambda: later,
-        ).step()
+        )
+        relay.step()
+        for turns in relay.turns:
+            turns.step()
 
     def receive(self):
         """Take what has arrived; gives all that has ever arrived."""
@@ -294,8 +300,7 @@ class Scene:
 
     @property
     def waiting(self):
-        later = datetime.now(UTC) + timedelta(hours=1)
-        rows = [self.outbox.due(shard, later, 100) for shard in range(Outbox.SHARDS)]
+        rows = [self.outbox.waiting(shard, 100) for shard in range(Outbox.SHARDS)]
         return {row.event_id for shard in rows for row in shard}
 
 

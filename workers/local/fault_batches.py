@@ -48,9 +48,8 @@ class Half:
             document = json.loads(done.body) if done else {"Successful": []}
             document["Failed"] = [*document.get("Failed", []), *map(_failed, self.failed)]
             return in_json("200 OK", document, request_id)
-        return Answer(
-            "200 OK", [("Content-Type", "text/xml")], _with_failed(done, self.failed, request_id)
-        )
+        headers = [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)]
+        return Answer("200 OK", headers, _with_failed(done, self.failed, request_id))
 
 
 def _halves(entries: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -92,4 +91,4 @@ def _with_failed(done: Answer | None, ids: Sequence[str], request_id: str) -> by
         for name, value in _failed(entry_id).items():
             text = str(value).lower() if isinstance(value, bool) else value
             ET.SubElement(member, f"{space}{name}").text = text
-    return ET.tostring(root)
+    return ET.tostring(root, default_namespace=space.strip("{}") or None)

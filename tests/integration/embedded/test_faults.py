@@ -211,6 +211,7 @@ def test_half_a_batch_is_published(faulty, sqs, sns, queue, topic):
         ("d", "InternalError", False),
     ]
     assert sorted(bodies(sqs, queue)) == ["a", "c"]
+    assert "x-amzn-requestid" in answer["ResponseMetadata"]["HTTPHeaders"]
 
 
 def test_of_a_batch_of_one_nothing_is_published(faulty, sqs, sns, queue, topic):
@@ -220,6 +221,7 @@ def test_of_a_batch_of_one_nothing_is_published(faulty, sqs, sns, queue, topic):
 
     assert [entry["Id"] for entry in answer["Failed"]] == ["a"]
     assert not answer["Successful"]
+    assert "x-amzn-requestid" in answer["ResponseMetadata"]["HTTPHeaders"]
     assert bodies(sqs, queue) == []
 
 
