@@ -142,6 +142,7 @@ class Rig:
     def violations(self):
         """Collect the evidence and check it."""
         counts = Queues(self.clients, self.settings, self.topology).states()
+        exits = list(self.processes.exits)
         self.processes.stop()
         self.audit.__exit__()
         topology = self.topology
@@ -158,7 +159,7 @@ class Rig:
                 consumes={name: part.consumes for name, part in topology.consumers.items()},
                 table_of={name: part.table for name, part in topology.services.items()},
                 planted=self.planted,
-                exits=self.processes.exits,
+                exits=exits,
             ),
             without=WITHOUT,
         )
