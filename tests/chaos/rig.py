@@ -60,6 +60,7 @@ class Rig:
         provision(self.settings, self.topology)
         self.clients = Clients.connect(self.settings, threads=4)
         self.history, self.planned, self.planted = [], {}, []
+        self.repeats = False  # a dead letter may have copies
         self._crash = {}
         self.processes = Processes(
             directory,
@@ -159,6 +160,7 @@ class Rig:
                 consumes={name: part.consumes for name, part in topology.consumers.items()},
                 table_of={name: part.table for name, part in topology.services.items()},
                 planted=self.planted,
+                repeats=self.repeats,
                 exits=exits,
             ),
             without=WITHOUT,

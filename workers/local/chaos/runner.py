@@ -285,6 +285,7 @@ class Chaos:
             consumes={name: service.consumes for name, service in topology.consumers.items()},
             table_of={name: service.table for name, service in topology.services.items()},
             planted=self._planted(),
+            repeats=not faults.REPEATING.isdisjoint(self._options.faults),
             exits=exits,
             kills=nemesis.kills,
             leases=self._leases,
