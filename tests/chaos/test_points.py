@@ -21,7 +21,7 @@ def crashed(rig, point):
 def test_a_worker_that_dies_between_two_steps_of_a_message_loses_and_doubles_nothing(rig, point):
     stage = rig(["payment"], "honest")
     stage.place("success", "success", "success")
-    stage.run("payment", crash=f"{point}@2")
+    stage.run("payment", crash=f"{point}@1")
     stage.drain()
     assert crashed(stage, point) == (True, point)
     assert stage.violations() == []
