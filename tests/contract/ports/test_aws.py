@@ -14,7 +14,7 @@ from workers.aws.outbox import Outbox
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
-from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.ports import Failure
 from workers.settings import Settings
 
@@ -200,10 +200,10 @@ def test_a_mail_from_a_verified_sender_is_sent(clients):
     assert _mails_sent(clients) == before + 1
 
 
-def test_a_refused_mail_is_refused_for_good_without_telling_the_address(clients):
+def test_a_sender_that_is_not_verified_is_an_outage_and_no_address_is_told(clients):
     mailer = SesMailer(clients.ses(), "ada@unverified.example.com")
 
-    with pytest.raises(PermanentError) as raised:
+    with pytest.raises(Unavailable) as raised:
         mailer.send("ada@unverified.example.com", "Hello", "Hello", reference="event-1")
 
     assert "ada@unverified.example.com" not in str(raised.value)
