@@ -128,6 +128,7 @@ class Relay:
         while not stopping.is_set():
             self.step()
             stopping.wait(LOOK_EVERY)
+        self._leave(range(self._outbox.SHARDS))
         with _reported(shard=None):
             self._share.leave()
 

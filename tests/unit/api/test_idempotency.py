@@ -1,6 +1,7 @@
 """The same request sent again is answered, not repeated."""
 
 from collections import Counter
+from dataclasses import replace
 from threading import Barrier, Thread
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_api import ORDER, Api
 
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, InProgress, Unavailable
 
 KEY = {"Idempotency-Key": "k1"}
@@ -76,6 +78,18 @@ def test_a_change_sent_again_gets_the_same_answer_though_the_state_forbids_it(ap
     assert again.json() == first.json()
     assert again.headers["Idempotent-Replayed"] == "true"
     assert len(api.topic.published) == 2
+
+
+def test_an_answer_that_only_a_newer_version_can_give_is_worth_another_try(api, order):
+    api.post("/orders", order, headers=KEY)
+    (key, record), *_ = api.store.records.items()
+    newer = Encoded.read(record.outcomes[0].body.replace("order.created", "order.drafted"))
+    api.store.records[key] = replace(record, outcomes=(newer,))
+
+    again = api.post("/orders", order, headers=KEY)
+
+    assert (again.status_code, again.headers["Retry-After"]) == (503, "1")
+    assert len(api.topic.sent) == 1
 
 
 def test_a_lost_reply_of_the_store_is_not_a_second_order(api, order):

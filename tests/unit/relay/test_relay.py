@@ -297,6 +297,27 @@ def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
     assert len(scene.published) == 30  # by the rival
 
 
+def test_a_relay_that_is_to_give_a_shard_up_does_so_after_the_batch_under_way(scene):
+    [event_id, *_] = scene.commit_due(30, order_id="one")
+
+    class Asking(FakeTopic):
+        """Has the relay asked while a batch is on its way."""
+
+        def publish(self, events):
+            turns.sweep.leaving = True
+            return super().publish(events)
+
+    topic = Asking()
+    relay = scene.relay("first", topic)
+    turns = relay.relay.turns[scene.store.waiting[event_id].shard]
+    relay.step()
+    turns.step()
+
+    assert len(topic.sent) == 10
+    assert scene.leases.rows[turns.sweep.shard].given_up
+    assert not turns.sweep.holds
+
+
 def test_a_lease_is_renewed_when_a_third_of_it_is_over(scene):
     relay = scene.relay()
     relay.step()
