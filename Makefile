@@ -73,6 +73,10 @@ check: $(STAMP) ## Format, lint, types, import rules, Dockerfile, compose file
 bench: $(STAMP) ## Measure the receive loop beside its peers (ARGS="--help" lists scenarios)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
+.PHONY: soak
+soak: $(STAMP) ## 200,000 messages through the receive loop; fails if its memory grows (3 min)
+	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(ARGS)
+
 .PHONY: format
 format: $(STAMP) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .

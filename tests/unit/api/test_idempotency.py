@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_api import ORDER, Api
 
+from workers.api.bodies import NewOrder
 from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, InProgress, Unavailable
 
@@ -31,6 +32,18 @@ def test_the_same_order_written_differently_is_the_same_request(api, order):
     other = {"items": [line], "currency": "EUR", "customerEmail": "ada@example.com"}
 
     assert api.post("/orders", other, headers=KEY).json() == first.json()
+
+
+@pytest.mark.parametrize("typed", ["ada@b\u00fccher.de", "ada@xn--bcher-kva.de"])
+def test_a_request_means_the_same_as_to_the_version_before(typed):
+    """Across a deploy a key must not become that of another request: this is what it hashed."""
+    line = {"sku": "LAPTOP-001", "quantity": 2, "price": "850.00"}
+    body = {"customerEmail": typed, "currency": "EUR", "items": [line]}
+
+    assert NewOrder.model_validate(body).canonical() == (
+        '{"customerEmail":"ada@b\u00fccher.de","currency":"EUR",'
+        '"items":[{"sku":"LAPTOP-001","quantity":2,"price":"850.00"}]}'
+    )
 
 
 @pytest.mark.parametrize("change", [{"currency": "USD"}, {"customerEmail": "eve@example.com"}])
