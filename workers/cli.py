@@ -420,6 +420,9 @@ def chaos_run(
     ] = 1,
     faults: Annotated[str, typer.Option(help="Names, separated by commas; unset: all.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=20, help="Processes per consumer.")] = 1,
+    beside: Annotated[
+        str, typer.Option(help="A commit whose code runs beside this one, a process of each.")
+    ] = "",
     *,
     as_json: Json = False,
 ) -> None:
@@ -433,7 +436,7 @@ def chaos_run(
     from workers.local.chaos.play import play  # noqa: PLC0415
     from workers.local.chaos.runner import Options  # noqa: PLC0415
 
-    sys.exit(play(Options(orders, seed, asked, workers), as_json=as_json))
+    sys.exit(play(Options(orders, seed, asked, workers, beside), as_json=as_json))
 
 
 @app.command(epilog="Example: workers local --port 8080 --endpoint-port 4566")

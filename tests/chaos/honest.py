@@ -67,6 +67,7 @@ def dead_letter(**changes):
         "receive_count": 1,
         "body": "{}",
         "receipt_handle": "",
+        "trail": "",
     }
     return DeadMessage(**(fields | changes))
 

@@ -5,7 +5,6 @@ A mutant that survives means that the checker, or the schedule, cannot fail.
 
 import pytest
 from chaos.mutants import MUTANTS
-from chaos.rig import Rig
 
 from workers.local.chaos.evidence import Planted
 
@@ -94,19 +93,6 @@ CAUGHT = {
     "attempts_not_recorded": (["payment"], an_order_that_ends_its_worker, {"I13"}),
 }
 MOMENTS = {moment: services for services, moment, _ in CAUGHT.values()}
-
-
-@pytest.fixture
-def rig(aws, tmp_path):
-    rigs = []
-
-    def build(services, mutant):
-        rigs.append(Rig(aws, tmp_path, *services, mutant=mutant))
-        return rigs[-1]
-
-    yield build
-    for each in rigs:
-        each.close()
 
 
 @pytest.mark.parametrize("mutant", CAUGHT)

@@ -12,6 +12,10 @@ SERVICES = ["order-api", "relay", "payment", "orders"]
 CONSUMERS = ["payment", "orders"]
 
 
+def lives(*asked, orders=300, endpoints=()):
+    return Lives(1, asked=asked, orders=orders, endpoints=dict(endpoints))
+
+
 def planned(*asked, orders=1_000, seed=1):
     return schedule(asked, orders=orders, seed=seed, services=SERVICES, consumers=CONSUMERS)
 
@@ -43,29 +47,29 @@ def test_only_workers_are_stopped():
 
 
 def test_a_life_is_told_where_to_crash_until_there_have_been_enough():
-    lives = Lives(1, asked=["crash"], orders=300)
-    armed = [lives("payment-1", life).get(VARIABLE) for life in range(10)]
+    of = lives("crash")
+    armed = [of("payment-1", life).get(VARIABLE) for life in range(10)]
     assert sum(map(bool, armed)) == faults.count("crash", 300)
     assert [parse(text) for text in armed if text]
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("order-api-1", "api."), ("relay-2", "relay.")])
 def test_a_process_crashes_only_where_it_passes(name, prefix):
-    lives = Lives(1, asked=["crash"], orders=3_000)
-    armed = [lives(name, life)[VARIABLE] for life in range(20)]
+    of = lives("crash", orders=3_000)
+    armed = [of(name, life)[VARIABLE] for life in range(20)]
     assert all(text.startswith(prefix) for text in armed)
 
 
 def test_in_the_calm_nobody_crashes_and_clocks_stay_as_they_were():
-    lives = Lives(1, asked=["crash", "clock"], orders=300)
-    before = lives("payment-1", 0)
-    lives.calm = True
-    assert lives("payment-1", 1) == {"CHAOS_CLOCK": before["CHAOS_CLOCK"]}
+    of = lives("crash", "clock")
+    before = of("payment-1", 0)
+    of.calm = True
+    assert of("payment-1", 1) == {"CHAOS_CLOCK": before["CHAOS_CLOCK"]}
 
 
 def test_clocks_differ_between_processes():
-    lives = Lives(1, asked=["clock"], orders=300)
-    told = {int(lives(f"payment-{number}", 0)["CHAOS_CLOCK"]) for number in range(20)}
+    of = lives("clock")
+    told = {int(of(f"payment-{number}", 0)["CHAOS_CLOCK"]) for number in range(20)}
     assert told == set(CLOCKS)
 
 
@@ -85,3 +89,9 @@ def test_one_in_twenty_requests_fails_and_every_rule_can_be_read():
     assert {rule["mode"] for rule in rules} == set(faults.CALLS)
     assert [Rule(**rule).rate for rule in rules] == [faults.RATE / len(faults.CALLS)] * len(rules)
     assert faults.rules(["kill"]) == []
+
+
+def test_a_worker_that_is_to_be_cut_off_reaches_aws_through_what_cuts_it_off():
+    of = lives("partition", endpoints={"payment-1": "http://127.0.0.1:1"})
+    assert of("payment-1", 0) == {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    assert of("payment-2", 0) == {}

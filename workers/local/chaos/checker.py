@@ -14,7 +14,7 @@ from typing import Final
 
 from workers.envelope import outcome_id
 from workers.local.chaos.evidence import Event, Evidence, money
-from workers.local.chaos.history import CANCEL, PLACE, verdicts
+from workers.local.chaos.history import CANCEL, PLACE, REFUND, verdicts
 
 # How one side of an order may stand at the end.
 PAID: Final = {"confirmed": {"completed"}, "cancelled": {"failed", "cancelled", "refunded"}}
@@ -127,7 +127,12 @@ def nothing_is_kept_of_cancelled_orders(e: Evidence) -> Iterator[Violation]:
 
 def every_order_ends(e: Evidence) -> Iterator[Violation]:
     """I5: every order has come to the end that was planned for it."""
-    cancelled = {op.number: op.type for op in verdicts(e.history, CANCEL).values()}
+    given_up = {
+        op.number
+        for action in (CANCEL, REFUND)
+        for op in verdicts(e.history, action).values()
+        if op.type == "acknowledged"
+    }
     for order_id, order in e.orders.items():
         number = e.number_of(order_id)
         planned = e.planned.get(number)
@@ -136,7 +141,7 @@ def every_order_ends(e: Evidence) -> Iterator[Violation]:
         state, ends = str(order["state"]), {planned.ends}
         if number in e.poisoned:
             ends = {"pending"}
-        elif planned.kind == "cancelled" and cancelled.get(number) != "acknowledged":
+        elif planned.kind in ("cancelled", "refunded") and number not in given_up:
             ends = {"cancelled", "confirmed"}
         if state not in ends:
             yield _v5(f"lost: order {number} ({planned.kind}) is {state}", order_id)

@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_result,
+    stop_after_delay,
+    wait_exponential_jitter,
+    wait_fixed,
+)
 
-from workers.local.chaos.history import CANCEL, PLACE, History, Op, Type
+from workers.local.chaos.history import CANCEL, PLACE, REFUND, History, Op, Type
 from workers.local.plan import PlannedOrder
 
 AT_ONCE: Final = 8  # customers
 REQUEST_TIMEOUT: Final = 10.0  # s
 PATIENCE: Final = 60.0  # s of repeating one request
+CURIOSITY: Final = 30.0  # s of waiting for an order to be confirmed
+LOOK_AGAIN: Final = 0.5  # s
 # Shares of customers: who never repeats a request that failed, and who repeats one that did not.
 IMPATIENT: Final = 0.05
 ANXIOUS: Final = 0.1
@@ -49,10 +57,37 @@ class Customers:
         if placed and anxious:
             request.until_answered("/orders", order.body(), patience)
         if placed and order.kind == "cancelled":
-            cancel = _Request(api, self.history, order, CANCEL, f"{request.key}-cancel")
-            body = {"reason": "changed my mind"}
-            cancel.until_answered(f"/orders/{placed.order_id}/cancel", body, patience)
+            self._change(api, order, placed, CANCEL, patience)
+        if placed and order.kind == "refunded" and _is_confirmed(api, placed.order_id):
+            self._change(api, order, placed, REFUND, patience)
         return order
+
+    def _change(
+        self, api: httpx.Client, order: PlannedOrder, placed: Op, action: str, patience: float
+    ) -> None:
+        request = _Request(api, self.history, order, action, f"{placed.key}-{action}")
+        body = {"reason": "changed my mind"}
+        request.until_answered(f"/orders/{placed.order_id}/{action}", body, patience)
+
+
+def _is_confirmed(api: httpx.Client, order_id: str) -> bool:
+    """Look at an order until it is confirmed; False if the customer has lost patience before."""
+
+    def state() -> str:
+        try:
+            answer = api.get(f"/orders/{order_id}")
+        except httpx.TransportError:
+            return ""
+        return str(answer.json()["state"]) if answer.is_success else ""
+
+    return bool(
+        Retrying(
+            retry=retry_if_result(lambda state: state != "confirmed"),
+            stop=stop_after_delay(CURIOSITY),
+            wait=wait_fixed(LOOK_AGAIN),
+            retry_error_callback=lambda _: "",
+        )(state)
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ PROCESSES: Final = {
     "kill": ("SIGKILL a process, whatever it is doing", 0.03),
     "crash": ("a process ends itself at a named point of a message's life", 0.01),
     "stop": ("SIGSTOP a worker for longer than its messages stay hidden, while others work", 0.001),
+    "partition": ("nothing passes between one worker and AWS, for as long as a stop", 0.001),
     "deploy": ("SIGTERM every process, one service after the other, and start a new one", 0.002),
     "clock": ("processes' clocks are ten minutes apart", 0.0),
 }

@@ -15,6 +15,7 @@ import orjson
 Type: TypeAlias = Literal["invoked", "acknowledged", "failed", "unknown"]
 PLACE: Final = "place"
 CANCEL: Final = "cancel"
+REFUND: Final = "refund"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Op:
     """A request, or what became of it."""
 
     type: Type
-    action: str  # PLACE, CANCEL
+    action: str  # PLACE, CANCEL, REFUND
     key: str  # the idempotency key: repeats of a request have the same
     number: int  # of the planned order
     order_id: str = ""

@@ -19,22 +19,26 @@ CLOCK: Final = "CHAOS_CLOCK"  # s
 ABORT: Final = "CHAOS_ABORT"  # an e-mail address
 
 
-class ShiftedDatetime:
-    """Stands for the class ``datetime``, and is off by ``seconds`` when asked for the time."""
+class _AnyDatetime(type):
+    """Whatever is a ``datetime`` is one of the shifted class too."""
 
-    def __init__(self, seconds: float) -> None:
-        self._by = timedelta(seconds=seconds)
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, datetime)
 
-    def now(self, tz: tzinfo | None = None) -> datetime:
-        """As ``datetime.now``."""
-        return datetime.now(tz) + self._by
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(datetime, name)
+def shifted(seconds: float) -> type[datetime]:
+    """Make a class that stands for ``datetime`` and is off by ``seconds`` when asked the time."""
+    by = timedelta(seconds=seconds)
 
-    def __call__(self, *arguments: Any, **named: Any) -> datetime:
-        """As the class."""
-        return datetime(*arguments, **named)  # noqa: DTZ001 - as the caller wants it
+    class Shifted(datetime, metaclass=_AnyDatetime):
+        def __new__(cls, *arguments: Any, **named: Any) -> Any:
+            return datetime(*arguments, **named)  # noqa: DTZ001 - as the caller wants it
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + by
+
+    return Shifted
 
 
 def shift_clock(seconds: float) -> None:
@@ -43,11 +47,11 @@ def shift_clock(seconds: float) -> None:
     time.time = lambda: right() + seconds
     for name in ("workers.bootstrap", "workers.api.app"):
         importlib.import_module(name)
-    shifted = ShiftedDatetime(seconds)
+    stand_in = shifted(seconds)
     for name, module in list(sys.modules.items()):
         ours = name.startswith("workers.") and name != __name__
         if ours and getattr(module, "datetime", None) is datetime:
-            vars(module)["datetime"] = shifted
+            vars(module)["datetime"] = stand_in
 
 
 def abort_at(email: str) -> None:

@@ -5,13 +5,14 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from workers.local.chaos.schedule import Action
 from workers.local.child import Child
 from workers.local.system import System
+from workers.local.tcp_proxy import TcpProxy
 
 READY_TIMEOUT: Final = 60.0  # s
 GLANCE: Final = 0.1  # s
@@ -22,14 +23,22 @@ class Nemesis:
     """Kills, stops and replaces processes. What takes long is done on the side."""
 
     def __init__(
-        self, system: System, actions: Sequence[Action], *, seed: int, visibility_timeout: float
+        self,
+        system: System,
+        actions: Sequence[Action],
+        *,
+        seed: int,
+        visibility_timeout: float,
+        wires: Mapping[str, TcpProxy],
     ) -> None:
+        """``wires``: between a process and AWS, by its name."""
         self.done: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()  # by the name of the process
         self._system = system
         self._ahead = list(actions)
         self._dice = random.Random(f"{seed}-nemesis")  # noqa: S311 - repeatable on purpose
         self._hidden = visibility_timeout
+        self._wires = wires
         self._side = ThreadPoolExecutor(4)
         self._under_way: list[Future[None]] = []
 
@@ -42,6 +51,8 @@ class Nemesis:
                     self._kill(action.service)
                 case "stop":
                     self._under_way.append(self._side.submit(self._stop, action.service))
+                case "partition":
+                    self._under_way.append(self._side.submit(self._cut_off))
                 case "deploy":
                     self._under_way.append(self._side.submit(self._deploy))
 
@@ -72,19 +83,33 @@ class Nemesis:
             self.done["stop"] += 1
         time.sleep(self._hidden + PAUSE)
         _signal(victim, signal.SIGCONT)
-        processes.scale(service, len(running))
+        self._back_to(service, len(running))
+
+    def _cut_off(self) -> None:
+        """Let nothing pass between a worker and AWS, while another works, and then all again."""
+        name, wire = self._dice.choice(list(self._wires.items()))
+        service = name.rpartition("-")[0]
+        running = len(self._of(service))
+        self._system.processes.scale(service, running + 1)
+        wire.black_hole()
+        self.done["partition"] += 1
+        time.sleep(self._hidden + PAUSE)
+        wire.heal()
+        self._back_to(service, running)
+
+    def _back_to(self, service: str, count: int) -> None:
+        """End the newest once they are up: a SIGTERM during the start is no deploy."""
+        for child in self._of(service)[count:]:
+            _until_ready(child)
+        self._system.processes.scale(service, count)
 
     def _deploy(self) -> None:
         """End each process with SIGTERM; the supervisor starts the next."""
         for child in self._system.processes.children:
+            _until_ready(child)
             before = child.pid
-            if child.leaving or not _signal(child, signal.SIGTERM):
-                continue
-            deadline = time.monotonic() + READY_TIMEOUT
-            while time.monotonic() < deadline and not child.leaving:
-                if child.pid != before and child.is_ready():
-                    break
-                time.sleep(GLANCE)
+            if not child.leaving and _signal(child, signal.SIGTERM):
+                _until_ready(child, not_as=before)
         self.done["deploy"] += 1
 
     def _of(self, service: str) -> list[Child]:
@@ -93,6 +118,15 @@ class Nemesis:
             for child in self._system.processes.children
             if child.service == service and not child.leaving
         ]
+
+
+def _until_ready(child: Child, *, not_as: int = 0) -> None:
+    """Wait until a process is up, not as the one with a certain pid, but not for ever."""
+    deadline = time.monotonic() + READY_TIMEOUT
+    while time.monotonic() < deadline and not child.leaving:
+        if child.pid != not_as and child.is_ready():
+            return
+        time.sleep(GLANCE)
 
 
 def _signal(child: Child, number: signal.Signals) -> bool:

@@ -29,6 +29,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "ok": verdict.held,
         "seed": options.seed,
         "command": options.command,
+        "beside": verdict.beside,
         "seconds": round(verdict.seconds, 1),
         "cpuSeconds": round(verdict.cpu_seconds, 1),
         "orders": {
@@ -66,7 +67,7 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     )
     say(
         f"{done['kill'] + done['crash']} kills ({done['crash']} at crash points), "
-        f"{done['stop']} stops, {done['deploy']} deploys; "
+        f"{done['stop']} stops, {done['partition']} partitions, {done['deploy']} deploys; "
         f"requests to AWS: {injected or 'untouched'}"
     )
     say(
@@ -74,6 +75,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         f"{found['phantom']} phantom; dead letters: {found['deadLetters']['planted']} planted, "
         f"{found['deadLetters']['others']} others"
     )
+    if verdict.beside:
+        say(f"another version beside: {verdict.beside}")
     say("")
     broken = Counter(v.invariant for v in verdict.violations)
     for name, invariant in INVARIANTS.items():

@@ -15,19 +15,22 @@ from workers.aws import names
 from workers.aws.errors import SDK_ERRORS
 from workers.aws.outbox import Outbox
 from workers.local.chaos import evidence as evidence_of
-from workers.local.chaos import faults
+from workers.local.chaos import faults, launch
 from workers.local.chaos.audit import Audit
+from workers.local.chaos.beside import check_out
 from workers.local.chaos.checker import Violation, check
 from workers.local.chaos.customers import Customers
 from workers.local.chaos.evidence import Event, Evidence, LeaseSeen, Planted
 from workers.local.chaos.history import History
-from workers.local.chaos.launch import ABORT
 from workers.local.chaos.nemesis import Nemesis
 from workers.local.chaos.schedule import Lives, schedule
 from workers.local.plan import REORDER_THRESHOLD, PlannedOrder, plan, stock_for
+from workers.local.ports import release_port, reserve_port
 from workers.local.system import System
+from workers.local.tcp_proxy import TcpProxy
 from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
+from workers.topology import Topology
 
 VISIBILITY_TIMEOUT: Final = 6  # s: what a kill hides comes back soon
 RESTART_DELAY: Final = 0.2  # s
@@ -45,11 +48,13 @@ class Options:
     seed: int
     faults: tuple[str, ...]
     workers: int = 1  # processes per consumer
+    beside: str = ""  # a commit whose code runs beside this one
 
     @property
     def command(self) -> str:
         """The command that repeats the run."""
         more = f" --workers {self.workers}" if self.workers != 1 else ""
+        more += f" --beside {self.beside}" if self.beside else ""
         return (
             f"workers chaos run --seed {self.seed} --orders {self.orders} "
             f"--faults {','.join(self.faults)}{more}"
@@ -79,6 +84,7 @@ class Verdict:
     injected: Mapping[str, int]  # by mode
     seconds: float
     cpu_seconds: float  # of all processes
+    beside: str = ""  # the commit whose code ran beside, or why none did
 
     @property
     def held(self) -> bool:
@@ -98,17 +104,29 @@ class Chaos:
         self._progress = Progress(planned=options.orders)
         self._orders = _orders(options)
         self._poison = _poison(self._orders)
-        self._lives = Lives(options.seed, asked=options.faults, orders=options.orders)
+        self._port = reserve_port()
+        self._wires = _wires(options, self._port)
+        self._lives = Lives(
+            options.seed,
+            asked=options.faults,
+            orders=options.orders,
+            endpoints={name: wire.url for name, wire in self._wires.items()},
+        )
         self._leases: list[LeaseSeen] = []
         self._injected: Counter[str] = Counter()
+        self._beside = ""
 
     def run(self) -> Verdict:
         """Run. Raises what starting the system raises."""
         started, cpu = time.monotonic(), _cpu()
         with ExitStack() as up:
+            up.callback(release_port, self._port)
+            for wire in self._wires.values():
+                up.callback(wire.close)
             system = up.enter_context(self._system())
             history = History(self._directory / "history.jsonl")
             up.callback(history.close)
+            self._start_others(system)
             audit = Audit(
                 system.clients, system.settings, system.topology, self._directory / "audit.jsonl"
             )
@@ -127,15 +145,32 @@ class Chaos:
             injected=dict(self._injected),
             seconds=time.monotonic() - started,
             cpu_seconds=_cpu() - cpu,
+            beside=self._beside,
         )
+
+    def _start_others(self, system: System) -> None:
+        """Start a process of every consumer with the code of another commit."""
+        ref = self._options.beside
+        if not ref:
+            return
+        other = check_out(ref, self._directory / "beside")
+        if other is None:
+            self._beside = f"skipped: there is no {ref} here"
+            return
+        self._beside = other.commit
+        for child in system.processes.children:
+            if child.service in system.topology.consumers:
+                system.processes.start(child.service, {**child.environment, **other.environment})
+        system.processes.wait_until_ready()
 
     def _system(self) -> System:
         return System(
             self._directory,
+            endpoint_port=self._port,
             workers=self._options.workers,
             environment={
                 "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
-                ABORT: self._poison["abort"].email,
+                launch.ABORT: self._poison["abort"].email,
             },
             command=_launch,
             lives=self._lives,
@@ -163,7 +198,13 @@ class Chaos:
             services=list(system.topology.services),
             consumers=list(system.topology.consumers),
         )
-        nemesis = Nemesis(system, actions, seed=options.seed, visibility_timeout=VISIBILITY_TIMEOUT)
+        nemesis = Nemesis(
+            system,
+            actions,
+            seed=options.seed,
+            visibility_timeout=VISIBILITY_TIMEOUT,
+            wires=self._wires,
+        )
         self._stage("placing orders")
         self._inject(system)
         for placed, _ in enumerate(
@@ -265,15 +306,27 @@ class Chaos:
 
     def _done(self, nemesis: Nemesis, found: Evidence) -> dict[str, int]:
         crashes = sum(line.fields.get("event") == "crash" for line in found.log)
-        return {"kill": 0, "stop": 0, "deploy": 0, **nemesis.done, "crash": crashes}
+        none = dict.fromkeys(("kill", "stop", "partition", "deploy"), 0)
+        return {**none, **nemesis.done, "crash": crashes}
 
     def _stage(self, name: str) -> None:
         self._progress.stage = name
         self._show(self._progress)
 
 
+def _wires(options: Options, port: int) -> dict[str, TcpProxy]:
+    """Put a wire between AWS and the worker that is to be cut off: the first of some consumer."""
+    if "partition" not in options.faults:
+        return {}
+    dice = random.Random(f"{options.seed}-wires")  # noqa: S311 - repeatable on purpose
+    wire = TcpProxy(port)
+    wire.join()
+    return {f"{dice.choice(list(Topology.load().consumers))}-1": wire}
+
+
 def _launch(service: str) -> Sequence[str]:
-    return [sys.executable, "-m", "workers.local.chaos.launch", "run", service]
+    # By its path: the version beside may not have it. -P: its neighbours are no modules.
+    return [sys.executable, "-P", launch.__file__, "run", service]
 
 
 def _orders(options: Options) -> list[PlannedOrder]:

@@ -36,7 +36,7 @@ def schedule(
     """Spread the faults over the run, sorted by when they are due."""
     dice = random.Random(f"{seed}-schedule")  # noqa: S311 - repeatable on purpose
     actions = []
-    for fault in ("kill", "stop", "deploy"):
+    for fault in ("kill", "stop", "partition", "deploy"):
         times = faults.count(fault, orders) if fault in asked else 0
         for number in range(times):
             due = round((number + dice.random()) * orders / times)
@@ -51,8 +51,12 @@ class Lives:
     About ``crashes`` lives end at a crash point: those that begin while there are crashes left.
     """
 
-    def __init__(self, seed: int, *, asked: Sequence[str], orders: int) -> None:
+    def __init__(
+        self, seed: int, *, asked: Sequence[str], orders: int, endpoints: Mapping[str, str]
+    ) -> None:
+        """``endpoints``: who does not reach AWS directly, by the name of the process."""
         self._seed = seed
+        self._endpoints = endpoints
         self._clock = "clock" in asked
         self._crashes = faults.count("crash", orders) if "crash" in asked else 0
         self.calm = False
@@ -64,6 +68,8 @@ class Lives:
         if self._clock:
             dice = random.Random(f"{self._seed}-{name}")  # noqa: S311 - repeatable on purpose
             own["CHAOS_CLOCK"] = str(dice.choice(_CLOCKS.get(service, CLOCKS)))
+        if name in self._endpoints:
+            own["AWS_ENDPOINT_URL"] = self._endpoints[name]
         if not self.calm and self._crashes > 0:
             self._crashes -= 1
             own[VARIABLE] = self._crash(service, f"{self._seed}-{name}-{life}")

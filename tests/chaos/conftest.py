@@ -1,0 +1,17 @@
+"""Rigs: one service each, ended with the test."""
+
+import pytest
+from chaos.rig import Rig
+
+
+@pytest.fixture
+def rig(aws, tmp_path):
+    rigs = []
+
+    def build(services, mutant):
+        rigs.append(Rig(aws, tmp_path, *services, mutant=mutant))
+        return rigs[-1]
+
+    yield build
+    for each in rigs:
+        each.close()

@@ -1,0 +1,48 @@
+"""A process is killed at each seam of a message's life, of a row's and of a request's."""
+
+import signal
+
+import pytest
+
+from workers.local.chaos.evidence import Planted
+from workers.runtime.crash import POINTS
+
+pytestmark = [pytest.mark.process, pytest.mark.chaos]
+
+CONSUMER = [point for point in POINTS if "." not in point and point != "dead_lettered"]
+RELAY = [point for point in POINTS if point.startswith("relay.")]
+
+
+def crashed(rig, point):
+    return (rig.processes.exits[0][1], rig.logged("crash")) == (signal.SIGKILL * -1, 1), point
+
+
+@pytest.mark.parametrize("point", CONSUMER)
+def test_a_worker_that_dies_between_two_steps_of_a_message_loses_and_doubles_nothing(rig, point):
+    stage = rig(["payment"], "honest")
+    stage.place("success", "success", "success")
+    stage.run("payment", crash=f"{point}@2")
+    stage.drain()
+    assert crashed(stage, point) == (True, point)
+    assert stage.violations() == []
+
+
+def test_a_worker_that_dies_after_a_dead_letter_leaves_it_once_or_twice_and_never_none(rig):
+    stage = rig(["payment"], "honest")
+    stage.place("technical", "success")
+    stage.planted.append(Planted("payment", "transient", "payment is broken", number=1))
+    stage.run("payment", crash="dead_lettered@1")
+    stage.drain()
+    assert crashed(stage, "dead_lettered") == (True, "dead_lettered")
+    [*copies] = [v.what for v in stage.violations()]
+    assert copies in ([], ["planted in payment (payment is broken): 2 dead letters"])
+
+
+@pytest.mark.parametrize("point", RELAY)
+def test_a_relay_that_dies_between_two_steps_of_a_row_publishes_it_all_the_same(rig, point):
+    stage = rig(["relay"], "honest")
+    stage.place("success", "success", published=False)
+    stage.run("relay", crash=f"{point}@1")
+    stage.drain()
+    assert crashed(stage, point) == (True, point)
+    assert stage.violations() == []
