@@ -511,6 +511,19 @@ def test_a_relay_that_is_told_to_stop_stops(scene):
     assert all(held is None or held.given_up for held in scene.leases.rows.values())
 
 
+def test_a_shard_taken_while_its_thread_was_ending_is_given_up_too(scene):
+    relay, told = scene.relay().relay, Flag()
+    told.set()
+    for turns in relay.turns:
+        turns.run(told)
+    relay.step()
+    assert not any(held.given_up for held in scene.leases.rows.values())
+
+    relay.run(told)
+
+    assert all(held.given_up for held in scene.leases.rows.values())
+
+
 def test_every_relay_tells_the_age_of_the_oldest_row_and_who_has_the_lease(scene):
     down = DownTopic(scene.clock)
     holder, other = scene.relay("holder", down), scene.relay("other", down)
