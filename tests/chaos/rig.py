@@ -60,6 +60,7 @@ class Rig:
         provision(self.settings, self.topology)
         self.clients = Clients.connect(self.settings, threads=4)
         self.history, self.planned, self.planted = [], {}, []
+        self.repeats = False  # a dead letter may have copies
         self._crash = {}
         self.processes = Processes(
             directory,
@@ -142,6 +143,7 @@ class Rig:
     def violations(self):
         """Collect the evidence and check it."""
         counts = Queues(self.clients, self.settings, self.topology).states()
+        exits = list(self.processes.exits)
         self.processes.stop()
         self.audit.__exit__()
         topology = self.topology
@@ -158,7 +160,8 @@ class Rig:
                 consumes={name: part.consumes for name, part in topology.consumers.items()},
                 table_of={name: part.table for name, part in topology.services.items()},
                 planted=self.planted,
-                exits=self.processes.exits,
+                repeats=self.repeats,
+                exits=exits,
             ),
             without=WITHOUT,
         )

@@ -204,7 +204,9 @@ PLANTED = {
     "a planted message is not dead-lettered": ("I13", lambda e: replace(e, dead={})),
     "a planted message is dead-lettered twice": (
         "I13",
-        lambda e: replace(e, dead={"payment": [dead_letter(), dead_letter(id="letter-4")]}),
+        lambda e: replace(
+            e, repeats=False, dead={"payment": [dead_letter(), dead_letter(id="letter-4")]}
+        ),
     ),
     "a planted message is dead-lettered for another reason": (
         "I13",
@@ -289,6 +291,12 @@ def test_an_order_whose_cancellation_was_acknowledged_must_be_cancelled():
     done = Op("acknowledged", "cancel", "key-1-cancel", 1, order_id="order-1")
     broken = check(replace(evidence, history=[*evidence.history, done]))
     assert {v.invariant for v in broken} >= {"I5"}
+
+
+def test_a_dead_letter_may_have_a_copy_where_requests_were_repeated():
+    letters = [dead_letter(), dead_letter(id="letter-4")]
+    counts = [queue("payment", dead=2)]
+    assert check(replace(honest(), repeats=True, dead={"payment": letters}, queues=counts)) == []
 
 
 def test_a_process_may_abort_where_an_order_was_planted_that_aborts_it():

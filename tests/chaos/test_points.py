@@ -29,13 +29,13 @@ def test_a_worker_that_dies_between_two_steps_of_a_message_loses_and_doubles_not
 
 def test_a_worker_that_dies_after_a_dead_letter_leaves_it_once_or_twice_and_never_none(rig):
     stage = rig(["payment"], "honest")
+    stage.repeats = True
     stage.place("technical", "success")
     stage.planted.append(Planted("payment", "transient", "payment is broken", number=1))
     stage.run("payment", crash="dead_lettered@1")
     stage.drain()
     assert crashed(stage, "dead_lettered") == (True, "dead_lettered")
-    [*copies] = [v.what for v in stage.violations()]
-    assert copies in ([], ["planted in payment (payment is broken): 2 dead letters"])
+    assert stage.violations() == []
 
 
 @pytest.mark.parametrize("point", RELAY)

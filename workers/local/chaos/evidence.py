@@ -113,6 +113,9 @@ class Evidence:
     consumes: Mapping[str, frozenset[str]]  # service -> types of event
     table_of: Mapping[str, str]  # service -> table
     planted: Sequence[Planted] = ()
+    # Whether a delivery or a request may have been repeated: then a dead letter may have copies,
+    # for it is sent before its message is deleted.
+    repeats: bool = True
     exits: Sequence[tuple[str, int]] = ()  # name of a process, exit code
     kills: Mapping[str, int] = field(default_factory=dict)  # by the runner, by name
     leases: Sequence[LeaseSeen] = ()

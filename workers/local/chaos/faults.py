@@ -28,6 +28,10 @@ CALLS: Final = {
     "expired": "the credentials have expired",
     "conflict": "another transaction is in the way",
 }
+# After these a message may be dead-lettered twice.
+REPEATING: Final = frozenset(
+    {"kill", "crash", "stop", "partition", "drop_before", "drop_after", "error", "duplicate"}
+)
 RATE: Final = 0.05  # of all requests, shared by the modes that are asked for
 DELAY: Final = 0.5  # s
 MIN_KILLS: Final = 3

@@ -42,7 +42,11 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "deliveries": len(evidence.audit),
         "faults": {**verdict.done, "injected": dict(verdict.injected)},
         **{kind: sum(v.what.startswith(f"{kind}:") for v in verdict.violations) for kind in KINDS},
-        "deadLetters": {"planted": letters - innocent, "others": innocent},
+        "deadLetters": {
+            "planted": len(evidence.planted),
+            "copies": max(0, letters - innocent - len(evidence.planted)),
+            "others": innocent,
+        },
         "logs": evidence.directory,
         "violations": [
             {"invariant": v.invariant, "what": v.what, "ids": list(filter(None, v.ids))}
@@ -73,7 +77,7 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     say(
         f"{found['events']} events, {found['lost']} lost, {found['doubled']} doubled, "
         f"{found['phantom']} phantom; dead letters: {found['deadLetters']['planted']} planted, "
-        f"{found['deadLetters']['others']} others"
+        f"{found['deadLetters']['copies']} copies, {found['deadLetters']['others']} others"
     )
     if verdict.beside:
         say(f"another version beside: {verdict.beside}")

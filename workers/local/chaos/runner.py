@@ -34,7 +34,7 @@ from workers.topology import Topology
 
 VISIBILITY_TIMEOUT: Final = 6  # s: what a kill hides comes back soon
 RESTART_DELAY: Final = 0.2  # s
-GLANCE: Final = 0.5  # s between looks while draining
+GLANCE: Final = 0.5  # s between looks at queues and leases
 LOOKS: Final = 3  # that find nothing in a row: what is in flight may yet lead to more
 PATIENCE: Final = 120.0  # s without any change until the drain is given up
 MALFORMED: Final = '{"eventType": "order.created", "data": '
@@ -113,6 +113,7 @@ class Chaos:
             endpoints={name: wire.url for name, wire in self._wires.items()},
         )
         self._leases: list[LeaseSeen] = []
+        self._look_again = 0.0
         self._injected: Counter[str] = Counter()
         self._beside = ""
 
@@ -247,6 +248,9 @@ class Chaos:
             time.sleep(GLANCE)
 
     def _look_at_leases(self, system: System) -> None:
+        if time.monotonic() < self._look_again:
+            return
+        self._look_again = time.monotonic() + GLANCE
         dynamodb, table = system.clients.dynamodb(), system.settings.name_prefix + "orders"
         for shard in range(Outbox.SHARDS):
             key = {"pk": {"S": f"lease#outbox#{shard}"}}
@@ -281,6 +285,7 @@ class Chaos:
             consumes={name: service.consumes for name, service in topology.consumers.items()},
             table_of={name: service.table for name, service in topology.services.items()},
             planted=self._planted(),
+            repeats=not faults.REPEATING.isdisjoint(self._options.faults),
             exits=exits,
             kills=nemesis.kills,
             leases=self._leases,

@@ -9,9 +9,6 @@ from workers.local.chaos import faults
 from workers.runtime.crash import POINTS, VARIABLE
 
 CLOCKS: Final = (-600, 0, 600)  # s
-# The relay leaves young rows to order-api. If its clock is behind order-api's, it takes every row
-# for young, and publishes so much later: a delay, no loss, but longer than a run.
-_CLOCKS: Final = {"order-api": (-600, 0), "relay": (0, 600)}
 LATEST_PASS: Final = 20  # of a crash point
 _PREFIXES: Final = {"order-api": "api.", "relay": "relay."}
 
@@ -67,7 +64,7 @@ class Lives:
         own: dict[str, str] = {}
         if self._clock:
             dice = random.Random(f"{self._seed}-{name}")  # noqa: S311 - repeatable on purpose
-            own["CHAOS_CLOCK"] = str(dice.choice(_CLOCKS.get(service, CLOCKS)))
+            own["CHAOS_CLOCK"] = str(dice.choice(CLOCKS))
         if name in self._endpoints:
             own["AWS_ENDPOINT_URL"] = self._endpoints[name]
         if not self.calm and self._crashes > 0:
