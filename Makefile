@@ -73,6 +73,18 @@ check: $(STAMP) ## Format, lint, types, import rules, Dockerfile, compose file
 bench: $(STAMP) ## Measure the receive loop beside its peers (ARGS="--help" lists scenarios)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
+.PHONY: soak
+soak: $(STAMP) ## 200,000 messages through the receive loop; fails if its memory grows (3 min)
+	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(ARGS)
+
+.PHONY: outage
+outage: $(STAMP) ## Ten minutes of DynamoDB (or SNS) answering 500 (ARGS="--service sns --minutes 2")
+	@PYTHONPATH=tests $(BIN)/python -m trials.outage $(ARGS)
+
+.PHONY: stops
+stops: $(STAMP) ## Stop workers under load at 200 moments (ARGS="--trials 20 --seed 7")
+	@PYTHONPATH=tests $(BIN)/python -m trials.stops $(ARGS)
+
 .PHONY: format
 format: $(STAMP) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .

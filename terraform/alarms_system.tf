@@ -58,7 +58,7 @@ resource "aws_cloudwatch_metric_alarm" "outbox_age" {
 
 resource "aws_cloudwatch_metric_alarm" "outbox_set_aside" {
   alarm_name          = "${local.name}-outbox-set-aside"
-  alarm_description   = "SNS refused an event of an order for good. `outbox.set_aside` in the log of ${local.relay} says which and why."
+  alarm_description   = "SNS refused an event of an order for good. `outbox.set_aside` in the log of ${local.relay} says which and why; `workers outbox list` too, and `workers outbox retry` tries again."
   namespace           = local.metrics
   metric_name         = "OutboxSetAside"
   dimensions          = { Environment = var.environment, Service = local.relay }

@@ -5,7 +5,11 @@ other letters has to be written in Punycode, and for the part before the @ there
 https://docs.aws.amazon.com/ses/latest/APIReference/API_Destination.html
 """
 
+from typing import Final
+
 from email_validator import EmailNotValidError, validate_email
+
+_PUNYCODE: Final = "xn--"  # RFC 5890, 2.3.2.1: how such a label begins
 
 
 def sendable(address: str) -> str:
@@ -26,3 +30,10 @@ def sendable(address: str) -> str:
         raise ValueError(f"not an address that mail can be sent to: {error}") from None
     # Never None without SMTPUTF8; the library's type cannot say so.
     return checked.ascii_email or checked.normalized
+
+
+def readable(address: str) -> str:
+    """Give a ``sendable`` address with its domain in the letters of its language."""
+    if _PUNYCODE not in address:
+        return address
+    return validate_email(address, check_deliverability=False).normalized

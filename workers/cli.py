@@ -39,11 +39,15 @@ app = typer.Typer(
 dlq = typer.Typer(
     help="Look into dead-letter queues and bring messages back.", no_args_is_help=True
 )
+outbox = typer.Typer(
+    help="What waits to be published, and what was set aside.", no_args_is_help=True
+)
 schema = typer.Typer(help="The contract of the events.", no_args_is_help=True)
 stock = typer.Typer(help="What the inventory has.", no_args_is_help=True)
 chaos = typer.Typer(help="Break the whole system on this machine.", no_args_is_help=True)
 app.add_typer(chaos, name="chaos")
 app.add_typer(dlq, name="dlq")
+app.add_typer(outbox, name="outbox")
 app.add_typer(schema, name="schema")
 app.add_typer(stock, name="stock")
 
@@ -191,6 +195,55 @@ def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False
         _say(f"moved {moved} messages back to the queue of {service}")
     else:
         _say(f"would move {moved} messages back to the queue of {service}; add --yes to do it")
+
+
+@outbox.command("list", epilog="Example: workers outbox list")
+def outbox_list(*, as_json: Json = False) -> None:
+    """Show how many events wait, for how long, and which were set aside and why."""
+    from workers.ops.outbox import set_aside, shards  # noqa: PLC0415
+
+    found = _outbox()
+    waiting = [asdict(state) for state in shards(*found, datetime.now(UTC))]
+    aside = [asdict(event) for event in set_aside(found[0])]
+    if as_json:
+        _print_json({"shards": waiting, "set_aside": aside})
+        return
+    _table(waiting)
+    if aside:
+        _say("\nset aside:")
+        _table(aside)
+    else:
+        _say("\nnothing is set aside")
+
+
+@outbox.command("retry", epilog="Example: workers outbox retry --all --yes")
+def outbox_retry(
+    event_id: Annotated[
+        str | None, typer.Argument(help="The event's id, or how it starts.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever was set aside.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Let the relay try again what it has set aside. Repeats do no harm."""
+    from workers.ops.outbox import put_back, set_aside  # noqa: PLC0415
+
+    if everything == (event_id is not None):
+        _fail("say which event: EVENT_ID, or --all", USAGE)
+    rows, _ = _outbox()
+    known = [event.event_id for event in set_aside(rows)]
+    chosen = [event_id] if event_id in known else [k for k in known if k.startswith(event_id or "")]
+    if event_id is not None and len(chosen) != 1:
+        there = ", ".join(known) or "nothing"
+        _fail(f"{len(chosen)} events have an id that starts so; set aside: {there}", FAILED)
+    count = put_back(rows, chosen) if yes else len(chosen)
+    if as_json:
+        _print_json({"events": count, "retried": yes})
+    elif yes:
+        _say(f"{count} events wait for the relay again")
+    else:
+        _say(f"would let {count} events wait for the relay again; add --yes to do it")
 
 
 @stock.command("list", epilog="Example: workers stock list")
@@ -408,6 +461,15 @@ def _dead(service: str) -> Any:
     _known(service)
     sqs = clients.control()
     return look(sqs, names.dlq_url(sqs, settings, service))
+
+
+def _outbox() -> tuple[Any, Any]:
+    from workers.aws.outbox import Outbox  # noqa: PLC0415
+    from workers.aws.outbox_leases import OutboxLeases  # noqa: PLC0415
+
+    settings, clients = _clients()
+    dynamodb, table = clients.dynamodb(), _table_of(settings, "relay")
+    return Outbox(dynamodb, table), OutboxLeases(dynamodb, table)
 
 
 def _known(service: str) -> None:

@@ -141,7 +141,7 @@ run "the_relay_reads_the_outbox_and_no_documents" {
     condition = jsonencode({ for each in jsondecode(output.task_policy).Statement : each.Sid => [sort(flatten([each.Action])), each.Resource] }) == jsonencode({
       Publish     = [["sns:Publish"], var.publishes_to]
       SweepOutbox = [["dynamodb:Query"], "${var.table.arn}/index/outbox"]
-      MarkOutbox  = [["dynamodb:ConditionCheckItem", "dynamodb:UpdateItem"], var.table.arn]
+      MarkOutbox  = [["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], var.table.arn]
     })
     error_message = "rights differ: ${output.task_policy}"
   }

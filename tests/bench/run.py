@@ -85,10 +85,10 @@ def _drain(
     delays = arrivals(scenario, number)
     stage.load(bodies, delays)
     stage.start_peer(command)
-    _warm_up(stage)
+    warm_up(stage)
     stage.ask("release")
     timeout = scenario.timeout + max(delays)
-    emptied = _wait(stage, timeout)
+    emptied = wait(stage, timeout)
     figures = drained_figures(stage, work) | memory_figures(stage.memory())
     problem = "" if emptied else f"not finished after {timeout:.0f} s"
     if dead := figures["dead letters"]:
@@ -99,7 +99,7 @@ def _drain(
 def _idle(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
     """Count what a peer does while there is nothing to do."""
     stage.start_peer(command)
-    _warm_up(stage)
+    warm_up(stage)
     stage.ask("release")
     before = stage.processor_seconds()
     time.sleep(IDLE)
@@ -118,7 +118,7 @@ def _start(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
     return {"figures": {"start cpu": first["cpu"], "start wall": first["at"] - begin}}
 
 
-def _warm_up(stage: Stage) -> None:
+def warm_up(stage: Stage) -> None:
     """Wait until the peer polls and has stopped to work."""
     last, calm = 0.0, 0
 
@@ -142,7 +142,7 @@ def _until(stage: Stage, condition: Callable[[], bool], patience: float) -> None
         time.sleep(_GLANCE)
 
 
-def _wait(stage: Stage, timeout: float) -> bool:
+def wait(stage: Stage, timeout: float) -> bool:
     """Wait until the queue is empty; False if it takes longer than ``timeout`` s."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

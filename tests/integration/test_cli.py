@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from builders import an_envelope, an_order
+from builders import NOON, an_envelope, an_order, encoded
 from typer.testing import CliRunner
 
 from workers import cli
 from workers.aws import names
 from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sqs import SqsQueue
 from workers.runtime.ports import Failure
 
@@ -160,3 +163,100 @@ def test_the_contract_is_written_where_it_is_asked_for(workers, tmp_path):
 
     assert (tmp_path / "asyncapi.json").exists()
     assert (tmp_path / "order.created.json").exists()
+
+
+@pytest.fixture
+def outbox(provisioned):
+    dynamodb = Clients.connect(provisioned, threads=1).dynamodb()
+    return Outbox(dynamodb, f"{provisioned.name_prefix}orders")
+
+
+@pytest.fixture
+def aside(outbox):
+    """Set three events aside; gives their ids. A fourth waits."""
+    store = DynamoStore(outbox.client, outbox.table, outbox=True, clock=NOON.timestamp)
+    events = [encoded(event_id=f"event-{n}", correlation_id=f"story-{n}") for n in range(4)]
+    store.commit(store.begin("api#1"), events)
+    leases = OutboxLeases(outbox.client, outbox.table)
+    for n in range(3):
+        lease = leases.take(0, "relay-1", leases.look(0))
+        outbox.set_aside(lease, f"event-{n}", "sns: InvalidParameter: too large")
+    return [f"event-{n}" for n in range(3)]
+
+
+def test_the_outbox_shows_what_waits_and_what_was_set_aside_and_why(workers, aside):
+    found = json.loads(workers("outbox", "list", "--json"))
+
+    assert [shard["shard"] for shard in found["shards"]] == [0, 1, 2, 3]
+    assert found["shards"][0]["relay"] == "relay-1"
+    assert sum(shard["waiting"] for shard in found["shards"]) == 1
+    assert max(shard["oldest_seconds"] for shard in found["shards"]) > 3600
+    assert found["set_aside"] == [
+        {
+            "event_id": event_id,
+            "event_type": "order.created",
+            "correlation_id": event_id.replace("event", "story"),
+            "since": "2026-01-02T12:00:00+00:00",
+            "reason": "sns: InvalidParameter: too large",
+        }
+        for event_id in aside
+    ]
+    shown = workers("outbox", "list")
+    assert "too large" in shown
+    assert "event-3" not in shown
+
+
+def test_an_empty_outbox_says_so(workers):
+    assert "nothing is set aside" in workers("outbox", "list")
+    assert workers("outbox", "retry", "--all", "--yes").startswith("0 events")
+
+
+def test_what_was_set_aside_waits_again_once_it_is_meant(workers, aside, outbox):
+    assert "would let 3 events" in workers("outbox", "retry", "--all")
+    assert outbox.stuck_count() == 3
+
+    workers("outbox", "retry", "event-1", "--yes")
+    assert {row.event_id for row in outbox.stuck()} == {"event-0", "event-2"}
+
+    workers("outbox", "retry", "--all", "--yes")
+    assert outbox.stuck_count() == 0
+    rows = [row for shard in range(outbox.SHARDS) for row in outbox.waiting(shard, 10)]
+    assert {row.event_id for row in rows} == {*aside, "event-3"}
+    assert {row.problem for row in rows} == {""}
+
+
+def test_rows_that_the_version_before_set_aside_are_put_back_too(workers, outbox):
+    """It took a type that it did not know for unreadable, and stored no attributes."""
+    body = json.loads(encoded().body) | {"eventType": "order.split"}
+    item = {
+        "pk": "outbox#event-1",
+        "body": json.dumps(body),
+        "outboxShard": "stuck",
+        "outboxOrder": "2026-01-02T12:00:00.000000+00:00#event-1",
+        "stuckReason": "undecodable",
+    }
+    outbox.client.put_item(
+        TableName=outbox.table, Item={name: {"S": text} for name, text in item.items()}
+    )
+    assert "order.split" in workers("outbox", "list")
+
+    workers("outbox", "retry", "event-1", "--yes")
+
+    (row,) = [row for shard in range(outbox.SHARDS) for row in outbox.waiting(shard, 10)]
+    assert row.event.body == item["body"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [([], 2), (["event-1", "--all"], 2), (["unknown", "--yes"], 1), (["event-", "--yes"], 1)],
+)
+def test_an_unclear_choice_of_events_changes_nothing(workers, aside, outbox, arguments, code):
+    workers("outbox", "retry", *arguments, code=code)
+
+    assert outbox.stuck_count() == len(aside)
+
+
+def test_an_unknown_event_is_answered_with_those_that_are_there(workers, aside):
+    assert aside
+    with pytest.raises(AssertionError, match="event-0, event-1, event-2"):
+        workers("outbox", "retry", "unknown")

@@ -98,7 +98,7 @@ def test_silence_is_an_outage_after_the_timeout(call, stub):
     with pytest.raises(Unavailable):
         call(stub.url)
 
-    assert monotonic() - started < 5 * TIMEOUT + 1
+    assert monotonic() - started < 30  # left alone, the SDK waits 60 s
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Barrier, Event, Thread
+from time import monotonic
 
 import pytest
 from eventually import eventually
-from fakes import FakeTopic
+from fakes import FakeClock, FakeTopic
 from order_api import ORDER, Api
 from prometheus_client import CollectorRegistry
 
@@ -14,7 +15,7 @@ from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
-from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.outbox_leases import LEASE, OutboxLeases
 from workers.aws.sns import SnsTopic
 from workers.envelope import decode
 from workers.relay import Relay, RelayMetrics
@@ -61,7 +62,7 @@ class Scene:
         store = DynamoStore(self.dynamodb, self.table, outbox=True)
         return Api(store=store, topic=topic or DownTopic(), outbox=self.outbox)
 
-    def relay(self, owner, topic=None):
+    def relay(self, owner, topic=None, clock=monotonic):
         return Relay(
             self.outbox,
             self.leases,
@@ -69,14 +70,12 @@ class Scene:
             owner=owner,
             metrics=RelayMetrics(CollectorRegistry()),
             now=later,
+            clock=clock,
         )
 
     def sweep(self, owner, topic=None):
         """Let a relay take its share and sweep it once."""
-        relay = self.relay(owner, topic)
-        relay.step()
-        for turns in relay.turns:
-            turns.step()
+        sweep(self.relay(owner, topic))
 
     def waiting(self):
         return [
@@ -96,6 +95,12 @@ class Scene:
         return self.sqs.receive_message(
             QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=0, VisibilityTimeout=600
         ).get("Messages", [])
+
+
+def sweep(relay):
+    relay.step()
+    for turns in relay.turns:
+        turns.step()
 
 
 def later(seconds=5):
@@ -193,9 +198,13 @@ def test_a_relay_killed_after_publishing_leaves_duplicates_and_no_loss(scene):
     api = scene.api()
     placed = [api.place()["eventId"] for _ in range(12)]
     with pytest.raises(PowerCut):
-        scene.sweep("same-owner", CutAfter(scene.topic))
+        scene.sweep("killed", CutAfter(scene.topic))
 
-    scene.sweep("same-owner")
+    clock = FakeClock()
+    relay = scene.relay("another", clock=clock)
+    sweep(relay)
+    clock.advance(LEASE.total_seconds())
+    sweep(relay)
 
     delivered = scene.delivered()
     assert set(delivered) == set(placed)

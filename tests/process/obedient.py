@@ -2,9 +2,9 @@
 
     python tests/process/obedient.py run payment
 
-``wait-1`` waits until the file $GATES/wait-1 exists, ``slow-1`` takes 1.5 s, ``burn-1`` keeps
-the interpreter's lock for long stretches, ``exit-1`` ends its thread, ``abort-1`` its process; any
-other id does nothing.
+``wait-1`` waits until the file $GATES/wait-1 exists, ``slow-1`` takes 1.5 s, ``take-40-1`` 40 ms,
+``burn-1`` keeps the interpreter's lock for long stretches, ``exit-1`` ends its thread, ``abort-1``
+its process; any other id does nothing.
 All but that count an effect in the document ``effect#<order id>``.
 """
 
@@ -41,6 +41,8 @@ class Obedient:
                     time.sleep(GLANCE)
             case "slow":
                 time.sleep(SLOW)
+            case "take":
+                time.sleep(int(order.order_id.split("-")[1]) / 1000)
             case "burn":
                 until = time.monotonic() + BURN
                 while time.monotonic() < until:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.addresses import sendable
+from workers.addresses import readable, sendable
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_an_address_is_written_in_ascii(typed, sent_to):
 def test_what_cannot_be_sent_to_is_refused(typed):
     with pytest.raises(ValueError, match=r"^not an address that mail can be sent to: "):
         sendable(typed)
+
+
+@pytest.mark.parametrize("typed", ["ada@bücher.de", "ada@faß.de", "Ada@example.com"])
+def test_an_address_is_read_as_it_was_typed(typed):
+    assert readable(sendable(typed)) == typed

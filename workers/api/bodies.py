@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from workers.addresses import sendable
+from workers.addresses import readable, sendable
 from workers.events import (
     MAX_AMOUNT,
     MAX_LINES,
@@ -117,6 +117,14 @@ class NewOrder(_Body):
         Field(min_length=1, max_length=MAX_LINES),
         AfterValidator(_affordable),
     ]
+
+    def canonical(self) -> str:
+        """Give the text that is the same for bodies that mean the same, whoever reads them.
+
+        The version before wrote the domain as it is read, and kept keys outlive a deploy.
+        """
+        as_read = self.model_copy(update={"customer_email": readable(self.customer_email)})
+        return super(NewOrder, as_read).canonical()
 
     def lines(self) -> list[PricedLine]:
         """Give the lines as events hold them."""

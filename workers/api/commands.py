@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from workers.api.call import SOURCE
 from workers.api.problems import Refused
-from workers.envelope import Encoded, Envelope, decode
+from workers.envelope import Encoded, Envelope, EnvelopeError, decode
 from workers.events import Event
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
@@ -67,7 +67,8 @@ class Done:
 def carry_out(command: Command, store: Store) -> Done:
     """Change the order and commit, or find that this was done before.
 
-    Raises ``Refused`` if the idempotency key belongs to another request, ``Conflict`` if others
+    Raises ``Refused`` if the idempotency key belongs to another request or the record is of a newer
+    version, ``Conflict`` if others
     keep interfering, ``Unavailable``, and what ``act`` raises.
     """
     record = _commit(command, store)
@@ -79,7 +80,19 @@ def carry_out(command: Command, store: Store) -> Done:
         )
     (event,) = record.outcomes
     # A record under our own id is no replay: the reply to our first commit got lost.
-    return Done(decode(event.body), event, replayed=event.event_id != command.event_id)
+    return Done(_read(event), event, replayed=event.event_id != command.event_id)
+
+
+def _read(event: Encoded) -> Envelope[Event]:
+    try:
+        return decode(event.body)
+    except EnvelopeError as error:
+        raise Refused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "A newer version of the service has carried this request out; ask again for its answer",
+            kind="unavailable",
+            retry_after=1,
+        ) from error
 
 
 def _commit(command: Command, store: Store) -> Record:

@@ -7,7 +7,7 @@ duplicates; it is not needed against loss. Consumers recognise a repeat by its e
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -19,6 +19,7 @@ from workers.aws.outbox_rows import (
     event_of,
     published,
     row_key,
+    shard_of,
     since_of,
 )
 from workers.aws.transact import CONDITION, Cancelled, Write, write
@@ -87,17 +88,49 @@ class Outbox:
         }
         self._write_under(lease, [aside])
 
+    def put_back(self, row: Row) -> bool:
+        """Let a row that was set aside wait again; False if it is not set aside any more."""
+        with translated("dynamodb"):
+            try:
+                self.client.update_item(
+                    TableName=self.table,
+                    Key=row_key(row.event_id),
+                    UpdateExpression="SET outboxShard = :shard REMOVE stuckReason",
+                    ConditionExpression="outboxShard = :stuck",
+                    ExpressionAttributeValues={
+                        ":shard": {"S": str(shard_of(row.event) if row.event else 0)},
+                        ":stuck": {"S": STUCK},
+                    },
+                )
+            except self.client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def stuck(self) -> list[Row]:
+        """Give all rows set aside, oldest first, each with the reason as its problem."""
+        with translated("dynamodb"):
+            pages = self.client.get_paginator("query").paginate(**self._query(STUCK))
+            items = [item for page in pages for item in page["Items"]]
+        return [replace(_row(item), problem=item["stuckReason"]["S"]) for item in items]
+
     def stuck_count(self) -> int:
         """Count the rows set aside."""
-        query = self._query(STUCK) | {"Select": "COUNT"}
-        with translated("dynamodb"):
-            pages = self.client.get_paginator("query").paginate(**query)
-            return sum(page["Count"] for page in pages)
+        return self._count(STUCK)
+
+    def count(self, shard: int) -> int:
+        """Count the rows of a shard. It reads all of them: for a person, not for a relay."""
+        return self._count(str(shard))
 
     def oldest(self, shard: int) -> datetime | None:
         """Since when the longest-waiting event of a shard waits."""
         rows = self.waiting(shard, limit=1)
         return rows[0].since if rows else None
+
+    def _count(self, shard: str) -> int:
+        query = self._query(shard) | {"Select": "COUNT"}
+        with translated("dynamodb"):
+            pages = self.client.get_paginator("query").paginate(**query)
+            return sum(page["Count"] for page in pages)
 
     def _query(self, shard: str) -> dict[str, Any]:
         return {

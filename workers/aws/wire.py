@@ -108,7 +108,7 @@ class SqsWire:
         pool = _pool(
             endpoint,
             cert_reqs="CERT_REQUIRED",
-            ca_certs=os.environ.get("AWS_CA_BUNDLE") or certifi.where(),
+            ca_certs=_authorities(),
             maxsize=connections,
             socket_options=[
                 *HTTPConnection.default_socket_options,
@@ -185,6 +185,12 @@ class SqsWire:
                 return ConnectionClosedError(endpoint_url=self.url, error=cause)
             case _:
                 return EndpointConnectionError(endpoint_url=self.url, error=cause)
+
+
+def _authorities() -> str:
+    """Name the file of those who may vouch for AWS, as the SDK finds it in the environment."""
+    named = (os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"))
+    return next(filter(None, named), certifi.where())
 
 
 def _pool(endpoint: str, **options: Any) -> urllib3.PoolManager:

@@ -7,6 +7,7 @@ resource say. Any other credentials are those of the endpoint's owner, who may d
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Final
 
@@ -109,7 +110,12 @@ def _of_role(role: Role) -> list[Statement]:
             if version.is_default
         ),
     ]
-    return [each for document in documents for each in statements_of(json.loads(document))]
+    return [each for document in documents for each in _statements_in(document)]
+
+
+@lru_cache(maxsize=1024)
+def _statements_in(document: str) -> list[Statement]:
+    return statements_of(json.loads(document))
 
 
 def _of_resource(arn: str) -> list[Statement]:
@@ -122,4 +128,4 @@ def _of_resource(arn: str) -> list[Statement]:
         found = sqs_backends[account][region].queues.get(name)
     elif service == "sns":
         found = sns_backends[account][region].topics.get(arn)
-    return statements_of(json.loads(found.policy)) if found and found.policy else []
+    return _statements_in(found.policy) if found and found.policy else []

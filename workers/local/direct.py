@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlparse
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.request import EnvironHeaders
@@ -33,7 +33,6 @@ _HANDLERS: Final[dict[tuple[str, str], type[BaseResponse]]] = {
     ("sns", ""): SNSResponse,
     ("sqs", "AmazonSQS"): SQSResponse,
 }
-# What moto makes of a request from its headers takes longer than what it needs of it.
 _PARTITION: Final = "aws"
 
 
@@ -57,22 +56,23 @@ def handler_for(request: Request, environ: "WSGIEnvironment") -> type[BaseRespon
     if environ.get("QUERY_STRING") or environ.get("HTTP_CONTENT_ENCODING"):
         return None
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[0]
-    handler = _HANDLERS.get((request.service, target))
-    return handler if handler and _answers(handler, request.operation) else None
+    return _handler(request.service, target, request.operation)
 
 
 def ask(handler_class: type[BaseResponse], request: Request, environ: "WSGIEnvironment") -> Answer:
     """Let moto's handler answer a request."""
     headers: Any = EnvironHeaders(environ)
     text = request.body.decode()
-    values = {} if request.protocol == "json" else dict(parse_qsl(text, keep_blank_values=True))
+    values: Any = (
+        {} if request.protocol == "json" else dict(parse_qsl(text, keep_blank_values=True))
+    )
     read: Any = _Read("POST", "/", environ.get("CONTENT_TYPE", ""), headers, request.body, values)
     handler = handler_class()
     # What BaseResponse.setup_class finds out.
     handler.is_werkzeug_request = True
     handler.normalized_request = read
     handler.uri = f"http://{environ['HTTP_HOST']}/"
-    handler.parsed_url = urlsplit(handler.uri)  # type: ignore[assignment] - as good
+    handler.parsed_url = urlparse(handler.uri)
     handler.path = handler.raw_path = "/"
     handler.method = "POST"
     handler.body = handler.raw_body = text
@@ -95,8 +95,9 @@ def ask(handler_class: type[BaseResponse], request: Request, environ: "WSGIEnvir
 
 
 @lru_cache(maxsize=1024)
-def _answers(handler: type[BaseResponse], operation: str) -> bool:
-    return callable(getattr(handler, camelcase_to_underscores(operation), None))
+def _handler(service: str, target: str, operation: str) -> type[BaseResponse] | None:
+    handler = _HANDLERS.get((service, target))
+    return handler if hasattr(handler, camelcase_to_underscores(operation)) else None
 
 
 @lru_cache

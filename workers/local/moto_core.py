@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from moto.core import responses
+from moto.core.constants import MISSING
 from moto.core.model import MapShape, Shape
 from moto.core.serialize import (
     AttributePicker,
     AttributePickerContext,
     BaseJSONSerializer,
 )
-from moto.core.utils import MISSING, get_value
+from moto.core.utils import camelcase_to_underscores, get_value, method_names_from_class
 from moto.sns import models as sns
 from moto.sqs import models as sqs
 
@@ -31,9 +32,13 @@ def shorten_moto() -> None:
 
 def _look_names_up_once() -> None:
     """Remember the methods of a class, and what a name is in snake case."""
-    names = responses.method_names_from_class
-    vars(responses)["method_names_from_class"] = lru_cache(lambda owner: frozenset(names(owner)))
-    snake = lru_cache(maxsize=4096)(responses.camelcase_to_underscores)
+
+    @lru_cache
+    def names(owner: type) -> frozenset[str]:
+        return frozenset(method_names_from_class(owner))
+
+    vars(responses)["method_names_from_class"] = names
+    snake = lru_cache(maxsize=4096)(camelcase_to_underscores)
     for module in (responses, sns, sqs):
         vars(module)["camelcase_to_underscores"] = snake
 
@@ -79,7 +84,7 @@ def _take_attribute_values_as_they_are() -> None:
     """
 
     @around(BaseJSONSerializer, "_serialize_type_map")
-    def serialize(
+    def serialize(  # noqa: PLR0917 - as moto calls it
         original: Method,
         serializer: BaseJSONSerializer,
         serialized: dict[str, Any],

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.parsing import validators
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser
-from moto.dynamodb.parsing.expressions import UpdateExpressionParser
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
 
 from workers.local.patch import Method, around
 
@@ -61,15 +61,15 @@ def _parse_a_condition_once() -> None:
             repr(parser.expression_attribute_names),
             repr(parser.expression_attribute_values),
         )
-        if key not in known:
-            if len(known) >= _CONDITIONS:
-                known.clear()
-            condition = original(parser)
-            # Copies: those who ask add to the lists.
-            names, values = parser.expr_attr_names_found, parser.expr_attr_values_found
-            known[key] = (condition, tuple(names), tuple(values))
-        else:
+        if key in known:
             condition, names, values = known[key]
             parser.expr_attr_names_found[:] = names
             parser.expr_attr_values_found[:] = values
+            return condition
+        if len(known) >= _CONDITIONS:
+            known.clear()
+        condition = original(parser)
+        # Copies, for those who ask add to the lists.
+        found = tuple(parser.expr_attr_names_found), tuple(parser.expr_attr_values_found)
+        known[key] = (condition, *found)
         return condition

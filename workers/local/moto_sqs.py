@@ -7,10 +7,13 @@ Every function restores one behaviour of AWS, which its docstring names.
 import json
 import secrets
 import time
+from collections.abc import Iterator, Mapping
 from copy import copy
+from functools import lru_cache
 from threading import Condition, RLock
 from typing import Final, cast
 
+from moto.core.utils import camelcase_to_underscores
 from moto.sqs import models
 from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend
@@ -33,7 +36,7 @@ def correct_sqs() -> None:
     _be_quick_about_small_things()
     _return_the_redrive_allow_policy()
     _keep_the_policy()
-    _return_the_redrive_policy_as_it_was_set()
+    _work_out_attributes_when_they_are_asked_for()
 
 
 def _keep_messages_in_a_backlog() -> None:
@@ -200,14 +203,41 @@ def _keep_the_policy() -> None:
         original(queue, attributes, now)
 
 
-def _return_the_redrive_policy_as_it_was_set() -> None:
-    """Return RedrivePolicy without the spaces that moto adds: Terraform compares the text."""
-    attributes = Queue.attributes
+def _work_out_attributes_when_they_are_asked_for() -> None:
+    """Work out each attribute of a queue when it is asked for; moto does all of them, for each.
 
-    def compact(queue: Queue) -> dict[str, object]:
-        found: dict[str, object] = attributes.fget(queue)  # type: ignore[attr-defined]
-        if policy := queue.redrive_policy:
-            found["RedrivePolicy"] = json.dumps(policy, separators=(",", ":"))
-        return found
+    RedrivePolicy comes without the spaces that moto adds: Terraform compares the text.
+    """
+    setattr(Queue, "attributes", property(_Attributes))  # noqa: B010 - read-only in moto
 
-    setattr(Queue, "attributes", property(compact))  # noqa: B010 - read-only in moto
+
+_snake = lru_cache(maxsize=64)(camelcase_to_underscores)
+
+
+class _Attributes(Mapping[str, object]):
+    """The attributes of a queue, as GetQueueAttributes returns them."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._names = [*Queue.BASE_ATTRIBUTES]
+        if queue.fifo_queue:
+            self._names += Queue.FIFO_ATTRIBUTES
+        if queue.kms_master_key_id:  # type: ignore[attr-defined] # moto sets it by name
+            self._names += Queue.KMS_ATTRIBUTES
+
+    def __getitem__(self, name: str) -> object:
+        if name not in self._names:
+            raise KeyError(name)
+        value = getattr(self._queue, _snake(name))
+        if name == "RedrivePolicy" and value:
+            return json.dumps(value, separators=(",", ":"))
+        return str(value).lower() if isinstance(value, bool) else value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

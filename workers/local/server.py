@@ -8,6 +8,8 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from email.utils import formatdate
+from functools import lru_cache
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +28,7 @@ from workers.local.moto_dynamodb import correct_dynamodb
 from workers.local.moto_expressions import read_expressions_once
 from workers.local.moto_sns import correct_sns
 from workers.local.moto_sqs import correct_sqs
+from workers.local.moto_tables import correct_tables
 from workers.local.refusals import Answer, answer
 from workers.local.strict_dynamodb import refusal
 from workers.local.strict_sns import refuse_what_sns_refuses
@@ -55,6 +58,7 @@ def serve(port: int) -> None:
     correct_sqs()
     correct_sns()
     correct_dynamodb()
+    correct_tables()
     read_expressions_once()
     moto = DomainDispatcherApplication(create_backend_app)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,7 +87,7 @@ class _Server(Server):
 
     def _serve(self, conn: HTTPConnection) -> None:
         try:
-            while conn.communicate():
+            while conn.communicate():  # type: ignore[no-untyped-call] # cheroot has few types
                 pass
         except ConnectionError:
             pass  # the client has gone
@@ -157,5 +161,11 @@ def _json(
 
 
 def _send(start_response: "StartResponse", reply: Answer) -> Iterable[bytes]:
-    start_response(reply.status, [*reply.headers, ("Content-Length", str(len(reply.body)))])
+    length, date = str(len(reply.body)), _date(int(time.time()))
+    start_response(reply.status, [*reply.headers, ("Content-Length", length), ("Date", date)])
     return [reply.body]
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)

@@ -42,6 +42,7 @@ class Turns:
     ) -> None:
         self.sweep = sweep
         self.failures = 0
+        self.over = False  # ``run`` is about to return, or has
         self._clock = clock
         self._uniform = uniform
         self._not_before = -float("inf")
@@ -53,14 +54,18 @@ class Turns:
             while not stopping.is_set():
                 stopping.wait(self.step())
         finally:
-            with _reported(self.sweep.shard):
-                self.sweep.release()
+            self.over = True
+            self.release()
+
+    def release(self) -> None:
+        """Let another relay have the shard; if that cannot be told now, it will find out."""
+        with _reported(self.sweep.shard):
+            self.sweep.release()
 
     def step(self) -> float:
         """Sweep once, if it is our shard and time for it; return how long to wait then (s)."""
         if self.sweep.leaving:
-            with _reported(self.sweep.shard):
-                self.sweep.release()
+            self.release()
         if not self.sweep.holds:
             self.failures = self._idle = 0
             return SHORTEST_PAUSE
@@ -128,6 +133,10 @@ class Relay:
         while not stopping.is_set():
             self.step()
             stopping.wait(LOOK_EVERY)
+        self._leave(range(self._outbox.SHARDS))
+        for turns in self.turns:
+            if turns.over:  # we may have offered it a lease after it had ended
+                turns.release()
         with _reported(shard=None):
             self._share.leave()
 

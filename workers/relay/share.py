@@ -92,11 +92,8 @@ class Share:
     def take(self, view: View, having: AbstractSet[int]) -> list[Lease]:
         """Take free shards until this relay has its share; ``having`` are those that it has."""
         wanted = view.fair_share(self._owner) - len(having)
-        mine_once = {s for s, held in view.shards.items() if held and held.owner == self._owner}
-        # One of ours that we know nothing of: the reply that gave it to us got lost.
-        open_to_us = sorted((view.free | mine_once) - having)
         taken: list[Lease] = []
-        for shard in open_to_us:
+        for shard in sorted(view.free - having):
             if len(taken) >= wanted:
                 break
             if lease := self._leases.take(shard, self._owner, view.shards[shard]):

@@ -63,7 +63,11 @@ class AttemptLog:
 
 
 class Queue(Protocol):
-    """A queue and its dead-letter queue."""
+    """A queue and its dead-letter queue.
+
+    ``receive``, ``delete`` and ``change_visibility`` raise nothing but ``Unavailable`` and
+    ``FatalError``, whatever the answer was: the threads of the receive loop live on them.
+    """
 
     @property
     def name(self) -> str:

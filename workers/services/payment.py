@@ -89,8 +89,12 @@ class Payment:
     @handles
     def refund(
         self, order: OrderCancelled | OrderRefunded, tx: Transaction
-    ) -> PaymentRefunded | None:
-        """Give back what was taken; if nothing was, make sure that nothing will be."""
+    ) -> PaymentRefunded | tuple[PaymentCompleted, PaymentRefunded] | None:
+        """Give back what was taken; if nothing was, make sure that nothing will be.
+
+        A charge that nobody has reported, because its worker died or comes too late to commit, is
+        reported here: who keeps books must hear of the money before it goes back.
+        """
         key = f"payment#{order.order_id}"
         payment = tx.get(key)
         if payment is not None and payment["state"] != COMPLETED:
@@ -104,13 +108,15 @@ class Payment:
             tx.put(key, {"state": CANCELLED})
             return None
         tx.put(key, _document(REFUNDED, charge))
-        return PaymentRefunded(
-            order_id=order.order_id,
-            customer_email=order.customer_email,
-            payment_id=charge.payment_id,
-            amount=charge.amount,
-            currency=charge.currency,
-        )
+        facts = {
+            "order_id": order.order_id,
+            "customer_email": order.customer_email,
+            "payment_id": charge.payment_id,
+            "amount": charge.amount,
+            "currency": charge.currency,
+        }
+        refunded = PaymentRefunded.model_validate(facts)
+        return (PaymentCompleted.model_validate(facts), refunded) if payment is None else refunded
 
     def _charge(self, order: OrderCreated) -> Document:
         if simulated(order, "payment", allowed=self.allow_simulation).payment_outcome == "declined":

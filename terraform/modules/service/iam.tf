@@ -110,7 +110,7 @@ data "aws_iam_policy_document" "task" {
 
     content {
       sid       = "MarkOutbox"
-      actions   = ["dynamodb:ConditionCheckItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [var.table.arn]
     }
   }

@@ -1,5 +1,6 @@
 """The embedded AWS as a process."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -61,6 +62,24 @@ def test_other_services_of_aws_are_there(aws):
     assert aws.url
     assert client("sts").get_caller_identity()["Account"].isdigit()
     assert client("ec2").describe_vpcs()["Vpcs"]
+
+
+def test_many_connections_stay_open_and_none_waits_for_another(aws):
+    host = aws.url.removeprefix("http://")
+    connections = [http.client.HTTPConnection(host, timeout=10) for _ in range(150)]
+    for _ in range(2):
+        for connection in connections:
+            connection.request("GET", "/_embedded/health")
+            answer = connection.getresponse()
+            assert (answer.read() != b"", answer.will_close) == (True, False)
+    for connection in connections:
+        connection.close()
+
+
+def test_processor_time_is_told(aws):
+    before = aws.cpu_seconds()
+    aws.requests()
+    assert 0 < before < aws.cpu_seconds()
 
 
 def test_open_polls_do_not_hold_up_the_stop_and_cost_nothing():

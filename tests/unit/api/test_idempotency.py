@@ -1,6 +1,7 @@
 """The same request sent again is answered, not repeated."""
 
 from collections import Counter
+from dataclasses import replace
 from threading import Barrier, Thread
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_api import ORDER, Api
 
+from workers.api.bodies import NewOrder
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, InProgress, Unavailable
 
 KEY = {"Idempotency-Key": "k1"}
@@ -29,6 +32,18 @@ def test_the_same_order_written_differently_is_the_same_request(api, order):
     other = {"items": [line], "currency": "EUR", "customerEmail": "ada@example.com"}
 
     assert api.post("/orders", other, headers=KEY).json() == first.json()
+
+
+@pytest.mark.parametrize("typed", ["ada@b\u00fccher.de", "ada@xn--bcher-kva.de"])
+def test_a_request_means_the_same_as_to_the_version_before(typed):
+    """Across a deploy a key must not become that of another request: this is what it hashed."""
+    line = {"sku": "LAPTOP-001", "quantity": 2, "price": "850.00"}
+    body = {"customerEmail": typed, "currency": "EUR", "items": [line]}
+
+    assert NewOrder.model_validate(body).canonical() == (
+        '{"customerEmail":"ada@b\u00fccher.de","currency":"EUR",'
+        '"items":[{"sku":"LAPTOP-001","quantity":2,"price":"850.00"}]}'
+    )
 
 
 @pytest.mark.parametrize("change", [{"currency": "USD"}, {"customerEmail": "eve@example.com"}])
@@ -76,6 +91,18 @@ def test_a_change_sent_again_gets_the_same_answer_though_the_state_forbids_it(ap
     assert again.json() == first.json()
     assert again.headers["Idempotent-Replayed"] == "true"
     assert len(api.topic.published) == 2
+
+
+def test_an_answer_that_only_a_newer_version_can_give_is_worth_another_try(api, order):
+    api.post("/orders", order, headers=KEY)
+    (key, record), *_ = api.store.records.items()
+    newer = Encoded.read(record.outcomes[0].body.replace("order.created", "order.drafted"))
+    api.store.records[key] = replace(record, outcomes=(newer,))
+
+    again = api.post("/orders", order, headers=KEY)
+
+    assert (again.status_code, again.headers["Retry-After"]) == (503, "1")
+    assert len(api.topic.sent) == 1
 
 
 def test_a_lost_reply_of_the_store_is_not_a_second_order(api, order):

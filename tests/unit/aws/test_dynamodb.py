@@ -69,6 +69,21 @@ def test_our_own_inbox_row_means_success_whatever_else_was_in_the_way(dynamodb, 
     assert (record.outcomes, record.repeated, record.fingerprint) == ((OUTCOME,), True, "f")
 
 
+def test_what_a_newer_version_recorded_is_recalled_byte_for_byte(dynamodb):
+    stubber, store = dynamodb
+    bodies = [
+        OUTCOME.body.replace('"1.0"', '"1.1"').replace('"data":{', '"tenant": 1, "data":{"x": [],'),
+        '{"eventType": "payment.split",  "eventId": "e-2", "eventVersion": "2.0"}\n',
+    ]
+    row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": bodies, "fingerprint": "f"})
+    stubber.add_response("get_item", {"Item": row})
+
+    outcomes = store.recall(CAUSE.key).outcomes
+
+    assert [event.body for event in outcomes] == bodies
+    assert [event.attributes["eventVersion"] for event in outcomes] == ["1.1", "2.0"]
+
+
 def test_a_service_that_does_not_return_the_row_is_asked_for_it(dynamodb):
     stubber, store = dynamodb
     row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.body], "fingerprint": "f"})

@@ -24,6 +24,7 @@ def connect():
 @pytest.fixture
 def patch(environment):
     with environment.context() as patch:
+        patch.delenv("REQUESTS_CA_BUNDLE", raising=False)
         yield patch
 
 
@@ -78,9 +79,10 @@ def test_a_server_that_nobody_vouches_for_gets_no_request(tls, call):
 
 
 @CALLS
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.usefixtures("reachable")
-def test_an_authority_of_the_environment_is_trusted(tls, patch, authority, call):
-    patch.setenv("AWS_CA_BUNDLE", str(authority.file))
+def test_an_authority_of_the_environment_is_trusted(tls, patch, authority, call, variable):
+    patch.setenv(variable, str(authority.file))
 
     call(connect())
 

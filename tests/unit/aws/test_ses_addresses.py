@@ -1,9 +1,13 @@
 """Whom SES is asked to write to: events of earlier versions carry addresses as they were typed."""
 
 import pytest
+from builders import an_envelope, an_order
+from fakes import FakeClock
+from harness import Harness
 
 from workers.aws.ses import SesMailer
 from workers.runtime.errors import PermanentError
+from workers.services.notification import Notification
 
 
 class Client:
@@ -43,3 +47,19 @@ def test_an_address_ses_cannot_take_is_given_up_at_once_with_the_reason(client, 
 
     assert client.asked == []
     assert carried not in str(refusal.value)
+
+
+def test_an_order_of_an_earlier_version_that_nobody_can_be_written_to_is_a_readable_dead_letter(
+    client,
+):
+    mailer = SesMailer(client, "shop@example.com")
+    worker = Harness(Notification(mailer, "operations@example.com", FakeClock().now))
+    order = an_order(customer_email="jörg@example.de")
+    worker.queue.send(an_envelope(order).encode())
+    worker.round()
+
+    (letter,) = worker.queue.dead_letters
+    assert letter.failure.type == "permanent"
+    assert "SES takes no other" in letter.failure.reason
+    assert "jörg" not in letter.failure.reason
+    assert len(worker.queue) == 0

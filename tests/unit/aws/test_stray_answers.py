@@ -1,7 +1,7 @@
 """What is no answer of AWS counts for nothing: not as done, not as absent, not as the message's."""
 
 import pytest
-from every_call import BY_WIRE, EVERY_CALL, dead_letter, delete, queue, recall, receive
+from every_call import BY_WIRE, EVERY_CALL, dead_letter, delete, mail, queue, recall, receive
 
 from workers.runtime.errors import FatalError, Unavailable
 
@@ -74,3 +74,16 @@ def test_a_dead_letter_needs_the_id_that_sqs_gave_it(stub, connected):
 
     stub.body = b'{"MessageId": "1"}'
     dead_letter(connected)
+
+
+def test_a_mail_needs_the_id_that_ses_gave_it(stub, connected):
+    answer = (
+        b"<SendEmailResponse><SendEmailResult>%s</SendEmailResult>"
+        b"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></SendEmailResponse>"
+    )
+    stub.told, stub.body = {}, answer % b""  # without the header, as LocalStack answers
+    with pytest.raises(Unavailable):
+        mail(connected)
+
+    stub.body = answer % b"<MessageId>1</MessageId>"
+    mail(connected)

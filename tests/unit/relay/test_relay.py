@@ -297,6 +297,27 @@ def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
     assert len(scene.published) == 30  # by the rival
 
 
+def test_a_relay_that_is_to_give_a_shard_up_does_so_after_the_batch_under_way(scene):
+    [event_id, *_] = scene.commit_due(30, order_id="one")
+
+    class Asking(FakeTopic):
+        """Has the relay asked while a batch is on its way."""
+
+        def publish(self, events):
+            turns.sweep.leaving = True
+            return super().publish(events)
+
+    topic = Asking()
+    relay = scene.relay("first", topic)
+    turns = relay.relay.turns[scene.store.waiting[event_id].shard]
+    relay.step()
+    turns.step()
+
+    assert len(topic.sent) == 10
+    assert scene.leases.rows[turns.sweep.shard].given_up
+    assert not turns.sweep.holds
+
+
 def test_a_lease_is_renewed_when_a_third_of_it_is_over(scene):
     relay = scene.relay()
     relay.step()
@@ -488,6 +509,19 @@ def test_a_relay_that_is_told_to_stop_stops(scene):
 
     assert not any(thread.is_alive() for thread in threads)
     assert all(held is None or held.given_up for held in scene.leases.rows.values())
+
+
+def test_a_shard_taken_while_its_thread_was_ending_is_given_up_too(scene):
+    relay, told = scene.relay().relay, Flag()
+    told.set()
+    for turns in relay.turns:
+        turns.run(told)
+    relay.step()
+    assert not any(held.given_up for held in scene.leases.rows.values())
+
+    relay.run(told)
+
+    assert all(held.given_up for held in scene.leases.rows.values())
 
 
 def test_every_relay_tells_the_age_of_the_oldest_row_and_who_has_the_lease(scene):

@@ -118,6 +118,10 @@ def test_where_one_cannot_publish_others_do(fleet):
     fleet.run(SETTLED)
     fleet.topic.unreachable.add("A")
 
+    fleet.commit(40)
+    fleet.run(16)
+    assert fleet.leases.beats.keys() == {"B"}  # long before anybody would miss it
+
     for _ in range(10):
         fleet.commit(40)
         fleet.run(SETTLED)

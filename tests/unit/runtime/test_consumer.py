@@ -5,6 +5,7 @@ from builders import a_message, a_payment, a_shipment, an_envelope, an_order
 from harness import Harness, Service
 from structlog.testing import capture_logs
 
+from workers.envelope import Encoded
 from workers.events import OrderCreated, PaymentCompleted, PaymentFailed
 from workers.runtime.breaker import THRESHOLD
 from workers.runtime.errors import (
@@ -17,7 +18,7 @@ from workers.runtime.errors import (
 )
 from workers.runtime.handler import handles
 from workers.runtime.leases import Lease
-from workers.runtime.ports import Failure, Transaction
+from workers.runtime.ports import Failure, Record, Transaction
 from workers.runtime.settlement import Delete, Retry
 
 SNS_DOWN = Unavailable("sns does not answer", dependency="sns")
@@ -72,6 +73,16 @@ def test_a_redelivery_publishes_the_same_outcomes_again(worker):
     first, again = worker.topic.published
     assert first.event_id == again.event_id
     assert worker.service.handled == ["order-1"]
+
+
+def test_outcomes_that_a_newer_version_committed_are_published_byte_for_byte(worker):
+    body = '{"eventId": "e-1", "eventType": "payment.split", "eventVersion": "2.0", "tenant": 7 }'
+    newer = Encoded.read(body)
+    worker.store.records["order-api#event-order-1"] = Record((newer,))
+    worker.send("order-1")
+    worker.round()
+    assert worker.topic.sent == [newer]
+    assert len(worker.queue) == 0
 
 
 def test_an_outcome_that_sns_did_not_accept_is_published_again(worker):

@@ -245,3 +245,22 @@ def test_a_loop_that_died_is_not_waited_for():
         raise RuntimeError("a bug")
 
     assert stopped(die)
+
+
+def test_the_end_is_waited_for_of_every_loop():
+    last, clock = Flag(), FakeClock()
+    running = UntilStopped(
+        {"relay": lambda stopping: stopping.wait(), "shard-0": lambda _: last.wait()}
+    )
+    for target in running.threads().values():
+        Thread(target=target, daemon=True).start()
+
+    def now():
+        clock.advance(10)
+        return clock()
+
+    hurried = Deadline(120, now=now)
+    hurried.start()
+    assert not running.drain(hurried)
+    last.set()
+    assert running.drain(Deadline(120))

@@ -13,6 +13,7 @@ from workers.services.payment import Charge, Payment
 
 PAID = a_payment(payment_id="payment-charge-order-1")
 RETURNED = a_refund(payment_id="payment-charge-order-1")
+REPORTED = a_payment(payment_id="payment-charge-order-1")
 CHARGE = Charge("payment-charge-order-1", Decimal("24.60"), "EUR")
 TAKEN = ("order-1", CHARGE)
 GIVEN_BACK = ("refund-order-1", CHARGE)
@@ -99,7 +100,7 @@ def test_an_order_refunded_is_not_charged_again(payment, gateway):
 def test_a_charge_whose_worker_died_before_the_commit_goes_back(payment, gateway):
     Handlers(payment.service).handle(an_order(), payment.store.begin("died"))
 
-    assert payment.handle(a_cancellation()) == (RETURNED,)
+    assert payment.handle(a_cancellation()) == (REPORTED, RETURNED)
     assert payment.handle(an_order()) == ()
     assert gateway.charged == [TAKEN]
     assert gateway.refunded == [GIVEN_BACK]
@@ -120,7 +121,7 @@ def test_a_cancellation_that_overtakes_the_charge_in_flight_gives_the_money_back
     in_flight = payment.store.begin("in flight")
     Handlers(payment.service).handle(an_order(), in_flight)
 
-    assert payment.handle(a_cancellation()) == (RETURNED,)
+    assert payment.handle(a_cancellation()) == (REPORTED, RETURNED)
     with pytest.raises(Conflict):
         payment.store.commit(in_flight, ())
     assert payment.handle(an_order()) == ()

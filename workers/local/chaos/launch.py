@@ -10,6 +10,7 @@ The product knows neither.
 
 import importlib
 import os
+import runpy
 import sys
 import time
 from datetime import datetime, timedelta, tzinfo
@@ -74,9 +75,7 @@ def main() -> None:
         shift_clock(seconds)
     if email := os.environ.get(ABORT):
         abort_at(email)
-    from workers import cli  # noqa: PLC0415 - the clock comes first
-
-    cli.main()
+    runpy.run_module("workers", run_name="__main__")
 
 
 if __name__ == "__main__":

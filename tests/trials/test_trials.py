@@ -1,0 +1,142 @@
+"""Short versions of the trials, and proof that a trial can fail."""
+
+import io
+import json
+from dataclasses import replace
+from decimal import Decimal
+from signal import SIGKILL
+
+import pytest
+from aws_calls import client
+
+from trials import orders, outage, report, stop, stops
+from trials.report import Check, Progress
+from trials.stop import Plan, Trial
+from workers.aws.gateway import CHARGE, Entry
+from workers.local.books import Books
+
+SEEDS = range(1, 11)
+CALM = Plan(seed=0, orders=(), concurrency=4, after=1, outage=None, suspects=0)
+
+
+@pytest.fixture
+def attempt(aws, tmp_path):
+    """Play a trial; gives its result."""
+
+    def attempt(plan):
+        return Trial(plan, aws, client("sqs"), client("dynamodb"), tmp_path).play()
+
+    return attempt
+
+
+@pytest.mark.story
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("service", outage.SERVICES)
+def test_an_outage_is_waited_out(service, tmp_path):
+    figures, checks = outage.undergo(
+        tmp_path / "logs", Progress(), service=service, seconds=10, every=0.5, tasks=1
+    )
+    assert [check.line for check in checks if not check.held] == []
+    assert figures["orders"] == 20
+    assert figures["requests answered with 500"] >= 5
+
+
+@pytest.mark.process
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_worker_told_to_stop_at_any_moment_leaves_nothing_behind(seed, attempt):
+    result = attempt(Plan.of(seed))
+    assert result.wrong == ()
+
+
+@pytest.mark.process
+def test_the_trial_notices_a_worker_that_is_killed_instead(attempt, monkeypatch):
+    monkeypatch.setattr(stop, "SIGTERM", SIGKILL)
+    monkeypatch.setattr(stop, "HIDDEN", 0.1)
+    monkeypatch.setattr(stop, "DRAIN", 0.1)
+    result = attempt(replace(CALM, orders=("wait-1", "take-0-2")))
+    said = " ".join(result.wrong)
+    assert "ended with -9" in said
+    assert "still hidden after" in said
+    assert "messages are left" in said
+    assert "wait-1 has 0 effects" in said
+
+
+def test_the_same_seed_plans_the_same_trial():
+    assert Plan.of(7) == Plan.of(7)
+    assert len({Plan.of(seed) for seed in range(50)}) == 50
+
+
+def a_book(**changes):
+    entry = Entry("charge-a", CHARGE, "a", "pay-a", orders.PRICE, "EUR", 3)
+    fields = {
+        "orders": {"a": {"state": "confirmed"}},
+        "stock": {orders.SKU: {"reserved": 1, "available": orders.SPARE}},
+        "ledger": (entry,),
+        "counters": dict.fromkeys(orders.EVENTS_OF_AN_ORDER, 1),
+        "unpublished": 0,
+    }
+    return Books(**(fields | changes))
+
+
+TWICE = (
+    Entry("one", CHARGE, "a", "pay-a", orders.PRICE, "EUR", 1),
+    Entry("two", CHARGE, "a", "pay-b", orders.PRICE, "EUR", 1),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "wrong"),
+    [
+        ({"orders": {"a": {"state": "pending"}}}, "every order is confirmed", "a is pending"),
+        ({"orders": {}}, "every order is confirmed", "a is unknown"),
+        ({"ledger": ()}, "every order was charged once", "a: 0 charges"),
+        ({"ledger": TWICE}, "every order was charged once", "a: 2 charges"),
+        (
+            {"stock": {orders.SKU: {"reserved": 2, "available": orders.SPARE - 1}}},
+            "every order has one reservation",
+            "reserved is 2, not 1",
+        ),
+        (
+            {"counters": dict.fromkeys(orders.EVENTS_OF_AN_ORDER, 2)},
+            "analytics counted every event once",
+            "2 times order.created, not 1",
+        ),
+    ],
+)
+def test_what_took_effect_twice_or_never_is_noticed(changes, check, wrong):
+    checks = {each.name: each for each in orders.check_books(a_book(**changes), ["a"])}
+    assert checks.pop(check).wrong[0] == wrong
+    assert all(each.held for each in checks.values())
+    assert all(each.held for each in orders.check_books(a_book(), ["a"]))
+    assert Decimal(0) < orders.PRICE
+
+
+def test_a_violation_is_said_and_ends_with_1(capsys):
+    checks = [Check("good"), Check("bad", tuple("abcdefg"))]
+    assert report.conclude(Progress(), {"trials": 2}, checks, as_json=False) == 1
+    said = capsys.readouterr().out
+    assert "ok      good" in said
+    assert "FAILED  bad: a; b; c; d; e and 2 more" in said
+    assert said.rstrip().endswith("VIOLATED")
+    assert report.conclude(Progress(as_json=True), {}, checks, as_json=True) == 1
+    assert json.load(io.StringIO(capsys.readouterr().out))["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "known"),
+    [
+        (outage.main, ["--service", "s3"], "'dynamodb', 'sns'"),
+        (outage.main, ["--minutes", "-1"], "known are numbers above 0"),
+        (outage.main, ["--minutes", "nan"], "known are numbers above 0"),
+        (outage.main, ["--every", "often"], "known are numbers above 0"),
+        (outage.main, ["--tasks", "0"], "known are whole numbers from 1 on"),
+        (stops.main, ["--trials", "-5"], "known are whole numbers from 1 on"),
+        (stops.main, ["--seed", "x"], "known are whole numbers from 1 on"),
+    ],
+)
+def test_bad_input_ends_with_2_and_says_what_is_known(main, arguments, known, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert known in capsys.readouterr().err

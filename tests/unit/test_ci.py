@@ -1,0 +1,46 @@
+"""What CI leaves out is said: by name, or in its last lines."""
+
+import os
+import subprocess
+from pathlib import Path
+
+CI = Path(__file__).parents[2] / ".ci"
+PRINTED = """\
+....ss
+SKIPPED [2] tests/contract/test_a.py:3: NOT TESTED: that Terraform refuses
+SKIPPED [12] tests/infra/conftest.py:42: NOT tested: no provider
+SKIPPED [1] tests/infra/test_b.py:7: NOT tested: no provider
+===== 100 passed, 15 skipped in 9.90s =====
+"""
+
+
+def run(script, printed="", **environment):
+    return subprocess.run(  # noqa: S603 - our own scripts
+        [CI / script],
+        env=os.environ | environment,
+        input=printed,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def test_skipped_tests_are_counted_by_reason():
+    first, *reasons = run("skipped", PRINTED).stdout.splitlines()
+
+    assert first == "skipped: 15 tests"
+    assert sorted(reasons) == [
+        "  13: NOT tested: no provider",
+        "  2: NOT TESTED: that Terraform refuses",
+    ]
+
+
+def test_none_skipped_is_said_too():
+    assert run("skipped", "= 3 passed in 1.00s =\n").stdout == "skipped: 0 tests\n"
+
+
+def test_what_cannot_be_waived_is_refused_with_what_can():
+    done = run("run", WITHOUT="everything")
+
+    assert done.returncode == 2
+    assert done.stderr == "WITHOUT=everything: what can be left out is: infra\n"
