@@ -118,8 +118,8 @@ def marked_before_published():
             self._outbox.mark_published_direct([row.event_id for row in rows])
             return self._topic.publish(rows)
 
-    def eager(self, outbox, topic, **more):
-        build(self, outbox, MarkFirst(outbox, topic), **more)
+    def eager(self, outbox, leases, topic, **more):
+        build(self, outbox, leases, MarkFirst(outbox, topic), **more)
 
     Relay.__init__ = eager
 
