@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from workers.envelope import Envelope
+from workers.envelope import Encoded, Envelope
 from workers.events import (
     Event,
     InventoryFailed,
@@ -105,6 +105,11 @@ def an_envelope(event=None, **changes) -> Envelope[Event]:
         "data": event,
     }
     return Envelope[Event](**(fields | changes))
+
+
+def encoded(event=None, **changes) -> Encoded:
+    """Give the same as it goes over the wire."""
+    return Encoded.of(an_envelope(event, **changes))
 
 
 def a_message(content=None, receive_count=1, **changes) -> Message:

@@ -97,19 +97,21 @@ def publish(
     """Publish one event to the topic, exactly as it stands in a file."""
     from workers.aws import names  # noqa: PLC0415
     from workers.aws.sns import SnsTopic  # noqa: PLC0415
-    from workers.envelope import EnvelopeError, decode  # noqa: PLC0415
+    from workers.envelope import Encoded, EnvelopeError, decode  # noqa: PLC0415
 
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        envelope = decode(text)
+        # Bytes, not text: reading text would turn line ends into others.
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        event = Encoded.read(raw.decode())
+        decode(event.body)
     except (OSError, UnicodeDecodeError, EnvelopeError) as error:
         _fail(f"{file}: {error}", USAGE)
     settings, clients = _clients()
     sns = clients.sns()
     topic = SnsTopic(sns, names.topic_arn(sns, settings, Topology.load().topic))
-    if refused := topic.publish([envelope]):
+    if refused := topic.publish([event]):
         raise refused[0]
-    _say(f"published {envelope.event_type} {envelope.event_id}")
+    _say(f"published {event.attributes['eventType']} {event.event_id}")
 
 
 @app.command(epilog="Example: workers queues --json")

@@ -20,6 +20,10 @@ class FakeClock:
     def now(self):
         return datetime.fromtimestamp(self(), UTC)
 
+    def set(self, moment):
+        with self._lock:
+            self._seconds = moment.timestamp()
+
     def advance(self, seconds):
         """Let time pass. Also stands in for ``time.sleep``."""
         with self._lock:

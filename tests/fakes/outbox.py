@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from fakes.faults import Faults
 from workers.aws.outbox import Lease, Row
-from workers.envelope import EnvelopeError, decode
 from workers.runtime.errors import Conflict, LeaseLost
 
+UNREADABLE = "unreadable: the body is not JSON"
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -47,12 +47,12 @@ class FakeOutbox(Faults):
 
     def due(self, shard, before, limit):
         with self._call("due"):
-            ready = [
-                (row.occurred_at, event_id, row.body)
+            ready = sorted(
+                (row.since, event_id)
                 for event_id, row in self._waiting.items()
-                if row.shard == shard and row.occurred_at < before
-            ]
-            return [_row(event_id, body) for _, event_id, body in sorted(ready)[:limit]]
+                if row.shard == shard and row.since < before
+            )
+            return [_row(event_id, self._waiting[event_id]) for _, event_id in ready[:limit]]
 
     def mark_published(self, lease, event_ids):
         with self._call("mark_published"):
@@ -76,7 +76,7 @@ class FakeOutbox(Faults):
 
     def oldest(self, shard):
         with self._call("oldest"):
-            times = [row.occurred_at for row in self._waiting.values() if row.shard == shard]
+            times = [row.since for row in self._waiting.values() if row.shard == shard]
             return min(times, default=None)
 
     def _mark(self, event_ids):
@@ -93,8 +93,5 @@ class FakeOutbox(Faults):
         return (held.owner, held.fence) == (lease.owner, lease.fence)
 
 
-def _row(event_id, body):
-    try:
-        return Row(event_id, body, decode(body))
-    except EnvelopeError:
-        return Row(event_id, body, None)
+def _row(event_id, waiting):
+    return Row(event_id, waiting.event, "" if waiting.event else UNREADABLE)

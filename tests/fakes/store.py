@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from numbers import Number
-from zlib import crc32
 
+from fakes.clock import FakeClock
 from fakes.faults import Faults
+from workers.aws.outbox_rows import shard_of
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, PermanentError
 from workers.runtime.ports import AttemptLog, Record
 
@@ -25,18 +27,19 @@ class Versioned:
 
 @dataclass(frozen=True)
 class Waiting:
-    """An outbox row that is still to be published."""
+    """An outbox row that is still to be published; ``event`` is None if nobody can read it."""
 
-    body: str
+    event: Encoded | None
     shard: int
-    occurred_at: datetime
+    since: datetime
 
 
 class FakeStore(Faults):
     """The port ``Store``. With ``outbox`` each outcome waits in ``waiting`` too; see FakeOutbox."""
 
-    def __init__(self, *, outbox=False):
+    def __init__(self, *, outbox=False, clock=None):
         super().__init__()
+        self.clock = clock or FakeClock()
         self.records = {}  # inbox: key -> Record
         self.attempt_logs = {}  # SQS message id -> AttemptLog
         self.waiting = {}  # outbox: event id -> Waiting
@@ -82,7 +85,10 @@ class FakeStore(Faults):
             record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
             self.records[transaction.key] = record
             if self._outbox:
-                self.waiting |= {outcome.event_id: _waiting(outcome) for outcome in outcomes}
+                self.waiting |= {
+                    event.event_id: Waiting(event, shard_of(event), self.clock.now())
+                    for event in outcomes
+                }
             return record
 
     def attempts(self, message_id):
@@ -139,7 +145,9 @@ class FakeTransaction:
         self.check()
         if key not in self._read:
             raise LookupError(f"{key} was not read in this transaction")
-        self._stage(key, _put(key, self._read[key], _checked(document)))
+        read = self._read[key]
+        kept = deepcopy(read.document) if read else {}
+        self._stage(key, _put(key, read, kept | _checked(document)))
 
     def add(self, key, amounts, *, where=None):
         self.check()
@@ -157,11 +165,6 @@ class FakeTransaction:
         if key in self.writes:
             raise PermanentError(f"{key} is written twice in one transaction")
         self.writes[key] = write
-
-
-def _waiting(envelope):
-    shard = crc32(envelope.data.order_id.encode()) % 4
-    return Waiting(envelope.encode(), shard, envelope.occurred_at)
 
 
 def _put(key, read, document):

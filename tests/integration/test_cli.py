@@ -93,12 +93,23 @@ def test_a_service_without_a_queue_is_a_mistake_that_names_the_others(workers):
 
 
 def test_an_event_is_published_as_it_stands_in_a_file(workers, payment, tmp_path):
+    fields = json.loads(an_envelope(an_order()).encode()) | {"tenant": "näme"}
     event = tmp_path / "event.json"
-    event.write_text(an_envelope(an_order()).encode())
+    event.write_bytes(json.dumps(fields, indent=2).replace("\n", "\r\n").encode())
 
     workers("publish", str(event))
 
-    assert [message.body for message in payment.receive(10, 2)] == [event.read_text()]
+    assert [message.body.encode() for message in payment.receive(10, 2)] == [event.read_bytes()]
+
+
+def test_a_notification_of_sns_is_no_event_to_publish(workers, payment, tmp_path):
+    event = tmp_path / "event.json"
+    wrapped = {"Type": "Notification", "Message": an_envelope(an_order()).encode()}
+    event.write_text(json.dumps(wrapped))
+
+    workers("publish", str(event), code=2)
+
+    assert payment.receive(10, 0) == []
 
 
 def test_what_is_no_event_is_not_published(workers, payment, tmp_path):

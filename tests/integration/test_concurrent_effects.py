@@ -57,7 +57,7 @@ def test_fifty_orders_for_the_last_unit_reserve_it_once(provisioned, dynamodb):
 
     records = at_once(lambda order: handled(inbox, order), orders)
 
-    outcomes = Counter(record.outcomes[0].event_type for record in records)
+    outcomes = Counter(record.outcomes[0].attributes["eventType"] for record in records)
     assert outcomes == {"inventory.reserved": 1, "inventory.failed": 49}
     assert list_stock(dynamodb, table) == [
         Stock("tea", available=0, reserved=1, reorder_threshold=0)

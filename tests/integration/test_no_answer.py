@@ -6,7 +6,7 @@ from time import monotonic
 import boto3
 import pytest
 from botocore.config import Config
-from builders import an_envelope
+from builders import encoded
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
@@ -66,7 +66,7 @@ def receive_by_wire(url):
 
 def publish(url):
     topic = SnsTopic(client("sns", url), "arn:aws:sns:eu-west-1:1:order-events")
-    raise topic.publish([an_envelope()])[0]
+    raise topic.publish([encoded()])[0]
 
 
 def commit(url):

@@ -27,10 +27,8 @@ class PowerCut(BaseException):
 class DownTopic(FakeTopic):
     """Takes nothing: what is committed waits for the relay."""
 
-    def publish(self, envelopes):
-        return {
-            position: Unavailable("down", dependency="sns") for position in range(len(envelopes))
-        }
+    def publish(self, events):
+        return {position: Unavailable("down", dependency="sns") for position in range(len(events))}
 
 
 class CutAfter:
@@ -39,8 +37,8 @@ class CutAfter:
     def __init__(self, topic):
         self._topic = topic
 
-    def publish(self, envelopes):
-        self._topic.publish(envelopes)
+    def publish(self, events):
+        self._topic.publish(events)
         raise PowerCut
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from workers.envelope import (
     MAX_BODY_BYTES,
     VERSION,
+    Encoded,
     EnvelopeError,
     UnknownType,
     UnsupportedVersion,
@@ -286,3 +287,39 @@ def test_money_is_exact():
     decoded = decode(line(price="0.10"))
 
     assert decoded.data.items[0].price * 3 == Decimal("0.30")
+
+
+def test_what_is_encoded_says_of_itself_what_its_body_says():
+    envelope = an_envelope(traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+
+    event = Encoded.of(envelope)
+
+    assert event == Encoded.read(event.body)
+    assert event.body == envelope.encode()
+    assert event.attributes == {
+        "eventType": "order.created",
+        "eventVersion": "1.0",
+        "source": "order-api",
+        "eventId": "event-1",
+        "correlationId": "event-1",
+        "traceparent": envelope.traceparent,
+    }
+
+
+def test_an_event_of_a_newer_version_is_taken_up_without_the_catalogue():
+    body = '{ "eventId": "e-1", "eventType": "order.split", "eventVersion": "3.0", "source": 1 }'
+
+    event = Encoded.read(body)
+
+    assert (event.event_id, event.body) == ("e-1", body)
+    assert event.attributes == {
+        "eventType": "order.split",
+        "eventVersion": "3.0",
+        "eventId": "e-1",
+    }
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"eventId": "e-1"}', '{"eventType": "x"}'])
+def test_what_has_no_id_or_type_is_no_event(body):
+    with pytest.raises(EnvelopeError):
+        Encoded.read(body)

@@ -3,7 +3,7 @@
 from threading import Thread
 
 import pytest
-from builders import an_envelope
+from builders import encoded
 from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 
 from workers.runtime.errors import Unavailable
@@ -106,10 +106,10 @@ def test_the_topic_refuses_the_entries_it_is_told_to():
     topic = FakeTopic()
     error = Unavailable("throttled", dependency="sns")
     topic.fail_entries({0: error})
-    envelopes = [an_envelope(event_id="event-1"), an_envelope(event_id="event-2")]
+    events = [encoded(event_id="event-1"), encoded(event_id="event-2")]
 
-    assert topic.publish(envelopes) == {0: error}
-    assert topic.published == envelopes[1:]
+    assert topic.publish(events) == {0: error}
+    assert topic.sent == events[1:]
 
 
 def test_a_blocking_receive_ends_with_a_message_or_an_interruption(clock):

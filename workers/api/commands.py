@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from workers.api.call import SOURCE
 from workers.api.problems import Refused
-from workers.envelope import Envelope
+from workers.envelope import Encoded, Envelope, decode
 from workers.events import Event
 from workers.runtime.errors import Conflict
 from workers.runtime.ports import Record, Store, Transaction
@@ -53,6 +53,7 @@ class Done:
     """What a command led to, now or when it was sent first."""
 
     envelope: Envelope[Event]
+    event: Encoded  # the same, as it was recorded
     replayed: bool
 
 
@@ -75,9 +76,9 @@ def carry_out(command: Command, store: Store) -> Done:
             "This Idempotency-Key was used for a different request",
             kind="idempotency-key-reused",
         )
-    (envelope,) = record.outcomes
+    (event,) = record.outcomes
     # A record under our own id is no replay: the reply to our first commit got lost.
-    return Done(envelope, replayed=envelope.event_id != command.event_id)
+    return Done(decode(event.body), event, replayed=event.event_id != command.event_id)
 
 
 def _commit(command: Command, store: Store) -> Record:
@@ -89,4 +90,4 @@ def _commit(command: Command, store: Store) -> Record:
         if record := store.recall(command.key):
             return record
         raise
-    return store.commit(transaction, [envelope])
+    return store.commit(transaction, [Encoded.of(envelope)])

@@ -6,8 +6,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from workers.envelope import Envelope
-from workers.events import Event
+from workers.envelope import Encoded
 from workers.runtime.ports import Topic
 
 # Out of the pool's 40 threads: while SNS does not answer, the rest go on taking orders.
@@ -31,23 +30,23 @@ class FastPath:
     outbox: Outbox
     _slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SLOTS))
 
-    def publish(self, envelope: Envelope[Event]) -> None:
+    def publish(self, event: Encoded) -> None:
         """Publish and mark, unless too many are at it already."""
         if not self._slots.acquire(blocking=False):
             return
         try:
-            self._attempt(envelope)
+            self._attempt(event)
         except Exception as error:  # noqa: BLE001 - the customer has the answer; the relay goes on
             log.warning(
                 "fast_path.failed",
                 errorType=type(error).__name__,
-                eventId=envelope.event_id,
-                correlationId=envelope.correlation_id,
+                eventId=event.event_id,
+                correlationId=event.attributes.get("correlationId"),
             )
         finally:
             self._slots.release()
 
-    def _attempt(self, envelope: Envelope[Event]) -> None:
-        for error in self.topic.publish([envelope]).values():
+    def _attempt(self, event: Encoded) -> None:
+        for error in self.topic.publish([event]).values():
             raise error
-        self.outbox.mark_published_direct([envelope.event_id])
+        self.outbox.mark_published_direct([event.event_id])

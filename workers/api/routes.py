@@ -127,7 +127,7 @@ class Endpoints:
         if done.replayed:
             call.response.headers["Idempotent-Replayed"] = "true"
         else:
-            call.background.add_task(self.fast_path.publish, envelope)
+            call.background.add_task(self.fast_path.publish, done.event)
         return Accepted(
             order_id=order_id,
             event_id=envelope.event_id,

@@ -11,7 +11,7 @@ from workers.aws.items import to_document, to_item
 from workers.aws.outbox_rows import waiting
 from workers.aws.transact import CONDITION, CONFLICT, Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
-from workers.envelope import decode
+from workers.envelope import Encoded
 from workers.runtime.errors import InProgress
 from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transaction
 
@@ -66,7 +66,8 @@ class DynamoStore:
         if not isinstance(transaction, DynamoTransaction):
             raise TypeError("a transaction of another store")
         transaction.check()
-        rows = [waiting(self.table, outcome) for outcome in outcomes] if self.outbox else []
+        now = self.clock()
+        rows = [waiting(self.table, event, now) for event in outcomes] if self.outbox else []
         try:
             write(
                 self.client,
@@ -121,7 +122,7 @@ class DynamoStore:
 
     def _inbox_row(self, transaction: DynamoTransaction, outcomes: Outcomes) -> Write:
         row = {
-            "outcomes": [outcome.encode() for outcome in outcomes],
+            "outcomes": [outcome.body for outcome in outcomes],
             "fingerprint": transaction.fingerprint,
         }
         return {
@@ -159,7 +160,8 @@ def _record(item: Any) -> Record:
     row = to_document(item)
     bodies = row["outcomes"]
     assert isinstance(bodies, list)  # noqa: S101 - written by _inbox_row
-    return Record(tuple(map(decode, bodies)), repeated=True, fingerprint=str(row["fingerprint"]))
+    outcomes = tuple(map(Encoded.read, bodies))
+    return Record(outcomes, repeated=True, fingerprint=str(row["fingerprint"]))
 
 
 def _attempts_key(message_id: str) -> dict[str, Any]:

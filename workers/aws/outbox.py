@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from botocore.exceptions import ClientError
 
 from workers.aws.errors import code_of, translated
-from workers.aws.outbox_rows import SHARDS, published, row_key, sortable
+from workers.aws.outbox_rows import (
+    SHARDS,
+    event_id_of,
+    event_of,
+    published,
+    row_key,
+    sortable,
+)
 from workers.aws.transact import CONDITION, Cancelled, Write, write
-from workers.envelope import Envelope, EnvelopeError, decode
-from workers.events import Event
+from workers.envelope import Encoded, EnvelopeError
 from workers.runtime.errors import LeaseLost
 
 if TYPE_CHECKING:
@@ -40,11 +46,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An event that waits; ``envelope`` is None if this version cannot read the body."""
+    """An event that waits; without ``event`` if there is nothing that SNS could be told of it."""
 
     event_id: str
-    envelope_body: str
-    envelope: Envelope[Event] | None
+    event: Encoded | None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class Outbox:
             self.client.update_item(**end)
 
     def due(self, shard: int, before: datetime, limit: int) -> list[Row]:
-        """Up to ``limit`` rows whose event occurred before ``before``, oldest first.
+        """Up to ``limit`` rows that wait since before ``before``, oldest first.
 
         The index lags: a row published a moment ago may still show.
         """
@@ -142,7 +148,7 @@ class Outbox:
             return sum(page["Count"] for page in pages)
 
     def oldest(self, shard: int) -> datetime | None:
-        """When the longest-waiting event of a shard occurred."""
+        """Since when the longest-waiting event of a shard waits."""
         rows = self._waiting(shard, limit=1)
         if not rows:
             return None
@@ -191,9 +197,7 @@ def _still_ours(lease: Lease) -> dict[str, Any]:
 
 
 def _row(item: Any) -> Row:
-    event_id = item["pk"]["S"].partition("#")[2]
-    body = item["body"]["S"]
     try:
-        return Row(event_id, body, decode(body))
-    except EnvelopeError:
-        return Row(event_id, body, None)
+        return Row(event_id_of(item), event_of(item))
+    except EnvelopeError as error:
+        return Row(event_id_of(item), None, f"unreadable: {error}")

@@ -1,12 +1,15 @@
-"""Outbox rows as they are written: waiting with the order, then published."""
+"""Outbox rows: waiting with the order, then published.
+
+A row holds the event as it goes over the wire: its body, byte for byte, and the attributes. So
+whoever publishes it need not know its type.
+"""
 
 import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from workers.aws.transact import Write
-from workers.envelope import Envelope
-from workers.events import Event
+from workers.envelope import Encoded
 
 # Orders spread over so many shards of the index; each takes some 500 events a second.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
@@ -19,15 +22,33 @@ def row_key(event_id: str) -> dict[str, Any]:
     return {"pk": {"S": f"outbox#{event_id}"}}
 
 
-def waiting(table: str, envelope: Envelope[Event]) -> Write:
-    """Write the row of an event that is still to be published."""
+def waiting(table: str, event: Encoded, now: float) -> Write:
+    """Write the row of an event that is still to be published; it waits from ``now`` on."""
     item = {
-        **row_key(envelope.event_id),
-        "body": {"S": envelope.encode()},
-        "outboxShard": {"S": str(_shard_of(envelope))},
-        "outboxOrder": {"S": f"{sortable(envelope.occurred_at)}#{envelope.event_id}"},
+        **row_key(event.event_id),
+        "body": {"S": event.body},
+        "attributes": {"M": {name: {"S": text} for name, text in event.attributes.items()}},
+        "outboxShard": {"S": str(shard_of(event))},
+        "outboxOrder": {"S": f"{sortable(datetime.fromtimestamp(now, UTC))}#{event.event_id}"},
     }
     return {"Put": {"TableName": table, "Item": item}}
+
+
+def event_of(item: Any) -> Encoded:
+    """Read the event of a row, of this version or of one that stored no attributes.
+
+    Raises ``EnvelopeError`` if there are no attributes, and the body does not tell them.
+    """
+    body = item["body"]["S"]
+    if "attributes" not in item:
+        return Encoded.read(body)
+    stored = item["attributes"]["M"]
+    return Encoded(event_id_of(item), body, {name: text["S"] for name, text in stored.items()})
+
+
+def event_id_of(item: Any) -> str:
+    """Read whose row it is from its key."""
+    return str(item["pk"]["S"].partition("#")[2])
 
 
 def published(table: str, event_id: str, now: float) -> dict[str, Any]:
@@ -48,6 +69,7 @@ def sortable(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _shard_of(envelope: Envelope[Event]) -> int:
-    """Keep the events of one order in one shard, whichever process writes them."""
-    return zlib.crc32(envelope.data.order_id.encode()) % SHARDS
+def shard_of(event: Encoded) -> int:
+    """Keep the events of one story in one shard, whichever process writes them."""
+    story = event.attributes.get("correlationId", event.event_id)
+    return zlib.crc32(story.encode()) % SHARDS

@@ -5,24 +5,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workers.aws.errors import SDK_ERRORS, meaning, plain_code, translate
-from workers.envelope import Envelope
-from workers.events import Event
+from workers.envelope import Encoded
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.ports import Outcomes
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sns.type_defs import (
-        MessageAttributeValueTypeDef,
-        PublishBatchRequestEntryTypeDef,
-    )
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 MAX_BATCH: Final = 10
 MAX_BATCH_BYTES: Final = 262_144  # bodies and attributes of all entries
 _TYPE: Final = "String"
 
-# An entry with its size in bytes. Its id is the position of the envelope.
+# An entry with its size in bytes. Its id is the position of the event.
 Sized: TypeAlias = "tuple[PublishBatchRequestEntryTypeDef, int]"
 
 
@@ -33,12 +29,12 @@ class SnsTopic:
     client: "SNSClient"
     arn: str
 
-    def publish(self, envelopes: Outcomes) -> Mapping[int, Exception]:
+    def publish(self, events: Outcomes) -> Mapping[int, Exception]:
         """Publish all, in as few batches as their sizes allow; see ``Topic``."""
         errors: dict[int, Exception] = {}
         entries: list[Sized] = []
-        for position, envelope in enumerate(envelopes):
-            entry, size = _entry(position, envelope)
+        for position, event in enumerate(events):
+            entry, size = _entry(position, event)
             if size > MAX_BATCH_BYTES:
                 errors[position] = PermanentError(f"sns: {size} bytes, over {MAX_BATCH_BYTES}")
             else:
@@ -81,26 +77,19 @@ def _batches(entries: Sequence[Sized]) -> "Iterator[list[PublishBatchRequestEntr
         yield batch
 
 
-def _entry(position: int, envelope: Envelope[Event]) -> Sized:
-    body = envelope.encode()
-    attributes = _attributes(envelope)
-    size = len(body.encode()) + sum(
-        len(name) + len(_TYPE) + len(value["StringValue"]) for name, value in attributes.items()
+def _entry(position: int, event: Encoded) -> Sized:
+    size = len(event.body.encode()) + sum(
+        len(name) + len(_TYPE) + len(text.encode()) for name, text in event.attributes.items()
     )
-    return {"Id": str(position), "Message": body, "MessageAttributes": attributes}, size
-
-
-def _attributes(envelope: Envelope[Event]) -> "dict[str, MessageAttributeValueTypeDef]":
-    """Six at most: raw delivery drops a message that has more than ten."""
-    texts = {
-        "eventType": envelope.event_type,
-        "eventVersion": envelope.event_version,
-        "source": envelope.source,
-        "eventId": envelope.event_id,
-        "correlationId": envelope.correlation_id,
-        "traceparent": envelope.traceparent,
+    entry: PublishBatchRequestEntryTypeDef = {
+        "Id": str(position),
+        "Message": event.body,
+        "MessageAttributes": {
+            name: {"DataType": _TYPE, "StringValue": text}
+            for name, text in event.attributes.items()
+        },
     }
-    return {n: {"DataType": _TYPE, "StringValue": text} for n, text in texts.items() if text}
+    return entry, size
 
 
 def _publish_error(error: Exception) -> Exception:

@@ -1,7 +1,6 @@
 """What one handler reads and writes in a table: versions on reads, conditions on writes."""
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ class DynamoTransaction:
     guard: Callable[[], None] | None
     fingerprint: str
     optimistic: bool
-    _read: dict[str, tuple[int | None, Document | None]] = field(default_factory=dict)
+    _read: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)  # items as they are
     _assumed: set[str] = field(default_factory=set)  # to be absent, without having asked
     _writes: dict[str, Write] = field(default_factory=dict)
 
@@ -35,18 +34,24 @@ class DynamoTransaction:
         if key not in self._read:
             if creating and self.optimistic:
                 self._assumed.add(key)
-                self._read[key] = (None, None)
+                self._read[key] = None
             else:
                 self._read[key] = self._ask(key)
-        return deepcopy(self._read[key][1])
+        item = self._read[key]
+        return to_document(item) if item else None
 
     def put(self, key: str, document: Document) -> None:
-        """Stage a whole document; see ``Transaction``."""
+        """Stage a document; see ``Transaction``.
+
+        What was read is the ground that it is written on, attribute by attribute as DynamoDB
+        gave it: here and not in the services, so that no handler can forget a newer version's
+        fields.
+        """
         self.check()
         if key not in self._read:
             raise LookupError(f"{key} was not read in this transaction")
         check_fields(document)
-        self._stage(key, _put(self.table, key, document, self._read[key][0]))
+        self._stage(key, _put(self.table, key, document, self._read[key] or {}))
 
     def add(self, key: str, amounts: Mapping[str, object], *, where: Between | None = None) -> None:
         """Stage a change of counters; see ``Transaction``."""
@@ -69,12 +74,11 @@ class DynamoTransaction:
             raise LookupError(f"{', '.join(sorted(forgotten))} was to be created")
         return list(self._writes.values())
 
-    def _ask(self, key: str) -> tuple[int | None, Document | None]:
+    def _ask(self, key: str) -> Mapping[str, Any] | None:
         with translated("dynamodb"):
-            item = self.client.get_item(
+            return self.client.get_item(
                 TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
             ).get("Item")
-        return (int(item["version"]["N"]), to_document(item)) if item else (None, None)
 
     def _stage(self, key: str, write: Write) -> None:
         if key in self._writes:
@@ -82,19 +86,21 @@ class DynamoTransaction:
         self._writes[key] = write
 
 
-def _put(table: str, key: str, document: Document, version: int | None) -> Write:
+def _put(table: str, key: str, document: Document, read: Mapping[str, Any]) -> Write:
+    version = int(read["version"]["N"]) if read else 0
     put: dict[str, Any] = {
         "TableName": table,
         "Item": {
+            **read,
             **to_item(document),
             "pk": {"S": key},
-            "version": {"N": str((version or 0) + 1)},
+            "version": {"N": str(version + 1)},
         },
         "ConditionExpression": "attribute_not_exists(pk)",
     }
-    if version is not None:
+    if read:
         put["ConditionExpression"] = "version = :version"
-        put["ExpressionAttributeValues"] = {":version": {"N": str(version)}}
+        put["ExpressionAttributeValues"] = {":version": read["version"]}
     return {"Put": put}
 
 

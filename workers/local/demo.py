@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from workers.aws import names
 from workers.aws.sns import SnsTopic
-from workers.envelope import decode
+from workers.envelope import Encoded
 from workers.local import books, journal
 from workers.local.books import Books
 from workers.local.checks import Check, Evidence, check_all
@@ -141,7 +141,7 @@ class Demo:
         body = books.outbox_body(self._dynamodb, self._system.settings, event_id)
         sns = self._system.clients.sns()
         arn = names.topic_arn(sns, self._system.settings, self._system.topology.topic)
-        if refused := SnsTopic(sns, arn).publish([decode(body)]):
+        if refused := SnsTopic(sns, arn).publish([Encoded.read(body)]):
             raise refused[0]
 
     @property

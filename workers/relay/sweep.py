@@ -109,13 +109,13 @@ class Sweep:
         self._metrics.lease_held.labels(self.shard).set(lease is not None)
 
     def _publish(self, lease: Lease, rows: Sequence[Row]) -> None:
-        readable = {row.event_id: row.envelope for row in rows if row.envelope is not None}
+        readable = {row.event_id: row.event for row in rows if row.event is not None}
         errors = self._topic.publish(list(readable.values()))
         verdicts = judge(list(readable), errors)
         self._count(verdicts)
         if verdicts.accepted:
             _over_again(self._outbox.mark_published)(lease, verdicts.accepted)
-        unreadable = {row.event_id: "undecodable" for row in rows if row.envelope is None}
+        unreadable = {row.event_id: row.problem for row in rows if row.event is None}
         for event_id, reason in (unreadable | verdicts.refused).items():
             log.error("outbox.set_aside", shard=self.shard, eventId=event_id, reason=reason)
             _over_again(self._outbox.set_aside)(lease, event_id, reason)

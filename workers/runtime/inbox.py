@@ -11,7 +11,7 @@ from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from workers.envelope import Envelope
+from workers.envelope import Encoded, Envelope
 from workers.events import Event
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
@@ -78,12 +78,11 @@ class Inbox:
         lease.check()
         return self._store.commit(transaction, self._outcomes(envelope, events))
 
-    def _outcomes(
-        self, cause: Envelope[Event], events: tuple[Event, ...]
-    ) -> tuple[Envelope[Event], ...]:
+    def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> tuple[Encoded, ...]:
         seen: Counter[str] = Counter()
         outcomes = []
         for event in events:
-            outcomes.append(cause.then(event, source=self._service, position=seen[event.type]))
+            outcome = cause.then(event, source=self._service, position=seen[event.type])
+            outcomes.append(Encoded.of(outcome))
             seen[event.type] += 1
         return tuple(outcomes)

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from workers.envelope import Envelope
-from workers.events import Event
+from workers.envelope import Encoded
 
 # Values are str, int, Decimal, bool, None, and lists and dicts of these; never float.
 Document: TypeAlias = dict[str, object]
-Outcomes: TypeAlias = Sequence[Envelope[Event]]
+Outcomes: TypeAlias = Sequence[Encoded]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,8 @@ class Queue(Protocol):
 class Topic(Protocol):
     """The topic that every event goes through."""
 
-    def publish(self, envelopes: Outcomes) -> Mapping[int, Exception]:
-        """Publish all, in batches; return position -> error of those not accepted.
+    def publish(self, events: Outcomes) -> Mapping[int, Exception]:
+        """Publish all as they are, in batches; return position -> error of those not accepted.
 
         An error is ``Unavailable`` (try again) or ``PermanentError`` (never will be accepted).
         An event may be delivered twice, under the same event id.
@@ -122,7 +121,11 @@ class Transaction(Protocol):
         """
 
     def put(self, key: str, document: Document) -> None:
-        """Replace a document read before; the commit fails if it has changed since.
+        """Write a document read before; the commit fails if it has changed since.
+
+        Fields that were read and are not given stay as they are: a newer version of this code,
+        running beside this one, may have added them. One that is to go is set to None. What is
+        unknown inside a field that is given - in a list, say - is its writer's to keep.
 
         Raises ``LookupError`` for a key that was not read.
         """
@@ -139,7 +142,7 @@ class Transaction(Protocol):
 class Record:
     """What handling an event led to."""
 
-    outcomes: tuple[Envelope[Event], ...]
+    outcomes: tuple[Encoded, ...]
     repeated: bool = False  # it had been handled before: nothing was written now
     fingerprint: str = ""
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import Final
 
-from workers.envelope import Envelope
-from workers.events import Event
+from workers.envelope import Encoded
 from workers.runtime.permits import MAX_BATCH
 from workers.runtime.ports import Outcomes, Topic
 
@@ -22,7 +21,7 @@ LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must h
 class Batch:
     """What goes out in one request, and what became of it."""
 
-    envelopes: list[Envelope[Event]] = field(default_factory=list)
+    events: list[Encoded] = field(default_factory=list)
     refused: Mapping[int, Exception] = field(default_factory=dict)
     done: bool = False
 
@@ -41,17 +40,17 @@ class Publisher:
     def waiting(self) -> int:
         """How many outcomes wait for the request under way to end."""
         batch = self._open
-        return len(batch.envelopes) if batch is not None else 0
+        return len(batch.events) if batch is not None else 0
 
-    def publish(self, envelopes: Outcomes) -> Mapping[int, Exception]:
+    def publish(self, events: Outcomes) -> Mapping[int, Exception]:
         """As ``Topic.publish``."""
         with self._changed:
             batch = self._open
-            joins = batch is not None and len(batch.envelopes) + len(envelopes) <= MAX_BATCH
+            joins = batch is not None and len(batch.events) + len(events) <= MAX_BATCH
             if batch is None or not joins:
                 batch = self._open = Batch()
-            start = len(batch.envelopes)
-            batch.envelopes.extend(envelopes)
+            start = len(batch.events)
+            batch.events.extend(events)
             self._changed.notify_all()  # a batch may be full now
             if joins:
                 self._changed.wait_for(lambda: batch.done)
@@ -62,7 +61,7 @@ class Publisher:
         return {
             position - start: error
             for position, error in batch.refused.items()
-            if start <= position < start + len(envelopes)
+            if start <= position < start + len(events)
         }
 
     def _collect(self, batch: Batch) -> None:
@@ -75,13 +74,13 @@ class Publisher:
         self._under_way += 1
 
     def _is_full(self, batch: Batch) -> bool:
-        return self._open is not batch or len(batch.envelopes) >= MAX_BATCH
+        return self._open is not batch or len(batch.events) >= MAX_BATCH
 
     def _send(self, batch: Batch) -> None:
         try:
-            batch.refused = self._topic.publish(batch.envelopes)
+            batch.refused = self._topic.publish(batch.events)
         except Exception as error:  # noqa: BLE001 - it is everybody's in the batch, and raised there
-            batch.refused = dict.fromkeys(range(len(batch.envelopes)), error)
+            batch.refused = dict.fromkeys(range(len(batch.events)), error)
         with self._changed:
             self._under_way -= 1
             batch.done = True

@@ -1,10 +1,17 @@
-"""An order as a value, and as the document that the orders table keeps."""
+"""An order as a value, and as the document that the orders table keeps.
 
+A task of the version before may rewrite an order that this one wrote, and the other way round.
+The transaction keeps the fields of a document that its writer does not know, but it cannot tell
+the lines of a list apart. So these models keep what they do not know, at every depth.
+"""
+
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from pydantic_core import to_jsonable_python
 
 from workers.events import PricedLine
 from workers.runtime.ports import Document
@@ -20,7 +27,9 @@ def key_of(order_id: str) -> str:
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="allow", frozen=True, populate_by_name=True
+    )
 
 
 class Entry(_Stored):
@@ -28,6 +37,12 @@ class Entry(_Stored):
 
     at: AwareDatetime
     event_type: str
+
+
+class StoredLine(PricedLine):
+    """One line of an order; made of that of the event."""
+
+    model_config = ConfigDict(extra="allow", from_attributes=True)
 
 
 class Order(_Stored):
@@ -42,7 +57,7 @@ class Order(_Stored):
     state: State = "pending"
     payment: PaymentStatus = "pending"
     inventory: InventoryStatus = "pending"
-    items: tuple[PricedLine, ...] = ()
+    items: tuple[StoredLine, ...] = ()
     total_amount: Decimal | None = None
     currency: str | None = None
     correlation_id: str | None = None
@@ -55,4 +70,22 @@ class Order(_Stored):
 
     def document(self) -> Document:
         """Give the document to store: money and times are strings."""
-        return self.model_dump(mode="json", by_alias=True)
+        return _document(self)
+
+
+def _document(model: BaseModel) -> Document:
+    """Dump what the model knows, and add the rest untouched: pydantic would dump that as well."""
+    known = {to_camel(name): _value(getattr(model, name)) for name in type(model).model_fields}
+    return known | (model.model_extra or {})
+
+
+def _value(value: object) -> object:
+    match value:
+        case BaseModel():
+            return _document(value)
+        case tuple():
+            return [_value(each) for each in value]
+        case Decimal() | datetime():
+            return to_jsonable_python(value)
+        case _:
+            return value

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from aws_calls import subscribe
-from fakes import FakeGateway, FakeOutbox, FakeQueue, FakeStore, FakeTopic
+from fakes import FakeClock, FakeGateway, FakeOutbox, FakeQueue, FakeStore, FakeTopic
 from fakes.store import Waiting
 
 from workers.aws.clients import Clients
@@ -70,23 +70,25 @@ class FakeOrders:
 
     store: FakeStore
     outbox: FakeOutbox
+    clock: FakeClock
 
-    def plant(self, event_id, body, occurred_at):
-        """Put a row in shard 0 that no store of ours would write."""
-        self.store.waiting[event_id] = Waiting(body, 0, occurred_at)
+    def plant(self, event_id, since):
+        """Put a row in shard 0 that nobody can read."""
+        self.store.waiting[event_id] = Waiting(None, 0, since)
 
 
 @dataclass
 class DynamoOrders:
     store: DynamoStore
     outbox: Outbox
+    clock: FakeClock
 
-    def plant(self, event_id, body, occurred_at):
+    def plant(self, event_id, since):
         row = {
             "pk": f"outbox#{event_id}",
-            "body": body,
+            "body": "no envelope",
             "outboxShard": "0",
-            "outboxOrder": f"{occurred_at.isoformat(timespec='microseconds')}#{event_id}",
+            "outboxOrder": f"{since.isoformat(timespec='microseconds')}#{event_id}",
         }
         self.outbox.client.put_item(
             TableName=self.outbox.table, Item={name: {"S": text} for name, text in row.items()}
@@ -97,9 +99,11 @@ class DynamoOrders:
 def orders(request):
     if request.param == "fake":
         store = FakeStore(outbox=True)
-        return FakeOrders(store, FakeOutbox(store))
+        return FakeOrders(store, FakeOutbox(store), store.clock)
     client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
-    return DynamoOrders(DynamoStore(client, table, outbox=True), Outbox(client, table))
+    clock = FakeClock()
+    store = DynamoStore(client, table, outbox=True, clock=clock)
+    return DynamoOrders(store, Outbox(client, table), clock)
 
 
 @pytest.fixture(params=BOTH)
@@ -173,7 +177,7 @@ class FakeTopics:
     topic: FakeTopic
 
     def arrived(self):
-        return [envelope.encode() for envelope in self.topic.published]
+        return [event.body for event in self.topic.sent]
 
 
 @dataclass

@@ -14,6 +14,7 @@ from workers.aws.outbox import Outbox
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
+from workers.envelope import Encoded
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.ports import Attempt, AttemptLog, Failure
 from workers.settings import Settings
@@ -21,7 +22,7 @@ from workers.settings import Settings
 pytestmark = pytest.mark.integration
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
 ATTEMPT = Attempt(1, "2026-01-02T12:00:00+00:00", "worker-1", "ValueError: a bug")
 
 
@@ -56,6 +57,22 @@ def test_what_a_newer_version_adds_to_an_attempt_is_passed_over(dynamodb, table)
     assert store.attempts("message-1") == AttemptLog((Attempt(2, "today", "", ""),))
 
 
+def test_attributes_that_no_document_of_ours_has_outlive_a_rewrite(dynamodb, table, row):
+    foreign = {"tags": {"SS": ["a", "b"]}, "raw": {"B": b"\x00"}, "expires": {"N": "4e9"}}
+    item = {"pk": {"S": "order#1"}, "version": {"N": "7"}, "state": {"S": "pending"}, **foreign}
+    dynamodb.put_item(TableName=table, Item=item)
+    store = DynamoStore(dynamodb, table)
+    tx = store.begin(CAUSE.key)
+    assert tx.get("order#1")["state"] == "pending"
+    tx.put("order#1", {"state": "confirmed"})
+    store.commit(tx, ())
+
+    found = row("order#1")
+    assert (found["state"], found["version"]) == ({"S": "confirmed"}, {"N": "8"})
+    assert (sorted(found["tags"]["SS"]), found["raw"]) == (["a", "b"], {"B": b"\x00"})
+    assert float(found["expires"]["N"]) == 4e9
+
+
 def test_only_a_table_with_an_outbox_gets_outbox_rows(dynamodb, table, row):
     plain = DynamoStore(dynamodb, table)
     plain.commit(plain.begin(CAUSE.key), (OUTCOME,))
@@ -69,7 +86,7 @@ def test_a_published_row_stays_for_a_week(dynamodb, table, row):
     Outbox(dynamodb, table, clock=NOON.timestamp).mark_published_direct([OUTCOME.event_id])
 
     found = row(f"outbox#{OUTCOME.event_id}")
-    assert found.keys() == {"pk", "body", "publishedAt", "expires"}
+    assert found.keys() == {"pk", "body", "attributes", "publishedAt", "expires"}
     assert found["expires"] == {"N": str(int(NOON.timestamp()) + 7 * 86_400)}
 
 
@@ -146,7 +163,7 @@ def test_a_queue_that_is_gone_is_fatal(clients):
 def test_a_topic_that_is_gone_keeps_the_event(clients):
     topic = SnsTopic(clients.sns(), "arn:aws:sns:eu-west-1:123456789012:gone")
 
-    assert isinstance(topic.publish([CAUSE])[0], Unavailable)
+    assert isinstance(topic.publish([Encoded.of(CAUSE)])[0], Unavailable)
 
 
 def test_a_table_that_is_gone_is_fatal(dynamodb):

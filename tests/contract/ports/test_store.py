@@ -5,15 +5,16 @@ from decimal import Decimal
 import pytest
 from builders import a_payment, an_envelope
 
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError
 from workers.runtime.ports import Attempt, AttemptLog, Between
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
 
 
-def save(store, key, document):
-    tx = store.begin(f"save#{key}")
+def save(store, key, document, cause="first"):
+    tx = store.begin(f"save#{key}#{cause}")
     tx.get(key)
     tx.put(key, document)
     store.commit(tx, ())
@@ -68,6 +69,22 @@ def test_a_whole_number_comes_back_as_int(store):
     save(store, "order#1", {"total": Decimal("30.00")})
 
     assert type(load(store, "order#1")["total"]) is int
+
+
+def test_fields_that_a_writer_does_not_know_stay(store):
+    save(store, "payment#1", {"state": "completed", "giftCard": {"used": Decimal("1.5")}})
+
+    save(store, "payment#1", {"state": "refunded"}, "second")
+
+    assert load(store, "payment#1") == {"state": "refunded", "giftCard": {"used": Decimal("1.5")}}
+
+
+def test_a_field_that_is_to_go_is_set_to_none(store):
+    save(store, "payment#1", {"state": "completed", "reason": "old"})
+
+    save(store, "payment#1", {"state": "refunded", "reason": None}, "second")
+
+    assert load(store, "payment#1") == {"state": "refunded", "reason": None}
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,43 @@
 """What any Topic does."""
 
 import pytest
-from builders import a_cancellation, an_envelope
+from builders import a_cancellation, encoded
 
-from workers.envelope import decode
+from workers.envelope import Encoded
 from workers.runtime.errors import PermanentError
 
 
-def envelopes(count, **changes):
-    return [an_envelope(event_id=f"event-{number}", **changes) for number in range(count)]
+def events(count, data=None):
+    return [encoded(data, event_id=f"event-{number}") for number in range(count)]
 
 
 def too_large():
-    return an_envelope(a_cancellation().model_copy(update={"reason": "x" * 270_000}))
+    return encoded(a_cancellation().model_copy(update={"reason": "x" * 270_000}))
 
 
 def test_what_is_published_arrives_unchanged(topics):
-    (envelope,) = envelopes(1)
+    (event,) = events(1)
 
-    assert topics.topic.publish([envelope]) == {}
+    assert topics.topic.publish([event]) == {}
 
-    (body,) = topics.arrived()
-    assert body == envelope.encode()
-    assert decode(body) == envelope
+    assert topics.arrived() == [event.body]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            '{"eventId": "event-1", "eventType": "order.split", "eventVersion": "1.1",\r\n'
+            ' "source": "order-api", "tenant": "t-1", "data": {"orderId": 1e2}}\n',
+            id="of a newer version, laid out otherwise",
+        ),
+        pytest.param('{"eventId":"event-1","eventType":"x","data":"\\u00f6 ö ☃"}', id="escapes"),
+    ],
+)
+def test_a_body_arrives_byte_for_byte_whatever_this_version_knows_of_it(topics, body):
+    assert topics.topic.publish([Encoded.read(body)]) == {}
+
+    assert topics.arrived() == [body]
 
 
 def test_nothing_to_publish_is_published(topics):
@@ -31,23 +46,23 @@ def test_nothing_to_publish_is_published(topics):
 
 
 def test_more_than_a_batch_arrives_in_full(topics):
-    sent = envelopes(23)
+    sent = events(23)
 
     assert topics.topic.publish(sent) == {}
-    assert sorted(topics.arrived()) == sorted(envelope.encode() for envelope in sent)
+    assert sorted(topics.arrived()) == sorted(event.body for event in sent)
 
 
-def test_envelopes_too_large_for_one_batch_arrive_in_full(topics):
+def test_events_too_large_for_one_batch_arrive_in_full(topics):
     event = a_cancellation().model_copy(update={"reason": "☃" * 40_000})
-    sent = envelopes(5, data=event, event_type=event.type)
+    sent = events(5, event)
 
     assert topics.topic.publish(sent) == {}
     assert len(topics.arrived()) == 5
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_an_envelope_that_is_too_large_is_refused_alone(topics, position):
-    sent = envelopes(2)
+def test_an_event_that_is_too_large_is_refused_alone(topics, position):
+    sent = events(2)
     sent.insert(position, too_large())
 
     errors = topics.topic.publish(sent)

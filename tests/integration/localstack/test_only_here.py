@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from aws_calls import bodies, client
-from builders import an_envelope, an_order
+from builders import an_envelope, an_order, encoded
 from eventually import eventually
 
 from workers.aws import names
@@ -73,14 +73,14 @@ def test_a_redrive_is_a_move_task_of_sqs_and_keeps_the_bodies(sqs, queue):
 def test_what_sns_cannot_deliver_is_in_the_dead_letter_queue(sqs, clients, queue, provisioned):
     payment, inventory = queue("payment"), queue("inventory")
     sqs.delete_queue(QueueUrl=payment.url)
-    event = an_envelope(an_order())
+    event = encoded(an_order())
     sns = clients.sns()
     arn = names.topic_arn(sns, provisioned, Topology.load().topic)
 
     assert SnsTopic(sns, arn).publish([event]) == {}
 
     eventually(lambda: depth(sqs, payment.dlq_url).visible == 1, PATIENCE)
-    assert bodies(sqs, payment.dlq_url) == [event.encode()]
+    assert bodies(sqs, payment.dlq_url) == [event.body]
     eventually(lambda: depth(sqs, inventory.url).visible == 1, PATIENCE)
 
 

@@ -3,7 +3,7 @@
 from threading import Event, Thread
 
 import pytest
-from builders import an_envelope
+from builders import encoded
 from fakes import FakeOutbox, FakeStore, FakeTopic
 from structlog.testing import capture_logs
 
@@ -49,26 +49,26 @@ class StuckTopic(FakeTopic):
         super().__init__()
         self.entered, self.over = [], Event()
 
-    def publish(self, envelopes):
-        self.entered.append(envelopes)
+    def publish(self, events):
+        self.entered.append(events)
         self.over.wait()
-        return super().publish(envelopes)
+        return super().publish(events)
 
 
 def test_a_topic_that_hangs_holds_only_so_many_threads():
     topic, arrived = StuckTopic(), Event()
     fast_path = FastPath(topic, FakeOutbox(FakeStore(outbox=True)))
-    threads = [Thread(target=fast_path.publish, args=[an_envelope()]) for _ in range(SLOTS)]
+    threads = [Thread(target=fast_path.publish, args=[encoded()]) for _ in range(SLOTS)]
     for thread in threads:
         thread.start()
     while len(topic.entered) < SLOTS:
         arrived.wait(0.001)
 
-    fast_path.publish(an_envelope())  # returns: all slots are taken
+    fast_path.publish(encoded())  # returns: all slots are taken
 
     assert len(topic.entered) == SLOTS
     topic.over.set()
     for thread in threads:
         thread.join()
-    fast_path.publish(an_envelope())
+    fast_path.publish(encoded())
     assert len(topic.entered) == SLOTS + 1

@@ -5,10 +5,11 @@ from builders import a_payment, an_envelope
 
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.items import to_item
+from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, FatalError, InProgress, PermanentError, Unavailable
 
 CAUSE = an_envelope()
-OUTCOME = CAUSE.then(a_payment(), source="payment")
+OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
 OK = {"Code": "None"}
 
 
@@ -60,7 +61,7 @@ def test_a_cancellation_is_read_reason_by_reason(dynamodb, inbox, document, kind
 @pytest.mark.parametrize("other", ["None", "ConditionalCheckFailed", "TransactionConflict"])
 def test_our_own_inbox_row_means_success_whatever_else_was_in_the_way(dynamodb, other):
     stubber, store = dynamodb
-    row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.encode()], "fingerprint": "f"})
+    row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.body], "fingerprint": "f"})
     cancel(stubber, {"Code": "ConditionalCheckFailed", "Item": row}, {"Code": other})
 
     record = commit(store)
@@ -70,7 +71,7 @@ def test_our_own_inbox_row_means_success_whatever_else_was_in_the_way(dynamodb, 
 
 def test_a_service_that_does_not_return_the_row_is_asked_for_it(dynamodb):
     stubber, store = dynamodb
-    row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.encode()], "fingerprint": "f"})
+    row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.body], "fingerprint": "f"})
     cancel(stubber, {"Code": "ConditionalCheckFailed"}, OK)
     stubber.add_response("get_item", {"Item": row})
 

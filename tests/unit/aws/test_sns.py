@@ -1,7 +1,7 @@
 """What the topic's adapter asks of SNS."""
 
 import pytest
-from builders import a_cancellation, an_envelope
+from builders import a_cancellation, encoded
 
 from workers.aws.sns import MAX_BATCH_BYTES, SnsTopic
 from workers.runtime.errors import PermanentError, Unavailable
@@ -26,9 +26,9 @@ def batches_sent(client):
     return calls
 
 
-def envelopes(count, size=0):
+def events(count, size=0):
     event = a_cancellation().model_copy(update={"reason": "x" * size}) if size else None
-    return [an_envelope(event, event_id=f"event-{number}") for number in range(count)]
+    return [encoded(event, event_id=f"event-{number}") for number in range(count)]
 
 
 def size_of(entry):
@@ -42,7 +42,7 @@ def test_an_event_carries_what_subscribers_filter_and_trace_by(sns):
     client, stubber, topic = sns
     calls = batches_sent(client)
     stubber.add_response("publish_batch", {"Successful": []})
-    topic.publish([an_envelope(traceparent=TRACE)])
+    topic.publish([encoded(traceparent=TRACE)])
 
     attributes = calls[0][0]["MessageAttributes"]
     assert {name: a["StringValue"] for name, a in attributes.items()} == {
@@ -59,7 +59,7 @@ def test_an_event_without_a_trace_has_no_attribute_for_it(sns):
     client, stubber, topic = sns
     calls = batches_sent(client)
     stubber.add_response("publish_batch", {"Successful": []})
-    topic.publish([an_envelope()])
+    topic.publish([encoded()])
 
     assert "traceparent" not in calls[0][0]["MessageAttributes"]
 
@@ -73,7 +73,7 @@ def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
     for _ in batches:
         stubber.add_response("publish_batch", {"Successful": []})
 
-    assert topic.publish(envelopes(count, size)) == {}
+    assert topic.publish(events(count, size)) == {}
 
     assert [len(entries) for entries in calls] == batches
     assert all(sum(map(size_of, entries)) <= MAX_BATCH_BYTES for entries in calls)
@@ -83,7 +83,7 @@ def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
 def test_an_entry_that_can_never_fit_is_not_sent(sns):
     _, _, topic = sns
 
-    errors = topic.publish(envelopes(1, MAX_BATCH_BYTES))
+    errors = topic.publish(events(1, MAX_BATCH_BYTES))
 
     assert isinstance(errors[0], PermanentError)
 
@@ -98,7 +98,7 @@ def test_entries_fail_by_position_and_code_whoever_is_said_to_be_at_fault(sns):
     ]
     stubber.add_response("publish_batch", {"Successful": [], "Failed": failed})
 
-    errors = topic.publish(envelopes(5))
+    errors = topic.publish(events(5))
 
     kinds = [PermanentError, Unavailable, Unavailable, Unavailable]
     assert {position: type(error) for position, error in errors.items()} == dict(enumerate(kinds))
@@ -111,7 +111,7 @@ def test_a_call_that_fails_as_a_whole_is_an_outage_for_all_its_entries(sns, code
     _, stubber, topic = sns
     stubber.add_client_error("publish_batch", code, http_status_code=500)
 
-    errors = topic.publish(envelopes(3))
+    errors = topic.publish(events(3))
 
     assert list(errors) == [0, 1, 2]
     assert all(isinstance(e, Unavailable) and e.dependency == "sns" for e in errors.values())
@@ -125,7 +125,7 @@ def test_a_batch_refused_for_one_bad_entry_is_published_one_by_one(sns):
         else:
             stubber.add_response("publish_batch", {"Successful": []})
 
-    errors = topic.publish(envelopes(3))
+    errors = topic.publish(events(3))
 
     assert list(errors) == [1]
     assert isinstance(errors[1], PermanentError)

@@ -5,14 +5,16 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from builders import an_envelope, an_order
+from builders import an_order, encoded
 from fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
+from fakes.outbox import UNREADABLE
 from fakes.store import Waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from workers.envelope import Encoded
 from workers.relay import Relay, RelayMetrics
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
 
@@ -32,9 +34,9 @@ class DownTopic(FakeTopic):
         self.asked = []
         self._clock = clock
 
-    def publish(self, envelopes):
+    def publish(self, events):
         self.asked.append(self._clock())
-        return dict.fromkeys(range(len(envelopes)), DOWN)
+        return dict.fromkeys(range(len(events)), DOWN)
 
 
 class Scene:
@@ -42,7 +44,7 @@ class Scene:
 
     def __init__(self):
         self.clock = FakeClock()
-        self.store = FakeStore(outbox=True)
+        self.store = FakeStore(outbox=True, clock=self.clock)
         self.outbox = FakeOutbox(self.store)
         self.topic = FakeTopic()
         self.registries = {}
@@ -64,12 +66,9 @@ class Scene:
         for _ in range(events):
             number = len(self.store.records)
             event_id = f"event-{number}"
-            envelope = an_envelope(
-                an_order(order_id=order_id or f"order-{number}"),
-                event_id=event_id,
-                occurred_at=self.clock.now(),
-            )
-            self.store.commit(self.store.begin(event_id), [envelope])
+            order = an_order(order_id=order_id or f"order-{number}")
+            event = encoded(order, event_id=event_id, correlation_id=order_id or event_id)
+            self.store.commit(self.store.begin(event_id), [event])
             ids.append(event_id)
         return ids
 
@@ -78,12 +77,12 @@ class Scene:
         self.clock.advance(GRACE)
         return ids
 
-    def plant(self, event_id, body, shard=0):
-        self.store.waiting[event_id] = Waiting(body, shard, self.clock.now())
+    def plant(self, event_id, event=None, shard=0):
+        self.store.waiting[event_id] = Waiting(event, shard, self.clock.now())
 
     @property
     def published(self):
-        return [envelope.event_id for envelope in self.topic.published]
+        return [event.event_id for event in self.topic.sent]
 
     def sample(self, name, owner="relay-1", **labels):
         return self.registries[owner].get_sample_value(name, labels)
@@ -117,13 +116,18 @@ def test_a_young_row_is_left_to_the_process_that_committed_it(scene):
     assert scene.published == ["event-0"]
 
 
-def test_the_envelope_is_published_as_it_was_committed(scene):
-    scene.commit_due()
-    [row] = scene.store.waiting.values()
+def test_an_event_of_a_newer_version_is_published_byte_for_byte(scene):
+    body = (
+        '{"eventId": "event-1", "eventType": "order.split", "eventVersion": "1.7",'
+        ' "source": "order-api", "tenant": "t-1", "data": {"giftWrap": true}}'
+    )
+    scene.plant("event-1", Encoded.read(body))
+    scene.clock.advance(GRACE)
 
     scene.relay().step()
 
-    assert [envelope.encode() for envelope in scene.topic.published] == [row.body]
+    assert [event.body for event in scene.topic.sent] == [body]
+    assert not scene.outbox.stuck
 
 
 def test_a_crash_between_publish_and_mark_publishes_again_under_the_same_id(scene):
@@ -184,8 +188,8 @@ def test_a_lease_taken_over_in_the_middle_of_a_batch_fences_the_first_one_off(sc
     class SlowTopic(FakeTopic):
         """Takes so long that another relay gets the lease."""
 
-        def publish(self, envelopes):
-            scene.topic.publish(envelopes)
+        def publish(self, events):
+            scene.topic.publish(events)
             scene.clock.advance(60)
             second.step()
             return {}
@@ -208,9 +212,9 @@ def test_publishing_stops_when_the_lease_is_about_to_end(scene):
     class SlowTopic(FakeTopic):
         """Takes 11 of the lease's 15 seconds for each batch."""
 
-        def publish(self, envelopes):
+        def publish(self, events):
             scene.clock.advance(11)
-            return super().publish(envelopes)
+            return super().publish(events)
 
     topic = SlowTopic()
     relay = scene.relay("slow", topic)
@@ -245,10 +249,10 @@ def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
     class Preempted(FakeTopic):
         """Lets a rival take the shards while a batch is on its way."""
 
-        def publish(self, envelopes):
+        def publish(self, events):
             scene.clock.advance(16)
             rival.step()
-            return super().publish(envelopes)
+            return super().publish(events)
 
     topic = Preempted()
     scene.relay("first", topic).step()
@@ -299,13 +303,13 @@ def test_a_refused_event_is_set_aside_counted_and_told(scene):
 def test_a_row_that_cannot_be_read_is_set_aside_and_its_neighbours_go_on(scene):
     [event_id] = scene.commit(order_id="one")
     shard = scene.store.waiting[event_id].shard
-    scene.plant("garbled", "not an envelope", shard)
+    scene.plant("garbled", shard=shard)
     scene.clock.advance(GRACE)
 
     scene.relay().step()
 
     assert scene.published == ["event-0"]
-    assert scene.outbox.stuck == {"garbled": "undecodable"}
+    assert scene.outbox.stuck == {"garbled": UNREADABLE}
 
 
 def test_one_event_that_the_topic_cannot_take_now_holds_nobody_up(scene):

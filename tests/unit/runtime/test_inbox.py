@@ -5,6 +5,7 @@ from builders import a_message, a_payment, a_shipment, an_envelope, an_order
 from fakes import FakeClock, FakeStore
 from harness import Service
 
+from workers.envelope import decode
 from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted
 from workers.runtime.errors import Conflict, LeaseLost, Unavailable
 from workers.runtime.handler import Handlers, handles
@@ -46,7 +47,7 @@ def once():
 def test_an_event_is_handled_and_recorded(once):
     record = once.deliver()
     assert not record.repeated
-    assert [outcome.data for outcome in record.outcomes] == [a_payment()]
+    assert [decode(outcome.body).data for outcome in record.outcomes] == [a_payment()]
     assert once.effects == 1
 
 
@@ -93,7 +94,7 @@ def test_outcomes_carry_ids_that_a_repeat_would_give_again(once):
 
 def test_an_outcome_continues_the_story_of_its_cause(once):
     cause = an_envelope(event_id="event-7", correlation_id="event-1")
-    (outcome,) = once.deliver(cause).outcomes
+    outcome = decode(once.deliver(cause).outcomes[0].body)
     assert outcome.causation_id == "event-7"
     assert outcome.correlation_id == "event-1"
     assert outcome.source == "payment"

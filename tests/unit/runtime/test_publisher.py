@@ -4,7 +4,7 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from builders import an_envelope, an_order
+from builders import an_order, encoded
 from eventually import eventually
 from fakes import FakeTopic
 
@@ -20,7 +20,7 @@ def topic():
 
 
 def outcome(number):
-    return an_envelope(an_order(order_id=f"order-{number}"), event_id=f"event-{number}")
+    return encoded(an_order(order_id=f"order-{number}"), event_id=f"event-{number}")
 
 
 def test_what_comes_while_a_request_is_under_way_shares_the_next(topic):

@@ -24,7 +24,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from workers.events import MAX_AMOUNT, MAX_QUANTITY, OrderCancelled, OrderConfirmed, Simulation
+from workers.events import (
+    MAX_AMOUNT,
+    MAX_QUANTITY,
+    OrderCancelled,
+    OrderConfirmed,
+    Simulation,
+)
 from workers.services.lifecycle import MAX_HISTORY, TRANSITIONS, NotAllowed
 from workers.services.orders import Desk, Orders, UnknownOrder
 
@@ -119,8 +125,9 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
 def test_an_order_is_found_as_it_was_stored(placed):
     order = placed.find()
 
-    assert (order.items, order.total_amount, order.created_at) == (
-        (a_line(),),
+    items = [line.model_dump() for line in order.items]
+    assert (items, order.total_amount, order.created_at) == (
+        [a_line().model_dump()],
         Decimal("24.60"),
         START,
     )

@@ -1,0 +1,186 @@
+"""Versions that run side by side during a deploy read each other's rows.
+
+``golden/rows/N`` holds what version N of the rows looks like, one file per table, in DynamoDB's
+own JSON. A golden file is never edited: a change that alters a row adds a version (``rows.py``
+writes it), and all of them are read for as long as a row may live.
+"""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from builders import a_cancellation, an_order
+from fakes import FakeGateway, FakeMailer, FakeStore
+from rows import FOREVER, NOON, TABLES, Rows
+
+from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.items import to_document
+from workers.aws.outbox import Outbox
+from workers.envelope import decode
+from workers.events import (
+    InventoryFailed,
+    InventoryReleased,
+    InventoryReserved,
+    PaymentCompleted,
+    PaymentFailed,
+)
+from workers.services.analytics import merge
+from workers.services.inventory import Inventory
+from workers.services.notification import Notification
+from workers.services.order import Order
+from workers.services.payment import Payment
+from workers.services.stock import Stock, look
+
+GOLDEN = Path(__file__).parent / "golden/rows"
+VERSIONS = sorted(int(path.name) for path in GOLDEN.iterdir())
+BEFORE, NOW = VERSIONS[-2:]
+
+
+def golden(version, table):
+    return json.loads((GOLDEN / str(version) / f"{table}.json").read_text("utf-8"))
+
+
+class Stored:
+    """What an adapter asks of DynamoDB to read, on the rows of a file."""
+
+    def __init__(self, version, table):
+        self.rows = {item["pk"]["S"]: item for item in golden(version, table)}
+
+    def get_item(self, Key, **_):  # noqa: N803 - the SDK's names
+        return {"Item": self.rows[Key["pk"]["S"]]}
+
+    def query(self, ExpressionAttributeValues, **_):  # noqa: N803
+        shard = ExpressionAttributeValues[":shard"]
+        return {"Items": [r for r in self.rows.values() if r.get("outboxShard") == shard]}
+
+    def of(self, kind):
+        """Give the rows of a kind by the rest of their keys."""
+        found = {key.partition("#")[::2]: row for key, row in self.rows.items()}
+        return {rest: row for (prefix, rest), row in found.items() if prefix == kind}
+
+    def documents(self):
+        """Give a store with the table's documents."""
+        store = FakeStore()
+        for key, row in self.rows.items():
+            if not key.startswith(("inbox#", "outbox#", "lease#", "attempts#")):
+                store.seed(key, to_document(row))
+        return store
+
+
+@pytest.fixture(params=VERSIONS)
+def stored(request):
+    return lambda table: Stored(request.param, table)
+
+
+@pytest.mark.integration
+def test_this_version_writes_the_rows_of_the_newest_files(provisioned):
+    dynamodb = Clients.connect(provisioned, threads=1).dynamodb()
+
+    written = Rows(dynamodb, provisioned.name_prefix).written()
+
+    assert written == {table: golden(NOW, table) for table in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_attribute_that_the_version_before_reads_is_there_and_of_its_type(table):
+    now = Stored(NOW, table).rows
+    for key, row in Stored(BEFORE, table).rows.items():
+        assert {name: list(value) for name, value in row.items()}.items() <= {
+            name: list(value) for name, value in now[key].items()
+        }.items()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_an_inbox_row_gives_its_outcomes_byte_for_byte(stored, table):
+    client = stored(table)
+    rows = client.of("inbox")
+    assert rows
+    for key, row in rows.items():
+        record = DynamoStore(client, table).recall(key)
+
+        texts = [text["S"] for text in row["outcomes"]["L"]]
+        assert [event.body for event in record.outcomes] == texts
+        assert [event.attributes["eventType"] for event in record.outcomes] == [
+            decode(text).event_type for text in texts
+        ]
+        assert record.fingerprint == row["fingerprint"]["S"]
+
+
+def test_a_waiting_row_gives_its_event_byte_for_byte_with_its_attributes(stored):
+    client = stored("orders")
+    outbox = Outbox(client, "orders")
+
+    rows = [row for shard in range(outbox.SHARDS) for row in outbox.due(shard, FOREVER, 10)]
+
+    (row,) = rows
+    assert (row.event_id, row.problem) == ("event-1", "")
+    assert row.event.body == client.rows["outbox#event-1"]["body"]["S"]
+    assert row.event.attributes.keys() == {
+        "eventType",
+        "eventVersion",
+        "source",
+        "eventId",
+        "correlationId",
+        "traceparent",
+    }
+    assert outbox.oldest(row_shard(client)) == NOON
+
+
+def row_shard(client):
+    return int(client.rows["outbox#event-1"]["outboxShard"]["S"])
+
+
+def test_orders_are_read_whole(stored):
+    orders = stored("orders").of("order")
+
+    assert orders.keys() == {"order-1", "order-2", "order-early"}
+    for row in orders.values():
+        document = to_document(row)
+        assert Order.of(document).document() == document
+
+
+def test_payments_are_known(stored):
+    store = stored("payment").documents()
+
+    def charge(order_id):
+        tx = store.begin("repeat")
+        return Payment(FakeGateway()).charge(an_order(order_id=order_id), tx)
+
+    assert isinstance(charge("order-1"), PaymentCompleted)
+    assert isinstance(charge("order-2"), PaymentFailed)
+    assert (charge("order-3"), charge("order-4")) == (None, None)
+
+
+def test_reservations_and_stock_are_known(stored):
+    store = stored("inventory").documents()
+
+    def reserve(order_id):
+        return Inventory().reserve(an_order(order_id=order_id), store.begin("repeat"))
+
+    assert isinstance(reserve("order-1"), InventoryReserved)
+    assert isinstance(reserve("order-2"), InventoryFailed)
+    assert (reserve("order-3"), reserve("order-4")) == (None, None)
+    released = Inventory().release(a_cancellation(), store.begin("release"))
+    assert isinstance(released, InventoryReleased)
+    assert look("tea", store.begin("look")) == Stock("tea", available=3, threshold=3)
+
+
+def test_mails_that_went_out_do_not_go_out_again(stored):
+    store, mailer = stored("notification").documents(), FakeMailer()
+    service = Notification(mailer, "operations@example.com", lambda: NOON)
+
+    service.acknowledge(an_order(), store.begin("repeat"))
+
+    assert mailer.sent == []
+
+
+def test_counters_are_read(stored):
+    documents = stored("analytics").documents().documents.values()
+
+    assert merge(documents) == {
+        "order.created": 1,
+        "payment.completed": 1,
+        "revenue.EUR": Decimal("24.60"),
+    }

@@ -1,0 +1,112 @@
+"""A task of the version before rewrites documents of a newer one, and drops nothing of them."""
+
+from decimal import Decimal
+
+import pytest
+from builders import (
+    a_cancellation,
+    a_payment,
+    a_refund_request,
+    a_reservation,
+    an_order,
+)
+from fakes import FakeClock, FakeGateway, FakeStore
+
+from workers.services.inventory import Inventory
+from workers.services.lifecycle import MAX_HISTORY
+from workers.services.orders import Desk, Orders
+from workers.services.payment import Payment
+
+NEWER = {"whole": 1, "fraction": Decimal("0.5"), "text": "t", "deep": {"list": [{"x": None}]}}
+ORDERS = Orders(now=FakeClock().now)
+DESK = Desk(now=FakeClock().now)
+
+
+@pytest.fixture
+def store():
+    return FakeStore()
+
+
+def change(store, act):
+    tx = store.begin(f"change-{len(store.records)}")
+    act(tx)
+    store.commit(tx, ())
+
+
+@pytest.fixture
+def order(store):
+    """Give an order as a newer version leaves it: with more at every depth."""
+    order = an_order()
+    change(
+        store,
+        lambda tx: DESK.place(
+            order.order_id,
+            order.customer_email,
+            order.items,
+            order.currency,
+            tx,
+            correlation_id="event-1",
+        ),
+    )
+    document = store.documents["order#order-1"]
+    for inner in (*document["items"], *document["history"]):
+        inner.update(NEWER)
+    store.seed("order#order-1", document | NEWER)
+    return store
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda tx: ORDERS.follow(a_payment(), tx),
+        lambda tx: ORDERS.follow(a_reservation(), tx),
+        lambda tx: DESK.cancel("order-1", "no", tx),
+    ],
+    ids=["a payment", "a reservation", "a cancellation"],
+)
+def test_an_order_keeps_them_at_every_depth(order, act):
+    before = order.documents["order#order-1"]
+
+    change(order, act)
+
+    after = order.documents["order#order-1"]
+    assert after.items() >= NEWER.items()
+    assert after["items"] == before["items"]
+    assert after["history"][0] == before["history"][0]
+    assert len(after["history"]) > 1
+
+
+def test_an_order_whose_history_was_cut_keeps_them_in_what_is_left(order):
+    document = order.documents["order#order-1"]
+    entries = [document["history"][0] | {"n": n} for n in range(MAX_HISTORY)]
+    order.seed("order#order-1", document | {"history": entries})
+
+    change(order, lambda tx: ORDERS.follow(a_reservation(), tx))
+
+    after = order.documents["order#order-1"]["history"]
+    assert after[:-1] == entries[1:]
+
+
+def test_a_payment_keeps_them(store):
+    payment = Payment(FakeGateway())
+    change(store, lambda tx: payment.charge(an_order(), tx))
+    store.seed("payment#order-1", store.documents["payment#order-1"] | NEWER)
+
+    change(store, lambda tx: payment.refund(a_refund_request(), tx))
+
+    after = store.documents["payment#order-1"]
+    assert after["state"] == "refunded"
+    assert after.items() >= NEWER.items()
+
+
+def test_a_reservation_keeps_them(store):
+    store.seed("stock#tea", {"available": 9, "reserved": 0, "reorderThreshold": 1, "shelf": "A"})
+    change(store, lambda tx: Inventory().reserve(an_order(), tx))
+    store.seed("reservation#order-1", store.documents["reservation#order-1"] | NEWER)
+
+    change(store, lambda tx: Inventory().release(a_cancellation(), tx))
+
+    after = store.documents["reservation#order-1"]
+    assert after["state"] == "released"
+    assert after.items() >= NEWER.items()
+    assert store.documents["stock#tea"]["shelf"] == "A"
