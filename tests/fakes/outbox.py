@@ -1,5 +1,6 @@
 """The relay's side of a FakeStore."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -28,8 +29,22 @@ class FakeOutbox(Faults):
         self.published = []  # event ids
         self.stuck = {}  # event id -> reason
         self._waiting = store.waiting
+        self._index = store.waiting  # what ``due`` and ``oldest`` see
         self._lock = store.lock
         self._held = [Held() for _ in range(self.SHARDS)]
+
+    @contextmanager
+    def stale_index(self):
+        """Until the block ends, the index shows what waits now, whatever happens to it.
+
+        A global secondary index follows its table a moment later:
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+        """
+        self._index = dict(self._waiting)
+        try:
+            yield
+        finally:
+            self._index = self._waiting
 
     def acquire(self, shard, owner, now, seconds):
         with self._call("acquire"):
@@ -49,10 +64,10 @@ class FakeOutbox(Faults):
         with self._call("due"):
             ready = sorted(
                 (row.since, event_id)
-                for event_id, row in self._waiting.items()
+                for event_id, row in self._index.items()
                 if row.shard == shard and row.since < before
             )
-            return [_row(event_id, self._waiting[event_id]) for _, event_id in ready[:limit]]
+            return [_row(event_id, self._index[event_id]) for _, event_id in ready[:limit]]
 
     def mark_published(self, lease, event_ids):
         with self._call("mark_published"):
@@ -76,7 +91,7 @@ class FakeOutbox(Faults):
 
     def oldest(self, shard):
         with self._call("oldest"):
-            times = [row.since for row in self._waiting.values() if row.shard == shard]
+            times = [row.since for row in self._index.values() if row.shard == shard]
             return min(times, default=None)
 
     def _mark(self, event_ids):
