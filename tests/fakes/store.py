@@ -117,7 +117,6 @@ class FakeStore(Faults):
             }
         return record
 
-
     def _check_contention(self, transaction):
         if transaction.key in self.records:
             return  # then that is what DynamoDB finds first

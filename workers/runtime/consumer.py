@@ -159,7 +159,9 @@ class Consumer:
                 dependency = _dependency(error)
                 if probing != dependency:
                     self._breakers.abandon(probing)
-                if not self._wait_out(error, dependency, lease, tries, hold_until):
+                # Not given back with a start on record that could not be excused: it would count.
+                until = math.inf if lease.recorded else hold_until
+                if not self._wait_out(error, dependency, lease, tries, until):
                     return self._given_up(lease, error)
                 story.waited = True
                 probing = dependency

@@ -3,6 +3,7 @@ nothing is done twice, no dead letter is undeserved, nothing leaks."""
 
 from collections import Counter, deque
 from contextlib import ExitStack
+from itertools import count, permutations
 from threading import Thread
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from taken import Killed, Task, here, pause, rest
 
 from workers.runtime.errors import Conflict, FatalError, PermanentError, TransientError, Unavailable
+from workers.runtime.isolation import LIMIT
 from workers.runtime.receive_loop import ReceiveLoop
 from workers.runtime.settlement import Retry
 from workers.runtime.worker import Deadline
@@ -31,6 +33,7 @@ CALLS = {
     "store": ["recall", "commit", "attempts", "record_attempt", "excuse_attempt"],
     "topic": ["publish"],
 }
+REQUESTS = [(port, name) for port in CALLS for name in CALLS[port]]
 # What handling an order meets, once each. At most two: three would be a reason to give it up.
 PASSING = {
     "bug": lambda: ValueError("a bug"),
@@ -46,6 +49,12 @@ LASTING = {
     "permanent": lambda: PermanentError("no"),
     "poison": Killed,
 }
+NUMBERS = st.integers(0, WORKERS - 1)
+PLANS = st.one_of(
+    st.just([]),
+    st.lists(st.sampled_from(sorted(PASSING)), min_size=1, max_size=2),
+    st.sampled_from([*sorted(LASTING), MALFORMED]),
+)
 
 
 class Port:
@@ -174,6 +183,7 @@ class Process:
         deadline = Deadline(30, now=self.fleet.clock)
         deadline.start()
         self.loop.drain(deadline)
+        assert not self.worker.leases.unsettled()  # each was settled or handed back
         self.fleet.gone(self)
 
     def _while_draining(self, _seconds):
@@ -213,6 +223,8 @@ class Fleet(RuleBasedStateMachine):
         self.topic = FakeTopic()
         self.service = Service(self.act)
         self.down = {}  # port or dependency -> error
+        self.refused = 0  # one call in so many does not answer; 0 for none
+        self.met = count(1)
         self.plan = {}  # order id -> what handling it meets: a deque, or a name from LASTING
         self.sent = {}  # message id -> order id, or MALFORMED
         self.earned = Counter()  # message id -> attempts it may have on record, at most
@@ -247,6 +259,8 @@ class Fleet(RuleBasedStateMachine):
     def meet(self, name):
         if error := self.down.get(name):
             raise error
+        if self.refused and next(self.met) % self.refused == 0:
+            raise Unavailable("busy", dependency=name)
 
     def settled(self, lease, settlement):
         message = lease.message
@@ -277,17 +291,13 @@ class Fleet(RuleBasedStateMachine):
 
     # The rules.
 
-    @rule(plan=st.lists(st.sampled_from(sorted(PASSING)), max_size=2))
-    def send(self, plan):
-        self.put(deque(plan))
-
-    @rule(plan=st.sampled_from(sorted(LASTING)))
-    def plant(self, plan):
-        self.put(plan)
-
-    @rule()
-    def plant_malformed(self):
-        self.sent[self.queue.send('{"half": ')] = MALFORMED
+    @rule(plans=st.lists(PLANS, min_size=1, max_size=5))
+    def send(self, plans):
+        for plan in plans:
+            if plan == MALFORMED:
+                self.sent[self.queue.send('{"half": ')] = MALFORMED
+            else:
+                self.put(plan if isinstance(plan, str) else deque(plan))
 
     def put(self, plan):
         order_id = f"order-{len(self.plan)}"
@@ -303,12 +313,12 @@ class Fleet(RuleBasedStateMachine):
     def duplicate(self, data):
         self.send_event(data.draw(st.sampled_from(sorted(self.plan))))
 
-    @rule(number=st.integers(0, WORKERS - 1))
+    @rule(number=NUMBERS)
     def receive(self, number):
         self.processes[number].worker.receive()
 
     @rule(
-        number=st.integers(0, WORKERS - 1),
+        number=NUMBERS,
         slot=st.integers(0, CONCURRENCY - 1),
         times=st.integers(1, 8),
     )
@@ -316,11 +326,18 @@ class Fleet(RuleBasedStateMachine):
         process = self.processes[number]
         self.survive(process, process.step, slot, times)
 
-    @rule(number=st.integers(0, WORKERS - 1), rounds=st.integers(1, 3))
+    @rule(number=NUMBERS, rounds=st.integers(1, 6))
     def work(self, number, rounds):
-        """A good while without trouble, for one worker."""
+        """A good while, for one worker."""
         process = self.processes[number]
         self.survive(process, self.go_on, process, rounds)
+
+    @rule(rounds=st.integers(1, 6))
+    def all_work(self, rounds):
+        for _ in range(rounds):
+            for process in list(self.processes):
+                self.survive(process, self.go_on, process, 1)
+            self.tick(2)
 
     def go_on(self, process, rounds):
         for _ in range(rounds):
@@ -340,7 +357,7 @@ class Fleet(RuleBasedStateMachine):
             for process in self.processes:
                 process.look_after()
 
-    @rule(number=st.integers(0, WORKERS - 1))
+    @rule(number=NUMBERS)
     def a_worker_does_nothing_in_time(self, number):
         """It is frozen for longer than its messages are hidden."""
         for process in self.processes:
@@ -360,13 +377,13 @@ class Fleet(RuleBasedStateMachine):
         if message_id not in self.dead():
             self.queue.redeliver(message_id)
 
-    @rule(limit=st.integers(0, 2))
-    def next_receive_is_short(self, limit):
-        self.queue.shorten(limit)
-
-    @rule()
-    def next_receive_repeats_a_message(self):
-        self.queue.repeat()
+    @rule(limit=st.one_of(st.integers(0, 2), st.none()))
+    def next_receive_is_odd(self, limit):
+        """It brings few messages, or one of them twice."""
+        if limit is None:
+            self.queue.repeat()
+        else:
+            self.queue.shorten(limit)
 
     @rule(name=st.sampled_from([*CALLS, GATEWAY]), denied=st.booleans())
     def outage_begins(self, name, denied):
@@ -376,27 +393,25 @@ class Fleet(RuleBasedStateMachine):
             else Unavailable("no answer", dependency=name)
         )
 
-    @precondition(lambda self: self.down)
+    @rule(share=st.integers(2, 5))
+    def brown_out_begins(self, share):
+        self.refused = share
+
+    @precondition(lambda self: self.down or self.refused)
     @rule()
     def outages_end(self):
         self.down.clear()
+        self.refused = 0
 
-    @rule(
-        call=st.sampled_from([(port, name) for port in CALLS for name in CALLS[port]]),
-        times=st.integers(1, 4),
-        lost_reply=st.booleans(),
-    )
+    @rule(call=st.sampled_from(REQUESTS), times=st.integers(1, 4), lost_reply=st.booleans())
     def calls_fail(self, call, times, lost_reply):
         port, name = call
         error = Unavailable("no answer", dependency=port)
         getattr(self, port).fail_next(name, error, times=times, lost_reply=lost_reply)
 
-    @rule(position=st.integers(0, 9), code=st.sampled_from(["Throttled", "ReceiptHandleIsInvalid"]))
-    def a_delete_fails(self, position, code):
-        self.queue.fail_entries("delete", {position: code})
-
-    @rule()
-    def an_outcome_is_refused_for_now(self):
+    @rule(code=st.sampled_from(["Throttled", "ReceiptHandleIsInvalid"]))
+    def entries_fail(self, code):
+        self.queue.fail_entries("delete", {0: code})
         self.topic.fail_entries({0: Unavailable("throttled", dependency="sns")})
 
     @precondition(lambda self: self.plan and not self.contended)
@@ -414,12 +429,12 @@ class Fleet(RuleBasedStateMachine):
         self.contention.close()
         self.contended = False
 
-    @rule(number=st.integers(0, WORKERS - 1), busy=st.booleans())
+    @rule(number=NUMBERS, busy=st.booleans())
     def stop(self, number, busy):
         process = self.processes[number]
         self.survive(process, process.stop, busy=busy)
 
-    @rule(number=st.integers(0, WORKERS - 1))
+    @rule(number=NUMBERS)
     def crash(self, number):
         self.gone(self.processes[number], crashed=True)
 
@@ -468,6 +483,15 @@ class Fleet(RuleBasedStateMachine):
             assert process.worker.permits.held == here_now
 
     @invariant()
+    def a_suspect_runs_alone(self):
+        for process in self.processes:
+            running = [task.lease for task in process.under_way]
+            running = [x for x in running if x.started_at is not None and x.lost is None]
+            for suspect, other in permutations(running, 2):
+                late = 0 <= other.started_at - suspect.started_at < LIMIT
+                assert not suspect.recorded or not (other.recorded or late)
+
+    @invariant()
     def what_waits_for_isolation_is_here(self):
         for process in self.processes:
             if not process.under_way:
@@ -477,7 +501,7 @@ class Fleet(RuleBasedStateMachine):
         """Let all trouble end: then everything ends, within bounds."""
         try:
             self.contention.close()
-            self.down.clear()
+            self.outages_end()
             for fake in (self.queue, self.store, self.topic):
                 fake.forget_faults()
             self.drain()
