@@ -95,7 +95,7 @@ class FakeQueue(Faults):
 
     def unordered(self, seed):
         """From now on give messages in any order, as a standard queue does."""
-        self._shuffle = Random(seed).shuffle
+        self._shuffle = Random(seed).shuffle  # noqa: S311 - a test that repeats
 
     def shorten(self, limit, *, times=1):
         """Let the next receives bring at most ``limit`` messages, though more are there.
