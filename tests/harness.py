@@ -69,6 +69,8 @@ class Harness:
         max_attempts=3,
         visibility_timeout=VISIBILITY,
         handler_timeout=900.0,
+        rest=None,
+        sleep=None,
     ):
         self.clock = clock or FakeClock()
         self.queue = queue
@@ -84,7 +86,8 @@ class Harness:
         self.handler_timeout = handler_timeout
         self.telemetry = Telemetry(self.queue.name)
         self.permits = Permits(concurrency, now=RestlessClock())
-        self.isolation = Isolation(self.permits, now=self.clock)
+        rest = rest or (lambda _condition, seconds: self.tick(seconds))
+        self.isolation = Isolation(self.permits, now=self.clock, rest=rest)
         self.admission = Admission(
             self.store,
             self.isolation,
@@ -107,7 +110,7 @@ class Harness:
             self.permits,
             telemetry=self.telemetry,
             now=self.clock,
-            rest=lambda _condition, seconds: self.tick(seconds),
+            rest=rest,
         )
         self.poller = Poller(
             self.queue,
@@ -127,7 +130,7 @@ class Harness:
                 name,
                 store=self.store,
                 handlers=Handlers(self.service),
-                sleep=self.clock.advance,
+                sleep=sleep or self.clock.advance,
             ),
             admission=self.admission,
             permits=self.permits,

@@ -72,8 +72,8 @@ class Admission:
             raise NotAdmitted
         try:
             if suspect:
+                lease.recorded = True  # before it is: the reply may get lost
                 self._record(lease.message, error="", returned=False)
-                lease.recorded = True
             yield
         finally:
             self._isolation.leave(lease)
@@ -83,12 +83,13 @@ class Admission:
 
         Raises ``Unavailable`` or ``FatalError``: what cannot be counted has to be tried again.
         """
-        lease.recorded = False
         try:
-            return self._record(lease.message, error=_brief(error), returned=True)
+            attempts = self._record(lease.message, error=_brief(error), returned=True)
         except PermanentError as refused:
             log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
-            return AttemptLog()
+            attempts = AttemptLog()
+        lease.recorded = False
+        return attempts
 
     def excuse_if_recorded(self, lease: Lease, *, returned: bool) -> None:
         """Take the start of a suspect off the record; see ``excuse``."""

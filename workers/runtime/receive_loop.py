@@ -48,6 +48,7 @@ class ReceiveLoop:
         telemetry: Telemetry,
         receive_wait: float,
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._poller = poller
         self._consumer = consumer
@@ -61,6 +62,7 @@ class ReceiveLoop:
         self._telemetry = telemetry
         self._receive_wait = receive_wait
         self._now = now
+        self._sleep = sleep
         self._start_until: Callable[[], float] | None = None
         self._pollers = _Headcount(permits.pollers)
         self._handlers = _Headcount(permits.concurrency)
@@ -184,7 +186,7 @@ class ReceiveLoop:
     def _wait_until(self, condition: Callable[[], bool], limit: Callable[[], float]) -> None:
         """Wait for something; a second signal moves the limit."""
         while not condition() and self._now() < limit():
-            time.sleep(_GLANCE)
+            self._sleep(_GLANCE)
 
 
 class _Headcount:

@@ -14,6 +14,7 @@ from workers.runtime.ports import Attempt
 POISON = "poison-1"
 GOOD = [f"order-{n}" for n in range(9)]
 MAX_ATTEMPTS = 3
+HOUR = 3_600
 DOWN = Unavailable("no answer", dependency="dynamodb")
 
 
@@ -194,6 +195,29 @@ def test_a_suspect_that_meets_an_outage_is_excused(worker):
     assert worker.effects() == 1
     assert seen == [1, 1, 1, 1]  # one delivery, one attempt, however often it is tried
     assert worker.attempts() == 0
+
+
+@pytest.mark.parametrize("lost_reply", [False, True])
+def test_nor_does_a_brown_out_of_the_record_count_against_it(worker, lost_reply):
+    """Its starts are recorded, but while the handler is refused, nothing can be excused."""
+
+    def act(_order):
+        raise DOWN
+
+    worker.service.act = act
+    for _ in range(MAX_ATTEMPTS + 1):
+        came_back(worker)
+        if lost_reply:
+            worker.store.fail_next("record_attempt", DOWN, lost_reply=True)
+            worker.store.fail_next("record_attempt", DOWN, times=50)
+        worker.store.fail_next("excuse_attempt", DOWN, times=50)
+        worker.round()
+        worker.store.forget_faults()
+        worker.clock.advance(HOUR)
+    assert worker.queue.dead_letters == []
+    worker.service.act = lambda _order: None
+    worker.run_dry()
+    assert worker.effects() == 1
 
 
 def test_a_suspect_that_waits_for_the_environment_lets_others_run(worker):

@@ -11,6 +11,7 @@ from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 from harness import Service
 from structlog.testing import capture_logs
 
+from workers.runtime.acks import MAX_BACKLOG
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import Handlers
 from workers.runtime.health import Health
@@ -382,6 +383,15 @@ def test_a_failing_queue_is_an_obstacle_not_a_problem():
     assert running.loop.problems() == []
     eventually(lambda: not running.loop.obstacles())
     running.drain()
+
+
+def test_settlements_that_pile_up_are_an_obstacle():
+    running = Running(concurrency=10)
+    running.queue.fail_next("delete", Unavailable("503", dependency="sqs"), times=1_000)
+    running.send(*[f"order-{n}" for n in range(MAX_BACKLOG)])
+    running.start()
+    eventually(lambda: "the queue does not confirm settlements" in running.loop.obstacles())
+    assert running.loop.problems() == []
 
 
 def test_a_stopping_worker_is_not_ready_but_lives():
