@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGTERM
+from uuid import uuid4
 
 from eventually import eventually
 from real_process import Process
@@ -92,7 +93,7 @@ class Trial:
 
     def __init__(self, plan, aws, sqs, dynamodb, directory):
         self._plan = plan
-        self._directory = directory / f"seed-{plan.seed}"
+        self._directory = directory / f"seed-{plan.seed}-{uuid4().hex[:8]}"
         gates = self._directory / "gates"
         gates.mkdir(parents=True)
         self._aws, self._sqs = aws, sqs

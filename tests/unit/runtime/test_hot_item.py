@@ -3,7 +3,6 @@
 import random
 from dataclasses import dataclass, field
 
-import pytest
 from fakes import FakeClock, FakeStore
 from harness import Harness
 from turns import Turns
@@ -13,10 +12,10 @@ from workers.services.inventory import Inventory
 
 ROW = "stock#tea"
 PIECES = 2  # of each order
-COMMIT = 0.010  # s that a transaction is at its items
-READ = 0.002  # s
+COMMIT = 0.1  # s that a transaction is at its items; DynamoDB takes a tenth of it
+REFUSAL = 0.005  # s until it is known
 SLOTS = 10  # handlers of one task
-LOOK = 1.0  # s between two looks at an empty queue
+LOOK = 5.0  # s between two looks at an empty queue
 
 
 @dataclass
@@ -39,15 +38,11 @@ class BusyStore(FakeStore):
         self.contention = Contention()
         self._sleep = sleep
 
-    def read(self, key):
-        self._sleep(READ)
-        return super().read(key)
-
     def commit(self, transaction, outcomes):
         at_it, keys = self.contention.at_it, set(transaction.writes)
         if at_it & keys:
             self.contention.refused += 1
-            self._sleep(READ)
+            self._sleep(REFUSAL)
             raise Conflict("TransactionConflict")
         at_it |= keys
         try:
@@ -94,17 +89,16 @@ class Fleet:
     def _keep(self):
         """Renew and settle for every task, as their lease and ack threads do."""
         while len(self.queue):
-            self.turns.sleep(0.1)
+            self.turns.sleep(1)
             for task in self.tasks:
                 task.leases.renew()
                 task.acks.flush()
 
 
-@pytest.mark.parametrize("tasks", [5, 40])
-def test_every_order_gets_its_pieces(tasks):
+def test_every_order_gets_its_pieces():
     random.seed(1)
-    fleet = Fleet(tasks)
-    orders = [f"order-{n}" for n in range(400)]
+    fleet = Fleet(tasks=20)
+    orders = [f"order-{n}" for n in range(200)]
     needed = PIECES * len(orders)
     fleet.store.seed(ROW, {"available": needed, "reserved": 0, "reorderThreshold": 0})
     fleet.send(*orders)
