@@ -72,6 +72,8 @@ class Harness:
         rest=None,
         sleep=None,
     ):
+        """``sleep`` and ``rest`` let time fly, unless several workers share it (turns.py)."""
+        self.waits = {"sleep": sleep, "rest": rest}
         self.clock = clock or FakeClock()
         self.queue = queue
         if queue is None:  # not "or", here and below: an empty queue is false
@@ -212,6 +214,7 @@ class Harness:
         """Start another process on the same queue, topic and store."""
         return Harness(
             service or self.service,
+            **self.waits,
             queue=self.queue,
             topic=self.topic,
             store=self.store,

@@ -92,9 +92,7 @@ class FakeOutbox(Faults):
     def waiting(self, shard, limit):
         with self._call("waiting"):
             rows = sorted(
-                (row.since, event_id)
-                for event_id, row in self._index.items()
-                if row.shard == shard
+                (row.since, event_id) for event_id, row in self._index.items() if row.shard == shard
             )
             return [_row(event_id, self._index[event_id]) for _, event_id in rows[:limit]]
 

@@ -20,12 +20,16 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from aws_calls import client
+from botocore.exceptions import BotoCoreError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from world import STOP_TIMEOUT
 
 from trials.report import INTERRUPTED, Check, Progress, conclude, count
 from trials.stop import HIDDEN, Plan, Trial
 from workers.local.aws import EmbeddedAws
+from workers.runtime.errors import Unavailable
 
+TRIES = 5  # of one trial
 LANES = 3  # trials at a time, each on an embedded AWS of its own
 TOLD = 10  # trials between lines of progress
 EXAMPLES = """examples:
@@ -47,8 +51,17 @@ def start_lane():
 
 
 def play(seed, directory):
-    """Play one trial in this process's lane."""
-    return Trial(Plan.of(seed), **_lane, directory=directory).play()
+    """Play one trial in this process's lane.
+
+    Once more if the AWS of the lane kept us waiting, on a machine that is too busy: that says
+    nothing about the worker.
+    """
+    again = Retrying(
+        retry=retry_if_exception_type((BotoCoreError, OSError, Unavailable)),
+        stop=stop_after_attempt(TRIES),
+        reraise=True,
+    )
+    return again(lambda: Trial(Plan.of(seed), **_lane, directory=directory).play())
 
 
 def undergo(seeds, lanes, directory, progress):

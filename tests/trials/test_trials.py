@@ -16,7 +16,7 @@ from workers.aws.gateway import CHARGE, Entry
 from workers.local.books import Books
 
 SEEDS = range(1, 11)
-CALM = Plan(seed=0, orders=(), concurrency=4, after=1, outage=None, suspects=0)
+CALM = Plan(seed=0, orders=(), concurrency=4, after=1, outage=None, broken="writes", suspects=0)
 
 
 @pytest.fixture

@@ -116,14 +116,17 @@ class ReceiveLoop:
                 log.error("handler.interrupted", messageId=lease.message.id)
             lease.lost = "handed back"  # a handler that ends after all must not settle it
         if leases:
-            self._excuse(leases, min(deadline.at, self._now() + EXCUSE_TIMEOUT))
+            # Half of what is left at most: a message that nobody hands back stays hidden for long,
+            # one that is handed back without a record is only handled alone.
+            self._excuse(leases, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
         after = math.ceil(self._poller.open_for())
         for lease in leases:
             self._acks.hide(lease, after)
             self._telemetry.handed_back.inc()
 
-    def _excuse(self, leases: Sequence[Lease], until: float) -> None:
+    def _excuse(self, leases: Sequence[Lease], seconds: float) -> None:
         """Say on record that they come back for a good reason: others can handle them together."""
+        until = self._now() + seconds
         excusing = self._admission.excuse_all(leases)
         self._wait_until(lambda: not excusing.is_alive(), lambda: until)
 
