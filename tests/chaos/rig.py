@@ -15,6 +15,7 @@ from workers.aws.outbox import Outbox
 from workers.aws.sns import SnsTopic
 from workers.local.chaos.audit import Audit
 from workers.local.chaos.checker import check
+from workers.local.chaos.customers import Customers
 from workers.local.chaos.evidence import (
     Event,
     Evidence,
@@ -22,7 +23,7 @@ from workers.local.chaos.evidence import (
     read_log,
     read_tables,
 )
-from workers.local.chaos.history import Op
+from workers.local.chaos.history import History, Op
 from workers.local.plan import PRICES, PlannedOrder
 from workers.local.processes import Processes
 from workers.local.provision import provision
@@ -61,16 +62,20 @@ class Rig:
         self.clients = Clients.connect(self.settings, threads=4)
         self.history, self.planned, self.planted = [], {}, []
         self.repeats = False  # a dead letter may have copies
-        self._crash = {}
+        self._crashes = {}  # by service
         self.processes = Processes(
             directory,
             command=lambda service: [sys.executable, MUTANTS, mutant, "run", service],
-            lives=lambda _name, life: self._crash if life == 0 else {},
+            lives=self._life,
             restart_delay=0.1,
         )
         self.audit = Audit(
             self.clients, self.settings, self.topology, directory / "audit.jsonl"
         ).__enter__()
+
+    def _life(self, name, life):
+        crash = self._crashes.get(name.rpartition("-")[0]) if life == 0 else None
+        return {"WORKERS_CRASH": crash} if crash else {}
 
     def close(self):
         self.processes.stop()
@@ -105,13 +110,26 @@ class Rig:
                 )
             )
 
+    def place_over_http(self, url, *kinds):
+        """Let customers place orders at an order-api that is a process."""
+        number = len(self.planned)
+        orders = [
+            PlannedOrder(number + place, kind, ((next(iter(PRICES)), 1),))
+            for place, kind in enumerate(kinds, start=1)
+        ]
+        self.planned |= {order.number: order for order in orders}
+        history = History(self.directory / "history.jsonl")
+        list(Customers(url, history, seed=1).place(orders))
+        history.close()
+        self.history += history.ops
+
     def spoil(self, operation, mode, **more):
         """Let requests of this rig fail from now on."""
         self.aws.inject([{"operation": operation, "mode": mode, "match": self.prefix, **more}])
 
     def run(self, service, *, crash="", **environment):
         """Start the service; its first life ends at a crash point if one is named."""
-        self._crash = {"WORKERS_CRASH": crash} if crash else {}
+        self._crashes[service] = crash
         own = {
             "ALLOW_SIMULATION": "true",
             "NAME_PREFIX": self.prefix,

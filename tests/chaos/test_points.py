@@ -4,12 +4,15 @@ import signal
 
 import pytest
 
+from workers.local.chaos import customers
 from workers.local.chaos.evidence import Planted
+from workers.local.ports import release_port, reserve_port
 from workers.runtime.crash import POINTS
 
 pytestmark = [pytest.mark.process, pytest.mark.chaos]
 
 CONSUMER = [point for point in POINTS if "." not in point and point != "dead_lettered"]
+API = [point for point in POINTS if point.startswith("api.")]
 RELAY = [point for point in POINTS if point.startswith("relay.")]
 
 
@@ -21,7 +24,7 @@ def crashed(rig, point):
 def test_a_worker_that_dies_between_two_steps_of_a_message_loses_and_doubles_nothing(rig, point):
     stage = rig(["payment"], "honest")
     stage.place("success", "success", "success")
-    stage.run("payment", crash=f"{point}@2")
+    stage.run("payment", crash=f"{point}@1")
     stage.drain()
     assert crashed(stage, point) == (True, point)
     assert stage.violations() == []
@@ -44,5 +47,19 @@ def test_a_relay_that_dies_between_two_steps_of_a_row_publishes_it_all_the_same(
     stage.place("success", "success", published=False)
     stage.run("relay", crash=f"{point}@1")
     stage.drain()
+    assert crashed(stage, point) == (True, point)
+    assert stage.violations() == []
+
+
+@pytest.mark.parametrize("point", API)
+def test_an_order_api_that_dies_at_any_step_takes_the_order_once(rig, monkeypatch, point):
+    monkeypatch.setattr(customers, "IMPATIENT", 0.0)
+    stage, port = rig(["order-api", "relay"], "honest"), reserve_port()
+    stage.run("relay")
+    stage.run("order-api", crash=f"{point}@1", PORT=str(port))
+    stage.processes.wait_until_ready()
+    stage.place_over_http(f"http://127.0.0.1:{port}", "success", "success")
+    stage.drain()
+    release_port(port)
     assert crashed(stage, point) == (True, point)
     assert stage.violations() == []

@@ -15,11 +15,11 @@ from typing import Final
 
 import structlog
 
-from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.errors import PermanentError
 from workers.runtime.isolation import Isolation
 from workers.runtime.leases import Lease
 from workers.runtime.ports import Attempt, AttemptLog, Failure, Message, Store
-from workers.runtime.settlement import name_of, text_of
+from workers.runtime.settlement import ENVIRONMENT, name_of, text_of
 
 # What a dead letter says of attempts that no worker lived to report.
 WORKER_ENDED: Final = "earlier deliveries ended the worker"
@@ -105,7 +105,7 @@ class Admission:
         try:
             self._store.excuse_attempt(message.id, message.receive_count, returned=returned)
             lease.recorded = False
-        except (Unavailable, FatalError, PermanentError) as error:
+        except (*ENVIRONMENT, PermanentError) as error:
             log.info("attempt.not_excused", messageId=message.id, reason=str(error))
 
     def excuse_all(self, leases: Iterable[Lease]) -> Thread:
@@ -126,7 +126,7 @@ class Admission:
     def _record_hung(self, message: Message) -> None:
         try:
             self._record(message, error=HANDLER_HUNG, returned=True)
-        except (Unavailable, FatalError, PermanentError) as error:
+        except (*ENVIRONMENT, PermanentError) as error:
             log.warning("attempt.not_counted", messageId=message.id, reason=str(error))
 
     def _is_suspect(self, message: Message) -> bool:

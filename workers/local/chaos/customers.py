@@ -105,7 +105,7 @@ class _Request:
         op: Op = Retrying(
             retry=retry_if_result(lambda op: op.type == "unknown"),
             stop=stop_after_delay(patience),
-            wait=wait_exponential_jitter(initial=0.1, max=2.0),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )(lambda: self._once(path, body))
         return op if op.type == "acknowledged" else None
