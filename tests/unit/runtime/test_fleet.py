@@ -293,7 +293,9 @@ class Fleet(RuleBasedStateMachine):
 
     def gone(self, process, *, crashed=False):
         """Put another process in the place of one that has ended."""
-        for task in process.under_way:
+        for task in process.tasks:  # the one that ended it included
+            if task.lease is None:
+                continue
             message = task.lease.message
             if message.receive_count in self.open_starts(message.id):
                 self.earned[message.id] += 1
