@@ -143,7 +143,14 @@ class Process:
 
     def _watch(self):
         settle, hung = self.worker.consumer.settle, self.worker.admission.hung
+        enter_alone = self.worker.isolation.enter_alone
+        self.alone_since = {}
         self.closing = False
+
+        def entered(lease):
+            may_run = enter_alone(lease)
+            self.alone_since[lease] = self.fleet.clock()
+            return may_run
 
         def settled(lease, settlement):
             done = settle(lease, settlement)
@@ -160,6 +167,7 @@ class Process:
             self.closing = True
             close()
 
+        self.worker.isolation.enter_alone = entered
         self.worker.consumer.settle = settled
         self.worker.leases._on_hung = given_up  # noqa: SLF001 - no other way to hear of it
         self.worker.acks.close = closed
@@ -261,7 +269,7 @@ class Fleet(RuleBasedStateMachine):
             running = [task.lease for task in process.under_way]
             running = [x for x in running if x.started_at is not None and x.lost is None]
             for one, other in permutations(running, 2):
-                late = other.started_at - one.started_at >= LIMIT
+                late = other.started_at - process.alone_since.get(one, 0) >= LIMIT
                 if one.recorded and (other.recorded or not late):
                     self.wrong.append(f"{one.message.id} does not run alone")
 
@@ -285,7 +293,9 @@ class Fleet(RuleBasedStateMachine):
 
     def gone(self, process, *, crashed=False):
         """Put another process in the place of one that has ended."""
-        for task in process.under_way:
+        for task in process.tasks:  # the one that ended it included
+            if task.lease is None:
+                continue
             message = task.lease.message
             if message.receive_count in self.open_starts(message.id):
                 self.earned[message.id] += 1
@@ -497,7 +507,7 @@ class Fleet(RuleBasedStateMachine):
 
     @invariant()
     def every_handler_started_as_it_should(self):
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
 
     @invariant()
     def what_waits_for_isolation_is_here(self):
@@ -539,7 +549,7 @@ class Fleet(RuleBasedStateMachine):
         return waiting + process.worker.acks.backlog == 0
 
     def check_the_end(self):
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
         for process in self.processes:
             worker = process.worker
             assert worker.permits.held == len(worker.leases) == worker.acks.backlog == 0
