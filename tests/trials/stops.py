@@ -22,11 +22,11 @@ from pathlib import Path
 from aws_calls import client
 from botocore.exceptions import BotoCoreError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
-from world import STOP_TIMEOUT
 
 from trials.report import INTERRUPTED, Check, Progress, conclude, count
 from trials.stop import HIDDEN, Plan, Trial
 from workers.local.aws import EmbeddedAws
+from workers.local.system import STOP_TIMEOUT
 from workers.local.tether import Tether
 from workers.runtime.errors import Unavailable
 
