@@ -16,9 +16,10 @@ from uuid import uuid4
 
 from eventually import eventually
 from real_process import Process
-from world import SERVICE, STOP_TIMEOUT, World
+from world import SERVICE, World
 
 from workers.local.faults import Rule
+from workers.local.system import STOP_TIMEOUT
 from workers.runtime.worker import DONE, INTERRUPTED
 
 OBEDIENT = (
@@ -160,6 +161,7 @@ class Trial:
     def _start(self):
         environment = self._world.environment | {
             "CONCURRENCY": str(self._plan.concurrency),
+            "STOP_TIMEOUT": str(STOP_TIMEOUT),
             "VISIBILITY_TIMEOUT": str(VISIBILITY),
         }
         return Process(OBEDIENT, environment, self._directory)
