@@ -351,12 +351,7 @@ CATALOGUE = (
     Case(
         49,
         "order-api dies before it answers",
-        (
-            (
-                "chaos/test_points.py"
-                "::test_an_order_api_that_dies_between_two_steps_of_a_request_takes_the_order_once"
-            ),
-        ),
+        ("chaos/test_points.py::test_an_order_api_that_dies_at_any_step_takes_the_order_once",),
     ),
     Case(
         50,

@@ -293,6 +293,12 @@ def test_an_order_whose_cancellation_was_acknowledged_must_be_cancelled():
     assert {v.invariant for v in broken} >= {"I5"}
 
 
+def test_poison_that_was_never_ordered_is_not_missed():
+    evidence = honest()
+    planted = Planted("payment", "", "earlier deliveries ended the worker", number=4)
+    assert check(replace(evidence, planted=[*evidence.planted, planted])) == []
+
+
 def test_a_dead_letter_may_have_a_copy_where_requests_were_repeated():
     letters = [dead_letter(), dead_letter(id="letter-4")]
     counts = [queue("payment", dead=2)]

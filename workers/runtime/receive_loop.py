@@ -115,11 +115,10 @@ class ReceiveLoop:
             if lease.started_at is not None:
                 log.error("handler.interrupted", messageId=lease.message.id)
             lease.lost = "handed back"  # a handler that ends after all must not settle it
-        # One that came back before may be a suspect, and stays one.
-        if firsts := [lease for lease in leases if lease.message.receive_count == 1]:
+        if leases:
             # Half of what is left at most: a message that nobody hands back stays hidden for long,
             # one that is handed back without a record is only handled alone.
-            self._excuse(firsts, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
+            self._excuse(leases, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
         after = math.ceil(self._poller.open_for())
         for lease in leases:
             self._acks.hide(lease, after)

@@ -325,3 +325,27 @@ def test_a_redelivery_does_not_wait_for_a_lease_that_was_lost():
     assert worker.leases.oldest_running() > 100  # and the hung one is not forgotten
     worker.leases.close(hung)
     assert worker.leases.oldest_running() > 100
+
+
+# Stops.
+
+
+def test_a_first_delivery_that_a_stop_hands_back_is_no_suspect(worker):
+    worker.receive()
+    worker.admission.excuse_all(worker.leases.unsettled()).join()
+    assert worker.store.attempts("message-1").returned == 1
+
+
+def test_a_suspect_that_a_stop_hands_back_stays_one_but_has_no_start_on_record(worker):
+    came_back(worker)
+
+    def stop(_order):
+        assert worker.attempts() == 1
+        worker.admission.excuse_all(worker.leases.unsettled()).join()
+        for lease in worker.leases.unsettled():
+            lease.lost = "handed back"
+
+    worker.service.act = stop
+    worker.round()
+    known = worker.store.attempts("message-1")
+    assert (known.attempts, known.returned) == ((), 0)

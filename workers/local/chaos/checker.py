@@ -257,7 +257,10 @@ def processes_end_as_planned(e: Evidence) -> Iterator[Violation]:
 def dead_letters_are_planted(e: Evidence) -> Iterator[Violation]:
     """I13: the dead letters are those that were planted, with the reason, and copies of them."""
     left = [(service, letter) for service, letters in e.dead.items() for letter in letters]
+    there = {e.number_of(order_id) for order_id in e.orders} | {0}
     for planted in e.planted:
+        if planted.number not in there:
+            continue  # its customer left without an order
         mine = [
             (service, letter)
             for service, letter in left

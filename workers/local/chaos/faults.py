@@ -33,6 +33,7 @@ REPEATING: Final = frozenset(
     {"kill", "crash", "stop", "partition", "drop_before", "drop_after", "error", "duplicate"}
 )
 RATE: Final = 0.05  # of all requests, shared by the modes that are asked for
+RARE: Final = "stale"  # so few requests are about an index that it gets the whole rate
 DELAY: Final = 0.5  # s
 MIN_KILLS: Final = 3
 
@@ -64,7 +65,7 @@ def rules(faults: Sequence[str]) -> list[dict[str, Any]]:
     """Give the rules for the embedded AWS: ``RATE`` of every operation, in equal parts."""
     modes = [name for name in faults if name in CALLS]
     return [
-        {"operation": operation, "mode": mode, "rate": RATE / len(modes)}
+        {"operation": operation, "mode": mode, "rate": RATE / (1 if mode == RARE else len(modes))}
         | ({"seconds": DELAY} if mode == "delay" else {})
         for mode in modes
         for operation in _operations(mode)

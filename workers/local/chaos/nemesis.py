@@ -66,12 +66,14 @@ class Nemesis:
             future.result()
 
     def _kill(self, service: str) -> None:
-        alive = [child for child in self._of(service) if child.exit_code is None]
-        if alive:
-            child = self._dice.choice(alive)
-            if _signal(child, signal.SIGKILL):
+        """Kill a process of the service; of another one if that has just died."""
+        everything = [child for child in self._system.processes.children if not child.leaving]
+        for candidates in (self._of(service), everything):
+            alive = [child for child in candidates if child.exit_code is None]
+            if alive and _signal(child := self._dice.choice(alive), signal.SIGKILL):
                 self.kills[child.name] += 1
                 self.done["kill"] += 1
+                return
 
     def _stop(self, service: str) -> None:
         """Stop a worker for so long that others get its messages, then let it go on."""
@@ -79,6 +81,7 @@ class Nemesis:
         running = self._of(service)
         victim = running[0]
         processes.scale(service, len(running) + 1)
+        _until_ready(victim)
         if _signal(victim, signal.SIGSTOP):
             self.done["stop"] += 1
         time.sleep(self._hidden + PAUSE)
