@@ -1,8 +1,6 @@
 """One call of each adapter, on the clients that a process has: what they all have in common."""
 
-from datetime import UTC, datetime
-
-from builders import NOON, a_message, encoded
+from builders import a_message, encoded
 
 from workers.aws import names
 from workers.aws.dynamodb import DynamoStore
@@ -74,7 +72,7 @@ def mail(clients):
 
 
 def sweep(clients):
-    Outbox(clients.dynamodb(), "orders").due(0, datetime.fromtimestamp(NOON.timestamp(), UTC), 10)
+    Outbox(clients.dynamodb(), "orders").waiting(0, 10)
 
 
 def refund(clients):

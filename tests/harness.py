@@ -69,7 +69,11 @@ class Harness:
         max_attempts=3,
         visibility_timeout=VISIBILITY,
         handler_timeout=900.0,
+        rest=None,
+        sleep=None,
     ):
+        """``sleep`` and ``rest`` let time fly, unless several workers share it (turns.py)."""
+        self.waits = {"sleep": sleep, "rest": rest}
         self.clock = clock or FakeClock()
         self.queue = queue
         if queue is None:  # not "or", here and below: an empty queue is false
@@ -84,7 +88,8 @@ class Harness:
         self.handler_timeout = handler_timeout
         self.telemetry = Telemetry(self.queue.name)
         self.permits = Permits(concurrency, now=RestlessClock())
-        self.isolation = Isolation(self.permits, now=self.clock)
+        rest = rest or (lambda _condition, seconds: self.tick(seconds))
+        self.isolation = Isolation(self.permits, now=self.clock, rest=rest)
         self.admission = Admission(
             self.store,
             self.isolation,
@@ -107,7 +112,7 @@ class Harness:
             self.permits,
             telemetry=self.telemetry,
             now=self.clock,
-            rest=lambda _condition, seconds: self.tick(seconds),
+            rest=rest,
         )
         self.poller = Poller(
             self.queue,
@@ -127,7 +132,7 @@ class Harness:
                 name,
                 store=self.store,
                 handlers=Handlers(self.service),
-                sleep=self.clock.advance,
+                sleep=sleep or self.clock.advance,
             ),
             admission=self.admission,
             permits=self.permits,
@@ -209,6 +214,7 @@ class Harness:
         """Start another process on the same queue, topic and store."""
         return Harness(
             service or self.service,
+            **self.waits,
             queue=self.queue,
             topic=self.topic,
             store=self.store,

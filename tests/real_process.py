@@ -9,7 +9,7 @@ from eventually import eventually
 
 from workers.local.tcp_proxy import LOOPBACK
 
-PATIENCE = 30  # s; a machine may be busy with other tests
+PATIENCE = 60  # s; a machine may be busy with other tests
 
 
 class Process:

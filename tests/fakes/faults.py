@@ -28,6 +28,11 @@ class Faults:
         with self._lock:
             self._faults[method].extend([Fault(error, lost_reply)] * times)
 
+    def forget_faults(self):
+        """Let no more calls fail that were to."""
+        with self._lock:
+            self._faults.clear()
+
     @contextmanager
     def _call(self, method):
         with self._lock:

@@ -1,5 +1,6 @@
 """The relay's side of a FakeStore."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 from fakes.faults import Faults
@@ -72,16 +73,28 @@ class FakeOutbox(Faults):
         self.stuck = {}  # event id -> reason
         self.leases = leases or FakeLeases()
         self._waiting = store.waiting
+        self._index = store.waiting  # what ``waiting`` and ``oldest`` see
         self._lock = store.lock
+
+    @contextmanager
+    def stale_index(self):
+        """Until the block ends, the index shows what waits now, whatever happens to it.
+
+        A global secondary index follows its table a moment later:
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+        """
+        self._index = dict(self._waiting)
+        try:
+            yield
+        finally:
+            self._index = self._waiting
 
     def waiting(self, shard, limit):
         with self._call("waiting"):
             rows = sorted(
-                (row.since, event_id)
-                for event_id, row in self._waiting.items()
-                if row.shard == shard
+                (row.since, event_id) for event_id, row in self._index.items() if row.shard == shard
             )
-            return [_row(event_id, self._waiting[event_id]) for _, event_id in rows[:limit]]
+            return [_row(event_id, self._index[event_id]) for _, event_id in rows[:limit]]
 
     def mark_published(self, lease, event_ids):
         with self._call("mark_published"):
@@ -105,7 +118,7 @@ class FakeOutbox(Faults):
 
     def oldest(self, shard):
         with self._call("oldest"):
-            times = [row.since for row in self._waiting.values() if row.shard == shard]
+            times = [row.since for row in self._index.values() if row.shard == shard]
             return min(times, default=None)
 
     def _mark(self, event_ids):

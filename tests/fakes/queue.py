@@ -3,6 +3,7 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 
 from fakes.clock import FakeClock
 from fakes.faults import Faults
@@ -61,8 +62,13 @@ class FakeQueue(Faults):
         self._interrupted = False
         self._numbers = count(1)
         self._messages = {}
+        self._deleted = {}
+        self._deliveries = count(1)
         self._handles = {}  # every handle ever given out -> message id
         self._failed_entries = defaultdict(deque)
+        self._shuffle = None
+        self._short = deque()
+        self._doubled = 0
 
     # What a test does to it.
 
@@ -76,10 +82,37 @@ class FakeQueue(Faults):
             return message_id
 
     def redeliver(self, message_id):
-        """Make a message in flight visible to others, as if its lease had ended."""
+        """Let a message in flight, or one that was deleted, be delivered again.
+
+        SQS does so where a server that keeps a copy could not be reached meanwhile:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
+        """
         with self._lock:
+            if message_id not in self._messages:
+                self._messages[message_id] = self._deleted.pop(message_id)
             self._messages[message_id].visible_at = self._clock()
             self._lock.notify_all()
+
+    def unordered(self, seed):
+        """From now on give messages in any order, as a standard queue does."""
+        self._shuffle = Random(seed).shuffle  # noqa: S311 - a test that repeats
+
+    def shorten(self, limit, *, times=1):
+        """Let the next receives bring at most ``limit`` messages, though more are there.
+
+        SQS asks a sample of its servers only, or returns what is at hand:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+        """
+        with self._lock:
+            self._short.extend([limit] * times)
+
+    def repeat(self, *, times=1):
+        """Let the next receives that have room bring their first message twice.
+
+        Two copies, each with a handle of its own and the same receive count, which is approximate.
+        """
+        with self._lock:
+            self._doubled += times
 
     def received_before(self, message_id, times):
         """Count so many deliveries that nobody knows of."""
@@ -129,7 +162,15 @@ class FakeQueue(Faults):
         with self._call("receive"):
             if self._blocking:
                 self._lock.wait_for(lambda: self._interrupted or self.visible, timeout=wait)
-            return [self._deliver(message) for message in self._due()[:limit]]
+            due = self._due()
+            if self._shuffle is not None:
+                self._shuffle(due)
+            found = due[: min(limit, self._short.popleft() if self._short else limit)]
+            batch = [self._deliver(message) for message in found]
+            if self._doubled and 0 < len(batch) < limit:
+                self._doubled -= 1
+                batch.append(self._copy(found[0]))
+            return batch
 
     def delete(self, handles):
         return self._each("delete", handles, handles, self._delete)
@@ -156,7 +197,10 @@ class FakeQueue(Faults):
         message.receive_count += 1
         message.received_at = now
         message.visible_at = now + self._visibility_timeout
-        message.handle = f"{message.id}/{message.receive_count}"
+        return self._copy(message)
+
+    def _copy(self, message):
+        message.handle = f"{message.id}/{next(self._deliveries)}"
         self._handles[message.handle] = message.id
         return _delivery(message)
 
@@ -178,7 +222,7 @@ class FakeQueue(Faults):
     def _delete(self, handle):
         message = self._messages.get(self._handles[handle])
         if message is not None and message.handle == handle:
-            del self._messages[message.id]
+            self._deleted[message.id] = self._messages.pop(message.id)
 
     def _change(self, change):
         handle, seconds = change

@@ -1,5 +1,7 @@
 """A service's table, in memory: the conditions of DynamoDB without DynamoDB."""
 
+from collections import Counter
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,12 +12,14 @@ from fakes.clock import FakeClock
 from fakes.faults import Faults
 from workers.aws.outbox_rows import shard_of
 from workers.envelope import Encoded
-from workers.runtime.errors import Conflict, PermanentError
+from workers.runtime.errors import Conflict, InProgress, PermanentError
 from workers.runtime.ports import AttemptLog, Record
 
 META = {"pk", "version", "expires", "outboxShard", "outboxOrder"}
 MAX_WRITES = 100
 MAX_ITEM_BYTES = 400 * 1024
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 MAX_DIGITS = 38
 
 
@@ -45,6 +49,7 @@ class FakeStore(Faults):
         self.waiting = {}  # outbox: event id -> Waiting
         self._outbox = outbox
         self._rows = {}
+        self._contended = Counter()  # keys that a transaction under way writes
 
     @property
     def lock(self):
@@ -74,22 +79,51 @@ class FakeStore(Faults):
     def commit(self, transaction, outcomes):
         transaction.check()
         with self._call("commit"):
-            transaction.check_created()
-            count = 1 + len(transaction.writes) + (len(outcomes) if self._outbox else 0)
-            if count > MAX_WRITES:
-                raise PermanentError(f"{count} writes in one transaction")
-            if transaction.key in self.records:
-                return replace(self.records[transaction.key], repeated=True)
-            changed = {key: write(self._rows.get(key)) for key, write in transaction.writes.items()}
-            self._rows |= changed
-            record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
-            self.records[transaction.key] = record
-            if self._outbox:
-                self.waiting |= {
-                    event.event_id: Waiting(event, shard_of(event), self.clock.now())
-                    for event in outcomes
-                }
-            return record
+            self._check_contention(transaction)
+            return self._commit(transaction, outcomes)
+
+    @contextmanager
+    def committing(self, transaction):
+        """Another process commits: until the block ends, its items are in everybody's way.
+
+        DynamoDB refuses (TransactionConflict) whoever writes an item that a transaction is at:
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+        """
+        keys = {_inbox_key(transaction), *transaction.writes}
+        self._contended.update(keys)
+        try:
+            yield
+        finally:
+            self._contended.subtract(keys)
+            with self._lock:
+                self._commit(transaction, ())
+
+    def _commit(self, transaction, outcomes):
+        transaction.check_created()
+        count = 1 + len(transaction.writes) + (len(outcomes) if self._outbox else 0)
+        if count > MAX_WRITES:
+            raise PermanentError(f"{count} writes in one transaction")
+        if transaction.key in self.records:
+            return replace(self.records[transaction.key], repeated=True)
+        changed = {key: write(self._rows.get(key)) for key, write in transaction.writes.items()}
+        _check_size([row.document for row in changed.values()], outcomes, self._outbox)
+        self._rows |= changed
+        record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
+        self.records[transaction.key] = record
+        if self._outbox:
+            self.waiting |= {
+                event.event_id: Waiting(event, shard_of(event), self.clock.now())
+                for event in outcomes
+            }
+        return record
+
+    def _check_contention(self, transaction):
+        if transaction.key in self.records:
+            return  # then that is what DynamoDB finds first
+        if self._contended[_inbox_key(transaction)]:
+            raise InProgress(f"{transaction.key} is being handled")
+        if any(self._contended[key] for key in transaction.writes):
+            raise Conflict("another transaction is at it")
 
     def attempts(self, message_id):
         with self._call("attempts"):
@@ -165,6 +199,18 @@ class FakeTransaction:
         if key in self.writes:
             raise PermanentError(f"{key} is written twice in one transaction")
         self.writes[key] = write
+
+
+def _inbox_key(transaction):
+    return f"inbox#{transaction.key}"
+
+
+def _check_size(documents, outcomes, outbox):
+    bodies = [event.body for event in outcomes]
+    total = sum(len(repr(document).encode()) for document in documents)
+    total += sum(len(body.encode()) for body in bodies) * (2 if outbox else 1)
+    if total > MAX_TRANSACTION_BYTES:
+        raise PermanentError("transaction too large")
 
 
 def _put(key, read, document):

@@ -61,7 +61,12 @@ class Shop:
             "currency": "EUR",
             "items": [{"sku": SKU, "quantity": 1, "price": str(PRICE)}],
         }
-        answer = httpx.post(f"{self.system.api_url}/orders", json=body, timeout=PLACE_TIMEOUT)
+        answer = httpx.post(
+            f"{self.system.api_url}/orders",
+            json=body,
+            headers={"Idempotency-Key": f"trial-{number}"},
+            timeout=PLACE_TIMEOUT,
+        )
         answer.raise_for_status()
         return answer.json()["orderId"], answer.json()["correlationId"]
 

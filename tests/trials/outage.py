@@ -22,6 +22,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from trials.orders import Shop, check_effects
 from trials.report import INTERRUPTED, Check, Progress, conclude, count, positive
 from workers.aws import names
@@ -30,8 +33,10 @@ from workers.local.faults import Rule
 from workers.local.system import System
 from workers.ops.dlq import look
 from workers.ops.queues import Queues
+from workers.runtime.errors import Unavailable
 
 SERVICES = ("dynamodb", "sns")
+LOOK_TIMEOUT = 60.0  # s
 GLANCE = 1.0  # s between looks at the queues
 TOLD = 30.0  # s between lines of progress
 # s after which a backlog is taken for stuck: what the environment refuses comes back within an hour
@@ -61,6 +66,13 @@ class Outage:
         self._queues = Queues(self.system.clients, self.system.settings, self.system.topology)
         self._told_at = 0.0
         self._dead = Counter()  # the most there ever was in each dead-letter queue
+        # Looking is no part of the trial: on a busy machine it may have to be tried again.
+        self._patiently = Retrying(
+            retry=retry_if_exception_type((Unavailable, OSError, httpx.HTTPError)),
+            stop=stop_after_delay(LOOK_TIMEOUT),
+            wait=wait_fixed(GLANCE),
+            reraise=True,
+        )
 
     def run(self):
         """Break, load, mend, wait; gives figures and checks."""
@@ -69,7 +81,7 @@ class Outage:
         self.system.aws.inject([Rule(operation=f"{self.service}.*", mode="error")])
         self.progress.tell(f"{self.service} answers 500 from now on")
         self._load(planned)
-        faults = self.system.aws.heal()
+        faults = self._patiently(self.system.aws.heal)
         self.progress.tell(f"{self.service} answers again")
         half, whole = self._drain()
         receives = receives_of(self.system.directory)
@@ -95,9 +107,9 @@ class Outage:
 
     def _order(self, number):
         if self.service == "dynamodb":
-            self.orders.append(self._shop.publish(number))
+            self.orders.append(self._patiently(self._shop.publish, number))
             return
-        order_id, event_id = self._shop.place(number)
+        order_id, event_id = self._patiently(self._shop.place, number)
         self.orders.append(order_id)
         if number % 2:
             self._shop.deliver(event_id)
@@ -121,7 +133,7 @@ class Outage:
 
     def _look(self, stage):
         """Look at all queues; gives how many messages there are. Tells now and then."""
-        states = self._queues.states()
+        states = self._patiently(self._queues.states)
         left = sum(state.visible + state.in_flight + state.delayed for state in states)
         for state in states:
             self._dead[state.service] = max(self._dead[state.service], state.dead)
@@ -135,11 +147,12 @@ class Outage:
         return left
 
     def _unpublished(self):
-        return books.count_unpublished(self.system.clients.dynamodb(), self.system.settings)
+        dynamodb = self.system.clients.dynamodb()
+        return self._patiently(books.count_unpublished, dynamodb, self.system.settings)
 
     def _published(self):
         """Count what has reached SNS: queues are looked at one after the other."""
-        counts = self.system.aws.requests()["services"].get("sns", {})
+        counts = self._patiently(self.system.aws.requests)["services"].get("sns", {})
         return counts.get("Publish", 0) + counts.get("PublishBatch", 0)
 
     def _checks(self, drained):

@@ -12,12 +12,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import SIGTERM
+from uuid import uuid4
 
 from eventually import eventually
-from real_process import PATIENCE, Process
-from world import SERVICE, STOP_TIMEOUT, World
+from real_process import Process
+from world import SERVICE, World
 
 from workers.local.faults import Rule
+from workers.local.system import STOP_TIMEOUT
 from workers.runtime.worker import DONE, INTERRUPTED
 
 OBEDIENT = (
@@ -30,6 +32,11 @@ HIDDEN = 5.0  # s for which a message may stay invisible after the end
 VISIBILITY = 60  # s; far longer, so that what is not handed back is missed
 LONGEST_WAIT = 8.0  # s for the moment of the signal, if it does not come
 DRAIN = 90.0  # s for the rest
+# What an outage concerns. Not DescribeTable: without that a worker does not start to receive.
+BROKEN = {
+    "writes": ("TransactWriteItems",),
+    "everything": ("GetItem", "PutItem", "TransactWriteItems", "UpdateItem"),
+}
 GLANCE = 0.01  # s
 # Durations of handlers (ms) and how often each is drawn; None does not end before the stop.
 DURATIONS = {0: 40, 5: 20, 50: 20, 300: 12, 1_500: 6, None: 1}
@@ -43,7 +50,8 @@ class Plan:
     orders: tuple[str, ...]  # their ids say how long each is handled
     concurrency: int
     after: int  # handlers that have started when the signal comes; 0: when it is ready; -1: sooner
-    outage: int | None  # DynamoDB answers 500 to all but the first so many writes
+    outage: int | None  # DynamoDB answers 500 to all but the first so many requests
+    broken: str  # which requests those are
     suspects: int  # messages of which nobody knows why they come back
 
     @classmethod
@@ -61,6 +69,7 @@ class Plan:
             concurrency=dice.choice((1, 4, 10)),
             after=dice.choice((-1, 0, *[dice.randint(1, count) for _ in range(10)])),
             outage=dice.choice((None, None, 0, dice.randint(1, count))),
+            broken=dice.choice(list(BROKEN)),
             suspects=dice.choice((0, 0, 0, 1, 3)),
         )
 
@@ -85,7 +94,7 @@ class Trial:
 
     def __init__(self, plan, aws, sqs, dynamodb, directory):
         self._plan = plan
-        self._directory = directory / f"seed-{plan.seed}"
+        self._directory = directory / f"seed-{plan.seed}-{uuid4().hex[:8]}"
         gates = self._directory / "gates"
         gates.mkdir(parents=True)
         self._aws, self._sqs = aws, sqs
@@ -97,8 +106,11 @@ class Trial:
         self._world.send(*self._plan.orders)
         self._make_suspects()
         self._break()
+        code, seconds = -1, 0.0
         try:
             code, seconds = self._stop()
+        except AssertionError as error:
+            self._wrong.append(f"not stopped: {error}")
         finally:
             self._aws.heal()
         hidden = self._until_visible()
@@ -117,13 +129,16 @@ class Trial:
 
     def _break(self):
         if self._plan.outage is not None:
-            writes = Rule(
-                operation="dynamodb.TransactWriteItems",
-                mode="error",
-                match=self._world.prefix,
-                skip=self._plan.outage,
-            )
-            self._aws.inject([writes])
+            rules = [
+                Rule(
+                    operation=f"dynamodb.{operation}",
+                    mode="error",
+                    match=self._world.prefix,
+                    skip=self._plan.outage,
+                )
+                for operation in BROKEN[self._plan.broken]
+            ]
+            self._aws.inject(rules)
 
     def _stop(self):
         """Start a worker, send the signal at its moment; gives exit code and duration."""
@@ -146,6 +161,7 @@ class Trial:
     def _start(self):
         environment = self._world.environment | {
             "CONCURRENCY": str(self._plan.concurrency),
+            "STOP_TIMEOUT": str(STOP_TIMEOUT),
             "VISIBILITY_TIMEOUT": str(VISIBILITY),
         }
         return Process(OBEDIENT, environment, self._directory)
@@ -154,7 +170,7 @@ class Trial:
         worker.says("worker.starting")
         if self._plan.after < 0:
             return
-        eventually(lambda: worker.ready or not worker.running, PATIENCE)
+        worker.says("receive.working")  # not "is ready": that ends soon in an outage
         until = time.monotonic() + LONGEST_WAIT
         while len(worker.lines("handler.started")) < self._plan.after:
             if time.monotonic() > until:

@@ -11,22 +11,28 @@ a second worker does the rest, and every order takes effect once. Exits 0 if all
 
 import argparse
 import os
+import shutil
 import signal
 import sys
-import tempfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 from aws_calls import client
-from world import STOP_TIMEOUT
+from botocore.exceptions import BotoCoreError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from trials.report import INTERRUPTED, Check, Progress, conclude, count
 from trials.stop import HIDDEN, Plan, Trial
 from workers.local.aws import EmbeddedAws
+from workers.local.system import STOP_TIMEOUT
+from workers.local.tether import Tether
+from workers.runtime.errors import Unavailable
 
+TRIES = 5  # of one trial
 LANES = 3  # trials at a time, each on an embedded AWS of its own
+DIRECTORY = Path(".workers/stops")  # the logs of the last run
 TOLD = 10  # trials between lines of progress
 EXAMPLES = """examples:
   make stops                                   200 trials
@@ -37,9 +43,9 @@ EXAMPLES = """examples:
 _lane = {}  # of this process: its AWS and clients
 
 
-def start_lane():
-    """Start an AWS for the trials of this process. It ends with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+def start_lane(group):
+    """Start an AWS for the trials of this process. It ends with it, and this with its parent."""
+    os.setpgid(0, group)
     aws = EmbeddedAws()
     aws.start()
     os.environ |= aws.environment({})
@@ -47,15 +53,28 @@ def start_lane():
 
 
 def play(seed, directory):
-    """Play one trial in this process's lane."""
-    return Trial(Plan.of(seed), **_lane, directory=directory).play()
+    """Play one trial in this process's lane.
+
+    Once more if the AWS of the lane kept us waiting, on a machine that is too busy: that says
+    nothing about the worker.
+    """
+    again = Retrying(
+        retry=retry_if_exception_type((BotoCoreError, OSError, Unavailable)),
+        stop=stop_after_attempt(TRIES),
+        reraise=True,
+    )
+    return again(lambda: Trial(Plan.of(seed), **_lane, directory=directory).play())
 
 
 def undergo(seeds, lanes, directory, progress):
     """Play a trial for every seed; gives the results as they come in."""
     results = []
     lanes = min(lanes, len(seeds))
-    with ProcessPoolExecutor(lanes, get_context("spawn"), initializer=start_lane) as pool:
+    spawn = get_context("spawn")
+    with (
+        Tether() as tether,
+        ProcessPoolExecutor(lanes, spawn, initializer=start_lane, initargs=(tether.group,)) as pool,
+    ):
         for result in pool.map(play, seeds, [directory] * len(seeds)):
             results.append(result)
             for wrong in result.wrong:
@@ -84,7 +103,7 @@ def figures_of(results):
 def checks_of(results):
     """Give the verdicts; each trial that failed says what to type to see it again."""
     late = [_again(r, f"{r.seconds} s") for r in results if r.seconds > STOP_TIMEOUT]
-    hidden = [_again(r, f"{r.hidden} s") for r in results if r.hidden > HIDDEN]
+    hidden = [_again(r, f"{r.hidden} s") for r in results if r.hidden >= HIDDEN]
     wrong = [_again(r, "; ".join(r.wrong)) for r in results if r.wrong]
     return [
         Check(f"every worker ended within {STOP_TIMEOUT} s", tuple(late)),
@@ -100,11 +119,13 @@ def _again(result, what):
 def main(arguments=None):
     """Play the trials that the command line asks for; gives the exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(INTERRUPTED))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What was started is tethered to this process and ends with it.
+        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
     progress = Progress(as_json=options.json)
     seeds = range(options.seed, options.seed + options.trials)
-    with tempfile.TemporaryDirectory() as directory:
-        results = undergo(seeds, options.lanes, Path(directory), progress)
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    results = undergo(seeds, options.lanes, DIRECTORY.absolute(), progress)
     return conclude(progress, figures_of(results), checks_of(results), as_json=options.json)
 
 

@@ -16,7 +16,7 @@ from workers.aws.gateway import CHARGE, Entry
 from workers.local.books import Books
 
 SEEDS = range(1, 11)
-CALM = Plan(seed=0, orders=(), concurrency=4, after=1, outage=None, suspects=0)
+CALM = Plan(seed=0, orders=(), concurrency=4, after=1, outage=None, broken="writes", suspects=0)
 
 
 @pytest.fixture
@@ -110,6 +110,16 @@ def test_what_took_effect_twice_or_never_is_noticed(changes, check, wrong):
     assert all(each.held for each in checks.values())
     assert all(each.held for each in orders.check_books(a_book(), ["a"]))
     assert Decimal(0) < orders.PRICE
+
+
+def test_receives_are_read_from_the_logs_of_all_processes(tmp_path):
+    def settled(message_id, receive_count):
+        line = {"event": "message.settled", "messageId": message_id, "receiveCount": receive_count}
+        return json.dumps(line) + "\n"
+
+    (tmp_path / "a-1.log").write_text(settled("a", 1) + settled("b", 3) + settled("c", 9)[:40])
+    (tmp_path / "a-2.log").write_text(settled("a", 2) + '{"event": "other"}\n')
+    assert outage.receives_of(tmp_path) == {"a": 2, "b": 3}
 
 
 def test_a_violation_is_said_and_ends_with_1(capsys):

@@ -4,9 +4,9 @@ from threading import Thread
 
 import pytest
 from builders import encoded
-from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+from fakes import FakeClock, FakeOutbox, FakeQueue, FakeStore, FakeTopic
 
-from workers.runtime.errors import Unavailable
+from workers.runtime.errors import Conflict, InProgress, Unavailable
 
 
 @pytest.fixture
@@ -39,6 +39,105 @@ def test_a_stale_handle_neither_deletes_nor_hides(clock):
     assert (len(queue), queue.visible, queue.in_flight) == (1, 0, 1)
     queue.delete([second.receipt_handle])
     assert len(queue) == 0
+
+
+def test_a_message_that_was_deleted_may_come_again(clock):
+    queue = FakeQueue(clock=clock)
+    message_id = queue.send("body")
+    (message,) = queue.receive(1, 0)
+    queue.delete([message.receipt_handle])
+
+    queue.redeliver(message_id)
+
+    assert [again.receive_count for again in queue.receive(1, 0)] == [2]
+
+
+def test_a_receive_brings_fewer_than_there_are_when_told_to(clock):
+    queue = FakeQueue(clock=clock)
+    for number in range(5):
+        queue.send(str(number))
+    queue.shorten(2)
+    queue.shorten(0)
+
+    assert [len(queue.receive(10, 0)) for _ in range(3)] == [2, 0, 3]
+
+
+def test_messages_come_in_any_order_and_in_the_same_one_each_time():
+    def bodies(seed):
+        queue = FakeQueue()
+        queue.unordered(seed)
+        for number in range(10):
+            queue.send(str(number))
+        return [message.body for message in queue.receive(10, 0)]
+
+    assert bodies(1) == bodies(1)
+    assert bodies(1) != sorted(bodies(1)) == [str(number) for number in range(10)]
+
+
+def test_a_message_is_in_flight_twice_and_only_its_newest_handle_counts(clock):
+    queue = FakeQueue(clock=clock)
+    queue.send("body")
+    queue.repeat()
+
+    first, second = queue.receive(10, 0)
+
+    assert (first.id, first.receive_count) == (second.id, second.receive_count)
+    queue.delete([first.receipt_handle])
+    assert len(queue) == 1
+    queue.delete([second.receipt_handle])
+    assert len(queue) == 0
+
+
+def test_a_full_batch_has_no_room_for_a_repeat(clock):
+    queue = FakeQueue(clock=clock)
+    queue.send("body")
+    queue.repeat()
+
+    assert len(queue.receive(1, 0)) == 1
+
+
+def test_a_transaction_is_refused_what_another_is_at():
+    """As the adapter reads TransactionConflict: tests/unit/aws/test_dynamodb.py."""
+    store = FakeStore()
+    ours, theirs = store.begin("order-api#1"), store.begin("order-api#2")
+    for tx in (ours, theirs):
+        tx.add("stock#tea", {"available": -1})
+
+    with store.committing(theirs):
+        with pytest.raises(Conflict) as raised:
+            store.commit(ours, ())
+        assert not isinstance(raised.value, InProgress)
+        store.commit(store.begin("order-api#3"), ())
+
+    assert store.recall("order-api#1") is None
+    store.commit(ours, ())
+    assert store.documents == {"stock#tea": {"available": -2}}
+
+
+def test_an_event_that_another_is_handling_is_in_progress_then_done():
+    store = FakeStore()
+    ours, theirs = store.begin("order-api#1"), store.begin("order-api#1")
+
+    with store.committing(theirs), pytest.raises(InProgress):
+        store.commit(ours, ())
+
+    assert store.commit(ours, ()).repeated
+
+
+def test_an_index_that_lags_shows_what_was():
+    store = FakeStore(outbox=True)
+    outbox = FakeOutbox(store)
+    store.commit(store.begin("api#1"), [encoded(event_id="event-1")])
+
+    def shown():
+        return [row.event_id for shard in range(4) for row in outbox.waiting(shard, 10)]
+
+    with outbox.stale_index():
+        store.commit(store.begin("api#2"), [encoded(event_id="event-2")])
+        outbox.mark_published_direct(["event-1"])
+        assert shown() == ["event-1"]
+
+    assert shown() == ["event-2"]
 
 
 def test_a_message_received_too_often_is_moved_without_a_reason(clock):

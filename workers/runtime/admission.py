@@ -72,8 +72,8 @@ class Admission:
             raise NotAdmitted
         try:
             if suspect:
+                lease.recorded = True  # before it is: the reply may get lost
                 self._record(lease.message, error="", returned=False)
-                lease.recorded = True
             yield
         finally:
             self._isolation.leave(lease)
@@ -83,12 +83,13 @@ class Admission:
 
         Raises ``Unavailable`` or ``FatalError``: what cannot be counted has to be tried again.
         """
-        lease.recorded = False
         try:
-            return self._record(lease.message, error=_brief(error), returned=True)
+            attempts = self._record(lease.message, error=_brief(error), returned=True)
         except PermanentError as refused:
             log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
-            return AttemptLog()
+            attempts = AttemptLog()
+        lease.recorded = False
+        return attempts
 
     def excuse_if_recorded(self, lease: Lease, *, returned: bool) -> None:
         """Take the start of a suspect off the record; see ``excuse``."""
@@ -108,7 +109,11 @@ class Admission:
             log.info("attempt.not_excused", messageId=message.id, reason=str(error))
 
     def excuse_all(self, leases: Iterable[Lease]) -> Thread:
-        """Excuse many, in a thread of its own: the worker stops and may not have the time."""
+        """Excuse what a stopping worker hands back, in a thread of its own: time is short.
+
+        A first delivery comes back for a known reason. One that came back before may be a suspect,
+        and stays one, whether it has run here or not; only its start comes off the record.
+        """
         thread = Thread(target=self._excuse_each, args=(list(leases),), name="excuse", daemon=True)
         thread.start()
         return thread
@@ -120,7 +125,10 @@ class Admission:
 
     def _excuse_each(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
-            self.excuse(lease, returned=True)
+            if lease.message.receive_count == 1:
+                self.excuse(lease, returned=True)
+            else:
+                self.excuse_if_recorded(lease, returned=False)
 
     def _record_hung(self, message: Message) -> None:
         try:

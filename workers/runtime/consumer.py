@@ -165,7 +165,9 @@ class Consumer:
                     self._breakers.abandon(probing)
                 is_open = dependency is not None and self._breakers.failed(dependency, str(error))
                 probing = dependency if is_open else None
-                if not self._wait_out(error, probing, lease, tries, hold_until):
+                # Not given back with a start on record that could not be excused: it would count.
+                until = math.inf if lease.recorded else hold_until
+                if not self._wait_out(error, probing, lease, tries, until):
                     return self._given_up(lease, error)
                 story.waited = True
             else:

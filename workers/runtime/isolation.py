@@ -21,9 +21,17 @@ _GLANCE: Final = 1.0  # s; how often a waiting handler looks for leases that wer
 class Isolation:
     """Admits handlers of one process: many together, or one suspect alone."""
 
-    def __init__(self, permits: Permits, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        permits: Permits,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        rest: Callable[[Condition, float], object] = Condition.wait,
+    ) -> None:
+        """``rest`` waits on a condition for so many seconds at most; see ``Breakers``."""
         self._permits = permits
         self._now = now
+        self._rest = rest
         self._together: set[Lease] = set()
         self._alone: Lease | None = None
         self._alone_since = 0.0
@@ -37,7 +45,7 @@ class Isolation:
             while self._held_back():
                 if self._stopped or lease.lost is not None:
                     return False
-                self._changed.wait(_GLANCE)
+                self._rest(self._changed, _GLANCE)
             self._together.add(lease)
             return True
 
@@ -50,7 +58,7 @@ class Isolation:
                 while self._busy():
                     if self._stopped or lease.lost is not None:
                         return False
-                    self._changed.wait(_GLANCE)
+                    self._rest(self._changed, _GLANCE)
                 self._alone, self._alone_since = lease, self._now()
                 return True
             finally:

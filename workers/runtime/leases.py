@@ -49,7 +49,7 @@ class Lease:
     lost: str | None = None  # why, if it is
     settled: bool = False  # its handler has ended; the settlement is under way
     renewable: bool = True  # False once it is to become visible again
-    recorded: bool = False  # its start is on record as an attempt
+    recorded: bool = False  # its start is on record as an attempt, or may be
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if the message may be in other hands."""

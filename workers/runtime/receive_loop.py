@@ -48,6 +48,7 @@ class ReceiveLoop:
         telemetry: Telemetry,
         receive_wait: float,
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._poller = poller
         self._consumer = consumer
@@ -61,6 +62,7 @@ class ReceiveLoop:
         self._telemetry = telemetry
         self._receive_wait = receive_wait
         self._now = now
+        self._sleep = sleep
         self._start_until: Callable[[], float] | None = None
         self._pollers = _Headcount(permits.pollers)
         self._handlers = _Headcount(permits.concurrency)
@@ -114,14 +116,17 @@ class ReceiveLoop:
                 log.error("handler.interrupted", messageId=lease.message.id)
             lease.lost = "handed back"  # a handler that ends after all must not settle it
         if leases:
-            self._excuse(leases, min(deadline.at, self._now() + EXCUSE_TIMEOUT))
+            # Half of what is left at most: a message that nobody hands back stays hidden for long,
+            # one that is handed back without a record is only handled alone.
+            self._excuse(leases, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
         after = math.ceil(self._poller.open_for())
         for lease in leases:
             self._acks.hide(lease, after)
             self._telemetry.handed_back.inc()
 
-    def _excuse(self, leases: Sequence[Lease], until: float) -> None:
+    def _excuse(self, leases: Sequence[Lease], seconds: float) -> None:
         """Say on record that they come back for a good reason: others can handle them together."""
+        until = self._now() + seconds
         excusing = self._admission.excuse_all(leases)
         self._wait_until(lambda: not excusing.is_alive(), lambda: until)
 
@@ -184,7 +189,7 @@ class ReceiveLoop:
     def _wait_until(self, condition: Callable[[], bool], limit: Callable[[], float]) -> None:
         """Wait for something; a second signal moves the limit."""
         while not condition() and self._now() < limit():
-            time.sleep(_GLANCE)
+            self._sleep(_GLANCE)
 
 
 class _Headcount:

@@ -122,6 +122,18 @@ def test_more_than_100_writes_are_refused_for_good(store):
         store.commit(tx, ())
 
 
+def test_more_than_4_mib_in_one_transaction_are_refused_for_good(store):
+    tx = store.begin(CAUSE.key)
+    for number in range(11):
+        tx.get(f"order#{number}")
+        tx.put(f"order#{number}", {"text": "x" * 399 * 1024})
+
+    with pytest.raises(PermanentError):
+        store.commit(tx, ())
+
+    assert load(store, "order#0") is None
+
+
 def test_a_repeat_gives_the_first_outcomes_and_writes_nothing(store):
     first = store.begin(CAUSE.key, fingerprint="abc")
     first.add("hour#1", {"orders": 1})

@@ -198,6 +198,21 @@ def test_nothing_is_lost_wherever_the_power_fails(scene, port, call, lost_reply)
     assert not scene.store.waiting
 
 
+def test_an_index_that_lags_publishes_twice_at_worst_and_loses_nothing(scene):
+    (first,) = scene.commit_due()
+    relay = scene.relay()
+
+    with scene.outbox.stale_index():
+        relay.step()
+        (second,) = scene.commit_due()
+        relay.step()
+    relay.step()
+    relay.step()
+
+    assert scene.published == [first, first, second]
+    assert scene.store.waiting == scene.outbox.stuck == {}
+
+
 def test_another_relay_waits_for_the_lease_and_takes_over_when_it_ends(scene):
     first, second = scene.relay("first"), scene.relay("second")
     first.step()

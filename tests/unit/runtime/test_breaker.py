@@ -151,6 +151,14 @@ def test_a_probe_that_comes_to_nothing_resumes_polling_until_the_next_failure(pr
     assert not is_polling(probing)
 
 
+def test_and_until_then_a_success_starts_the_count_again(probing):
+    probing.breakers.abandon(DB)
+    probing.breakers.succeeded()
+    for _ in range(THRESHOLD - 1):
+        assert probing.breakers.failed(DB, "no answer") is False
+    assert is_polling(probing)
+
+
 def test_a_probe_that_fails_and_is_then_lost_resumes_polling(probing):
     """The last message that waits takes the probes with it."""
     probing.breakers.failed(DB, "no answer")

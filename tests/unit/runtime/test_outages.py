@@ -63,7 +63,7 @@ def assert_all_handled_once(fleet, orders):
 
 
 @pytest.mark.parametrize("error", [DOWN, DENIED, CONTENDED], ids=["outage", "denied", "conflict"])
-@pytest.mark.parametrize(("size", "messages"), [(1, 1), (2, 1), (3, 10)])
+@pytest.mark.parametrize(("size", "messages"), [(1, 1), (2, 1), (3, 10), (40, 200)])
 def test_hours_of_trouble_dead_letter_nothing(size, messages, error):
     """With so little traffic each, that the breaker of no worker need ever open."""
     weather = Weather(error)

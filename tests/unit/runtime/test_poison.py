@@ -14,6 +14,7 @@ from workers.runtime.ports import Attempt
 POISON = "poison-1"
 GOOD = [f"order-{n}" for n in range(9)]
 MAX_ATTEMPTS = 3
+HOUR = 3_600
 DOWN = Unavailable("no answer", dependency="dynamodb")
 
 
@@ -196,6 +197,29 @@ def test_a_suspect_that_meets_an_outage_is_excused(worker):
     assert worker.attempts() == 0
 
 
+@pytest.mark.parametrize("lost_reply", [False, True])
+def test_nor_does_a_brown_out_of_the_record_count_against_it(worker, lost_reply):
+    """Its starts are recorded, but while the handler is refused, nothing can be excused."""
+
+    def act(_order):
+        raise DOWN
+
+    worker.service.act = act
+    for _ in range(MAX_ATTEMPTS + 1):
+        came_back(worker)
+        if lost_reply:
+            worker.store.fail_next("record_attempt", DOWN, lost_reply=True)
+            worker.store.fail_next("record_attempt", DOWN, times=50)
+        worker.store.fail_next("excuse_attempt", DOWN, times=50)
+        worker.round()
+        worker.store.forget_faults()
+        worker.clock.advance(HOUR)
+    assert worker.queue.dead_letters == []
+    worker.service.act = lambda _order: None
+    worker.run_dry()
+    assert worker.effects() == 1
+
+
 def test_a_suspect_that_waits_for_the_environment_lets_others_run(worker):
     came_back(worker)
     errors = [DOWN] * 2
@@ -301,3 +325,27 @@ def test_a_redelivery_does_not_wait_for_a_lease_that_was_lost():
     assert worker.leases.oldest_running() > 100  # and the hung one is not forgotten
     worker.leases.close(hung)
     assert worker.leases.oldest_running() > 100
+
+
+# Stops.
+
+
+def test_a_first_delivery_that_a_stop_hands_back_is_no_suspect(worker):
+    worker.receive()
+    worker.admission.excuse_all(worker.leases.unsettled()).join()
+    assert worker.store.attempts("message-1").returned == 1
+
+
+def test_a_suspect_that_a_stop_hands_back_stays_one_but_has_no_start_on_record(worker):
+    came_back(worker)
+
+    def stop(_order):
+        assert worker.attempts() == 1
+        worker.admission.excuse_all(worker.leases.unsettled()).join()
+        for lease in worker.leases.unsettled():
+            lease.lost = "handed back"
+
+    worker.service.act = stop
+    worker.round()
+    known = worker.store.attempts("message-1")
+    assert (known.attempts, known.returned) == ((), 0)

@@ -9,7 +9,7 @@ from harness import Harness
 from structlog.testing import capture_logs
 
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, Linger, Poller
+from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, ON_THE_WAY, Linger, Poller
 
 OUTAGE = Unavailable("503", dependency="sqs")
 DENIED = FatalError("access denied")
@@ -70,10 +70,24 @@ def test_errors_are_waited_out_with_growing_pauses(worker):
 
 def test_a_success_ends_the_pauses(worker):
     worker.queue.fail_next("receive", OUTAGE, times=3)
-    worker.queue.fail_next("receive", OUTAGE, times=0)
     ceilings, _, poller = run_until(worker, 5)
     assert len(ceilings) == 3
     assert poller.receiving
+
+
+def test_and_after_it_they_start_afresh(worker, monkeypatch):
+    receive = worker.queue.receive
+
+    def answer(limit, wait):
+        messages = receive(limit, wait)
+        if worker.queue.calls["receive"] == 4:
+            worker.queue.fail_next("receive", OUTAGE, times=2)
+        return messages
+
+    monkeypatch.setattr(worker.queue, "receive", answer)
+    worker.queue.fail_next("receive", OUTAGE, times=3)
+    ceilings, _, _ = run_until(worker, 7)
+    assert ceilings == [FIRST_BACKOFF * n for n in (1, 2, 4, 1, 2)]
 
 
 def test_trouble_and_its_end_are_each_said_once(worker):
@@ -164,6 +178,14 @@ def test_a_stop_waits_for_the_open_poll():
     thread.join(2)
     assert not thread.is_alive()
     assert worker.next_lease().message.id == "message-1"
+
+
+def test_an_open_poll_may_bring_messages_until_sqs_ends_it_and_a_little_longer(worker):
+    assert worker.poller.open_for() == 0
+    worker.poller.polls = {0: worker.clock() - 5, 1: worker.clock()}
+    assert worker.poller.open_for() == 20 + ON_THE_WAY
+    worker.clock.advance(60)
+    assert worker.poller.open_for() == 0
 
 
 def test_polls_that_bring_few_are_followed_by_growing_pauses():

@@ -11,6 +11,7 @@ from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 from harness import Service
 from structlog.testing import capture_logs
 
+from workers.runtime.acks import MAX_BACKLOG
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import Handlers
 from workers.runtime.health import Health
@@ -254,6 +255,29 @@ def test_what_was_not_started_is_handed_back_and_no_receive_is_burnt_on_it():
     assert running.queue.calls["receive"] == received
 
 
+def test_a_record_that_cannot_be_written_in_time_leaves_time_to_hand_back():
+    gate, left = Gate(), []
+    running = Running(gate, concurrency=25, stop_timeout=12)
+    running.store.excuse_attempt = lambda *_args, **_named: gate.opened.wait(PATIENCE)
+    hide = running.queue.change_visibility
+
+    def change_visibility(changes):
+        left.extend(running.deadline.remaining() for _, seconds in changes if seconds == 0)
+        return hide(changes)
+
+    running.queue.change_visibility = change_visibility
+    running.start()
+    running.send(*(f"order-{n}" for n in range(25)))
+    gate.wait_for(25)
+    running.deadline.now = lambda: monotonic() - 9  # of the 10 s for handlers
+    running.deadline.start()
+    running.deadline.now = monotonic
+    assert running.loop.drain(running.deadline) is False
+    assert len(left) == running.queue.visible == 25
+    assert min(left) > 0
+    gate.opened.set()
+
+
 def test_what_would_not_end_in_time_is_not_started():
     """It is received by a poll that was open, at a pace of 0.4 s with 0.9 s left."""
     running = Running(
@@ -382,6 +406,15 @@ def test_a_failing_queue_is_an_obstacle_not_a_problem():
     assert running.loop.problems() == []
     eventually(lambda: not running.loop.obstacles())
     running.drain()
+
+
+def test_settlements_that_pile_up_are_an_obstacle():
+    running = Running(concurrency=10)
+    running.queue.fail_next("delete", Unavailable("503", dependency="sqs"), times=1_000)
+    running.send(*[f"order-{n}" for n in range(MAX_BACKLOG)])
+    running.start()
+    eventually(lambda: "the queue does not confirm settlements" in running.loop.obstacles())
+    assert running.loop.problems() == []
 
 
 def test_a_stopping_worker_is_not_ready_but_lives():

@@ -5,6 +5,7 @@ from builders import a_line, an_envelope, an_order
 from harness import Harness, Service
 from structlog.testing import capture_logs
 
+from workers.runtime import story
 from workers.runtime.errors import PermanentError, TransientError, Unavailable
 
 FIELDS = {"event", "log_level", "outcome", "durationMs", "receiveCount", "messageId"}
@@ -142,6 +143,13 @@ def test_the_age_in_the_queue_is_measured_on_first_deliveries_only():
     _, worker = told(raising(TransientError("broken")), rounds=3)
     assert worker.sample("queue_age_seconds_count") == 1
     assert worker.sample("critical_time_seconds_count") == 3
+
+
+def test_a_message_sent_by_a_clock_that_is_ahead_is_no_older_than_it_is(monkeypatch):
+    monkeypatch.setattr(story.time, "time", lambda: 0.0)
+    _, worker = told()
+    assert worker.sample("queue_age_seconds_sum") == 0
+    assert worker.sample("critical_time_seconds_sum") == 0
 
 
 def test_no_metric_carries_an_id():

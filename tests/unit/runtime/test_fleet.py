@@ -1,0 +1,572 @@
+"""Several workers on one queue, their handlers interleaved at every call: nothing is lost,
+nothing is done twice, no dead letter is undeserved, nothing leaks."""
+
+from collections import Counter, deque
+from contextlib import ExitStack
+from itertools import count, permutations
+from threading import Thread
+from unittest.mock import patch
+
+import hypothesis.strategies as st
+from builders import an_envelope, an_order
+from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+from harness import VISIBILITY, Harness, Service
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from taken import Killed, Task, here, pause, rest
+
+from workers.runtime.errors import Conflict, FatalError, PermanentError, TransientError, Unavailable
+from workers.runtime.isolation import LIMIT
+from workers.runtime.receive_loop import ReceiveLoop
+from workers.runtime.settlement import Retry
+from workers.runtime.worker import Deadline
+from workers.topology import MAX_RECEIVE_COUNT
+
+MAX_ATTEMPTS = 3
+WORKERS = 3
+CONCURRENCY = 3
+GATEWAY = "payment-gateway"
+MALFORMED = "malformed"
+
+CALLS = {
+    "queue": ["receive", "delete", "change_visibility", "dead_letter"],
+    "store": ["recall", "commit", "attempts", "record_attempt", "excuse_attempt"],
+    "topic": ["publish"],
+}
+REQUESTS = [(port, name) for port in CALLS for name in CALLS[port]]
+# What handling an order meets, once each. At most two: three would be a reason to give it up.
+PASSING = {
+    "bug": lambda: ValueError("a bug"),
+    "transient": lambda: TransientError("broken", retry_after=5),
+    "conflict": lambda: Conflict("others"),
+    "outage": lambda: Unavailable("no answer", dependency=GATEWAY),
+    "kill": Killed,
+}
+COUNTED = {"bug", "transient"}
+# What it meets every time.
+LASTING = {
+    "always a bug": lambda: ValueError("a bug"),
+    "permanent": lambda: PermanentError("no"),
+    "poison": Killed,
+}
+NUMBERS = st.integers(0, WORKERS - 1)
+ERRORS = PASSING | LASTING
+PLANS = st.one_of(
+    st.just([]),
+    st.lists(st.sampled_from(sorted(PASSING)), min_size=1, max_size=2),
+    st.sampled_from([*sorted(LASTING), MALFORMED]),
+)
+
+
+class Port:
+    """A port as a process has it: before each call a handler pauses, and may meet an outage."""
+
+    def __init__(self, name, port, fleet):
+        self._name = name
+        self._port = port
+        self._fleet = fleet
+
+    def __len__(self):
+        return len(self._port)
+
+    def __getattr__(self, attribute):
+        value = getattr(self._port, attribute)
+        if attribute not in CALLS[self._name]:
+            return value
+
+        def call(*args, **options):
+            pause()
+            self._fleet.meet(self._name)
+            return value(*args, **options)
+
+        return call
+
+
+class Work:
+    """What was admitted; a handler that finds nothing pauses. Stands in for ``SimpleQueue``."""
+
+    def __init__(self):
+        self._leases = deque()
+
+    def qsize(self):
+        return len(self._leases)
+
+    def put(self, lease):
+        self._leases.append(lease)
+
+    def get(self):
+        here().lease = None
+        while not self._leases:
+            pause()
+        here().lease = self._leases.popleft()
+        return here().lease
+
+
+class Process:
+    """One worker: its handlers are threads of the real loop, taken step by step."""
+
+    def __init__(self, fleet):
+        ports = {name: Port(name, getattr(fleet, name), fleet) for name in CALLS}
+        self.fleet = fleet
+        self.worker = worker = Harness(
+            fleet.service,
+            clock=fleet.clock,
+            concurrency=CONCURRENCY,
+            max_attempts=MAX_ATTEMPTS,
+            rest=rest,
+            sleep=lambda _seconds: pause(),
+            **ports,
+        )
+        worker.poller.work = Work()
+        self.loop = ReceiveLoop(
+            poller=worker.poller,
+            consumer=worker.consumer,
+            admission=worker.admission,
+            isolation=worker.isolation,
+            permits=worker.permits,
+            leases=worker.leases,
+            acks=worker.acks,
+            breakers=worker.breakers,
+            protection=None,
+            telemetry=worker.telemetry,
+            receive_wait=0,
+            now=fleet.clock,
+            sleep=self._while_draining,
+        )
+        self.loops = self.loop.threads()
+        self.tasks = [Task(self.loops[f"handler-{slot}"]) for slot in range(CONCURRENCY)]
+        self.busy = True  # handlers go on during a drain
+        self._watch()
+        for task in self.tasks:
+            task.lease = None
+            task.step()
+
+    def _watch(self):
+        settle, hung = self.worker.consumer.settle, self.worker.admission.hung
+        enter_alone = self.worker.isolation.enter_alone
+        self.alone_since = {}
+        self.closing = False
+
+        def entered(lease):
+            may_run = enter_alone(lease)
+            self.alone_since[lease] = self.fleet.clock()
+            return may_run
+
+        def settled(lease, settlement):
+            done = settle(lease, settlement)
+            self.fleet.settled(lease, done)
+            return done
+
+        def given_up(lease):
+            self.fleet.earned[lease.message.id] += 1
+            hung(lease)
+
+        close = self.worker.acks.close
+
+        def closed():
+            self.closing = True
+            close()
+
+        self.worker.isolation.enter_alone = entered
+        self.worker.consumer.settle = settled
+        self.worker.leases._on_hung = given_up  # noqa: SLF001 - no other way to hear of it
+        self.worker.acks.close = closed
+
+    @property
+    def under_way(self):
+        return [task for task in self.tasks if not task.dead and task.lease is not None]
+
+    def step(self, slot, times=1):
+        """Take a handler so many steps; raises ``Killed`` if that ends the process."""
+        for _ in range(times):
+            self.tasks[slot].step()
+
+    def look_after(self):
+        """Do what the lease and ack threads do now and then."""
+        self.worker.leases.renew()
+        self.worker.acks.flush()
+
+    def stop(self, *, busy):
+        """Drain as on SIGTERM, then end."""
+        self.busy = busy
+        deadline = Deadline(30, now=self.fleet.clock)
+        deadline.start()
+        self.loop.drain(deadline)
+        assert not self.worker.leases.unsettled()  # each was settled or handed back
+        self.fleet.gone(self)
+
+    def _while_draining(self, _seconds):
+        if "poller-0" in self.loops:
+            self.loops.pop("poller-0")()  # has no poll open, so it ends at once
+        self.fleet.clock.advance(1)
+        for slot in range(CONCURRENCY) if self.busy else ():
+            self.step(slot)
+        self.look_after()
+        if self.closing and self.worker.acks.backlog == 0:
+            self.loops["ack"]()
+
+
+class InlineThread(Thread):
+    """Is done when it has been started."""
+
+    def start(self):
+        super().start()
+        self.join()
+
+
+class Fleet(RuleBasedStateMachine):
+    """A queue, and workers that come and go."""
+
+    def __init__(self):
+        super().__init__()
+        self.stack = ExitStack()
+        self.stack.enter_context(patch("workers.runtime.admission.Thread", InlineThread))
+        self.contention = self.stack.enter_context(ExitStack())
+        self.contended = False
+        self.clock = FakeClock()
+        self.queue = FakeQueue(
+            clock=self.clock, visibility_timeout=VISIBILITY, max_receives=MAX_RECEIVE_COUNT
+        )
+        self.queue.unordered(seed=7)
+        self.store = FakeStore()
+        self.topic = FakeTopic()
+        self.service = Service(self.act)
+        self.down = {}  # port or dependency -> error
+        self.refused = 0  # one call in so many does not answer; 0 for none
+        self.met = count(1)
+        self.plan = {}  # order id -> what handling it meets: a deque, or a name from LASTING
+        self.sent = {}  # message id -> order id, or MALFORMED
+        self.earned = Counter()  # message id -> attempts it may have on record, at most
+        self.wrong = []  # what handlers saw that must not be
+        self.crashed = {}  # message id -> the delivery that ended with its process
+        self.processes = [Process(self) for _ in range(WORKERS)]
+
+    # What the world does to the workers.
+
+    def act(self, order):
+        """Handle an order, as planned."""
+        lease = here().lease
+        self.check_start(lease)
+        pause()
+        self.meet(GATEWAY)
+        plan = self.plan[order.order_id]
+        what = plan if isinstance(plan, str) else plan.popleft() if plan else None
+        if what in COUNTED or what == "always a bug":
+            self.earned[lease.message.id] += 1
+        if what is not None:
+            raise ERRORS[what]()  # noqa: RSE102 - each time another
+
+    def check_start(self, lease):
+        """What may have ended its last worker is on record before it runs, and runs alone.
+
+        An error here would be taken for the handler's, so it is noted and raised later.
+        """
+        message = lease.message
+        suspect = self.crashed.get(message.id) == message.receive_count - 1
+        if suspect and message.receive_count not in self.open_starts(message.id):
+            self.wrong.append(f"{message.id} is not on record")
+        for process in self.processes:
+            running = [task.lease for task in process.under_way]
+            running = [x for x in running if x.started_at is not None and x.lost is None]
+            for one, other in permutations(running, 2):
+                late = other.started_at - process.alone_since.get(one, 0) >= LIMIT
+                if one.recorded and (other.recorded or not late):
+                    self.wrong.append(f"{one.message.id} does not run alone")
+
+    def open_starts(self, message_id):
+        known = self.store.attempt_logs.get(message_id)
+        return {a.receive_count for a in known.attempts if not a.error} if known else set()
+
+    def meet(self, name):
+        if error := self.down.get(name):
+            raise error
+        if self.refused and next(self.met) % self.refused == 0:
+            raise Unavailable("busy", dependency=name)
+
+    def settled(self, lease, settlement):
+        message = lease.message
+        if message.receive_count not in self.open_starts(message.id):
+            return
+        # Its start could not be excused. What was refused by the environment must not carry it on.
+        assert not isinstance(settlement, Retry)
+        self.earned[message.id] += 1
+
+    def gone(self, process, *, crashed=False):
+        """Put another process in the place of one that has ended."""
+        for task in process.tasks:  # the one that ended it included
+            if task.lease is None:
+                continue
+            message = task.lease.message
+            if message.receive_count in self.open_starts(message.id):
+                self.earned[message.id] += 1
+            if crashed and task.lease.started_at is not None:
+                self.crashed[message.id] = message.receive_count
+        for task in process.tasks:
+            task.kill()
+        self.processes[self.processes.index(process)] = Process(self)
+
+    def survive(self, process, action, *args, **options):
+        """Let a process do something that may end it."""
+        try:
+            action(*args, **options)
+        except Killed:
+            self.gone(process, crashed=True)
+
+    # The rules.
+
+    @rule(plans=st.lists(PLANS, min_size=1, max_size=5))
+    def send(self, plans):
+        for plan in plans:
+            if plan == MALFORMED:
+                self.sent[self.queue.send('{"half": ')] = MALFORMED
+            else:
+                self.put(plan if isinstance(plan, str) else deque(plan))
+
+    def put(self, plan):
+        order_id = f"order-{len(self.plan)}"
+        self.plan[order_id] = plan
+        self.send_event(order_id)
+
+    def send_event(self, order_id):
+        envelope = an_envelope(an_order(order_id=order_id), event_id=f"event-{order_id}")
+        self.sent[self.queue.send(envelope.encode())] = order_id
+
+    @precondition(lambda self: self.plan)
+    @rule(data=st.data())
+    def duplicate(self, data):
+        self.send_event(data.draw(st.sampled_from(sorted(self.plan))))
+
+    @rule(number=NUMBERS)
+    def receive(self, number):
+        self.processes[number].worker.receive()
+
+    @rule(
+        number=NUMBERS,
+        slot=st.integers(0, CONCURRENCY - 1),
+        times=st.integers(1, 8),
+    )
+    def handle(self, number, slot, times):
+        process = self.processes[number]
+        self.survive(process, process.step, slot, times)
+
+    @rule(number=NUMBERS, rounds=st.integers(1, 6))
+    def work(self, number, rounds):
+        """A good while, for one worker."""
+        process = self.processes[number]
+        self.survive(process, self.go_on, process, rounds)
+
+    @rule(rounds=st.integers(1, 6))
+    def all_work(self, rounds):
+        for _ in range(rounds):
+            for process in list(self.processes):
+                self.survive(process, self.go_on, process, 1)
+            self.tick(2)
+
+    def go_on(self, process, rounds):
+        for _ in range(rounds):
+            process.worker.receive()
+            for slot in range(CONCURRENCY):
+                process.step(slot, times=6)
+            self.clock.advance(0.2)
+            process.look_after()
+
+    @rule(seconds=st.sampled_from([1, 10, VISIBILITY + 10, 600]))
+    def time_passes(self, seconds):
+        self.tick(seconds)
+
+    def tick(self, seconds):
+        for _ in range(max(1, seconds // 5)):
+            self.clock.advance(min(5, seconds))
+            for process in self.processes:
+                process.look_after()
+
+    @rule(number=NUMBERS)
+    def a_worker_does_nothing_in_time(self, number):
+        """It is frozen for longer than its messages are hidden."""
+        for process in self.processes:
+            if process is not self.processes[number]:
+                process.worker.leases.renew()
+        self.clock.advance(VISIBILITY / 2)
+        for process in self.processes:
+            if process is not self.processes[number]:
+                process.worker.leases.renew()
+        self.clock.advance(VISIBILITY / 2 + 1)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def redeliver(self, data):
+        """SQS forgets that it delivered a message, or that it was deleted."""
+        message_id = data.draw(st.sampled_from(sorted(self.sent)))
+        if message_id not in self.dead():
+            self.queue.redeliver(message_id)
+
+    @rule(limit=st.one_of(st.integers(0, 2), st.none()))
+    def next_receive_is_odd(self, limit):
+        """It brings few messages, or one of them twice."""
+        if limit is None:
+            self.queue.repeat()
+        else:
+            self.queue.shorten(limit)
+
+    @rule(name=st.sampled_from([*CALLS, GATEWAY]), denied=st.booleans())
+    def outage_begins(self, name, denied):
+        self.down[name] = (
+            FatalError("access denied")
+            if denied and name in ("store", "topic")
+            else Unavailable("no answer", dependency=name)
+        )
+
+    @rule(share=st.integers(2, 5))
+    def brown_out_begins(self, share):
+        self.refused = share
+
+    @precondition(lambda self: self.down or self.refused)
+    @rule()
+    def outages_end(self):
+        self.down.clear()
+        self.refused = 0
+
+    @rule(call=st.sampled_from(REQUESTS), times=st.integers(1, 4), lost_reply=st.booleans())
+    def calls_fail(self, call, times, lost_reply):
+        port, name = call
+        error = Unavailable("no answer", dependency=port)
+        getattr(self, port).fail_next(name, error, times=times, lost_reply=lost_reply)
+
+    @rule(code=st.sampled_from(["Throttled", "ReceiptHandleIsInvalid"]))
+    def entries_fail(self, code):
+        self.queue.fail_entries("delete", {0: code})
+        self.topic.fail_entries({0: Unavailable("throttled", dependency="sns")})
+
+    @precondition(lambda self: self.plan and not self.contended)
+    @rule(data=st.data())
+    def others_write_the_same_item(self, data):
+        order_id = data.draw(st.sampled_from(sorted(self.plan)))
+        self.contended = True
+        tx = self.store.begin(f"others#{len(self.store.records)}")
+        tx.add(f"effect#{order_id}", {"seen": 1})
+        self.contention.enter_context(self.store.committing(tx))
+
+    @precondition(lambda self: self.contended)
+    @rule()
+    def others_are_done(self):
+        self.contention.close()
+        self.contended = False
+
+    @rule(number=NUMBERS, busy=st.booleans())
+    def stop(self, number, busy):
+        process = self.processes[number]
+        self.survive(process, process.stop, busy=busy)
+
+    @rule(number=NUMBERS)
+    def crash(self, number):
+        self.gone(self.processes[number], crashed=True)
+
+    # What always holds.
+
+    def dead(self):
+        return {letter.message.id for letter in self.queue.dead_letters}
+
+    def effects(self, order_id):
+        return self.store.documents.get(f"effect#{order_id}", {}).get("times", 0)
+
+    def committed(self):
+        return {key: r for key, r in self.store.records.items() if key.startswith("order-api#")}
+
+    @invariant()
+    def no_message_is_lost(self):
+        done = {key.removeprefix("order-api#event-") for key in self.committed()}
+        safe = self.queue.message_ids | self.dead()
+        assert all(m in safe or order_id in done for m, order_id in self.sent.items())
+
+    @invariant()
+    def at_most_one_effect_per_event(self):
+        assert all(self.effects(order_id) <= 1 for order_id in self.plan)
+
+    @invariant()
+    def nothing_is_published_that_is_not_committed(self):
+        outcomes = {o.event_id for record in self.committed().values() for o in record.outcomes}
+        assert {event.event_id for event in self.topic.sent} <= outcomes
+
+    @invariant()
+    def every_dead_letter_is_deserved_and_says_why(self):
+        for letter in self.queue.dead_letters:
+            assert letter.failure is not None
+            assert letter.failure.reason
+            assert self.is_to_die(letter.message.id)
+
+    def is_to_die(self, message_id):
+        order_id = self.sent[message_id]
+        given_up = self.earned[message_id] >= MAX_ATTEMPTS
+        return given_up or order_id == MALFORMED or self.plan[order_id] == "permanent"
+
+    @invariant()
+    def permits_are_conserved(self):
+        for process in self.processes:
+            here_now = process.worker.poller.work.qsize() + len(process.under_way)
+            assert process.worker.permits.held == here_now
+
+    @invariant()
+    def every_handler_started_as_it_should(self):
+        assert self.wrong == [], self.wrong
+
+    @invariant()
+    def what_waits_for_isolation_is_here(self):
+        for process in self.processes:
+            if not process.under_way:
+                assert "suspect" not in process.worker.permits.paused
+
+    def teardown(self):
+        """Let all trouble end: then everything ends, within bounds."""
+        try:
+            self.contention.close()
+            self.outages_end()
+            for fake in (self.queue, self.store, self.topic):
+                fake.forget_faults()
+            self.drain()
+            self.check_the_end()
+        finally:
+            for process in self.processes:
+                for task in process.tasks:
+                    task.kill()
+            self.stack.close()
+
+    def drain(self, rounds=400):
+        for _ in range(rounds):
+            for process in list(self.processes):
+                self.survive(process, self.go_on, process, 2)
+            if all(self.is_idle(process) for process in self.processes):
+                if not len(self.queue):
+                    return
+                if not self.queue.visible:
+                    self.tick(60)
+                    self.clock.advance(900)
+            else:
+                self.tick(5)
+        raise AssertionError(f"{len(self.queue)} messages are left after {rounds} rounds")
+
+    def is_idle(self, process):
+        waiting = process.worker.poller.work.qsize() + len(process.under_way)
+        return waiting + process.worker.acks.backlog == 0
+
+    def check_the_end(self):
+        assert self.wrong == [], self.wrong
+        for process in self.processes:
+            worker = process.worker
+            assert worker.permits.held == len(worker.leases) == worker.acks.backlog == 0
+            assert not worker.permits.paused
+        dead = self.dead()
+        published = {event.event_id for event in self.topic.sent}
+        for message_id, order_id in self.sent.items():
+            if message_id in dead:
+                continue
+            assert order_id != MALFORMED
+            assert not isinstance(self.plan[order_id], str)
+            assert self.effects(order_id) == 1
+            record = self.store.records[f"order-api#event-{order_id}"]
+            assert {outcome.event_id for outcome in record.outcomes} <= published
+
+
+Fleet.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None, derandomize=True
+)
+TestFleet = Fleet.TestCase

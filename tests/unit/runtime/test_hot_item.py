@@ -1,0 +1,113 @@
+"""Hundreds of handlers want one stock row at once: none is lost, whoever has to wait."""
+
+import random
+from dataclasses import dataclass, field
+
+from fakes import FakeClock, FakeStore
+from harness import Harness
+from turns import Turns
+
+from workers.runtime.errors import Conflict
+from workers.services.inventory import Inventory
+
+ROW = "stock#tea"
+PIECES = 2  # of each order
+COMMIT = 0.1  # s that a transaction is at its items; DynamoDB takes a tenth of it
+REFUSAL = 0.005  # s until it is known
+SLOTS = 10  # handlers of one task
+LOOK = 5.0  # s between two looks at an empty queue
+
+
+@dataclass
+class Contention:
+    """How much there was."""
+
+    refused: int = 0
+    at_it: set = field(default_factory=set)  # keys that a transaction under way writes
+
+
+class BusyStore(FakeStore):
+    """Takes its time, and refuses who writes an item that another transaction is at.
+
+    As DynamoDB does, with TransactionConflict:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    """
+
+    def __init__(self, sleep):
+        super().__init__()
+        self.contention = Contention()
+        self._sleep = sleep
+
+    def commit(self, transaction, outcomes):
+        at_it, keys = self.contention.at_it, set(transaction.writes)
+        if at_it & keys:
+            self.contention.refused += 1
+            self._sleep(REFUSAL)
+            raise Conflict("TransactionConflict")
+        at_it |= keys
+        try:
+            self._sleep(COMMIT)
+            return super().commit(transaction, outcomes)
+        finally:
+            at_it -= keys
+
+
+class Fleet:
+    """Tasks of inventory on one queue; every handler is a thread on the virtual clock."""
+
+    def __init__(self, tasks):
+        clock = FakeClock()
+        self.turns = Turns(clock)
+        self.store = BusyStore(self.turns.sleep)
+        first = Harness(
+            Inventory(),
+            name="inventory",
+            store=self.store,
+            clock=clock,
+            concurrency=SLOTS,
+            sleep=self.turns.sleep,
+            rest=self.turns.rest,
+        )
+        self.tasks = [first, *(first.restart() for _ in range(tasks - 1))]
+        self.queue, self.send = first.queue, first.send
+
+    def run(self):
+        handlers = [
+            lambda task=task: self._handle(task) for task in self.tasks for _ in range(SLOTS)
+        ]
+        self.turns.run(*handlers, self._keep)
+
+    def _handle(self, task):
+        """Take messages one after the other, as a handler thread does, until there are none."""
+        while len(self.queue):
+            lease = task.next_lease()
+            if lease is not None:
+                task.consumer.consume(lease)
+            elif not (self.queue.visible and task.receive()):
+                self.turns.sleep(LOOK)
+
+    def _keep(self):
+        """Renew and settle for every task, as their lease and ack threads do."""
+        while len(self.queue):
+            self.turns.sleep(1)
+            for task in self.tasks:
+                task.leases.renew()
+                task.acks.flush()
+
+
+def test_every_order_gets_its_pieces():
+    random.seed(1)
+    fleet = Fleet(tasks=20)
+    orders = [f"order-{n}" for n in range(200)]
+    needed = PIECES * len(orders)
+    fleet.store.seed(ROW, {"available": needed, "reserved": 0, "reorderThreshold": 0})
+    fleet.send(*orders)
+    fleet.run()
+    assert fleet.queue.dead_letters == []
+    assert fleet.store.documents[ROW] == {
+        "available": 0,
+        "reserved": needed,
+        "reorderThreshold": 0,
+    }
+    assert fleet.store.contention.refused > 2 * len(orders)  # it was a hot item indeed
+    assert all(not log.attempts for log in fleet.store.attempt_logs.values())
