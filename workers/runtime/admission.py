@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from workers.runtime.errors import PermanentError
+from workers.runtime.errors import PermanentError, TransientError
 from workers.runtime.isolation import Isolation
 from workers.runtime.leases import Lease
 from workers.runtime.ports import Attempt, AttemptLog, Failure, Message, Store
@@ -29,8 +29,8 @@ MAX_ERROR: Final = 200  # characters of an error that are kept with an attempt
 log = structlog.get_logger()
 
 
-class NotAdmitted(Exception):
-    """The worker stops, or the message is no longer ours: it is not to be handled here."""
+class NotAdmitted(TransientError):
+    """The message is not to be handled here and now: it waited in vain for its turn."""
 
 
 class Exhausted(PermanentError):
@@ -59,6 +59,8 @@ class Admission:
         self._max_attempts = max_attempts
         self._worker = worker
         self._utcnow = utcnow
+        # Deliveries that are still to be excused: (message id, receive count) -> returned.
+        self._owed: dict[tuple[str, int], bool] = {}
 
     @contextmanager
     def admitted(self, lease: Lease) -> Iterator[None]:
@@ -66,55 +68,66 @@ class Admission:
 
         Raises ``Exhausted``, ``NotAdmitted``, and what ``Store`` raises.
         """
-        suspect = self._is_suspect(lease.message)
-        enter = self._isolation.enter_alone if suspect else self._isolation.enter
+        lease.suspect = self._is_suspect(lease.message)
+        enter = self._isolation.enter_alone if lease.suspect else self._isolation.enter
         if not enter(lease):
-            raise NotAdmitted
+            raise NotAdmitted("its turn to run alone did not come")
         try:
-            if suspect:
+            if lease.suspect:
                 lease.recorded = True  # before it is: the reply may get lost
                 self._record(lease.message, error="", returned=False)
             yield
         finally:
             self._isolation.leave(lease)
 
-    def failed(self, lease: Lease, error: Exception) -> AttemptLog:
+    def failed(self, lease: Lease, error: BaseException, *, returned: bool = True) -> AttemptLog:
         """Record a failed attempt and return all there have been.
 
         Raises ``Unavailable`` or ``FatalError``: what cannot be counted has to be tried again.
         """
         try:
-            attempts = self._record(lease.message, error=_brief(error), returned=True)
+            attempts = self._record(lease.message, error=_brief(error), returned=returned)
         except PermanentError as refused:
             log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
             attempts = AttemptLog()
         lease.recorded = False
         return attempts
 
-    def excuse_if_recorded(self, lease: Lease, *, returned: bool) -> None:
+    def excuse_if_recorded(self, lease: Lease, *, ended: bool) -> None:
         """Take the start of a suspect off the record; see ``excuse``."""
         if lease.recorded:
-            self.excuse(lease, returned=returned)
+            self.excuse(lease, ended=ended)
 
-    def excuse(self, lease: Lease, *, returned: bool) -> None:
-        """Record that this delivery is no attempt; ``returned``: it ends here, for a known reason.
+    def excuse(self, lease: Lease, *, ended: bool) -> None:
+        """Record that this delivery is no attempt; ``ended``: the handler ran to its end.
 
-        A failure of this is not raised: at worst the message is a suspect the next time.
+        A message comes back for a known reason if it never did before, or did for one. A suspect
+        is cleared only by running to its end: it may end the next worker that it gets so far in.
+        What cannot be recorded now is recorded later, as long as this process lives.
         """
         message = lease.message
-        try:
-            self._store.excuse_attempt(message.id, message.receive_count, returned=returned)
+        returned = ended or message.receive_count == 1 or lease.suspect is False
+        if self._excuse(message.id, message.receive_count, returned=returned):
             lease.recorded = False
-        except (*ENVIRONMENT, PermanentError) as error:
-            log.info("attempt.not_excused", messageId=message.id, reason=str(error))
+        else:
+            self._owed[message.id, message.receive_count] = returned
+
+    def excuse_again(self) -> None:
+        """Record what could not be recorded before; ends at the first failure."""
+        for key, returned in list(self._owed.items()):
+            if key in self._owed:  # not counted as an attempt meanwhile
+                if not self._excuse(*key, returned=returned):
+                    return
+                self._owed.pop(key, None)
 
     def excuse_all(self, leases: Iterable[Lease]) -> Thread:
-        """Excuse what a stopping worker hands back, in a thread of its own: time is short.
+        """Record what a stopping worker knows of what it hands back, in a thread: time is short.
 
-        A first delivery comes back for a known reason. One that came back before may be a suspect,
-        and stays one, whether it has run here or not; only its start comes off the record.
+        Starts on record come first, because they count. A message that ended its handler's
+        thread, and with that this worker, has failed an attempt and is a suspect from now on.
         """
-        thread = Thread(target=self._excuse_each, args=(list(leases),), name="excuse", daemon=True)
+        urgent_first = sorted(leases, key=lambda lease: not (lease.recorded or lease.broke))
+        thread = Thread(target=self._excuse_each, args=(urgent_first,), name="excuse", daemon=True)
         thread.start()
         return thread
 
@@ -125,10 +138,17 @@ class Admission:
 
     def _excuse_each(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
-            if lease.message.receive_count == 1:
-                self.excuse(lease, returned=True)
-            else:
-                self.excuse_if_recorded(lease, returned=False)
+            if lease.broke is not None:
+                self._record_broken(lease, lease.broke)
+            elif lease.recorded or lease.message.receive_count == 1 or lease.suspect is False:
+                self.excuse(lease, ended=False)
+        self.excuse_again()
+
+    def _record_broken(self, lease: Lease, error: BaseException) -> None:
+        try:
+            self.failed(lease, error, returned=False)
+        except ENVIRONMENT as why:
+            log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(why))
 
     def _record_hung(self, message: Message) -> None:
         try:
@@ -136,16 +156,27 @@ class Admission:
         except (*ENVIRONMENT, PermanentError) as error:
             log.warning("attempt.not_counted", messageId=message.id, reason=str(error))
 
+    def _excuse(self, message_id: str, receive_count: int, *, returned: bool) -> bool:
+        try:
+            self._store.excuse_attempt(message_id, receive_count, returned=returned)
+        except (*ENVIRONMENT, PermanentError) as error:
+            log.info("attempt.not_excused", messageId=message_id, reason=str(error))
+            return False
+        return True
+
     def _is_suspect(self, message: Message) -> bool:
         """Look a redelivery up. Raises ``Exhausted`` if it must not be handled again."""
         if message.receive_count == 1:
             return False
         known = self._store.attempts(message.id)
-        if len(known.attempts) >= self._max_attempts:
-            raise Exhausted(failure_of(known))
+        # This delivery may be on record too, if it was tried here before: it is not earlier.
+        earlier = [a for a in known.attempts if a.receive_count < message.receive_count]
+        if len(earlier) >= self._max_attempts:
+            raise Exhausted(failure_of(AttemptLog(tuple(earlier))))
         return known.returned != message.receive_count - 1
 
     def _record(self, message: Message, *, error: str, returned: bool) -> AttemptLog:
+        self._owed.pop((message.id, message.receive_count), None)
         attempt = Attempt(
             receive_count=message.receive_count,
             at=self._utcnow().isoformat(timespec="seconds"),
@@ -168,5 +199,5 @@ def failure_of(known: AttemptLog) -> Failure:
     return Failure(reason or kind, kind, len(known.attempts), trail=known.trail())
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     return f"{name_of(error)}: {text_of(error)}"[:MAX_ERROR]

@@ -187,15 +187,16 @@ class Consumer:
         except Exhausted as end:
             story.error, story.attempts = end, end.failure.attempts
             return DeadLetter(end.failure)
-        except NotAdmitted:
-            return HandBack()
+        except NotAdmitted as error:
+            story.error = error
+            return self._given_up(lease, error)
         except ENVIRONMENT:
-            self._admission.excuse_if_recorded(lease, returned=False)
+            self._admission.excuse_if_recorded(lease, ended=False)
             raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided here
             story.error = error
             return self._settlement_after(error, lease, story)
-        self._admission.excuse_if_recorded(lease, returned=True)
+        self._admission.excuse_if_recorded(lease, ended=True)
         return Delete()
 
     def _run(self, lease: Lease, story: Story) -> None:
@@ -232,7 +233,7 @@ class Consumer:
             # SQS would move it without a reason. Postponements alone never get here.
             reason = f"received {receive_count} times, at last: {text_of(error)}"
             return DeadLetter(Failure(reason, "receives_exhausted", 0))
-        self._admission.excuse(lease, returned=True)
+        self._admission.excuse(lease, ended=False)
         return postponement(error, receive_count)
 
     def _settlement_after(self, error: Exception, lease: Lease, story: Story) -> Settlement:
@@ -242,7 +243,7 @@ class Consumer:
             attempts = self._admission.failed(lease, error)
             story.attempts = len(attempts.attempts)
         else:
-            self._admission.excuse_if_recorded(lease, returned=True)
+            self._admission.excuse_if_recorded(lease, ended=True)
         return settlement_for(
             error,
             attempts=attempts,

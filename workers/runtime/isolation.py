@@ -1,8 +1,9 @@
 """Isolation: a message that may have ended earlier workers runs alone in its process.
 
 Other handlers run together. A suspect waits until they have returned, and holds back those that
-would start, for at most ``LIMIT``: a slow suspect must not stop a worker for good. Suspects never
-run with one another, because each has a start on record that counts if the process dies.
+would start. Neither its wait nor its run does so for longer than ``LIMIT``: what is slow must not
+stop a worker. Suspects never run with one another, because each has a start on record that counts
+if the process dies.
 """
 
 import time
@@ -50,13 +51,15 @@ class Isolation:
             return True
 
     def enter_alone(self, lease: Lease) -> bool:
-        """Wait until nothing else runs here; False if the message may no longer be handled."""
+        """Wait until nothing else runs here; False if that takes too long, or as ``enter`` says."""
         with self._changed:
             self._suspects_waiting += 1
             self._permits.pause(SUSPECT)
+            give_up_at = self._now() + LIMIT
             try:
                 while self._busy():
-                    if self._stopped or lease.lost is not None:
+                    late = self._now() >= give_up_at
+                    if late or self._stopped or lease.lost is not None:
                         return False
                     self._rest(self._changed, _GLANCE)
                 self._alone, self._alone_since = lease, self._now()
@@ -75,6 +78,12 @@ class Isolation:
                 self._changed.notify_all()
             elif self._suspects_waiting and not self._together:
                 self._changed.notify_all()
+
+    def relax(self) -> None:
+        """Let polling resume once a suspect has run for long; to be called now and then."""
+        if SUSPECT in self._permits.paused:
+            with self._changed:
+                self._resume()
 
     def stop(self) -> None:
         """Let no more messages start that have to wait for it."""
@@ -98,6 +107,6 @@ class Isolation:
         return any(lease.lost is None for lease in self._together)
 
     def _resume(self) -> None:
-        if self._alone is None and self._suspects_waiting == 0:
+        if not self._held_back():
             self._permits.resume(SUSPECT)
             self._changed.notify_all()

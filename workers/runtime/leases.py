@@ -49,7 +49,9 @@ class Lease:
     lost: str | None = None  # why, if it is
     settled: bool = False  # its handler has ended; the settlement is under way
     renewable: bool = True  # False once it is to become visible again
+    suspect: bool | None = None  # it may have ended earlier workers; None before it is known
     recorded: bool = False  # its start is on record as an attempt, or may be
+    broke: BaseException | None = None  # what ended its handler's thread, and so the worker
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if the message may be in other hands."""

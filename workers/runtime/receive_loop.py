@@ -14,7 +14,7 @@ from workers.runtime.acks import ACKS, Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
-from workers.runtime.isolation import Isolation
+from workers.runtime.isolation import SUSPECT, Isolation
 from workers.runtime.leases import HANDLER_TIMEOUT, Lease, Leases
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
@@ -24,6 +24,7 @@ from workers.runtime.worker import Deadline
 
 STALE_POLL: Final = 30.0  # s beyond the wait; the client's own timeout is far shorter
 STALE_TICK: Final = 30.0  # s without a look at the leases
+EXCUSE_EVERY: Final = 5.0  # s between tries to record what could not be recorded before
 EXCUSE_TIMEOUT: Final = 1.0  # s for putting on record that what is handed back is no suspect
 _GLANCE: Final = 0.02  # s between looks while draining
 
@@ -75,6 +76,7 @@ class ReceiveLoop:
     def threads(self) -> Mapping[str, Callable[[], None]]:
         """Name the loops to run, each in a thread of its own."""
         loops: dict[str, Callable[[], None]] = {"lease": self._keep_leases, "ack": self._send_acks}
+        loops["excuse"] = self._excuse_again
         for slot in range(self._permits.concurrency):
             loops[f"handler-{slot}"] = partial(self._handlers.leave_after, self._handle)
         for poller in range(self._permits.pollers):
@@ -116,8 +118,8 @@ class ReceiveLoop:
                 log.error("handler.interrupted", messageId=lease.message.id)
             lease.lost = "handed back"  # a handler that ends after all must not settle it
         if leases:
-            # Half of what is left at most: a message that nobody hands back stays hidden for long,
-            # one that is handed back without a record is only handled alone.
+            # Half of what is left at most: a message that nobody hands back stays hidden for long.
+            # Most that are handed back without a record are only handled alone.
             self._excuse(leases, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
         after = math.ceil(self._poller.open_for())
         for lease in leases:
@@ -150,6 +152,8 @@ class ReceiveLoop:
             found.append("the queue does not answer")
         if ACKS in self._permits.paused:
             found.append("the queue does not confirm settlements")
+        if SUSPECT in self._permits.paused:
+            found.append("a message that may have ended a worker runs alone")
         if self._start_until is not None:
             found.append("stopping")
         return found
@@ -158,7 +162,11 @@ class ReceiveLoop:
         """Take admitted messages one after the other: the loop of a handler thread."""
         while (lease := self._poller.work.get()) is not None:
             if self._may_start():
-                self._consumer.consume(lease)
+                try:
+                    self._consumer.consume(lease)
+                except BaseException as error:
+                    lease.broke = error
+                    raise
 
     def _may_start(self) -> bool:
         """While draining, start only what is likely to end in time: three times the mean."""
@@ -169,8 +177,13 @@ class ReceiveLoop:
     def _keep_leases(self) -> None:
         while not self._over.wait(self._leases.tick):
             self._leases.renew()
+            self._isolation.relax()
             self._telemetry.in_flight.set(len(self._leases))
             self._telemetry.permits_held.set(self._permits.held)
+
+    def _excuse_again(self) -> None:
+        while not self._over.wait(EXCUSE_EVERY):
+            self._admission.excuse_again()
 
     def _send_acks(self) -> None:
         try:

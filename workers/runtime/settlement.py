@@ -121,12 +121,12 @@ def full_jitter(
     return uniform(0, _ceiling(times, base, cap))
 
 
-def name_of(error: Exception) -> str:
+def name_of(error: BaseException) -> str:
     """Name the kind of an error, for a label or an attribute."""
     return error.name if type(error) is TransientError else type(error).__name__
 
 
-def text_of(error: Exception) -> str:
+def text_of(error: BaseException) -> str:
     """Give the text of an error without addresses, cut to ``MAX_REASON``."""
     text = redact(str(error)) or type(error).__name__
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"

@@ -44,21 +44,60 @@ def recorded(store, *leases):
     for each in leases:
         attempt = Attempt(receive_count=2, at="", worker="worker-1", error="")
         store.record_attempt(each.message.id, attempt, returned=False)
+        each.recorded = True
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_one_that_fails_at_the_stop_leaves_the_others_excused(admission, store, error):
+def test_one_that_fails_at_the_stop_leaves_the_others_excused_and_is_tried_again(
+    admission, store, error
+):
     first, second = lease(1), lease(2)
     recorded(store, first, second)
     store.fail_next("excuse_attempt", error)
     admission.excuse_all([first, second]).join()
-    assert len(store.attempts("message-1").attempts) == 1
-    assert len(store.attempts("message-2").attempts) == 0
+    assert store.calls["excuse_attempt"] == 3
+    assert store.attempts("message-1").attempts == store.attempts("message-2").attempts == ()
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_one_that_fails_after_the_handler_is_not_raised(admission, store, error):
     only = lease(1)
     store.fail_next("excuse_attempt", error)
-    admission.excuse(only, returned=True)
+    admission.excuse(only, ended=True)
     assert store.calls["excuse_attempt"] == 1
+
+
+def test_what_cannot_be_excused_is_excused_later_whatever_became_of_its_lease(admission, store):
+    only = lease(1)
+    recorded(store, only)
+    store.fail_next("excuse_attempt", ERRORS[-1], times=2)
+    admission.excuse(only, ended=False)
+    admission.excuse_again()
+    assert len(store.attempts("message-1").attempts) == 1
+    admission.excuse_again()
+    assert store.attempts("message-1").attempts == ()
+    admission.excuse_again()
+    assert store.calls["excuse_attempt"] == 3
+
+
+def test_what_counts_after_all_is_not_excused_later(admission, store):
+    only = lease(1)
+    recorded(store, only)
+    store.fail_next("excuse_attempt", ERRORS[-1])
+    admission.excuse(only, ended=False)
+    admission.failed(only, ValueError("a bug"))
+    admission.excuse_again()
+    assert [a.error for a in store.attempts("message-1").attempts] == ["ValueError: a bug"]
+
+
+def test_starts_on_record_are_excused_first_because_they_count(admission, store):
+    suspect, first = lease(1), Lease(a_message(id="message-2"), "handle", 0.0, 60.0)
+    recorded(store, suspect)
+    order = []
+    excuse = store.excuse_attempt
+    store.excuse_attempt = lambda message_id, *rest, **named: (
+        order.append(message_id),
+        excuse(message_id, *rest, **named),
+    )
+    admission.excuse_all([first, suspect]).join()
+    assert order == ["message-1", "message-2"]

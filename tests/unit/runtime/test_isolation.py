@@ -99,6 +99,33 @@ def test_a_suspect_that_hangs_holds_up_nobody_for_good(handlers):
     eventually(lambda: handlers.inside == [suspect, other])
 
 
+def test_nor_does_it_hold_up_polling(handlers):
+    """Whoever receives is told now and then: the lease thread sees to it."""
+    suspect = handlers.start(a_lease(1), alone=True)
+    handlers.isolation.relax()
+    assert handlers.permits.paused == {"suspect"}
+    handlers.clock.advance(LIMIT)
+    handlers.isolation.relax()
+    assert not handlers.permits.paused
+    handlers.leave(suspect)
+
+
+def test_polling_resumes_once_a_hung_suspect_has_lost_its_lease(handlers):
+    handlers.start(a_lease(1), alone=True).lost = "handler_timeout"
+    handlers.isolation.relax()
+    assert not handlers.permits.paused
+
+
+def test_a_suspect_that_waits_for_long_gives_up_its_turn_and_lets_others_run(handlers):
+    slow = handlers.start(a_lease(1))
+    suspect = handlers.start(a_lease(2), alone=True)
+    other = handlers.start(a_lease(3))
+    handlers.clock.advance(LIMIT)
+    eventually(lambda: handlers.refused == [suspect])
+    eventually(lambda: handlers.inside == [slow, other])
+    assert not handlers.permits.paused
+
+
 def test_but_no_other_suspect_runs_beside_it(handlers):
     suspect = handlers.start(a_lease(1), alone=True)
     handlers.clock.advance(10 * LIMIT)

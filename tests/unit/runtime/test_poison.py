@@ -349,3 +349,70 @@ def test_a_suspect_that_a_stop_hands_back_stays_one_but_has_no_start_on_record(w
     worker.round()
     known = worker.store.attempts("message-1")
     assert (known.attempts, known.returned) == ((), 0)
+
+
+def test_a_suspect_that_a_stop_hands_back_before_its_turn_stays_one(worker):
+    """Or each deploy would let it run with neighbours once more."""
+    came_back(worker)
+    worker.receive()
+    worker.admission.excuse_all(worker.leases.unsettled()).join()
+    assert worker.store.attempts("message-1").returned == 0
+
+
+def test_nor_does_an_outage_clear_a_suspect(worker):
+    came_back(worker)
+    worker.service.act = lambda _order: (_ for _ in ()).throw(DOWN)
+    worker.round()
+    known = worker.store.attempts("message-1")
+    assert (known.attempts, known.returned) == ((), 0)
+
+
+def test_a_delivery_does_not_count_its_own_start_as_an_earlier_one(worker):
+    """The excuse fails in the outage that its handler met, and the slot is kept."""
+    open_attempts(worker, 2)
+    came_back(worker, times=2)
+    worker.store.fail_next("excuse_attempt", DOWN)
+    errors = [DOWN]
+    worker.service.act = lambda _order: errors and (_ for _ in ()).throw(errors.pop())
+    worker.round()
+    assert worker.effects() == 1
+    assert worker.queue.dead_letters == []
+
+
+def test_a_partition_that_outlasts_the_lease_counts_against_nobody(worker):
+    """Neither DynamoDB nor SQS is there; the process lives on, and says so later."""
+    for _ in range(MAX_ATTEMPTS + 1):
+        came_back(worker)
+        worker.store.fail_next("excuse_attempt", DOWN, times=1_000)
+        worker.queue.fail_next("change_visibility", DOWN, times=1_000)
+        worker.service.act = lambda _order: (_ for _ in ()).throw(DOWN)
+        worker.receive()
+        worker.work()
+        worker.store.forget_faults()
+        worker.queue.forget_faults()
+        worker.admission.excuse_again()
+        assert worker.attempts() == 0
+        worker.clock.advance(2 * VISIBILITY)
+        worker.service.act = lambda _order: None
+    worker.run_dry()
+    assert worker.effects() == 1
+    assert worker.queue.dead_letters == []
+
+
+# Threads that end: a panic of a library, a bug of ours.
+
+
+class Panic(BaseException):
+    """As pydantic's core raises it for a bug of its own."""
+
+
+def test_a_message_that_ends_its_thread_has_failed_an_attempt_and_is_a_suspect():
+    worker = Harness()
+    worker.send("order-1")
+    worker.receive()
+    (lease,) = worker.leases.unsettled()
+    lease.broke = Panic("index out of bounds")
+    worker.admission.excuse_all([lease]).join()
+    known = worker.store.attempts("message-1")
+    assert [a.error for a in known.attempts] == ["Panic: index out of bounds"]
+    assert known.returned == 0

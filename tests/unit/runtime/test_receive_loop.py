@@ -347,6 +347,8 @@ def test_a_handler_that_kills_its_thread_does_not_delay_the_stop(error):
     with within(4):
         running.drain()
     assert running.queue.visible == 1
+    (attempt,) = running.store.attempts("message-1").attempts
+    assert attempt.error.startswith(type(error).__name__)
 
 
 def test_a_poller_that_dies_does_not_delay_the_stop():
