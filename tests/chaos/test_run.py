@@ -53,4 +53,4 @@ def test_a_negative_count_is_refused(option):
 def test_the_help_has_examples():
     told = chaos("--help")
     assert told.returncode == 0
-    assert "workers chaos run --seed" in told.stdout
+    assert ".venv/bin/workers chaos run --seed" in told.stdout

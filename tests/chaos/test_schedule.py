@@ -5,6 +5,7 @@ import pytest
 from workers.local.chaos import faults
 from workers.local.chaos.faults import UnknownFault
 from workers.local.chaos.schedule import CLOCKS, Lives, schedule
+from workers.local.fault_modes import EVERYTHING, MODES
 from workers.local.faults import Rule
 from workers.runtime.crash import VARIABLE, parse
 
@@ -88,9 +89,15 @@ def test_one_in_twenty_requests_fails_and_every_rule_can_be_read():
     rules = faults.rules(faults.names())
     assert {rule["mode"] for rule in rules} == set(faults.CALLS)
     rates = {Rule(**rule).mode: Rule(**rule).rate for rule in rules}
-    assert rates.pop(faults.RARE) == faults.RATE
-    assert set(rates.values()) == {faults.RATE / len(faults.CALLS)}
+    anything = [mode for mode, met in MODES.items() if met == EVERYTHING and mode != "delay"]
+    assert sum(rates[mode] for mode in anything) == pytest.approx(faults.RATE)
+    assert rates[faults.RARE] == faults.RATE
+    assert set(rates.values()) == {faults.RATE, faults.RATE / len(anything)}
     assert faults.rules(["kill"]) == []
+
+
+def test_one_fault_alone_happens_to_one_in_twenty_requests_that_can_meet_it():
+    assert {Rule(**rule).rate for rule in faults.rules(["duplicate"])} == {faults.RATE}
 
 
 def test_a_worker_that_is_to_be_cut_off_reaches_aws_through_what_cuts_it_off():

@@ -12,6 +12,8 @@ from every_call import recall
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
+from workers.ops.stock import list_stock
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
 # An index is never consistent, and a transaction always is.
@@ -28,6 +30,18 @@ def read_although_it_may_be_created(clients):
     store.begin("order-api#1").get("order#1", creating=True)
 
 
+def attempts(clients):
+    DynamoStore(clients.dynamodb(), "payment").attempts("message-1")
+
+
+def whose_shard(clients):
+    OutboxLeases(clients.dynamodb(), "orders").look(0)
+
+
+def shelves(clients):
+    list_stock(clients.dynamodb(), "inventory")
+
+
 def audit(clients):
     list(SimulatedGateway(clients.dynamodb(), "payment").ledger())
 
@@ -36,6 +50,17 @@ def commit_where_the_row_is_there(clients):
     """The cancellation does not show the row, so it is asked for."""
     store = DynamoStore(clients.dynamodb(), "payment")
     store.commit(store.begin("order-api#1"), ())
+
+
+EVERY_READ = [
+    recall,
+    read,
+    read_although_it_may_be_created,
+    attempts,
+    whose_shard,
+    shelves,
+    audit,
+]
 
 
 @pytest.fixture
@@ -53,9 +78,9 @@ def reads(connected):
     events.unregister("provide-client-params.dynamodb", note)
 
 
-@pytest.mark.parametrize("call", [recall, read, read_although_it_may_be_created, audit])
+@pytest.mark.parametrize("call", EVERY_READ)
 def test_a_read_is_consistent(reads, stub, connected, call):
-    stub.body = b'{"Items": []}' if call is audit else b"{}"
+    stub.body = b'{"Items": []}' if call in (audit, shelves) else b"{}"
 
     call(connected)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any, Final
 
-from workers.local.fault_modes import MODES
+from workers.local.fault_modes import EVERYTHING, MODES
 
 # Done to processes, by count of orders placed. The share is of orders; at least one each.
 PROCESSES: Final = {
@@ -13,7 +13,7 @@ PROCESSES: Final = {
     "stop": ("SIGSTOP a worker for longer than its messages stay hidden, while others work", 0.001),
     "partition": ("nothing passes between one worker and AWS, for as long as a stop", 0.001),
     "deploy": ("SIGTERM every process, one service after the other, and start a new one", 0.002),
-    "clock": ("processes' clocks are ten minutes apart", 0.0),
+    "clock": ("processes' clocks are off by ten minutes, either way", 0.0),
 }
 # Done to requests to AWS, at random by a seed; the rate is of requests.
 CALLS: Final = {
@@ -32,7 +32,7 @@ CALLS: Final = {
 REPEATING: Final = frozenset(
     {"kill", "crash", "stop", "partition", "drop_before", "drop_after", "error", "duplicate"}
 )
-RATE: Final = 0.05  # of all requests, shared by the modes that are asked for
+RATE: Final = 0.05  # of the requests of every operation
 RARE: Final = "stale"  # so few requests are about an index that it gets the whole rate
 DELAY: Final = 0.5  # s
 MIN_KILLS: Final = 3
@@ -62,10 +62,16 @@ def count(fault: str, orders: int) -> int:
 
 
 def rules(faults: Sequence[str]) -> list[dict[str, Any]]:
-    """Give the rules for the embedded AWS: ``RATE`` of every operation, in equal parts."""
+    """Give the rules for the embedded AWS: ``RATE`` of every operation fails, in equal parts.
+
+    What can happen to any operation makes up the rate; delays, and what only some operations can
+    meet, come on top.
+    """
     modes = [name for name in faults if name in CALLS]
+    failing = [name for name in modes if MODES[name] == EVERYTHING and name != "delay"]
+    share = RATE / len(failing or modes or [RARE])
     return [
-        {"operation": operation, "mode": mode, "rate": RATE / (1 if mode == RARE else len(modes))}
+        {"operation": operation, "mode": mode, "rate": RATE if mode == RARE else share}
         | ({"seconds": DELAY} if mode == "delay" else {})
         for mode in modes
         for operation in _operations(mode)

@@ -55,10 +55,9 @@ class Options:
         """The command that repeats the run."""
         more = f" --workers {self.workers}" if self.workers != 1 else ""
         more += f" --beside {self.beside}" if self.beside else ""
-        return (
-            f"workers chaos run --seed {self.seed} --orders {self.orders} "
-            f"--faults {','.join(self.faults)}{more}"
-        )
+        if self.faults != tuple(faults.names()):
+            more += f" --faults {','.join(self.faults)}"
+        return f".venv/bin/workers chaos run --seed {self.seed} --orders {self.orders}{more}"
 
 
 @dataclass
