@@ -43,7 +43,7 @@ def test_killing_workers_changes_nothing(tmp_path):
 class killing:  # noqa: N801 - reads as what it does
     """Kill a process of every service, one after the other.
 
-    Once each: SQS gives a message five receives, and a kill costs what is in flight one.
+    Once each: a message that is in hand at four kills looks like one that ends its worker.
     """
 
     def __init__(self, system):
