@@ -418,7 +418,14 @@ def chaos_run(
     seed: Annotated[
         int, typer.Option(min=0, help="The same seed does the same to the same orders.")
     ] = 1,
-    faults: Annotated[str, typer.Option(help="Names, separated by commas; unset: all.")] = "",
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="Names, separated by commas; unset: all. On processes: kill, crash, stop, "
+            "partition, deploy, clock. On requests: drop_before, drop_after, throttle, error, "
+            "delay, duplicate, partial, stale, expired, conflict."
+        ),
+    ] = "",
     workers: Annotated[int, typer.Option(min=1, max=20, help="Processes per consumer.")] = 1,
     beside: Annotated[
         str, typer.Option(help="A commit whose code runs beside this one, a process of each.")

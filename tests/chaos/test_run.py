@@ -50,7 +50,8 @@ def test_a_negative_count_is_refused(option):
     assert option in refused.stderr
 
 
-def test_the_help_has_examples():
+def test_the_help_has_examples_and_names_every_fault():
     told = chaos("--help")
+    assert all(name in told.stdout for name in names())
     assert told.returncode == 0
     assert ".venv/bin/workers chaos run --seed" in told.stdout
