@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from botocore.config import Config
+
 from workers.aws import names
 from workers.aws.errors import SDK_ERRORS
 from workers.aws.outbox import Outbox
@@ -38,6 +40,10 @@ GLANCE: Final = 0.5  # s between looks at queues and leases
 LOOKS: Final = 3  # that find nothing in a row: what is in flight may yet lead to more
 PATIENCE: Final = 120.0  # s without any change until the drain is given up
 MALFORMED: Final = '{"eventType": "order.created", "data": '
+
+
+# Of whole tables: after a long run a page may take the embedded AWS many seconds.
+PATIENT: Final = Config(read_timeout=120, retries={"total_max_attempts": 5})
 
 
 @dataclass(frozen=True)
@@ -275,7 +281,9 @@ class Chaos:
             seeded=stock_for(self._orders),
             history=history.ops,
             tables=evidence_of.read_tables(
-                system.clients.dynamodb(), system.settings.name_prefix, list(topology.tables)
+                system.clients.session.client("dynamodb", config=PATIENT),
+                system.settings.name_prefix,
+                list(topology.tables),
             ),
             queues=Queues(system.clients, system.settings, topology).states(),
             dead=evidence_of.read_dead_letters(system.clients.control(), system.settings, topology),
