@@ -276,7 +276,10 @@ class Scene:
         self._steps = 0
 
     def relay(self):
-        """Let a relay look at every shard once, later than what the last one waited for."""
+        """Let a relay look at every shard once, later than what the last one waited for.
+
+        It ends then, and gives its shards up to the next one.
+        """
         self._steps += 1
         later = datetime.now(UTC) + timedelta(minutes=self._steps)
         relay = Relay(
@@ -290,6 +293,7 @@ class Scene:
         relay.step()
         for turns in relay.turns:
             turns.step()
+            turns.sweep.release()
 
     def receive(self):
         """Take what has arrived; gives all that has ever arrived."""

@@ -1,5 +1,6 @@
 """When a poll returns, and with what."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
@@ -75,6 +76,9 @@ def test_each_message_goes_to_one_of_many_pollers(sqs, queue):
 def test_a_message_received_too_often_moves_to_the_dead_letter_queue(sqs, provisioned):
     assert provisioned.name_prefix
     url = sqs.get_queue_url(QueueName=f"{provisioned.name_prefix}payment-queue")["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    policy = json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": 5}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
     sqs.send_message(QueueUrl=url, MessageBody="poison")
     for _ in range(5):
         assert bodies(sqs, url, VisibilityTimeout=0, WaitTimeSeconds=1) == ["poison"]
