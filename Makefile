@@ -37,7 +37,7 @@ infra: $(STAMP) ## Test terraform/: apply it here, run what it made, destroy it
 
 .PHONY: rehearsal
 rehearsal: $(STAMP) ## Apply terraform/ here, place orders through it, destroy it (ARGS="--orders 100")
-	@PYTHONPATH=tests $(BIN)/python -m infra.rehearsal $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m local.rehearsal.__main__ $(ARGS)
 
 .PHONY: test-containers
 test-containers: $(STAMP) ## Test the image and the composed system (needs Docker)
@@ -71,11 +71,11 @@ check: $(STAMP) ## Format, lint, types, import rules, Dockerfile, compose file
 
 .PHONY: bench
 bench: $(STAMP) ## Measure the receive loop beside its peers (ARGS="--help" lists scenarios)
-	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
 soak: $(STAMP) ## 200,000 messages through the receive loop; fails if its memory grows (3 min)
-	@PYTHONPATH=tests $(BIN)/python -m bench.soak $(ARGS)
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 .PHONY: outage
 outage: $(STAMP) ## Ten minutes of DynamoDB (or SNS) answering 500 (ARGS="--service sns --minutes 2")

@@ -2,7 +2,7 @@
 # say what to do.
 
 locals {
-  # Of the lines that each worker writes once a minute: NAMESPACE in workers/runtime/emf.py.
+  # Of the lines that each worker writes once a minute: NAMESPACE in workers/runtime/observability/emf.py.
   metrics = "OrderPipeline"
 
   alarm_actions = [aws_sns_topic.alerts.arn]

@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
-from composed import without_java
-from dealing import Dealing
-from differences import DYNAMODB_BY_MOTO, LOCALSTACKS_OWN, LOCALSTACKS_TIMING
-from localstack import LocalStack
+from support.composed import without_java
+from support.dealing import Dealing
+from support.differences import DYNAMODB_BY_MOTO, LOCALSTACKS_OWN, LOCALSTACKS_TIMING
+from support.localstack import LocalStack
 
-from workers.local.aws import EmbeddedAws
-from workers.local.provision import provision
+from local.aws.embedded import EmbeddedAws
+from workers.provision.provision import provision
 from workers.settings import Settings
 from workers.topology import Topology
 

@@ -18,20 +18,20 @@ from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent
-from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
+from workers.aws.simulated_gateway import SimulatedGateway
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
 from workers.relay import metrics as relay_metrics
 from workers.relay.metrics import RelayMetrics
 from workers.relay.relay import Relay
-from workers.runtime import telemetry
-from workers.runtime.emf import MetricLines
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.handler import Handlers
-from workers.runtime.health import Health
+from workers.runtime.observability import telemetry
+from workers.runtime.observability.emf import MetricLines
+from workers.runtime.observability.health import Health
 from workers.runtime.ports import Topic
 from workers.runtime.settlement import full_jitter
 from workers.runtime.wiring import receive_loop
@@ -39,7 +39,7 @@ from workers.runtime.worker import BROKEN, Deadline, Running, UntilStopped, Work
 from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
 from workers.services.notification import Notification
-from workers.services.orders import Desk, Orders
+from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
@@ -181,7 +181,7 @@ def _order_api(parts: Parts) -> Running:
     table = names.table_name(dynamodb, settings, parts.service.table)
     registry = CollectorRegistry()
     app = create_app(
-        Desk(now=_now),
+        OrderCommands(now=_now),
         DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION),
         parts.topic,
         Outbox(dynamodb, table),
@@ -220,7 +220,7 @@ def _metric_lines(parts: Parts) -> MetricLines | None:
     environment, registry = parts.settings.environment, parts.health.registry
     if environment is None or registry is None:
         return None
-    figures = (*telemetry.FIGURES, *relay_metrics.FIGURES)
+    figures = (*telemetry.CLOUDWATCH_METRICS, *relay_metrics.CLOUDWATCH_METRICS)
     return MetricLines(registry, figures, environment=environment, service=parts.name)
 
 

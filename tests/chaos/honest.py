@@ -3,18 +3,18 @@
 import json
 from copy import deepcopy
 
+from local.chaos.evidence import Event, Evidence, LeaseSeen, LogLine, Planted
+from local.chaos.history import Op
 from workers.envelope import outcome_id
-from workers.local.chaos.evidence import Event, Evidence, LeaseSeen, LogLine, Planted
-from workers.local.chaos.history import Op
-from workers.local.plan import PlannedOrder
 from workers.ops.dlq import DeadMessage
 from workers.ops.queues import QueueState
+from workers.samples import SampleOrder
 
 SKU = "TEA"
 ORDERS = {
-    1: PlannedOrder(1, "success", ((SKU, 2),)),
-    2: PlannedOrder(2, "declined", ((SKU, 1),)),
-    3: PlannedOrder(3, "technical", ((SKU, 1),)),
+    1: SampleOrder(1, "success", ((SKU, 2),)),
+    2: SampleOrder(2, "declined", ((SKU, 1),)),
+    3: SampleOrder(3, "technical", ((SKU, 1),)),
 }
 CONSUMES = {
     "orders": frozenset(

@@ -8,10 +8,10 @@ Each mutant patches one thing and is otherwise the product. ``honest`` plants no
 import sys
 from uuid import uuid4
 
+from local.chaos import launch
 from workers import envelope
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.sns import SnsTopic
-from workers.local.chaos import launch
 from workers.relay.relay import Relay
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission

@@ -6,29 +6,29 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from order_api import Api
+from support.order_api import Api
 
-from workers.aws import names
-from workers.aws.clients import Clients
-from workers.aws.dynamodb import DynamoStore
-from workers.aws.outbox import Outbox
-from workers.aws.sns import SnsTopic
-from workers.local.chaos.audit import Audit
-from workers.local.chaos.checker import check
-from workers.local.chaos.customers import Customers
-from workers.local.chaos.evidence import (
+from local.chaos.audit import Audit
+from local.chaos.checker import check
+from local.chaos.customers import Customers
+from local.chaos.evidence import (
     Event,
     Evidence,
     read_dead_letters,
     read_log,
     read_tables,
 )
-from workers.local.chaos.history import History, Op
-from workers.local.plan import PRICES, PlannedOrder
-from workers.local.processes import Processes
-from workers.local.provision import provision
+from local.chaos.history import History, Op
+from local.processes import Processes
+from workers.aws import names
+from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.outbox import Outbox
+from workers.aws.sns import SnsTopic
 from workers.ops.queues import Queues
+from workers.provision.provision import provision
 from workers.runtime.errors import Unavailable
+from workers.samples import PRICES, SampleOrder
 from workers.settings import Settings
 from workers.topology import Topology
 
@@ -94,7 +94,7 @@ class Rig:
         )
         for kind in kinds:
             number = len(self.planned) + 1
-            order = self.planned[number] = PlannedOrder(number, kind, ((next(iter(PRICES)), 1),))
+            order = self.planned[number] = SampleOrder(number, kind, ((next(iter(PRICES)), 1),))
             answer = api.post(
                 "/orders", order.body(), headers={"Idempotency-Key": order.idempotency_key}
             )
@@ -114,7 +114,7 @@ class Rig:
         """Let customers place orders at an order-api that is a process."""
         number = len(self.planned)
         orders = [
-            PlannedOrder(number + place, kind, ((next(iter(PRICES)), 1),))
+            SampleOrder(number + place, kind, ((next(iter(PRICES)), 1),))
             for place, kind in enumerate(kinds, start=1)
         ]
         self.planned |= {order.number: order for order in orders}

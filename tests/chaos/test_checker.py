@@ -15,10 +15,10 @@ from chaos.honest import (
     queue,
 )
 
-from workers.local.chaos.checker import INVARIANTS, check
-from workers.local.chaos.evidence import Event, LeaseSeen, LogLine, Planted
-from workers.local.chaos.history import Op
-from workers.local.plan import PlannedOrder
+from local.chaos.checker import INVARIANTS, check
+from local.chaos.evidence import Event, LeaseSeen, LogLine, Planted
+from local.chaos.history import Op
+from workers.samples import SampleOrder
 
 
 def row(evidence, table, key, **changes):
@@ -267,7 +267,7 @@ def test_a_violation_names_what_to_look_for():
 @pytest.mark.parametrize("orders", [0, 1])
 def test_an_order_of_unknown_outcome_is_there_once_or_not_at_all(orders):
     evidence = honest()
-    nobody = PlannedOrder(4, "success", ((SKU, 1),))
+    nobody = SampleOrder(4, "success", ((SKU, 1),))
     evidence.planned[4] = nobody
     unknown = [Op("invoked", "place", "key-4", 4), Op("unknown", "place", "key-4", 4)]
     if orders:
@@ -279,14 +279,14 @@ def test_an_order_of_unknown_outcome_is_there_once_or_not_at_all(orders):
 
 def test_an_order_whose_cancellation_is_unknown_may_be_confirmed():
     evidence = honest()
-    evidence.planned[1] = PlannedOrder(1, "cancelled", ((SKU, 2),))
+    evidence.planned[1] = SampleOrder(1, "cancelled", ((SKU, 2),))
     unknown = Op("unknown", "cancel", "key-1-cancel", 1)
     assert check(replace(evidence, history=[*evidence.history, unknown])) == []
 
 
 def test_an_order_whose_cancellation_was_acknowledged_must_be_cancelled():
     evidence = honest()
-    evidence.planned[1] = PlannedOrder(1, "cancelled", ((SKU, 2),))
+    evidence.planned[1] = SampleOrder(1, "cancelled", ((SKU, 2),))
     row(evidence, "orders", "inbox#order-api#key-1-cancel", outcomes=[])
     done = Op("acknowledged", "cancel", "key-1-cancel", 1, order_id="order-1")
     broken = check(replace(evidence, history=[*evidence.history, done]))

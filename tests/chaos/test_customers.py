@@ -7,10 +7,10 @@ from threading import Thread
 
 import pytest
 
-from workers.local.chaos import customers
-from workers.local.chaos.customers import Customers
-from workers.local.chaos.history import CANCEL, PLACE, REFUND, History, Op, read, verdicts
-from workers.local.plan import PlannedOrder
+from local.chaos import customers
+from local.chaos.customers import Customers
+from local.chaos.history import CANCEL, PLACE, REFUND, History, Op, read, verdicts
+from workers.samples import SampleOrder
 
 ACCEPTED = 202, {"orderId": "order-1"}
 
@@ -73,7 +73,7 @@ def order(tmp_path, *answers, kind="success"):
     """Let one customer place one order; gives what was asked and what was remembered."""
     history = History(tmp_path / "history.jsonl")
     with serving(answers) as shop:
-        planned = PlannedOrder(1, kind, (("MOUSE-002", 1),))
+        planned = SampleOrder(1, kind, (("MOUSE-002", 1),))
         url = f"http://127.0.0.1:{shop.server_port}"
         assert list(Customers(url, history, seed=1).place([planned])) == [planned]
     history.close()

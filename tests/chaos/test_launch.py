@@ -10,10 +10,10 @@ from decimal import Decimal
 ASK = """
 import time
 from datetime import UTC
-from workers.local.chaos import launch
+from local.chaos import launch
 launch.shift_clock(600)
 from workers import bootstrap, envelope
-from workers.runtime import logs
+from workers.runtime.observability import logs
 from workers.aws.outbox import Outbox
 print(time.time())
 print(envelope.datetime.now(UTC).timestamp())
@@ -25,8 +25,8 @@ match logs.datetime.now(UTC):
         print("a datetime")
 """
 ABORT = """
-from builders import an_order
-from workers.local.chaos import launch
+from support.builders import an_order
+from local.chaos import launch
 from workers.services import payment
 launch.abort_at("poison@example.com")
 payment.simulated(an_order(), "payment", allowed=True)

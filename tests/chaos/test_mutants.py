@@ -6,7 +6,7 @@ A mutant that survives means that the checker, or the schedule, cannot fail.
 import pytest
 from chaos.mutants import MUTANTS
 
-from workers.local.chaos.evidence import Planted
+from local.chaos.evidence import Planted
 
 pytestmark = [pytest.mark.process, pytest.mark.chaos]
 

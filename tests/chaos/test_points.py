@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from workers.local.chaos import customers
-from workers.local.chaos.evidence import Planted
-from workers.local.ports import release_port, reserve_port
+from local.chaos import customers
+from local.chaos.evidence import Planted
+from local.ports import release_port, reserve_port
 from workers.runtime.crash import POINTS
 
 pytestmark = [pytest.mark.process, pytest.mark.chaos]

@@ -6,9 +6,9 @@ from dataclasses import replace
 from chaos.honest import dead_letter, honest
 from rich.console import Console
 
-from workers.local.chaos.checker import INVARIANTS, check
-from workers.local.chaos.report import document, print_verdict
-from workers.local.chaos.runner import Options, Verdict
+from local.chaos.checker import INVARIANTS, check
+from local.chaos.report import document, print_verdict
+from local.chaos.runner import Options, Verdict
 
 OPTIONS = Options(orders=30, seed=7, faults=("kill", "drop_after"))
 DONE = {"kill": 2, "stop": 1, "partition": 0, "deploy": 1, "crash": 3}

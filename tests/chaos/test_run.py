@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from workers.local.chaos.faults import names
+from local.chaos.faults import names
 
 ORDERS = 300
 

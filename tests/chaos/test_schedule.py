@@ -2,11 +2,11 @@
 
 import pytest
 
-from workers.local.chaos import faults
-from workers.local.chaos.faults import UnknownFault
-from workers.local.chaos.schedule import CLOCKS, Lives, schedule
-from workers.local.fault_modes import EVERYTHING, MODES
-from workers.local.faults import Rule
+from local.aws.faults.modes import EVERYTHING, MODES
+from local.aws.faults.rules import Rule
+from local.chaos import faults
+from local.chaos.faults import UnknownFault
+from local.chaos.schedule import CLOCKS, Lives, schedule
 from workers.runtime.crash import VARIABLE, parse
 
 SERVICES = ["order-api", "relay", "payment", "orders"]

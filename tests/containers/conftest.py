@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from aws_calls import client
-from composed import IMAGE, ROOT, Composed, docker, engine_answers
-from eventually import eventually
-from world import World
+from support.aws_calls import client
+from support.composed import IMAGE, ROOT, Composed, docker, engine_answers
+from support.eventually import eventually
+from support.world import World
 
 PATIENCE = 60  # s
 OBEDIENT = ROOT / "tests" / "process" / "obedient.py"

@@ -6,19 +6,20 @@ It comes before the tests that place orders of their own.
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-from composed import SERVICES
-from eventually import eventually
+from support.composed import SERVICES
+from support.eventually import eventually
 
+from local.demo import books, journal
+from local.demo.checks import Evidence, check_all
+from local.demo.plan import plan, stock_for
+from local.demo.run import _post as post
+from local.demo.run import refund_all
 from workers.aws import names
 from workers.aws.clients import Clients
-from workers.local import books, journal
-from workers.local.checks import Evidence, check_all
-from workers.local.demo import _post as post
-from workers.local.demo import refund_all
-from workers.local.plan import PRICES, REORDER_THRESHOLD, plan, stock_for
 from workers.ops.dlq import look
 from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
+from workers.samples import PRICES, REORDER_THRESHOLD
 from workers.settings import Settings
 from workers.topology import Topology
 

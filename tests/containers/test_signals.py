@@ -1,7 +1,7 @@
 """A worker that is process 1 of a container, and ``docker stop``."""
 
-from composed import docker, timed
-from eventually import eventually
+from support.composed import docker, timed
+from support.eventually import eventually
 
 INTERRUPTED = 75
 GRACE = 12  # s until the engine kills; STOP_TIMEOUT is 6

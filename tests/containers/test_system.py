@@ -4,8 +4,8 @@ import json
 
 import httpx
 import pytest
-from composed import ROOT, SERVICES, docker, timed
-from eventually import eventually
+from support.composed import ROOT, SERVICES, docker, timed
+from support.eventually import eventually
 
 PATIENCE = 60  # s
 OURS = {*SERVICES, "queues"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from workers.cli import app
+from workers.cli import build
 
 COST = (Path(__file__).parents[2] / "docs" / "COST.md").read_text("utf-8")
 TABLE = re.search(r"<!-- cost -->\n(.*?)<!-- /cost -->", COST, re.DOTALL)[1]
@@ -17,7 +17,7 @@ ROWS = [line for line in TABLE.splitlines() if line.startswith("|")][2:]
 def computed(rate):
     """Write the row of a rate."""
     arguments = ["cost", "--rate", rate, "--handler-ms", "50", "--json"]
-    bill = json.loads(CliRunner().invoke(app, arguments).stdout)
+    bill = json.loads(CliRunner().invoke(build(), arguments).stdout)
     services = dict.fromkeys(("SQS", "SNS", "DynamoDB", "Fargate"), 0.0)
     for line in bill["lines"]:
         services[line["service"]] += line["batched"]["dollars_per_month"]

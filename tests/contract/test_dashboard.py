@@ -13,7 +13,7 @@ from workers.api.access import AccessMetrics
 from workers.ops.exporter import QueueDepths
 from workers.ops.queues import QueueState
 from workers.relay import RelayMetrics
-from workers.runtime.telemetry import Telemetry
+from workers.runtime.observability.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "docker/grafana/dashboards/pipeline.json").read_text("utf-8"))

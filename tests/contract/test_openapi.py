@@ -1,7 +1,7 @@
 """What order-api says of itself: complete, consistent, and honest about its errors."""
 
 import pytest
-from order_api import Api
+from support.order_api import Api
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 

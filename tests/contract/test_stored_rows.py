@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from builders import a_cancellation, an_order
-from fakes import FakeGateway, FakeMailer, FakeStore
-from rows import NOON, TABLES, Rows
+from support.builders import a_cancellation, an_order
+from support.fakes import FakeGateway, FakeMailer, FakeStore
+from support.rows import NOON, TABLES, Rows
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore

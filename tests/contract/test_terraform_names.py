@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from order_api import Api
+from support.order_api import Api
 
-from workers.local.policies import redrive_policy
+from workers.provision.policies import redrive_policy
 from workers.relay import metrics as relay_metrics
-from workers.runtime import telemetry
-from workers.runtime.emf import NAMESPACE
+from workers.runtime.observability import telemetry
+from workers.runtime.observability.emf import NAMESPACE
 from workers.topology import MAX_RECEIVE_COUNT
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
@@ -25,7 +25,11 @@ def test_alarms_look_where_the_workers_write():
     "name",
     # What was dead-lettered is in the dead-letter queue, which has an alarm of its own.
     sorted(
-        {figure.name for figure in (*telemetry.FIGURES, *relay_metrics.FIGURES)} - {"DeadLettered"}
+        {
+            figure.name
+            for figure in (*telemetry.CLOUDWATCH_METRICS, *relay_metrics.CLOUDWATCH_METRICS)
+        }
+        - {"DeadLettered"}
     ),
 )
 def test_every_figure_has_an_alarm(name):

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from workers.ops.fargate import Task
-from workers.ops.price_list import Measured, Prices
+from local.cost.price_list import Measured, Prices
+from local.cost.task import Task
 from workers.topology import Topology
 
 README = (Path(__file__).parents[2] / "terraform" / "README.md").read_text("utf-8")

@@ -5,14 +5,14 @@ from importlib import resources
 from typing import get_args, get_type_hints
 
 import pytest
-from fakes import FakeClock, FakeGateway, FakeMailer
+from support.fakes import FakeClock, FakeGateway, FakeMailer
 
 from workers.events import CATALOGUE
 from workers.runtime.handler import Handlers
 from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
 from workers.services.notification import Notification
-from workers.services.orders import Desk, Orders
+from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 from workers.topology import Topology, TopologyError
 
@@ -45,7 +45,7 @@ def test_a_service_publishes_what_the_map_says(name):
 def test_the_desks_events_are_published_by_the_api_and_by_the_relay(name):
     returned = {
         event
-        for action, method in vars(Desk).items()
+        for action, method in vars(OrderCommands).items()
         if action in ("place", "cancel", "refund", "ship")
         for event in _alternatives(get_type_hints(method)["return"])
     }

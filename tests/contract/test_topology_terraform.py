@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from maps import broken_maps
+from support.maps import broken_maps
 
 from workers.topology import Service, Topology
 

@@ -5,8 +5,7 @@ import subprocess
 from pathlib import Path
 
 from bench.environments import NotInstalled, python
-
-from infra.terraform import Missing
+from local.rehearsal.terraform import Missing
 
 PACKAGES = ("checkov==3.3.30",)
 PATIENCE = 300.0  # s

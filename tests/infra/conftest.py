@@ -9,11 +9,11 @@ import boto3
 import pytest
 
 from infra import checkov
-from infra.deployed import Deployed
-from infra.fargate import Fargate
-from infra.roles import OPERATOR
 from infra.stories import play
-from infra.terraform import Missing, Terraform
+from local.rehearsal.deployed import Deployed
+from local.rehearsal.fargate import Fargate
+from local.rehearsal.roles import OPERATOR
+from local.rehearsal.terraform import Missing, Terraform
 
 PREFIX = "dev-"
 IMAGE_TAG = "0123abc"

@@ -1,7 +1,7 @@
 """What roles did compared with what their policies let them do."""
 
-from infra.roles import policy_of
-from workers.local.statements import Call, verdict
+from local.aws.iam.statements import Call, verdict
+from local.rehearsal.roles import policy_of
 
 
 def refused(used):

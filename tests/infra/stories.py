@@ -5,13 +5,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
-from eventually import eventually
+from support.eventually import eventually
 
-from infra.deployed import handled_by
+from local.demo import books
+from local.demo.run import Demo
+from local.rehearsal.deployed import handled_by
 from workers.aws import names
 from workers.aws.ecs import EcsAgent
-from workers.local import books
-from workers.local.demo import Demo
 from workers.ops.dlq import look
 
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden"

@@ -4,9 +4,9 @@ import json
 from contextlib import suppress
 
 import boto3
-from eventually import eventually
+from support.eventually import eventually
 
-from workers.runtime.emf import EVERY, NAMESPACE
+from workers.runtime.observability.emf import EVERY, NAMESPACE
 
 
 def test_every_alarm_on_a_figure_of_our_own_is_fed_by_a_line_of_a_task(deployed, stories):

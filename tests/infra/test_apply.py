@@ -6,8 +6,8 @@ import boto3
 import pytest
 
 from infra import checkov
-from infra.container import Container
-from infra.terraform import ROOT
+from local.rehearsal.container import Container
+from local.rehearsal.terraform import ROOT
 from workers.aws import names
 from workers.aws.clients import Clients
 from workers.settings import Settings

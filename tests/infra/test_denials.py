@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.roles import ACCOUNT, assume, session
+from local.rehearsal.roles import ACCOUNT, assume, session
 from workers.aws.codes import DENIED
 from workers.topology import Topology, queue_name
 

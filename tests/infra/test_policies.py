@@ -9,8 +9,8 @@ import json
 import boto3
 import pytest
 
-from infra.roles import ACCOUNT, OPERATOR
-from workers.local.statements import Call, statements_of, verdict
+from local.aws.iam.statements import Call, statements_of, verdict
+from local.rehearsal.roles import ACCOUNT, OPERATOR
 from workers.topology import Topology
 
 REGION = "eu-west-1"

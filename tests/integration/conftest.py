@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from stub import serving
+from support.stub import serving
 
 # What only the one can do, and only the other: fail as it is told.
 collect_ignore = ["test_faults.py" if "LOCALSTACK" in os.environ else "localstack"]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from builders import NOON, an_envelope, an_order, encoded
+from support.builders import NOON, an_envelope, an_order, encoded
 from typer.testing import CliRunner
 
 from workers import cli
@@ -26,7 +26,7 @@ def workers(provisioned, monkeypatch):
     monkeypatch.setenv("NAME_PREFIX", provisioned.name_prefix)
 
     def run(*arguments, code=0):
-        result = CliRunner().invoke(cli.app, arguments)
+        result = CliRunner().invoke(cli.build(), arguments)
         assert result.exit_code == code, result.output
         return result.stdout
 

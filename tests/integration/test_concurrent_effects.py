@@ -4,11 +4,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import a_line, a_message, an_envelope, an_order
+from support.builders import a_line, a_message, an_envelope, an_order
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
-from workers.aws.gateway import SimulatedGateway
+from workers.aws.simulated_gateway import SimulatedGateway
 from workers.ops.stock import Stock, list_stock, set_stock
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers

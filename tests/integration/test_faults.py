@@ -1,6 +1,6 @@
 """AWS fails in its own words, loses replies and delivers twice: the effects stay exact.
 
-The adapters are the product's own, the faults those of ``workers/local/faults.py``. Rows are
+The adapters are the product's own, the faults those of ``local/aws/faults/rules.py``. Rows are
 those of the catalogue of faults; tests/README.md lists them.
 """
 
@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from builders import an_envelope, an_order
-from eventually import eventually
-from harness import Harness
-from order_api import Api
 from prometheus_client import CollectorRegistry
+from support.builders import an_envelope, an_order
+from support.eventually import eventually
+from support.harness import Harness
+from support.order_api import Api
 
+from local.aws.faults.rules import Rule
+from local.tcp_proxy import TcpProxy
 from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
@@ -23,9 +25,7 @@ from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue, depth
 from workers.envelope import decode
-from workers.local.faults import Rule
-from workers.local.provision import provision
-from workers.local.tcp_proxy import TcpProxy
+from workers.provision.provision import provision
 from workers.relay import Relay, RelayMetrics
 from workers.settings import Settings
 from workers.topology import Topology

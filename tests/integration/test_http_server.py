@@ -8,9 +8,9 @@ from threading import Event, Thread, Timer
 import httpx
 import pytest
 from anyio.to_thread import current_default_thread_limiter
-from eventually import eventually
 from fastapi import BackgroundTasks, FastAPI
 from prometheus_client import CollectorRegistry
+from support.eventually import eventually
 
 from workers.api.access import Access, AccessMetrics
 from workers.api.server import listen, serve

@@ -6,7 +6,7 @@ from time import monotonic
 import boto3
 import pytest
 from botocore.config import Config
-from builders import encoded
+from support.builders import encoded
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore

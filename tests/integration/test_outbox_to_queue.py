@@ -6,10 +6,10 @@ from threading import Barrier, Event, Thread
 from time import monotonic
 
 import pytest
-from eventually import eventually
-from fakes import FakeClock, FakeTopic
-from order_api import ORDER, Api
 from prometheus_client import CollectorRegistry
+from support.eventually import eventually
+from support.fakes import FakeClock, FakeTopic
+from support.order_api import ORDER, Api
 
 from workers.aws import names
 from workers.aws.clients import Clients

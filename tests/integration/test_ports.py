@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from workers.local.ports import release_port, reserve_port
+from local.ports import release_port, reserve_port
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="Linux shares bound ports")
 LOOPBACK = "127.0.0.1"

@@ -6,9 +6,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from workers.local.plan import PRICES
-from workers.local.provision import ProvisionError, provision
 from workers.ops.stock import list_stock, set_stock
+from workers.provision.provision import ProvisionError, provision
+from workers.samples import PRICES
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Topology, dlq_name, queue_name
 
@@ -169,6 +169,6 @@ def test_aws_itself_is_left_to_terraform(settings, topology, monkeypatch, endpoi
 
 def test_an_endpoint_that_never_answers_is_an_error(settings, topology, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("workers.local.provision.PATIENCE", 0.1)
+    monkeypatch.setattr("workers.provision.provision.PATIENCE", 0.1)
     with pytest.raises(ProvisionError, match=r"127\.0\.0\.1:1 did not answer"):
         provision(settings, topology)

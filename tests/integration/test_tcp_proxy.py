@@ -5,9 +5,9 @@ from contextlib import suppress
 from threading import Thread
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
-from workers.local.tcp_proxy import LOOPBACK, TcpProxy
+from local.tcp_proxy import LOOPBACK, TcpProxy
 
 pytestmark = pytest.mark.integration
 

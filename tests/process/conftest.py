@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from aws_calls import client
-from eventually import eventually
-from real_process import PATIENCE, Process
-from world import SERVICE, World
+from support.aws_calls import client
+from support.eventually import eventually
+from support.real_process import PATIENCE, Process
+from support.world import SERVICE, World
 
-from workers.local.tcp_proxy import TcpProxy
+from local.tcp_proxy import TcpProxy
 
 OBEDIENT = (sys.executable, str(Path(__file__).with_name("obedient.py")), "run", SERVICE)
 

@@ -5,8 +5,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from eventually import eventually
-from stub import serving
+from support.eventually import eventually
+from support.stub import serving
 
 pytestmark = pytest.mark.process
 

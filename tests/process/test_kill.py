@@ -5,9 +5,9 @@ import os
 from signal import SIGKILL, SIGTERM
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
-from workers.local.processes import Processes
+from local.processes import Processes
 
 pytestmark = pytest.mark.process
 

@@ -1,7 +1,7 @@
 """The renewal of leases holds against handlers that keep the interpreter to themselves."""
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
 pytestmark = pytest.mark.process
 

@@ -5,7 +5,7 @@ import os
 from signal import SIGTERM
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
 pytestmark = pytest.mark.process
 

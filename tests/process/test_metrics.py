@@ -2,9 +2,9 @@
 
 from signal import SIGTERM
 
-import emf
 import pytest
-from eventually import eventually
+from support import emf
+from support.eventually import eventually
 
 pytestmark = pytest.mark.process
 

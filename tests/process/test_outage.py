@@ -4,7 +4,7 @@ import sys
 from signal import SIGTERM
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
 pytestmark = pytest.mark.process
 

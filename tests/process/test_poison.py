@@ -1,9 +1,9 @@
 """A message that ends its process takes no neighbour with it, and does not go on for ever."""
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
-from workers.local.processes import Processes
+from local.processes import Processes
 
 pytestmark = pytest.mark.process
 

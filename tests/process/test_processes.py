@@ -8,10 +8,10 @@ import textwrap
 import time
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
-from workers.local.child import NotReady
-from workers.local.processes import Processes
+from local.child import NotReady
+from local.processes import Processes
 
 pytestmark = pytest.mark.process
 
@@ -133,7 +133,7 @@ def test_a_deployment_starts_the_new_before_it_stops_the_old(processes):
 
 
 def test_a_deployment_that_does_not_get_ready_leaves_the_old_running(processes, monkeypatch):
-    monkeypatch.setattr("workers.local.processes.READY_TIMEOUT", 0.5)
+    monkeypatch.setattr("local.processes.READY_TIMEOUT", 0.5)
     processes.start("payment", os.environ)
     processes.wait_until_ready()
     with pytest.raises(NotReady, match="payment-2"):
@@ -163,7 +163,7 @@ def test_what_does_not_stop_in_time_is_killed(tmp_path):
 def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path):
     program = textwrap.dedent(f"""
         import os, pathlib, sys
-        from workers.local.processes import Processes
+        from local.processes import Processes
         command = [sys.executable, "-c", {STUBBORN!r}]
         processes = Processes(pathlib.Path({str(tmp_path)!r}), command=lambda _: command)
         processes.start("payment", os.environ, count=2)

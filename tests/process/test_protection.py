@@ -5,8 +5,8 @@ import time
 from signal import SIGTERM
 
 import pytest
-from eventually import eventually
-from stub import serving
+from support.eventually import eventually
+from support.stub import serving
 
 pytestmark = pytest.mark.process
 

@@ -4,7 +4,7 @@ from collections import Counter
 from signal import SIGTERM
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
 pytestmark = pytest.mark.process
 

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from stub import serving
+from support.stub import serving
 
 import workers
-from workers.local.tcp_proxy import LOOPBACK
+from local.tcp_proxy import LOOPBACK
 
 pytestmark = pytest.mark.process
 

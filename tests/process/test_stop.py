@@ -6,8 +6,8 @@ import time
 from signal import SIGINT, SIGTERM
 
 import pytest
-from eventually import eventually
-from world import STOP_TIMEOUT
+from support.eventually import eventually
+from support.world import STOP_TIMEOUT
 
 pytestmark = pytest.mark.process
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from eventually import eventually
+from support.eventually import eventually
 
 pytestmark = pytest.mark.process
 

@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from workers.local.demo import Demo
-from workers.local.system import System
+from local.demo.run import Demo
+from local.system import System
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from local.system import System
 from workers import cli
-from workers.local import smoke
-from workers.local.provision import provision
-from workers.local.system import System
+from workers.ops import smoke
+from workers.provision.provision import provision
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
 PIECES = 100
@@ -23,7 +23,7 @@ def system(tmp_path_factory):
 
 def smoked(system, *options):
     """Run the command; gives its exit code and the verdicts by scenario."""
-    result = CliRunner().invoke(cli.app, ["smoke", "--api", system.api_url, "--json", *options])
+    result = CliRunner().invoke(cli.build(), ["smoke", "--api", system.api_url, "--json", *options])
     return result.exit_code, {row["scenario"]: row["verdict"] for row in json.loads(result.stdout)}
 
 
@@ -52,7 +52,7 @@ def test_an_order_that_does_not_end_as_it_must_fails_the_test(system, monkeypatc
 def test_nobody_at_the_address_fails_the_test_in_one_line(system, monkeypatch):
     assert system.api_url
     monkeypatch.setattr(smoke, "START_PATIENCE", 1.0)
-    result = CliRunner().invoke(cli.app, ["smoke", "--api", "http://127.0.0.1:1"])
+    result = CliRunner().invoke(cli.build(), ["smoke", "--api", "http://127.0.0.1:1"])
     assert result.exit_code == 1
     assert result.stderr.startswith("workers: http://127.0.0.1:1/orders: ")
     assert result.stderr.count("\n") == 1

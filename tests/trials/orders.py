@@ -6,12 +6,12 @@ from decimal import Decimal
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
-from builders import a_line, an_order, encoded
+from support.builders import a_line, an_order, encoded
 
+from local.demo import books
 from trials.report import Check
 from workers.aws import names
 from workers.aws.sns import SnsTopic
-from workers.local import books
 from workers.ops.stock import set_stock
 
 SKU = "TRIAL-001"

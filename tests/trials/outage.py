@@ -25,12 +25,12 @@ from pathlib import Path
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from local.aws.faults.rules import Rule
+from local.demo import books
+from local.system import System
 from trials.orders import Shop, check_effects
 from trials.report import INTERRUPTED, Check, Progress, conclude, count, positive
 from workers.aws import names
-from workers.local import books
-from workers.local.faults import Rule
-from workers.local.system import System
 from workers.ops.dlq import look
 from workers.ops.queues import Queues
 from workers.runtime.errors import Unavailable

@@ -14,12 +14,12 @@ from pathlib import Path
 from signal import SIGTERM
 from uuid import uuid4
 
-from eventually import eventually
-from real_process import Process
-from world import SERVICE, World
+from support.eventually import eventually
+from support.real_process import Process
+from support.world import SERVICE, World
 
-from workers.local.faults import Rule
-from workers.local.system import STOP_TIMEOUT
+from local.aws.faults.rules import Rule
+from local.system import STOP_TIMEOUT
 from workers.runtime.worker import DONE, INTERRUPTED
 
 OBEDIENT = (

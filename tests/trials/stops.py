@@ -19,15 +19,15 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from aws_calls import client
 from botocore.exceptions import BotoCoreError
+from support.aws_calls import client
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
+from local.aws.embedded import EmbeddedAws
+from local.system import STOP_TIMEOUT
+from local.tether import Tether
 from trials.report import INTERRUPTED, Check, Progress, conclude, count
 from trials.stop import HIDDEN, Plan, Trial
-from workers.local.aws import EmbeddedAws
-from workers.local.system import STOP_TIMEOUT
-from workers.local.tether import Tether
 from workers.runtime.errors import Unavailable
 
 TRIES = 5  # of one trial

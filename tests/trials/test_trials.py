@@ -7,13 +7,13 @@ from decimal import Decimal
 from signal import SIGKILL
 
 import pytest
-from aws_calls import client
+from support.aws_calls import client
 
+from local.demo.books import Books
 from trials import orders, outage, report, stop, stops
 from trials.report import Check, Progress
 from trials.stop import Plan, Trial
-from workers.aws.gateway import CHARGE, Entry
-from workers.local.books import Books
+from workers.aws.simulated_gateway import CHARGE, Entry
 
 SEEDS = range(1, 11)
 CALM = Plan(seed=0, orders=(), concurrency=4, after=1, outage=None, broken="writes", suspects=0)

@@ -6,7 +6,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from workers import bootstrap
-from workers.runtime.health import Health
+from workers.runtime.observability.health import Health
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Topology
 

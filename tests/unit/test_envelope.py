@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from builders import a_cancellation, a_payment, a_reservation, an_envelope, an_order
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import a_cancellation, a_payment, a_reservation, an_envelope, an_order
 
 from workers.envelope import (
     MAX_BODY_BYTES,

@@ -3,8 +3,8 @@
 from threading import Thread
 
 import pytest
-from builders import encoded
-from fakes import FakeClock, FakeOutbox, FakeQueue, FakeStore, FakeTopic
+from support.builders import encoded
+from support.fakes import FakeClock, FakeOutbox, FakeQueue, FakeStore, FakeTopic
 
 from workers.runtime.errors import Conflict, InProgress, Unavailable
 

@@ -4,7 +4,7 @@ import json
 from copy import deepcopy
 
 import pytest
-from maps import SMALL, broken_maps
+from support.maps import SMALL, broken_maps
 
 from workers.topology import Topology, TopologyError, dlq_name, queue_name
 from workers.topology_rules import MAP_RULES, SERVICE_RULES

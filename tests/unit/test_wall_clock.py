@@ -12,9 +12,9 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from builders import a_cancellation, a_payment, a_reservation
-from fakes import FakeClock
-from harness import Harness
+from support.builders import a_cancellation, a_payment, a_reservation
+from support.fakes import FakeClock
+from support.harness import Harness
 
 from workers import runtime
 from workers.services import lifecycle
@@ -30,12 +30,13 @@ READERS = {
     "aws/outbox_leases.py": "a relay of the version before takes a shard early or late; fenced off",
     "aws/sqs.py": "a dead letter says a wrong time",
     "bootstrap.py": "history, counters and sent mails get a wrong time; order and sums stay right",
-    "cli.py": "other hours are summed",
+    "cli/figures.py": "other hours are summed",
+    "cli/outbox.py": "an event seems to wait for longer or shorter",
     "envelope.py": "an event says a wrong time; the relay takes it earlier or later than others",
     "relay/relay.py": "shards change hands, or are looked at later; the fence keeps them apart",
-    "runtime/emf.py": "a figure gets a wrong time",
-    "runtime/logs.py": "a log line gets a wrong time",
-    "runtime/story.py": "one figure of an age is wrong, and never negative",
+    "runtime/observability/emf.py": "a figure gets a wrong time",
+    "runtime/observability/logs.py": "a log line gets a wrong time",
+    "runtime/observability/canonical_line.py": "one figure of an age is wrong, and never negative",
     "runtime/wiring.py": "the trail of a message's attempts says wrong times",
 }
 

@@ -14,7 +14,7 @@ from workers.api.problems import Problem, documented
 from workers.api.refusals import EXPECTED, answer
 from workers.api.strict_json import StrictRoute
 from workers.runtime.ports import Store, Topic
-from workers.services.orders import Desk
+from workers.services.orders import OrderCommands
 
 DESCRIPTION: Final = """\
 Takes orders and publishes what happens to them.
@@ -37,7 +37,7 @@ _TO_CHANGE: Final = (HTTPStatus.NOT_FOUND, *_TO_PLACE)
 
 
 def create_app(
-    desk: Desk,
+    desk: OrderCommands,
     store: Store,
     topic: Topic,
     outbox: Outbox,

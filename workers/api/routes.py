@@ -21,7 +21,7 @@ from workers.api.fast_path import FastPath
 from workers.envelope import Envelope
 from workers.events import Event, Id
 from workers.runtime.ports import Store, Transaction
-from workers.services.orders import Desk
+from workers.services.orders import OrderCommands
 
 # What a 202 says of the order, once the event is committed.
 STATUS: Final = {
@@ -40,7 +40,7 @@ Caller = Annotated[Call, Depends()]
 class Endpoints:
     """The endpoints of orders."""
 
-    desk: Desk
+    desk: OrderCommands
     store: Store
     fast_path: FastPath
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from workers.aws.errors import translated
-from workers.aws.outbox_leases import Lease, key_of, still_held
+from workers.aws.outbox_leases import ShardLease, key_of, still_held
 from workers.aws.outbox_rows import (
     SHARDS,
     event_id_of,
@@ -62,7 +62,7 @@ class Outbox:
         with translated("dynamodb"):
             return [_row(item) for item in self.client.query(**query)["Items"]]
 
-    def mark_published(self, lease: Lease, event_ids: Sequence[str]) -> None:
+    def mark_published(self, lease: ShardLease, event_ids: Sequence[str]) -> None:
         """Take rows out of the index, all of them or none.
 
         Raises ``LeaseLost`` if another owner has the shard by now, ``Conflict`` if another
@@ -77,7 +77,7 @@ class Outbox:
             for event_id in event_ids:
                 self.client.update_item(**published(self.table, event_id, self.clock()))
 
-    def set_aside(self, lease: Lease, event_id: str, reason: str) -> None:
+    def set_aside(self, lease: ShardLease, event_id: str, reason: str) -> None:
         """Move a row that will never be accepted out of the way. Raises as ``mark_published``."""
         aside = {
             "TableName": self.table,
@@ -140,7 +140,7 @@ class Outbox:
             "ExpressionAttributeValues": {":shard": {"S": shard}},
         }
 
-    def _write_under(self, lease: Lease, updates: Sequence[dict[str, Any]]) -> None:
+    def _write_under(self, lease: ShardLease, updates: Sequence[dict[str, Any]]) -> None:
         """Write only if the lease still stands. Its end is not asked for: clocks disagree."""
         check = {"TableName": self.table, "Key": key_of(lease.shard), **still_held(lease)}
         writes: list[Write] = [{"ConditionCheck": check}, *({"Update": u} for u in updates)]

@@ -22,7 +22,7 @@ _RELAY: Final = "relay#"  # before a relay's name, in the row of heartbeats
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class ShardLease:
     """The right to publish a shard. A later one of the same shard has a higher ``fence``."""
 
     shard: int
@@ -91,7 +91,7 @@ class OutboxLeases:
         given_up = float(row["leaseUntil"]["N"]) == 0
         return Held(row["leaseOwner"]["S"], int(row["fence"]["N"]), given_up)
 
-    def take(self, shard: int, owner: str, seen: Held | None) -> Lease | None:
+    def take(self, shard: int, owner: str, seen: Held | None) -> ShardLease | None:
         """Take a shard from whoever was seen to have it; None if the row has changed since.
 
         Every success raises the fence: earlier leases of the shard are void.
@@ -100,11 +100,11 @@ class OutboxLeases:
             return self._write(shard, owner, "attribute_not_exists(pk)", {})
         return self._write(shard, owner, "fence = :seen", {":seen": {"N": str(seen.fence)}})
 
-    def renew(self, lease: Lease) -> Lease | None:
+    def renew(self, lease: ShardLease) -> ShardLease | None:
         """Go on with a shard; None if another owner has taken it."""
         return self._write(lease.shard, lease.owner, "leaseOwner = :me", {})
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: ShardLease) -> None:
         """Let another owner take the shard at once; does nothing if one has it already."""
         end: dict[str, Any] = {
             "TableName": self.table,
@@ -121,7 +121,7 @@ class OutboxLeases:
 
     def _write(
         self, shard: int, owner: str, condition: str, values: dict[str, Any]
-    ) -> Lease | None:
+    ) -> ShardLease | None:
         until = self.clock() + LEASE.total_seconds()
         with translated("dynamodb"):
             try:
@@ -140,7 +140,7 @@ class OutboxLeases:
                 )
             except self.client.exceptions.ConditionalCheckFailedException:
                 return None
-        return Lease(shard, owner, int(written["Attributes"]["fence"]["N"]))
+        return ShardLease(shard, owner, int(written["Attributes"]["fence"]["N"]))
 
 
 def key_of(shard: int) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def key_of(shard: int) -> dict[str, Any]:
     return {"pk": {"S": f"lease#outbox#{shard}"}}
 
 
-def still_held(lease: Lease) -> dict[str, Any]:
+def still_held(lease: ShardLease) -> dict[str, Any]:
     """Give the condition that nobody has taken or renewed the lease since."""
     return {
         "ConditionExpression": "leaseOwner = :me AND fence = :fence",

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from workers.ops.queues import Queues
 from workers.runtime.errors import FatalError, Unavailable
-from workers.runtime.health import Health
+from workers.runtime.observability.health import Health
 from workers.runtime.worker import UntilStopped, Worker
 
 LABELS: Final = ("messaging_destination_name", "state")

@@ -4,13 +4,13 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from workers.runtime.emf import Figure
+from workers.runtime.observability.emf import CloudWatchMetric
 
 # What CloudWatch hears of the relay once a minute. An outbox that was never looked at has no age:
 # no data is an alarm, 0 would be none.
-FIGURES: Final = (
-    Figure("OutboxAge", "outbox_oldest_seconds", unit="Seconds", unset=None),
-    Figure("OutboxSetAside", "outbox_stuck"),
+CLOUDWATCH_METRICS: Final = (
+    CloudWatchMetric("OutboxAge", "outbox_oldest_seconds", unit="Seconds", unset=None),
+    CloudWatchMetric("OutboxSetAside", "outbox_stuck"),
 )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from workers.aws.outbox_leases import LEASE, Held, Lease, OutboxLeases
+from workers.aws.outbox_leases import LEASE, Held, OutboxLeases, ShardLease
 
 # Within 30 s of a relay joining or leaving, however it left: its last sign of life is seen up to
 # one look late, counts for LEASE, and the end of that is seen up to one look late.
@@ -89,10 +89,10 @@ class Share:
         free = {s for s, held in rows.items() if not held or held.given_up or still[s] >= over}
         return View(frozenset(beats.keys() - gone), rows, free)
 
-    def take(self, view: View, having: AbstractSet[int]) -> list[Lease]:
+    def take(self, view: View, having: AbstractSet[int]) -> list[ShardLease]:
         """Take free shards until this relay has its share; ``having`` are those that it has."""
         wanted = view.fair_share(self._owner) - len(having)
-        taken: list[Lease] = []
+        taken: list[ShardLease] = []
         for shard in sorted(view.free - having):
             if len(taken) >= wanted:
                 break

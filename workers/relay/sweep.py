@@ -13,7 +13,7 @@ import structlog
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from workers.aws.outbox import Outbox, Row
-from workers.aws.outbox_leases import LEASE, Lease, OutboxLeases
+from workers.aws.outbox_leases import LEASE, OutboxLeases, ShardLease
 from workers.relay.metrics import RelayMetrics
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError, Unavailable
@@ -70,7 +70,7 @@ class Sweep:
         self._metrics = metrics
         self._now = now
         self._clock = clock
-        self._lease: Lease | None
+        self._lease: ShardLease | None
         self._held_since = 0.0  # by our own clock, before we asked for the lease
         self.leaving = False  # asked to release the shard
         self._seen: dict[str, float] = {}  # event id -> when we first saw it wait
@@ -81,7 +81,7 @@ class Sweep:
         """Whether it has the lease, as far as it knows."""
         return self._lease is not None
 
-    def offer(self, lease: Lease, asked_at: float) -> None:
+    def offer(self, lease: ShardLease, asked_at: float) -> None:
         """Let it publish under a lease that was asked for at ``asked_at``, by its clock."""
         self.leaving = False
         self._held_since = asked_at
@@ -129,7 +129,7 @@ class Sweep:
         patience = GRACE.total_seconds()
         return [r for r in rows if r.since < before or now - self._seen[r.event_id] >= patience]
 
-    def _usable(self) -> Lease | None:
+    def _usable(self) -> ShardLease | None:
         """Renew the lease if it is time to; None if it is not ours, or ends too soon to publish."""
         if self.leaving:
             return None
@@ -144,11 +144,11 @@ class Sweep:
     def _age(self) -> float:
         return self._clock() - self._held_since
 
-    def _keep(self, lease: Lease | None) -> None:
+    def _keep(self, lease: ShardLease | None) -> None:
         self._lease = lease
         self._metrics.lease_held.labels(self.shard).set(lease is not None)
 
-    def _publish(self, lease: Lease, rows: Sequence[Row]) -> None:
+    def _publish(self, lease: ShardLease, rows: Sequence[Row]) -> None:
         readable = {row.event_id: row.event for row in rows if row.event is not None}
         crash_point("relay.read")
         errors = self._topic.publish(list(readable.values()))

@@ -19,9 +19,9 @@ import structlog
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import GONE, Lease, Leases
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import MAX_BATCH, Permits
 from workers.runtime.ports import Queue
-from workers.runtime.telemetry import Telemetry
 
 LINGER: Final = 0.1  # s
 RETRY_DELAYS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # s; the last one repeats

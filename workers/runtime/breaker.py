@@ -16,8 +16,8 @@ from typing import Final
 
 import structlog
 
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
-from workers.runtime.telemetry import Telemetry
 
 THRESHOLD: Final = 5  # consecutive failures
 FIRST_PAUSE: Final = 1.0  # s until the first probe

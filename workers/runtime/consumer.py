@@ -35,6 +35,8 @@ from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease, Leases
+from workers.runtime.observability.canonical_line import CanonicalLine
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import AttemptLog, Failure, Outcomes, Queue, Topic
 from workers.runtime.settlement import (
@@ -50,8 +52,6 @@ from workers.runtime.settlement import (
     settlement_for,
     text_of,
 )
-from workers.runtime.story import Story
-from workers.runtime.telemetry import Telemetry
 
 # How long (s) a message keeps its slot while the environment refuses it. Long enough for a breaker
 # to open and for most interruptions to end; then others get the slot.
@@ -97,7 +97,7 @@ class Consumer:
 
     def consume(self, lease: Lease) -> None:
         """Take one message from its start to its settlement."""
-        story = Story(lease.message)
+        story = CanonicalLine(lease.message)
         begun = self._now()
         self._telemetry.slot_wait.observe(begun - lease.received_at)
         settlement = self._until_settled(lease, story)
@@ -106,7 +106,7 @@ class Consumer:
         self._permits.finished(None if story.waited else duration)
         story.tell(self._telemetry, duration)
 
-    def process(self, lease: Lease, story: Story) -> None:
+    def process(self, lease: Lease, story: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
         envelope = story.envelope = decode(lease.message.body)
         crash_point("decoded")
@@ -150,7 +150,7 @@ class Consumer:
             return postponement(error, lease.message.receive_count)
         return settlement
 
-    def _until_settled(self, lease: Lease, story: Story) -> Settlement:
+    def _until_settled(self, lease: Lease, story: CanonicalLine) -> Settlement:
         """Try until it is known how the delivery ends."""
         probing: str | None = None  # the dependency that this message tries for all others
         hold_until = math.inf
@@ -178,7 +178,7 @@ class Consumer:
                 return settlement
         raise AssertionError  # count() does not end
 
-    def _try(self, lease: Lease, story: Story) -> Settlement:
+    def _try(self, lease: Lease, story: CanonicalLine) -> Settlement:
         """Handle the message once. Raises what is of the environment."""
         story.error = None
         try:
@@ -199,7 +199,7 @@ class Consumer:
         self._admission.excuse_if_recorded(lease, ended=True)
         return Delete()
 
-    def _run(self, lease: Lease, story: Story) -> None:
+    def _run(self, lease: Lease, story: CanonicalLine) -> None:
         self._leases.start(lease)
         crash_point("started")
         try:
@@ -236,7 +236,7 @@ class Consumer:
         self._admission.excuse(lease, ended=False)
         return postponement(error, receive_count)
 
-    def _settlement_after(self, error: Exception, lease: Lease, story: Story) -> Settlement:
+    def _settlement_after(self, error: Exception, lease: Lease, story: CanonicalLine) -> Settlement:
         """Decide about a failure of the message. Raises what keeps it from being counted."""
         attempts = AttemptLog()
         if is_attempt(error):

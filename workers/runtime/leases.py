@@ -15,9 +15,9 @@ from typing import Final
 import structlog
 
 from workers.runtime.errors import FatalError, LeaseLost, Unavailable
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import MAX_BATCH
 from workers.runtime.ports import Message, Queue
-from workers.runtime.telemetry import Telemetry
 
 # A message is hidden for at most 12 h from its receive; a longer request fails:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html

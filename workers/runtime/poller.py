@@ -13,10 +13,10 @@ from workers.runtime.acks import Acks
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import Lease, Leases
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import MAX_BATCH, Permits
 from workers.runtime.ports import Message, Queue
 from workers.runtime.settlement import full_jitter
-from workers.runtime.telemetry import Telemetry
 
 FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
 LONGEST_BACKOFF: Final = 30.0  # s

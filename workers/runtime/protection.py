@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import structlog
 
 from workers.runtime.errors import Unavailable
-from workers.runtime.telemetry import Telemetry
+from workers.runtime.observability.telemetry import Telemetry
 
 RELEASE_AFTER: Final = 30.0  # s without a long handler; spares the agent short gaps
 RETRY_AFTER: Final = 15.0  # s after the agent failed

@@ -16,10 +16,10 @@ from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.isolation import SUSPECT, Isolation
 from workers.runtime.leases import HANDLER_TIMEOUT, Lease, Leases
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.protection import Protection
-from workers.runtime.telemetry import Telemetry
 from workers.runtime.worker import Deadline
 
 STALE_POLL: Final = 30.0  # s beyond the wait; the client's own timeout is far shorter

@@ -14,7 +14,7 @@ from workers.runtime.errors import (
     TransientError,
     Unavailable,
 )
-from workers.runtime.logs import redact
+from workers.runtime.observability.logs import redact
 from workers.runtime.ports import AttemptLog, Failure
 
 BASE_DELAY: Final = 2.0  # s

@@ -7,17 +7,17 @@ from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.handler import Handlers
-from workers.runtime.health import Health
 from workers.runtime.inbox import Inbox
 from workers.runtime.isolation import Isolation
 from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.observability.health import Health
+from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.ports import Queue, Store, Topic
 from workers.runtime.protection import Protection, TaskAgent
 from workers.runtime.publisher import Publisher
 from workers.runtime.receive_loop import ReceiveLoop
-from workers.runtime.telemetry import MeasuredQueue, Telemetry
 
 
 def receive_loop(

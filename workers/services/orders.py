@@ -1,6 +1,6 @@
 """Orders: places an order, follows it to its end, and does what the customer asks meanwhile.
 
-``Orders`` is the consumer of what payment and inventory report; ``Desk`` is what order-api
+``Orders`` is the consumer of what payment and inventory report; ``OrderCommands`` is what order-api
 stands in front of. Both work on the same documents, by the rules of ``lifecycle``.
 """
 
@@ -63,7 +63,7 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Desk:
+class OrderCommands:
     """What can be done with an order from outside. The caller commits the transaction.
 
     Each method returns the event to publish. Raises ``UnknownOrder``, or ``NotAllowed`` if the

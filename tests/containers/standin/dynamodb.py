@@ -18,7 +18,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import run_simple
 
-from workers.local.moto_dynamodb import correct_dynamodb
+from local.aws.services.dynamodb import correct_dynamodb
 
 correct_dynamodb()
 moto = DomainDispatcherApplication(create_backend_app)

@@ -4,15 +4,23 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
-from aws_calls import subscribe
-from fakes import FakeClock, FakeGateway, FakeLeases, FakeOutbox, FakeQueue, FakeStore, FakeTopic
-from fakes.store import Waiting
+from support.aws_calls import subscribe
+from support.fakes import (
+    FakeClock,
+    FakeGateway,
+    FakeLeases,
+    FakeOutbox,
+    FakeQueue,
+    FakeStore,
+    FakeTopic,
+)
+from support.fakes.store import Waiting
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
-from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.simulated_gateway import SimulatedGateway
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
 from workers.settings import Settings

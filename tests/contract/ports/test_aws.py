@@ -5,14 +5,14 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from builders import NOON, a_message, a_payment, an_envelope
+from support.builders import NOON, a_message, a_payment, an_envelope
 
 from workers.aws import names
 from workers.aws.dynamodb import DynamoStore
-from workers.aws.gateway import CHARGE, REFUND, SimulatedGateway
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
+from workers.aws.simulated_gateway import CHARGE, REFUND, SimulatedGateway
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
 from workers.envelope import Encoded

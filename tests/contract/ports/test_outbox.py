@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import NOON, an_order, encoded
+from support.builders import NOON, an_order, encoded
 
 from workers.aws.outbox import Row
 from workers.aws.outbox_leases import Held

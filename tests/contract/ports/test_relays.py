@@ -1,7 +1,7 @@
 """Several relays on what any outbox is: they share it, and lose nothing."""
 
 import pytest
-from fleet import SETTLED, Fleet
+from support.fleet import SETTLED, Fleet
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from builders import a_payment, an_envelope
+from support.builders import a_payment, an_envelope
 
 from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError

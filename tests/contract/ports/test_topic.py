@@ -1,7 +1,7 @@
 """What any Topic does."""
 
 import pytest
-from builders import a_cancellation, encoded
+from support.builders import a_cancellation, encoded
 
 from workers.envelope import Encoded
 from workers.runtime.errors import PermanentError

@@ -4,7 +4,7 @@ import os
 from uuid import uuid4
 
 import pytest
-from aws_calls import client
+from support.aws_calls import client
 
 if "LOCALSTACK" in os.environ:  # what is no behaviour of AWS
     collect_ignore = [

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from aws_calls import CONFIG, bodies, client, code_of
 from botocore.exceptions import ClientError
+from support.aws_calls import CONFIG, bodies, client, code_of
 
 pytestmark = pytest.mark.integration
 

@@ -13,11 +13,11 @@ from uuid import uuid4
 import boto3
 import httpx
 import pytest
-from aws_calls import CONFIG
 from botocore.exceptions import BotoCoreError, ClientError
-from eventually import eventually
+from support.aws_calls import CONFIG
+from support.eventually import eventually
 
-from workers.local.ports import release_port, reserve_port
+from local.ports import release_port, reserve_port
 
 pytestmark = pytest.mark.integration
 

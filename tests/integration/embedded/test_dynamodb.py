@@ -7,7 +7,7 @@ from threading import Event
 from uuid import uuid4
 
 import pytest
-from aws_calls import code_of
+from support.aws_calls import code_of
 
 pytestmark = pytest.mark.integration
 

@@ -5,11 +5,11 @@ import time
 
 import boto3
 import pytest
-from aws_calls import bodies, client, code_of, entries, subscribe
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
+from support.aws_calls import bodies, client, code_of, entries, subscribe
 
-from workers.local.faults import Rule
+from local.aws.faults.rules import Rule
 
 pytestmark = pytest.mark.integration
 

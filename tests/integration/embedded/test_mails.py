@@ -1,7 +1,7 @@
 """What SES refuses to send."""
 
 import pytest
-from aws_calls import client, code_of
+from support.aws_calls import client, code_of
 
 pytestmark = pytest.mark.integration
 

@@ -1,7 +1,7 @@
 """What SQS refuses."""
 
 import pytest
-from aws_calls import attributes, bodies, code_of, entries
+from support.aws_calls import attributes, bodies, code_of, entries
 
 pytestmark = pytest.mark.integration
 

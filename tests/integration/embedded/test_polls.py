@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
 
 import pytest
-from aws_calls import bodies, entries
+from support.aws_calls import bodies, entries
 
 pytestmark = pytest.mark.integration
 

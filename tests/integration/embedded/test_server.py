@@ -13,10 +13,10 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from aws_calls import CONFIG, bodies, client
-from eventually import eventually
+from support.aws_calls import CONFIG, bodies, client
+from support.eventually import eventually
 
-from workers.local.aws import EmbeddedAws, EmbeddedAwsError
+from local.aws.embedded import EmbeddedAws, EmbeddedAwsError
 
 pytestmark = pytest.mark.integration
 
@@ -108,7 +108,7 @@ def test_a_port_in_use_is_an_error_that_says_so(aws):
 
 def test_it_dies_with_the_process_that_started_it():
     program = (
-        "import sys\nfrom workers.local.aws import EmbeddedAws\n"
+        "import sys\nfrom local.aws.embedded import EmbeddedAws\n"
         "with EmbeddedAws() as aws:\n    print(aws.url, flush=True)\n    sys.stdin.read()"
     )
     parent = subprocess.Popen(  # noqa: S603 - our own program

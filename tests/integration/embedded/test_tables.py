@@ -3,8 +3,8 @@
 from uuid import uuid4
 
 import pytest
-from aws_calls import code_of
-from eventually import eventually
+from support.aws_calls import code_of
+from support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from aws_calls import attributes, bodies, code_of, subscribe
+from support.aws_calls import attributes, bodies, code_of, subscribe
 
 pytestmark = pytest.mark.integration
 

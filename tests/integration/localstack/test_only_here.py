@@ -4,9 +4,9 @@ import json
 from uuid import uuid4
 
 import pytest
-from aws_calls import bodies, client
-from builders import an_envelope, an_order, encoded
-from eventually import eventually
+from support.aws_calls import bodies, client
+from support.builders import an_envelope, an_order, encoded
+from support.eventually import eventually
 
 from workers.aws import names
 from workers.aws.clients import Clients

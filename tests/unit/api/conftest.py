@@ -1,7 +1,7 @@
 """order-api on fakes."""
 
 import pytest
-from order_api import ORDER, Api
+from support.order_api import ORDER, Api
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from threading import Event, Thread
 
 import pytest
-from builders import encoded
-from fakes import FakeOutbox, FakeStore, FakeTopic
 from structlog.testing import capture_logs
+from support.builders import encoded
+from support.fakes import FakeOutbox, FakeStore, FakeTopic
 
 from workers.api.fast_path import SLOTS, FastPath
 from workers.runtime.errors import PermanentError, Unavailable

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from order_api import ORDER, Api
+from support.order_api import ORDER, Api
 
 from workers.api.bodies import NewOrder
 from workers.envelope import Encoded

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from stub import serving
+from support.stub import serving
 
 from workers.api.fast_path import SLOTS
 from workers.api.limits import MAX_IN_FLIGHT, REQUEST_THREADS
 from workers.bootstrap import Parts
-from workers.runtime.health import Health
+from workers.runtime.observability.health import Health
 from workers.settings import Settings
 from workers.topology import Topology
 

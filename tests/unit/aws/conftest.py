@@ -6,8 +6,8 @@ import boto3
 import pytest
 from botocore.loaders import create_loader
 from botocore.stub import Stubber
-from every_call import Once
-from stub import serving
+from support.every_call import Once
+from support.stub import serving
 
 from workers.aws.clients import Clients
 from workers.settings import Settings

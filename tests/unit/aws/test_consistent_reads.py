@@ -7,12 +7,12 @@ only to the condition on its version, for a conflict that is none.
 import json
 
 import pytest
-from every_call import recall
+from support.every_call import recall
 
 from workers.aws.dynamodb import DynamoStore
-from workers.aws.gateway import SimulatedGateway
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.simulated_gateway import SimulatedGateway
 from workers.ops.stock import list_stock
 
 READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}

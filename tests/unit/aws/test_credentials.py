@@ -13,8 +13,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
-from every_call import EVERY_CALL, Once, dead_letter, delete, recall
-from stub import serving
+from support.every_call import EVERY_CALL, Once, dead_letter, delete, recall
+from support.stub import serving
 
 from workers.aws.clients import Clients
 from workers.aws.credentials import guarded_session

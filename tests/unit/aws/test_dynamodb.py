@@ -1,7 +1,7 @@
 """How a cancelled transaction is read."""
 
 import pytest
-from builders import a_payment, an_envelope
+from support.builders import a_payment, an_envelope
 
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.items import to_item

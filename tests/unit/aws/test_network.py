@@ -3,10 +3,10 @@
 import socket
 
 import pytest
-from certificates import Authority
-from every_call import Once, delete, recall
-from proxy import proxying
-from stub import serving
+from support.certificates import Authority
+from support.every_call import Once, delete, recall
+from support.proxy import proxying
+from support.stub import serving
 
 from workers.aws.clients import Clients
 from workers.runtime.errors import Unavailable

@@ -1,9 +1,9 @@
 """Whom SES is asked to write to: events of earlier versions carry addresses as they were typed."""
 
 import pytest
-from builders import an_envelope, an_order
-from fakes import FakeClock
-from harness import Harness
+from support.builders import an_envelope, an_order
+from support.fakes import FakeClock
+from support.harness import Harness
 
 from workers.aws.ses import SesMailer
 from workers.runtime.errors import PermanentError

@@ -3,7 +3,7 @@
 from itertools import islice
 
 import pytest
-from builders import a_cancellation, encoded
+from support.builders import a_cancellation, encoded
 
 from workers.aws.sns import MAX_BATCH_BYTES, SnsTopic
 from workers.runtime.errors import PermanentError, Unavailable

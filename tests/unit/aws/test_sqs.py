@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.stub import ANY
-from builders import NOON, a_message
+from support.builders import NOON, a_message
 
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
 from workers.runtime.errors import FatalError, Unavailable

@@ -1,7 +1,16 @@
 """What is no answer of AWS counts for nothing: not as done, not as absent, not as the message's."""
 
 import pytest
-from every_call import BY_WIRE, EVERY_CALL, dead_letter, delete, mail, queue, recall, receive
+from support.every_call import (
+    BY_WIRE,
+    EVERY_CALL,
+    dead_letter,
+    delete,
+    mail,
+    queue,
+    recall,
+    receive,
+)
 
 from workers.runtime.errors import FatalError, Unavailable
 

@@ -2,7 +2,7 @@
 
 import pytest
 import urllib3
-from every_call import EVERY_CALL, change_visibility, dead_letter, delete, receive
+from support.every_call import EVERY_CALL, change_visibility, dead_letter, delete, receive
 
 from workers.aws.clients import Clients
 from workers.runtime.errors import FatalError, Unavailable

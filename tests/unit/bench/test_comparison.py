@@ -1,13 +1,13 @@
 """How rounds become a table, and figures become verdicts."""
 
 import pytest
+
 from bench import messages
 from bench.rounds import compare
 from bench.run import Run
 from bench.scenarios import SCENARIOS, arrivals
 from bench.summary import summary
 from bench.targets import TARGETS, Target
-
 from workers.envelope import decode
 
 NOOP = SCENARIOS["noop"]

@@ -1,6 +1,7 @@
 """Long polls of the stand-in, on a virtual clock."""
 
 import pytest
+
 from bench.standin.polls import Polls
 from bench.standin.queue import Queue
 

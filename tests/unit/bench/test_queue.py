@@ -1,6 +1,7 @@
 """The stand-in's queue behaves as SQS does, where a client could tell the difference."""
 
 import pytest
+
 from bench.standin.queue import InvalidHandle, NotInFlight, Queue
 
 

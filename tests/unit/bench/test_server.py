@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+
 from bench.standin.faults import Faults
 from bench.standin.http import Connection
 from bench.standin.rush import Rush

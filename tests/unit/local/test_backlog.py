@@ -5,7 +5,7 @@ import itertools
 import pytest
 from moto.sqs.models import Message
 
-from workers.local.backlog import Backlog
+from local.aws.services.backlog import Backlog
 
 
 class Looked(Message):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.local.fault_modes import MODES
-from workers.local.faults import Faults, Rule
+from local.aws.faults.modes import MODES
+from local.aws.faults.rules import Faults, Rule
 
 RECEIVE = ("sqs", "ReceiveMessage", b'{"QueueUrl": "http://localhost/1/payment"}')
 

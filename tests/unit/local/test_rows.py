@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
-from workers.local.rows import Rows
+from local.aws.services.rows import Rows
 
 
 def text(value):

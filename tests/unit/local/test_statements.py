@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.local.statements import Call, statements_of, verdict
+from local.aws.iam.statements import Call, statements_of, verdict
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:payment-queue"
 ROLE = "arn:aws:iam::123456789012:role/payment"

@@ -5,14 +5,14 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from builders import an_order, encoded
-from fakes import FakeClock, FakeLeases, FakeOutbox, FakeStore, FakeTopic
-from fakes.outbox import UNREADABLE
-from fakes.store import Waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
+from support.builders import an_order, encoded
+from support.fakes import FakeClock, FakeLeases, FakeOutbox, FakeStore, FakeTopic
+from support.fakes.outbox import UNREADABLE
+from support.fakes.store import Waiting
 
 from workers.envelope import Encoded
 from workers.relay import Relay, RelayMetrics

@@ -1,10 +1,10 @@
 """Relays share the work fairly, whoever joins, leaves, dies, freezes, or has a wrong clock."""
 
 import pytest
-from fakes import FakeClock, FakeOutbox, FakeStore
-from fleet import SETTLED, Fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fakes import FakeClock, FakeOutbox, FakeStore
+from support.fleet import SETTLED, Fleet
 
 from workers.aws.outbox_leases import Held
 from workers.aws.outbox_rows import SHARDS

@@ -7,7 +7,7 @@ import sys
 import pytest
 import structlog
 
-from workers.runtime.logs import configure
+from workers.runtime.observability.logs import configure
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from threading import Thread
 
 import pytest
-from fakes import FakeClock, FakeQueue
+from support.fakes import FakeClock, FakeQueue
 
 from workers.runtime.acks import LINGER, MAX_BACKLOG, MAX_REMEMBERED, RETRY_DELAYS, Acks
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import Leases
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
-from workers.runtime.telemetry import Telemetry
 
 OUTAGE = Unavailable("503", dependency="sqs")
 

@@ -3,12 +3,12 @@
 from threading import Thread
 
 import pytest
-from fakes import FakeClock
-from harness import RestlessClock
+from support.fakes import FakeClock
+from support.harness import RestlessClock
 
 from workers.runtime.breaker import FIRST_PAUSE, LONGEST_PAUSE, THRESHOLD, Breaker, Breakers, State
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
-from workers.runtime.telemetry import Telemetry
 
 DB = "dynamodb"
 

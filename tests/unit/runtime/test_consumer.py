@@ -1,9 +1,9 @@
 """What happens to one message, from its start to its settlement."""
 
 import pytest
-from builders import a_message, a_payment, a_shipment, an_envelope, an_order
-from harness import Harness, Service
 from structlog.testing import capture_logs
+from support.builders import a_message, a_payment, a_shipment, an_envelope, an_order
+from support.harness import Harness, Service
 
 from workers.envelope import Encoded
 from workers.events import OrderCreated, PaymentCompleted, PaymentFailed

@@ -6,11 +6,11 @@ The points are counted in a run without a fault, so a new call in the code is a 
 from decimal import Decimal
 
 import pytest
-from builders import a_line, an_envelope, an_order
-from fakes import FakeClock, FakeGateway, FakeQueue, FakeStore, FakeTopic
-from harness import VISIBILITY, Harness
-from power import Mains, PowerCut
 from structlog.testing import capture_logs
+from support.builders import a_line, an_envelope, an_order
+from support.fakes import FakeClock, FakeGateway, FakeQueue, FakeStore, FakeTopic
+from support.harness import VISIBILITY, Harness
+from support.power import Mains, PowerCut
 
 from workers.events import OrderCreated, PaymentCompleted, Simulation
 from workers.runtime.errors import Unavailable

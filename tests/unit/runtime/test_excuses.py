@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from builders import a_message
-from fakes import FakeStore
+from support.builders import a_message
+from support.fakes import FakeStore
 
 from workers.runtime.admission import Admission
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable

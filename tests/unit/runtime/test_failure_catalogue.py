@@ -4,10 +4,10 @@ tests/README.md says which case is covered where.
 """
 
 import pytest
-from builders import an_envelope, an_order
-from harness import VISIBILITY, Harness, Service
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import an_envelope, an_order
+from support.harness import VISIBILITY, Harness, Service
 
 from workers.runtime.errors import Conflict, PermanentError, TransientError, Unavailable
 from workers.runtime.handler import Handlers

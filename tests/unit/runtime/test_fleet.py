@@ -8,12 +8,12 @@ from threading import Thread
 from unittest.mock import patch
 
 import hypothesis.strategies as st
-from builders import an_envelope, an_order
-from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
-from harness import VISIBILITY, Harness, Service
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from taken import Killed, Task, here, pause, rest
+from support.builders import an_envelope, an_order
+from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+from support.harness import VISIBILITY, Harness, Service
+from support.taken import Killed, Task, here, pause, rest
 
 from workers.runtime.errors import Conflict, FatalError, PermanentError, TransientError, Unavailable
 from workers.runtime.isolation import LIMIT

@@ -1,7 +1,7 @@
 """The signature of a handler is its contract."""
 
 import pytest
-from builders import (
+from support.builders import (
     a_cancellation,
     a_decline,
     a_payment,
@@ -10,7 +10,7 @@ from builders import (
     an_order,
     low_stock,
 )
-from fakes import FakeStore
+from support.fakes import FakeStore
 
 from workers.events import (
     Event,

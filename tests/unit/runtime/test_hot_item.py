@@ -3,9 +3,9 @@
 import random
 from dataclasses import dataclass, field
 
-from fakes import FakeClock, FakeStore
-from harness import Harness
-from turns import Turns
+from support.fakes import FakeClock, FakeStore
+from support.harness import Harness
+from support.turns import Turns
 
 from workers.runtime.errors import Conflict
 from workers.services.inventory import Inventory

@@ -1,9 +1,9 @@
 """An event is handled once; whoever handles it again gets the outcomes recorded then."""
 
 import pytest
-from builders import a_message, a_payment, a_shipment, an_envelope, an_order
-from fakes import FakeClock, FakeStore
-from harness import Service
+from support.builders import a_message, a_payment, a_shipment, an_envelope, an_order
+from support.fakes import FakeClock, FakeStore
+from support.harness import Service
 
 from workers.envelope import decode
 from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted

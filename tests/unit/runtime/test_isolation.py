@@ -3,9 +3,9 @@
 from threading import Thread
 
 import pytest
-from builders import a_message
-from eventually import eventually
-from fakes import FakeClock
+from support.builders import a_message
+from support.eventually import eventually
+from support.fakes import FakeClock
 
 from workers.runtime.isolation import LIMIT, Isolation
 from workers.runtime.leases import Lease

@@ -1,14 +1,14 @@
 """A message stays invisible to others until its settlement is confirmed; else its handler hears."""
 
 import pytest
-from builders import a_message
-from fakes import FakeClock, FakeQueue
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import a_message
+from support.fakes import FakeClock, FakeQueue
 
 from workers.runtime.errors import FatalError, LeaseLost, Unavailable
 from workers.runtime.leases import HANDLER_TIMEOUT, MAX_INVISIBLE, Leases
-from workers.runtime.telemetry import Telemetry
+from workers.runtime.observability.telemetry import Telemetry
 
 OUTAGE = Unavailable("503", dependency="sqs")
 

@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from harness import Harness, Service
+from support.harness import Harness, Service
 
 from workers.runtime.breaker import THRESHOLD
 from workers.runtime.consumer import HOLD

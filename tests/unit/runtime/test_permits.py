@@ -3,10 +3,10 @@
 from threading import Thread
 
 import pytest
-from fakes import FakeClock
-from harness import RestlessClock
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import FakeClock
+from support.harness import RestlessClock
 
 from workers.runtime.permits import MAX_BATCH, MAX_POLLERS, PATIENCE, Permits
 

@@ -3,8 +3,8 @@
 from functools import partial
 
 import pytest
-from eventually import eventually
-from harness import VISIBILITY, Harness, Service
+from support.eventually import eventually
+from support.harness import VISIBILITY, Harness, Service
 
 from workers.envelope import decode
 from workers.runtime.admission import HANDLER_HUNG, WORKER_ENDED

@@ -4,9 +4,9 @@ import contextlib
 from threading import Thread
 
 import pytest
-from fakes import FakeQueue
-from harness import Harness
 from structlog.testing import capture_logs
+from support.fakes import FakeQueue
+from support.harness import Harness
 
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, ON_THE_WAY, Linger, Poller

@@ -3,9 +3,9 @@
 from collections import Counter
 
 import hypothesis.strategies as st
-from harness import VISIBILITY, Harness, Service
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support.harness import VISIBILITY, Harness, Service
 
 from workers.runtime.errors import Conflict, PermanentError, TransientError, Unavailable
 

@@ -1,11 +1,11 @@
 """A task is protected from scale-in while it has to be, and not a moment for nothing."""
 
 import pytest
-from fakes import FakeClock
+from support.fakes import FakeClock
 
 from workers.runtime.errors import Unavailable
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.protection import RELEASE_AFTER, RETRY_AFTER, SPARE_MINUTES, Protection
-from workers.runtime.telemetry import Telemetry
 
 PROTECT_AFTER = 60
 HANDLER_TIMEOUT = 900

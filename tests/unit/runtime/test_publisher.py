@@ -4,9 +4,9 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from builders import an_order, encoded
-from eventually import eventually
-from fakes import FakeTopic
+from support.builders import an_order, encoded
+from support.eventually import eventually
+from support.fakes import FakeTopic
 
 from workers.runtime.errors import PermanentError, Unavailable
 from workers.runtime.publisher import Publisher

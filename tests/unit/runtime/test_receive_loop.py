@@ -6,15 +6,15 @@ from threading import Semaphore, Thread
 from time import monotonic
 
 import pytest
-from builders import an_envelope, an_order
-from fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
-from harness import Service
 from structlog.testing import capture_logs
+from support.builders import an_envelope, an_order
+from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+from support.harness import Service
 
 from workers.runtime.acks import MAX_BACKLOG
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import Handlers
-from workers.runtime.health import Health
+from workers.runtime.observability.health import Health
 from workers.runtime.wiring import receive_loop
 from workers.runtime.worker import Deadline
 

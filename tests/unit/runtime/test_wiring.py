@@ -1,12 +1,12 @@
 """What the receive loop is made of."""
 
 import pytest
-from fakes import FakeQueue, FakeStore, FakeTopic
-from harness import Service
+from support.fakes import FakeQueue, FakeStore, FakeTopic
+from support.harness import Service
 
 from workers.runtime import wiring
 from workers.runtime.handler import Handlers
-from workers.runtime.health import Health
+from workers.runtime.observability.health import Health
 from workers.runtime.publisher import Publisher
 
 

@@ -7,8 +7,8 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from fakes import FakeClock
 from structlog.testing import capture_logs
+from support.fakes import FakeClock
 
 from workers.runtime.worker import (
     BROKEN,

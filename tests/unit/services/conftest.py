@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
-from fakes import FakeStore
+from support.fakes import FakeStore
 
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from builders import a_payment, a_refund, an_order, low_stock
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import a_payment, a_refund, an_order, low_stock
 
 from workers.services.analytics import SHARDS, Analytics, keys_of, merge
 

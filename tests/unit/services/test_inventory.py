@@ -1,7 +1,9 @@
 """Every line is set aside or none; nothing is oversold; what was taken comes back once."""
 
 import pytest
-from builders import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.builders import (
     a_cancellation,
     a_line,
     a_release,
@@ -10,8 +12,6 @@ from builders import (
     an_order,
     low_stock,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from workers.events import (
     MAX_QUANTITY,

@@ -1,7 +1,7 @@
 """Customers hear what happened, once; operations hear what runs out."""
 
 import pytest
-from builders import (
+from support.builders import (
     a_cancellation,
     a_confirmation,
     a_decline,
@@ -15,7 +15,7 @@ from builders import (
     an_order,
     low_stock,
 )
-from fakes import FakeClock, FakeMailer, Mail
+from support.fakes import FakeClock, FakeMailer, Mail
 
 from workers.events import Simulation
 from workers.runtime.errors import Conflict, TransientError, Unavailable

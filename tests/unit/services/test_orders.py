@@ -5,7 +5,10 @@ from decimal import Decimal
 from itertools import permutations
 
 import pytest
-from builders import (
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from support.builders import (
     a_cancellation,
     a_confirmation,
     a_decline,
@@ -19,10 +22,7 @@ from builders import (
     a_shortage,
     an_order,
 )
-from fakes import FakeClock, FakeStore
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
+from support.fakes import FakeClock, FakeStore
 
 from workers.events import (
     MAX_AMOUNT,
@@ -32,7 +32,7 @@ from workers.events import (
     Simulation,
 )
 from workers.services.lifecycle import MAX_HISTORY, TRANSITIONS, NotAllowed
-from workers.services.orders import Desk, Orders, UnknownOrder
+from workers.services.orders import OrderCommands, Orders, UnknownOrder
 
 UNPAID = a_cancellation(reason="the payment did not succeed")
 OUT_OF_STOCK = a_cancellation(reason="not everything is in stock")
@@ -44,7 +44,7 @@ class Shop:
 
     def __init__(self, on_stage):
         self.clock = FakeClock()
-        self.desk = Desk(self.clock.now)
+        self.desk = OrderCommands(self.clock.now)
         self.stage = on_stage(Orders(self.clock.now))
         self.handle = self.stage.handle
         self._requests = 0
@@ -362,7 +362,7 @@ def test_a_clock_in_any_zone_is_stored_alike():
     store = FakeStore()
     noon = datetime(2026, 1, 2, 12, tzinfo=UTC)
     tx = store.begin("request")
-    Desk(lambda: noon).place(
+    OrderCommands(lambda: noon).place(
         "order-1", "ada@example.com", [a_line()], "EUR", tx, correlation_id="event-1"
     )
     store.commit(tx, ())

@@ -3,8 +3,15 @@
 from decimal import Decimal
 
 import pytest
-from builders import a_cancellation, a_decline, a_payment, a_refund, a_refund_request, an_order
-from fakes import FakeGateway
+from support.builders import (
+    a_cancellation,
+    a_decline,
+    a_payment,
+    a_refund,
+    a_refund_request,
+    an_order,
+)
+from support.fakes import FakeGateway
 
 from workers.events import PaymentFailed, Simulation
 from workers.runtime.errors import Conflict, TransientError, Unavailable

@@ -8,16 +8,16 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from builders import a_cancellation, a_line, a_refund_request
-from fakes import FakeClock, FakeGateway, FakeMailer, FakeStore
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import a_cancellation, a_line, a_refund_request
+from support.fakes import FakeClock, FakeGateway, FakeMailer, FakeStore
 
 from workers.runtime.handler import Handlers
 from workers.services.inventory import Inventory
 from workers.services.lifecycle import NotAllowed
 from workers.services.notification import Notification
-from workers.services.orders import Desk, Orders
+from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 
 STOCK = 7
@@ -31,7 +31,7 @@ class Market:
     def __init__(self, on_stage):
         clock = FakeClock()
         self.gateway, self.mailer = FakeGateway(), FakeMailer()
-        self.desk = Desk(clock.now)
+        self.desk = OrderCommands(clock.now)
         self.orders = on_stage(Orders(clock.now))
         self.inventory = on_stage(Inventory())
         self.services = [

@@ -3,23 +3,23 @@
 from decimal import Decimal
 
 import pytest
-from builders import (
+from support.builders import (
     a_cancellation,
     a_payment,
     a_refund_request,
     a_reservation,
     an_order,
 )
-from fakes import FakeClock, FakeGateway, FakeStore
+from support.fakes import FakeClock, FakeGateway, FakeStore
 
 from workers.services.inventory import Inventory
 from workers.services.lifecycle import MAX_HISTORY
-from workers.services.orders import Desk, Orders
+from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 
 NEWER = {"whole": 1, "fraction": Decimal("0.5"), "text": "t", "deep": {"list": [{"x": None}]}}
 ORDERS = Orders(now=FakeClock().now)
-DESK = Desk(now=FakeClock().now)
+DESK = OrderCommands(now=FakeClock().now)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The embedded AWS: a process that stands in for AWS in demos and tests."""

@@ -1,0 +1,1 @@
+"""Faults in front of the embedded AWS."""

@@ -1,0 +1,131 @@
+"""Who may do what: what a role's session asks for needs a right, and is remembered.
+
+As on AWS, credentials from ``sts:AssumeRole`` can do what the policies of the role and of the
+resource say. Any other credentials are those of the endpoint's owner, who may do everything.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from threading import Lock
+from typing import Any, Final
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import Role, iam_backends
+from moto.sns.models import Topic, sns_backends
+from moto.sqs.models import Queue, sqs_backends
+from moto.sts.models import AssumedRole, sts_backends
+
+from local.aws.counts import Request
+from local.aws.iam.rights import rights
+from local.aws.iam.statements import Call, Statement, Verdict, statements_of, verdict
+
+_PARTITION: Final = "aws"
+# Everybody may ask who they are, whatever policies say:
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+_FREE: Final = frozenset({"sts:GetCallerIdentity"})
+_BECAUSE: Final = {
+    "denied": "with an explicit deny in a policy",
+    "not allowed": "because no identity-based policy allows the {action} action",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a call is refused."""
+
+    known: bool  # whose credentials they are
+    message: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """Decides on requests, and counts the rights that sessions used. Any thread may ask."""
+
+    _asked: Counter[tuple[str, str, str, Verdict]] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def refusal(self, request: Request) -> Refusal | None:
+        """Say why a request is refused; None if it is not."""
+        if not request.key.startswith("ASIA"):  # not of a session
+            return None
+        sessions = sts_backends[DEFAULT_ACCOUNT_ID][_PARTITION]
+        session = sessions.get_assumed_role_from_access_key(request.key)
+        if session is None:
+            return Refusal(known=False, message="The security token is invalid.")
+        for call in rights(request, DEFAULT_ACCOUNT_ID):
+            if refused := self._weigh(session, call, request.region):
+                return refused
+        return None
+
+    def as_document(self) -> list[dict[str, Any]]:
+        """List who asked for which right, with what verdict, how often."""
+        with self._lock:
+            return [
+                {"role": role, "action": action, "resource": arn, "verdict": said, "count": count}
+                for (role, action, arn, said), count in sorted(self._asked.items())
+            ]
+
+    def _weigh(self, session: AssumedRole, call: Call, region: str) -> Refusal | None:
+        action, arn = call.action, call.resource
+        role = iam_backends[DEFAULT_ACCOUNT_ID][_PARTITION].get_role_by_arn(session.role_arn)
+        said = verdict(
+            replace(call, principal=role.arn, context=_context(role, region) | call.context),
+            identity=_of_role(role),
+            resource=_of_resource(arn),
+        )
+        if action in _FREE:
+            said = "allowed"
+        with self._lock:
+            self._asked[role.name, action, arn, said] += 1
+        if said == "allowed":
+            return None
+        because = _BECAUSE[said].format(action=action)
+        return Refusal(
+            known=True,
+            message=f"User: {session.arn} is not authorized to perform: {action} "
+            f"on resource: {arn} {because}",
+        )
+
+
+def _context(role: Role, region: str) -> dict[str, str]:
+    return {
+        "aws:principalaccount": DEFAULT_ACCOUNT_ID,
+        "aws:principalarn": role.arn,
+        "aws:principalisawsservice": "false",
+        "aws:requestedregion": region,
+        # The endpoint stands for one with TLS: on loopback there is none.
+        "aws:securetransport": "true",
+    }
+
+
+def _of_role(role: Role) -> list[Statement]:
+    documents = [
+        *role.policies.values(),
+        *(
+            version.document
+            for policy in role.managed_policies.values()
+            for version in policy.versions
+            if version.is_default
+        ),
+    ]
+    return [each for document in documents for each in _statements_in(document)]
+
+
+@lru_cache(maxsize=1024)
+def _statements_in(document: str) -> list[Statement]:
+    return statements_of(json.loads(document))
+
+
+def _of_resource(arn: str) -> list[Statement]:
+    """Give the policy of a queue or topic; other resources have none here."""
+    if not arn.startswith("arn:"):
+        return []
+    _, _, service, region, account, name = arn.split(":", 5)
+    found: Queue | Topic | None = None
+    if service == "sqs":
+        found = sqs_backends[account][region].queues.get(name)
+    elif service == "sns":
+        found = sns_backends[account][region].topics.get(arn)
+    return _statements_in(found.policy) if found and found.policy else []

@@ -1,0 +1,173 @@
+"""Which rights a request needs: IAM actions on ARNs, as the Service Authorization Reference says.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from moto.ses.models import ses_backends
+
+from local.aws.counts import Request
+from local.aws.iam.statements import Call
+
+# Where the prefix of the actions is not the name in the signature.
+_PREFIXES: Final = {"monitoring": "cloudwatch"}
+# A batch needs the right to do one.
+_SINGULAR: Final = {
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "DeleteMessageBatch": "DeleteMessage",
+    "PublishBatch": "Publish",
+    "SendMessageBatch": "SendMessage",
+}
+_OF_TRANSACTIONS: Final = {
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Get": "GetItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+}
+# In version 1 of the API, and in version 2.
+_SEND_EMAIL: Final = ("SendEmail", "POST /v2/email/outbound-emails")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request and where its resources are."""
+
+    request: Request
+    account: str
+    parameters: Mapping[str, Any]
+
+    def arn(self, resource: str) -> str:
+        return f"arn:aws:{self.request.service}:{self.request.region}:{self.account}:{resource}"
+
+
+def rights(request: Request, account: str) -> list[Call]:
+    """List the rights that a request needs in an account; who makes it is left open.
+
+    Where the resource is not known here it is "*": only a policy for all resources allows it.
+    """
+    asked = _Asked(request, account, _parameters(request.body))
+    return list(_BY_SERVICE.get(request.service, _any)(asked)) or list(_any(asked))
+
+
+def _any(asked: _Asked) -> Iterator[Call]:
+    prefix = _PREFIXES.get(asked.request.service, asked.request.service)
+    yield Call(f"{prefix}:{asked.request.operation}", "*")
+
+
+def _sqs(asked: _Asked) -> Iterator[Call]:
+    operation = asked.request.operation
+    name = asked.request.queue or asked.parameters.get("QueueName")
+    yield Call(f"sqs:{_SINGULAR.get(operation, operation)}", asked.arn(name) if name else "*")
+
+
+def _sns(asked: _Asked) -> Iterator[Call]:
+    operation, parameters = asked.request.operation, asked.parameters
+    names = ("TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn")
+    found = next((parameters[name] for name in names if name in parameters), "*")
+    yield Call(f"sns:{_SINGULAR.get(operation, operation)}", found)
+
+
+def _dynamodb(asked: _Asked) -> Iterator[Call]:
+    """Every action of a transaction needs its own right; a query of an index, that of the index."""
+    operation, parameters = asked.request.operation, asked.parameters
+    if actions := parameters.get("TransactItems"):
+        for action in actions:
+            for kind, item in action.items():
+                arn = _table(asked, item["TableName"])
+                yield Call(f"dynamodb:{_OF_TRANSACTIONS[kind]}", arn)
+    elif tables := parameters.get("RequestItems"):
+        for name in tables:
+            yield Call(f"dynamodb:{operation}", _table(asked, name))
+    elif name := parameters.get("TableName"):
+        index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
+        yield Call(f"dynamodb:{operation}", _table(asked, name) + index)
+    else:
+        yield Call(f"dynamodb:{operation}", "*")
+
+
+def _table(asked: _Asked, table: str) -> str:
+    return table if table.startswith("arn:") else asked.arn(f"table/{table}")
+
+
+def _ses(asked: _Asked) -> Iterator[Call]:
+    """Ask for the right to send with the identity, the template and the configuration set.
+
+    The identity is the address's own, or else its domain's; the set may be the identity's default.
+    """
+    if asked.request.operation not in _SEND_EMAIL:
+        yield from _any(asked)
+        return
+    parameters = asked.parameters
+    sender = parameters.get("Source", parameters.get("FromEmailAddress", ""))
+    sender = sender.rpartition("<")[2].rstrip(">")
+    known = ses_backends[asked.account][asked.request.region].email_identities
+    identity = sender if sender in known else sender.rpartition("@")[2]
+    default = known[identity].configuration_set_name if identity in known else None
+    used = {
+        "identity": identity,
+        "template": parameters.get("Content", {}).get("Template", {}).get("TemplateName"),
+        "configuration-set": parameters.get("ConfigurationSetName") or default,
+    }
+    for kind, name in used.items():
+        if name:
+            arn = asked.arn(f"{kind}/{name}")
+            yield Call("ses:SendEmail", arn, context={"ses:fromaddress": sender})
+
+
+def _ecs(asked: _Asked) -> Iterator[Call]:
+    for task in asked.parameters.get("tasks") or ["*"]:
+        yield Call(f"ecs:{asked.request.operation}", task)
+
+
+def _secretsmanager(asked: _Asked) -> Iterator[Call]:
+    secret = asked.parameters.get("SecretId", "*")  # ECS asks by ARN
+    yield Call(f"secretsmanager:{asked.request.operation}", secret)
+
+
+def _ssm(asked: _Asked) -> Iterator[Call]:
+    names = asked.parameters.get("Names") or [asked.parameters.get("Name", "*")]
+    for name in names:
+        known = name == "*" or name.startswith("arn:")
+        arn = name if known else asked.arn(f"parameter/{name.lstrip('/')}")
+        yield Call(f"ssm:{asked.request.operation}", arn)
+
+
+def _ecr(asked: _Asked) -> Iterator[Call]:
+    name = asked.parameters.get("repositoryName")
+    arn = asked.arn(f"repository/{name}") if name else "*"
+    yield Call(f"ecr:{asked.request.operation}", arn)
+
+
+def _logs(asked: _Asked) -> Iterator[Call]:
+    group = asked.parameters.get("logGroupName")
+    stream = asked.parameters.get("logStreamName", "*")
+    arn = asked.arn(f"log-group:{group}:log-stream:{stream}") if group else "*"
+    yield Call(f"logs:{asked.request.operation}", arn)
+
+
+_BY_SERVICE: Final[dict[str, Callable[[_Asked], Iterator[Call]]]] = {
+    "dynamodb": _dynamodb,
+    "ecr": _ecr,
+    "ecs": _ecs,
+    "logs": _logs,
+    "secretsmanager": _secretsmanager,
+    "ses": _ses,
+    "sns": _sns,
+    "sqs": _sqs,
+    "ssm": _ssm,
+}
+
+
+def _parameters(body: bytes) -> Mapping[str, Any]:
+    """Read a body of JSON, or of a form; anything else has no parameters that matter here."""
+    if body.lstrip().startswith(b"{"):
+        document: Mapping[str, Any] = json.loads(body)
+        return document
+    form = parse_qs(body.decode("utf-8", "replace"))
+    return {name: values[0] for name, values in form.items()}

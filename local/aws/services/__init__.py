@@ -1,0 +1,1 @@
+"""The services of the embedded AWS: moto's, made faster and as strict as AWS."""

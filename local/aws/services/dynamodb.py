@@ -1,0 +1,90 @@
+"""Where moto's DynamoDB behaves unlike DynamoDB: what a transaction costs."""
+
+import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from moto.dynamodb import models
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.table import Table
+
+from local.aws.patch import Method, around
+
+
+def correct_dynamodb() -> None:
+    """Apply the correction of this module. Requests have to come one at a time (see server)."""
+    _undo_only_what_was_touched()
+
+
+def _undo_only_what_was_touched() -> None:
+    """Keep TransactWriteItems all or nothing, and isolated, at a cost that does not grow.
+
+    moto copies every table involved, whole, and puts the copy back if an action fails. Here
+    the rows that the transaction names are remembered and put back. Isolation is the server's:
+    nobody sees the rows in between because requests to DynamoDB wait for each other.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    """
+
+    def copy_rows_only(value: object) -> object:
+        return value if isinstance(value, Table) else copy.deepcopy(value)
+
+    # In this module of moto the one copy of a Table is the backup of a transaction.
+    vars(models)["copy"] = SimpleNamespace(deepcopy=copy_rows_only)
+
+    @around(DynamoDBBackend, "transact_write_items")
+    def transact(
+        original: Method, backend: DynamoDBBackend, transact_items: list[dict[str, Any]]
+    ) -> None:
+        before = [row for action in transact_items if (row := _Row.named_by(backend, action))]
+        try:
+            original(backend, transact_items)
+        except Exception:
+            for row in reversed(before):
+                row.restore()
+            raise
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row as it was before the transaction, and how long its table's stream was."""
+
+    table: Table
+    key: tuple[DynamoType, ...]
+    item: Item | None
+    stream_length: int
+
+    @classmethod
+    def named_by(cls, backend: DynamoDBBackend, action: dict[str, Any]) -> "_Row | None":
+        """Remember the row of one action; None if moto will refuse the action anyway."""
+        request = next(iter(action.values()))
+        table = backend.tables.get(request.get("TableName"))
+        attributes = request.get("Key") or request.get("Item") or {}
+        if table is None or any(name not in attributes for name in table.table_key_attrs):
+            return None
+        key = tuple(DynamoType(attributes[name]) for name in table.table_key_attrs)
+        rows = _siblings(table, key)
+        stream = table.stream_shard
+        return cls(
+            table=table,
+            key=key,
+            item=copy.deepcopy(rows.get(key[-1])),
+            stream_length=len(stream.items) if stream else 0,
+        )
+
+    def restore(self) -> None:
+        rows = _siblings(self.table, self.key)
+        if self.item is None:
+            rows.pop(self.key[-1], None)
+        else:
+            rows[self.key[-1]] = self.item
+        if self.table.stream_shard:
+            del self.table.stream_shard.items[self.stream_length :]
+
+
+def _siblings(table: Table, key: tuple[DynamoType, ...]) -> dict[DynamoType, Item]:
+    """Find the mapping that holds a row: the table itself, or its partition."""
+    items: Any = table.items  # keyed by partition, or by partition and sort key
+    rows: dict[DynamoType, Item] = items if len(key) == 1 else items[key[0]]
+    return rows

@@ -1,0 +1,94 @@
+"""Where moto's SNS behaves unlike SNS: forgotten attributes, and queues it must not reach."""
+
+import json
+from copy import copy
+from typing import Final
+
+from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
+from moto.sns.models import Subscription
+from moto.sns.responses import SNSResponse
+from moto.sqs.models import sqs_backends
+
+from local.aws.iam.statements import Call, statements_of, verdict
+from local.aws.patch import Method, around
+
+SERVICE: Final = "sns.amazonaws.com"
+_PROTOCOLS: Final = ("Application", "Firehose", "HTTP", "Lambda", "SQS")
+_FEEDBACK: Final = ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn", "SuccessFeedbackSampleRate")
+_FORGOTTEN: Final = (
+    "SignatureVersion",
+    "TracingConfig",
+    *(protocol + what for protocol in _PROTOCOLS for what in _FEEDBACK),
+)
+
+
+def correct_sns() -> None:
+    """Apply every correction of this module, before the first topic exists."""
+    _return_what_a_topic_was_set_to()
+    _deliver_only_where_the_queue_lets_it()
+
+
+def _return_what_a_topic_was_set_to() -> None:
+    """Return tracing and delivery status logging from GetTopicAttributes. moto only stores them.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
+    """
+
+    @around(SNSResponse, "get_topic_attributes")
+    def attributes(original: Method, request: SNSResponse) -> ActionResult:
+        answer: ActionResult = original(request)
+        topic = request.backend.get_topic(request._get_param("TopicArn"))  # noqa: SLF001 - moto's reader
+        for name in _FORGOTTEN:
+            if (value := getattr(topic, camelcase_to_underscores(name), None)) is not None:
+                answer.result["Attributes"][name] = value  # type: ignore[index]
+        return answer
+
+
+def _deliver_only_where_the_queue_lets_it() -> None:
+    """Deliver to a queue only if its policy allows that; moto asks nobody.
+
+    What cannot be delivered goes to the dead-letter queue of the subscription, by the same rule.
+    https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+    https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+    """
+
+    @around(Subscription, "publish")
+    def deliver(
+        original: Method, subscription: Subscription, *rest: object, **named: object
+    ) -> None:
+        for each in (subscription, _dead_letters(subscription)):
+            if each is not None and _may_deliver(each):
+                original(each, *rest, **named)
+                return
+
+
+def _dead_letters(subscription: Subscription) -> Subscription | None:
+    """Give the same subscription with its dead-letter queue for a queue."""
+    policy = json.loads(subscription.attributes.get("RedrivePolicy") or "{}")
+    if not (arn := policy.get("deadLetterTargetArn")):
+        return None
+    instead = copy(subscription)
+    instead.endpoint = arn
+    return instead
+
+
+def _may_deliver(subscription: Subscription) -> bool:
+    if subscription.protocol != "sqs":
+        return True
+    _, _, _, region, account, name = subscription.endpoint.split(":")
+    queue = sqs_backends[account][region].queues.get(name)
+    if queue is None or not queue.policy:
+        return False
+    call = Call(
+        "sqs:SendMessage",
+        queue.queue_arn,
+        SERVICE,
+        {
+            "aws:principalisawsservice": "true",
+            "aws:securetransport": "true",
+            "aws:sourceaccount": subscription.account_id,
+            "aws:sourcearn": subscription.topic_arn,
+        },
+    )
+    return verdict(call, resource=statements_of(queue._policy_json)) == "allowed"  # noqa: SLF001 - queue.policy is this as text

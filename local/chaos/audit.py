@@ -1,0 +1,94 @@
+"""An extra subscriber of the topic that hears everything and forgets nothing."""
+
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+from typing import TYPE_CHECKING, Final, Self
+
+import orjson
+
+from workers.aws import names
+from workers.aws.clients import Clients
+from workers.aws.errors import SDK_ERRORS
+from workers.aws.sqs import depth
+from workers.provision.messaging import Messaging
+from workers.settings import Settings
+from workers.topology import Service, Topology
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+NAME: Final = "audit"
+WAIT: Final = 1  # s of one poll; the embedded AWS keeps a thread busy for it
+HIDDEN: Final = 5  # s; an answer of ours that gets lost comes back soon
+AGAIN: Final = 0.2  # s after a poll that failed
+
+
+class Audit:
+    """Collects the body of every delivery, for as long as the ``with`` block."""
+
+    def __init__(
+        self, clients: Clients, settings: Settings, topology: Topology, path: Path
+    ) -> None:
+        self.bodies: list[str] = []
+        self._sqs: SQSClient = clients.control()
+        self._url = _subscribed(self._sqs, clients.sns(), settings, topology)
+        self._file = path.open("wb")
+        self._over = Flag()
+        self._thread = Thread(target=self._listen, name="audit", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._file.close()
+
+    def _listen(self) -> None:
+        """Listen until it is over and nothing is left."""
+        while True:
+            over = self._over.is_set()
+            try:
+                heard = self._poll()
+            except SDK_ERRORS:
+                self._over.wait(AGAIN)
+                continue
+            if over and not heard and not self._left():
+                return
+
+    def _left(self) -> int:
+        left = depth(self._sqs, self._url)
+        return left.visible + left.in_flight
+
+    def _poll(self) -> int:
+        answer = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=HIDDEN,
+            WaitTimeSeconds=WAIT,
+        )
+        messages = answer.get("Messages", [])
+        for message in messages:
+            self.bodies.append(message["Body"])
+            self._file.write(orjson.dumps(message["Body"]) + b"\n")
+        if messages:
+            self._sqs.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]}
+                    for i, m in enumerate(messages)
+                ],
+            )
+        return len(messages)
+
+
+def _subscribed(sqs: "SQSClient", sns: "SNSClient", settings: Settings, topology: Topology) -> str:
+    """Make the audit queue and give its URL. Its filter lets every event of the map through."""
+    everything = Service(consumes=topology.events, publishes=frozenset(), table=NAME)
+    messaging = Messaging(sqs, sns, settings.name_prefix, lambda _: None)
+    arn = names.topic_arn(sns, settings, topology.topic)
+    urls = messaging.ensure_consumer(NAME, everything, arn)
+    return next(url for name, url in urls.items() if not name.endswith("-dlq"))

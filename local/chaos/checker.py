@@ -1,0 +1,397 @@
+"""The invariants: what must be true of the evidence, whatever was done to the system.
+
+Each is a pure function that gives its violations, with the ids to look for. The orders are a
+queue in the sense of Jepsen's total-queue checker: nothing that was acknowledged is lost, nothing
+is there that nobody asked for, and what nobody knows about is there once or not at all.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Final
+
+from local.chaos.evidence import Event, Evidence, money
+from local.chaos.history import CANCEL, PLACE, REFUND, verdicts
+from workers.envelope import outcome_id
+
+# How one side of an order may stand at the end.
+PAID: Final = {"confirmed": {"completed"}, "cancelled": {"failed", "cancelled", "refunded"}}
+HELD: Final = {"confirmed": {"reserved"}, "cancelled": {"failed", "cancelled", "released"}}
+KILLED: Final = -9
+ABORTED: Final = -6
+STOPPED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that must not be: which invariant it breaks, and where to look."""
+
+    invariant: str
+    what: str
+    ids: tuple[str, ...] = ()
+
+
+Check = Callable[[Evidence], Iterator[Violation]]
+
+
+def check(evidence: Evidence, *, without: Container[str] = ()) -> list[Violation]:
+    """Check every invariant, but not those of a part of the system that did not run."""
+    chosen = [each for name, each in INVARIANTS.items() if name not in without]
+    return [violation for each in chosen for violation in each(evidence)]
+
+
+def acknowledged_exist(e: Evidence) -> Iterator[Violation]:
+    """I1: what was acknowledged is there; what is there was asked for, once."""
+    by_email: dict[str, list[str]] = {}
+    for order_id, order in e.orders.items():
+        by_email.setdefault(str(order["customerEmail"]), []).append(order_id)
+    placed = {op.number: op for op in verdicts(e.history, PLACE).values()}
+    for number, planned in e.planned.items():
+        found, op = by_email.pop(planned.email, []), placed.get(number)
+        if len(found) > 1:
+            yield _v1(f"doubled: order {number} exists {len(found)} times", *found)
+        if op and op.type == "acknowledged" and op.order_id not in found:
+            yield _v1(f"lost: order {number} was acknowledged and does not exist", op.order_id)
+        if found and (op is None or op.type == "failed"):
+            yield _v1(f"phantom: order {number} was refused and exists", *found)
+    for order_ids in by_email.values():
+        yield _v1("phantom: nobody placed this order", *order_ids)
+
+
+def one_payment_and_one_reservation(e: Evidence) -> Iterator[Violation]:
+    """I2: each order has one payment and one reservation, of its amount and its articles."""
+    payments, reservations = e.rows("payment", "payment#"), e.rows("inventory", "reservation#")
+    charges = Counter(str(x["orderId"]) for x in e.ledger if x["kind"] == "charge")
+    for order_id, times in charges.items():
+        if times > 1:
+            yield _v2(f"doubled: charged {times} times", order_id)
+    for order_id, order in e.orders.items():
+        payment = payments.pop(order_id, None)
+        reservation = reservations.pop(order_id, None)
+        if e.number_of(order_id) not in e.poisoned and payment is None:
+            yield _v2("lost: no payment", order_id)
+        if reservation is None:
+            yield _v2("lost: no reservation", order_id)
+        if payment and "amount" in payment:
+            paid, total = money(payment["amount"]), money(order["totalAmount"])
+            if paid != total:
+                yield _v2(f"paid {paid} for an order of {total}", order_id)
+    for order_id in payments:
+        yield _v2("phantom: a payment of no order", order_id)
+    for order_id in reservations:
+        yield _v2("phantom: a reservation of no order", order_id)
+
+
+def stock_is_conserved(e: Evidence) -> Iterator[Violation]:
+    """I3: what is available and reserved is what was there; what is reserved, is for an order."""
+    wanted: Counter[str] = Counter()
+    for reservation in e.rows("inventory", "reservation#").values():
+        if reservation["state"] == "reserved":
+            for line in reservation["items"]:
+                wanted[line["sku"]] += line["quantity"]
+    stock = e.rows("inventory", "stock#")
+    for sku, seeded in e.seeded.items():
+        available, reserved = (stock[sku].get(field, 0) for field in ("available", "reserved"))
+        if available + reserved != seeded:
+            yield _v3(f"{sku}: {available} available, {reserved} reserved, there were {seeded}")
+        if min(available, reserved) < 0:
+            yield _v3(f"{sku}: {available} available, {reserved} reserved")
+        if reserved != wanted[sku]:
+            yield _v3(f"{sku}: {reserved} reserved, reservations want {wanted[sku]}")
+
+
+def nothing_is_kept_of_cancelled_orders(e: Evidence) -> Iterator[Violation]:
+    """I4: a cancelled order has no money and no stock left; a confirmed one has both, once."""
+    payments, reservations = e.rows("payment", "payment#"), e.rows("inventory", "reservation#")
+    taken: dict[str, Decimal] = {}
+    for line in e.ledger:
+        sign = {"charge": 1, "refund": -1}.get(str(line["kind"]), 0)
+        order_id = str(line["orderId"])
+        taken[order_id] = taken.get(order_id, Decimal(0)) + sign * money(line["amount"])
+    for order_id, order in e.orders.items():
+        state = str(order["state"])
+        if state not in PAID:
+            continue
+        paid = payments.get(order_id, {}).get("state", "nothing")
+        held = reservations.get(order_id, {}).get("state", "nothing")
+        if paid not in PAID[state]:
+            yield _v4(f"{state}, and its payment is {paid}", order_id)
+        if held not in HELD[state]:
+            yield _v4(f"{state}, and its reservation is {held}", order_id)
+        due = money(order["totalAmount"]) if state == "confirmed" else Decimal(0)
+        if taken.get(order_id, Decimal(0)) != due:
+            yield _v4(f"{state}, and {taken.get(order_id, 0)} was taken, not {due}", order_id)
+
+
+def every_order_ends(e: Evidence) -> Iterator[Violation]:
+    """I5: every order has come to the end that was planned for it."""
+    given_up = {
+        op.number
+        for action in (CANCEL, REFUND)
+        for op in verdicts(e.history, action).values()
+        if op.type == "acknowledged"
+    }
+    for order_id, order in e.orders.items():
+        number = e.number_of(order_id)
+        planned = e.planned.get(number)
+        if planned is None:
+            continue  # I1
+        state, ends = str(order["state"]), {planned.ends}
+        if number in e.poisoned:
+            ends = {"pending"}
+        elif planned.kind in ("cancelled", "refunded") and number not in given_up:
+            ends = {"cancelled", "confirmed"}
+        if state not in ends:
+            yield _v5(f"lost: order {number} ({planned.kind}) is {state}", order_id)
+        if not any(entry["eventType"] == "order.created" for entry in order["history"]):
+            yield _v5(f"order {number} has no beginning", order_id)
+
+
+def queues_are_empty(e: Evidence) -> Iterator[Violation]:
+    """I6: nothing waits and nothing is in flight; every dead letter has its reason."""
+    for queue in e.queues:
+        if queue.visible or queue.in_flight or queue.delayed:
+            counts = f"{queue.visible} visible, {queue.in_flight} in flight"
+            yield _v6(f"{queue.queue}: {counts}, {queue.delayed} delayed")
+    for service, letters in e.dead.items():
+        for letter in letters:
+            if letter.type == "unknown":
+                yield _v6(f"a dead letter of {service} without a reason", letter.id)
+
+
+def published_is_what_was_committed(e: Evidence) -> Iterator[Violation]:
+    """I7: all that was committed was heard, byte for byte, and nothing else."""
+    heard: dict[str, set[str]] = {}
+    for event in e.audit:
+        heard.setdefault(event.id, set()).add(event.body)
+    for event_id, row in e.rows("orders", "outbox#").items():
+        if "outboxShard" in row:
+            yield _v7("lost: in the outbox and not published", event_id)
+        if row["body"] not in heard.get(event_id, ()):
+            yield _v7("lost: published otherwise than committed, or never heard", event_id)
+    committed = committed_events(e)
+    for event_id, body in committed.items():
+        if body not in heard.get(event_id, ()):
+            yield _v7("lost: committed and not heard", event_id)
+    for event_id in heard.keys() - committed.keys():
+        yield _v7("phantom: heard and never committed", event_id)
+
+
+def ids_are_deterministic(e: Evidence) -> Iterator[Violation]:
+    """I8: an outcome's id follows from its cause; all copies of an event are the same bytes."""
+    bodies: dict[str, set[str]] = {}
+    for event in e.audit:
+        bodies.setdefault(event.id, set()).add(event.body)
+        cause = event.fields.get("causationId")
+        if cause and event.id not in _possible_ids(str(cause), event):
+            yield _v8(f"doubled: {event.type} of {event.source} has an id of its own", event.id)
+    for event_id, different in bodies.items():
+        if len(different) > 1:
+            yield _v8(f"{len(different)} different events under one id", event_id)
+
+
+def inbox_is_what_was_delivered(e: Evidence) -> Iterator[Violation]:
+    """I9: each service handled each of its events once, and has counted it once."""
+    once = {event.key: event for event in e.audit}
+    for service, types in e.consumes.items():
+        due = {key for key, event in once.items() if event.type in types}
+        due -= {key for key, event in once.items() if _is_poison(e, service, event)}
+        handled = set(e.rows(e.table_of[service], "inbox#"))
+        if service == "orders":
+            handled = {key for key in handled if not key.startswith("order-api#")}
+        for key in sorted(due - handled):
+            yield _v9(f"lost: {service} has not handled this event", key)
+        for key in sorted(handled - due):
+            yield _v9(f"phantom: {service} handled what nobody heard", key)
+    yield from _counted_once(e, once.values())
+
+
+def stories_hang_together(e: Evidence) -> Iterator[Violation]:
+    """I10: every event of an order has its correlation id, and a cause that was heard."""
+    ids = {event.id for event in e.audit}
+    roots = {event.order_id: event.id for event in e.audit if event.type == "order.created"}
+    for event in {event.id: event for event in e.audit}.values():
+        if event.fields.get("correlationId") != roots.get(event.order_id):
+            yield _v10(f"{event.type} does not belong to the story of its order", event.id)
+        cause = event.fields.get("causationId")
+        if (cause is None) != (event.source == "order-api") or (cause and cause not in ids):
+            yield _v10(f"{event.type} of {event.source} has no cause that was heard", event.id)
+
+
+def repeats_are_answered_alike(e: Evidence) -> Iterator[Violation]:
+    """I11: every acknowledgement of one request says the same."""
+    answers: dict[str, set[str]] = {}
+    for op in e.history:
+        if op.type == "acknowledged":
+            answers.setdefault(op.key, set()).add(op.body)
+    records = e.rows("orders", "inbox#order-api#")
+    for key, bodies in answers.items():
+        if len(bodies) > 1:
+            yield _v11(f"doubled: {len(bodies)} different answers to one request", key)
+        if key not in records:
+            yield _v11("lost: no record of an acknowledged request", key)
+
+
+def processes_end_as_planned(e: Evidence) -> Iterator[Violation]:
+    """I12: processes were killed, crashed where they were told to, or stopped; no more."""
+    crashes = Counter(_process(line.file) for line in e.log if line.fields.get("event") == "crash")
+    aborts = bool([planted for planted in e.planted if "ended the worker" in planted.reason])
+    killed: Counter[str] = Counter()
+    for name, code in e.exits:
+        if code == KILLED:
+            killed[name] += 1
+        elif code != STOPPED and not (code == ABORTED and aborts and name.startswith("payment")):
+            yield _v12(f"{name} ended with {code}", f"{name}.log")
+    for name, times in killed.items():
+        planned = crashes[name] + e.kills.get(name, 0)
+        if times > planned:
+            yield _v12(f"{name} was killed {times} times, {planned} were planned", f"{name}.log")
+    for line in e.log:
+        if "stack" in line.fields or line.text.startswith("Traceback"):
+            why = line.fields.get("errorType") or line.fields.get("event") or "a traceback"
+            yield _v12(f"unexpected: {why}", line.file, str(line.fields.get("eventId", "")))
+
+
+def dead_letters_are_planted(e: Evidence) -> Iterator[Violation]:
+    """I13: the dead letters are those that were planted, with the reason, and copies of them."""
+    left = [(service, letter) for service, letters in e.dead.items() for letter in letters]
+    there = {e.number_of(order_id) for order_id in e.orders} | {0}
+    for planted in e.planted:
+        if planted.number not in there:
+            continue  # its customer left without an order
+        mine = [
+            (service, letter)
+            for service, letter in left
+            if service == planted.service
+            and (letter.body == planted.body or _number(e, letter.order_id) == planted.number != 0)
+        ]
+        if not mine or (len(mine) > 1 and not e.repeats):
+            yield _v13(f"planted in {planted.service} ({planted.reason}): {len(mine)} dead letters")
+        for found in mine:
+            left.remove(found)
+            letter = found[1]
+            alike = planted.type in ("", letter.type) and planted.reason in letter.reason
+            if not alike:
+                wanted = f"{planted.type or 'any type'}: {planted.reason}"
+                yield _v13(
+                    f"planted as {wanted}, dead-lettered as {letter.type}: {letter.reason}",
+                    letter.id,
+                )
+    for service, letter in left:
+        ids = tuple(filter(None, (letter.id, letter.event_id, letter.order_id)))
+        yield _v13(f"an innocent dead letter of {service}: {letter.type}: {letter.reason}", *ids)
+
+
+def leases_have_one_owner(e: Evidence) -> Iterator[Violation]:
+    """I14: a shard has one owner per fence, and fences only rise."""
+    owners: dict[tuple[str, int], str] = {}
+    highest: dict[str, int] = {}
+    for seen in e.leases:
+        if owners.setdefault((seen.shard, seen.fence), seen.owner) != seen.owner:
+            yield _v14(f"shard {seen.shard} has two owners under fence {seen.fence}")
+        if seen.fence < highest.get(seen.shard, 0):
+            yield _v14(f"the fence of shard {seen.shard} fell to {seen.fence}")
+        highest[seen.shard] = max(seen.fence, highest.get(seen.shard, 0))
+
+
+def figures_agree(e: Evidence) -> Iterator[Violation]:
+    """I15: nobody claims to have handled an event that was handled; depths are what is there."""
+    claims = Counter(
+        (str(line.fields["service"]), str(line.fields["eventId"]))
+        for line in e.log
+        if line.fields.get("event") == "message.settled"
+        and line.fields.get("outcome") == "handled"
+        and line.fields.get("eventId")
+    )
+    for (service, event_id), times in claims.items():
+        if times > 1:
+            yield _v15(f"doubled: {service} says {times} times that it handled this", event_id)
+    for queue in e.queues:
+        if queue.dead != len(e.dead.get(queue.service, ())):
+            yield _v15(f"{queue.queue}: {queue.dead} dead letters counted, others found")
+
+
+def no_address_is_shown(e: Evidence) -> Iterator[Violation]:
+    """I16: no log line and no reason of a dead letter shows a customer's address."""
+    for line in e.log:
+        if "customer-" in line.text and any(email in line.text for email in e.by_email):
+            yield _v16("a customer's address is in a log", line.file)
+    for letters in e.dead.values():
+        for letter in letters:
+            if any(email in letter.reason for email in e.by_email):
+                yield _v16("a customer's address is in the reason of a dead letter", letter.id)
+
+
+INVARIANTS: Final[dict[str, Check]] = {
+    "I1": acknowledged_exist,
+    "I2": one_payment_and_one_reservation,
+    "I3": stock_is_conserved,
+    "I4": nothing_is_kept_of_cancelled_orders,
+    "I5": every_order_ends,
+    "I6": queues_are_empty,
+    "I7": published_is_what_was_committed,
+    "I8": ids_are_deterministic,
+    "I9": inbox_is_what_was_delivered,
+    "I10": stories_hang_together,
+    "I11": repeats_are_answered_alike,
+    "I12": processes_end_as_planned,
+    "I13": dead_letters_are_planted,
+    "I14": leases_have_one_owner,
+    "I15": figures_agree,
+    "I16": no_address_is_shown,
+}
+
+
+def committed_events(e: Evidence) -> dict[str, str]:
+    """Give the body of every event that was committed, by id: outcomes, and order-api's own."""
+    events = {i: str(row["body"]) for i, row in e.rows("orders", "outbox#").items()}
+    for table in e.tables:
+        for row in e.rows(table, "inbox#").values():
+            for body in row["outcomes"]:
+                events[Event.read(body).id] = body
+    return events
+
+
+def _possible_ids(cause: str, event: Event) -> set[str]:
+    """Name an outcome as its publisher does: the first, or the second of its type."""
+    return {outcome_id(cause, event.source, event.type, position) for position in range(2)}
+
+
+def _is_poison(e: Evidence, service: str, event: Event) -> bool:
+    return event.type == "order.created" and any(
+        planted.service == service
+        and planted.number
+        and planted.number == _number(e, event.order_id)
+        for planted in e.planted
+    )
+
+
+def _counted_once(e: Evidence, events: Iterable[Event]) -> Iterator[Violation]:
+    """Compare what analytics counted with what was heard: a counter takes every repeat."""
+    heard = Counter(event.type for event in events)
+    counted: Counter[str] = Counter()
+    for row in e.rows("analytics", "hour#").values():
+        counted.update({name: int(row[name]) for name in row if name in heard})
+    for name, times in heard.items():
+        if "analytics" in e.consumes and counted[name] != times:
+            kind = "doubled" if counted[name] > times else "lost"
+            yield _v9(f"{kind}: analytics counted {counted[name]} {name}, {times} were heard")
+
+
+def _number(e: Evidence, order_id: str) -> int:
+    return e.number_of(order_id) if order_id else 0
+
+
+def _process(file: str) -> str:
+    return file.removesuffix(".log")
+
+
+def _violation(invariant: str, what: str, *ids: str) -> Violation:
+    return Violation(invariant, what, ids)
+
+
+(_v1, _v2, _v3, _v4, _v5, _v6, _v7, _v8, _v9, _v10, _v11, _v12, _v13, _v14, _v15, _v16) = (
+    partial(_violation, invariant) for invariant in INVARIANTS
+)

@@ -1,0 +1,79 @@
+"""What happens to which process when: by count of orders, never by time. One seed, one schedule."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from local.chaos import faults
+from workers.runtime.crash import POINTS, VARIABLE
+
+CLOCKS: Final = (-600, 0, 600)  # s
+LATEST_PASS: Final = 20  # of a crash point
+_PREFIXES: Final = {"order-api": "api.", "relay": "relay."}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something done to a process once so many orders have been placed."""
+
+    due: int
+    fault: str
+    service: str  # empty: to all of them
+
+
+def schedule(
+    asked: Sequence[str],
+    *,
+    orders: int,
+    seed: int,
+    services: Sequence[str],
+    consumers: Sequence[str],
+) -> list[Action]:
+    """Spread the faults over the run, sorted by when they are due."""
+    dice = random.Random(f"{seed}-schedule")  # noqa: S311 - repeatable on purpose
+    actions = []
+    for fault in ("kill", "stop", "partition", "deploy"):
+        times = faults.count(fault, orders) if fault in asked else 0
+        for number in range(times):
+            due = round((number + dice.random()) * orders / times)
+            service = {"kill": dice.choice(services), "stop": dice.choice(consumers)}.get(fault, "")
+            actions.append(Action(min(due, orders - 1), fault, service))
+    return sorted(actions, key=lambda action: action.due)
+
+
+class Lives:
+    """What each life of each process gets into its environment. Calm ones get nothing but a clock.
+
+    About ``crashes`` lives end at a crash point: those that begin while there are crashes left.
+    """
+
+    def __init__(
+        self, seed: int, *, asked: Sequence[str], orders: int, endpoints: Mapping[str, str]
+    ) -> None:
+        """``endpoints``: who does not reach AWS directly, by the name of the process."""
+        self._seed = seed
+        self._endpoints = endpoints
+        self._clock = "clock" in asked
+        self._crashes = faults.count("crash", orders) if "crash" in asked else 0
+        self.calm = False
+
+    def __call__(self, name: str, life: int) -> Mapping[str, str]:
+        """Give what is added to the environment of the n-th life of a process."""
+        service = name.rpartition("-")[0]
+        own: dict[str, str] = {}
+        if self._clock:
+            dice = random.Random(f"{self._seed}-{name}")  # noqa: S311 - repeatable on purpose
+            own["CHAOS_CLOCK"] = str(dice.choice(CLOCKS))
+        if name in self._endpoints:
+            own["AWS_ENDPOINT_URL"] = self._endpoints[name]
+        if not self.calm and self._crashes > 0:
+            self._crashes -= 1
+            own[VARIABLE] = self._crash(service, f"{self._seed}-{name}-{life}")
+        return own
+
+    def _crash(self, service: str, seed: str) -> str:
+        dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        prefix = _PREFIXES.get(service)
+        points = [p for p in POINTS if (p.startswith(prefix) if prefix else "." not in p)]
+        return f"{dice.choice(points)}@{dice.randint(1, LATEST_PASS)}"

@@ -1,0 +1,160 @@
+"""What messages cost at list prices: a model without side effects, fed with measured figures.
+
+It compares this runtime with one that deletes its messages one by one; all else is the same.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from local.cost.price_list import Batched, Measured, Prices
+from local.cost.task import Task
+
+MILLION: Final = 1_000_000
+MONTH: Final = 730  # hours; what AWS's own calculator takes
+# SQS and SNS bill every 64 KB of a request as a request.
+# https://aws.amazon.com/sqs/pricing/ and https://aws.amazon.com/sns/pricing/
+CHUNK: Final = 64  # KiB
+MAX_PAYLOAD: Final = 256  # KiB; https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+MAX_BATCH: Final = 10
+OUTCOME: Final = 1  # KiB, with its attributes; the outcomes of this system take less
+UTILISATION: Final = 0.7  # of the handler slots, to leave room for peaks
+# Commit: inbox row and one document, up to 1 KB each; a transaction writes everything twice.
+# https://aws.amazon.com/dynamodb/pricing/on-demand/
+WRITE_UNITS: Final = 2 * 2
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How much of something, and what it costs in US dollars."""
+
+    per_million: float  # units per million messages
+    dollars_per_million: float
+    dollars_per_month: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the bill, for this runtime and for one delete per message."""
+
+    service: str
+    unit: str
+    batched: Usage
+    single: Usage
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The bill at one rate."""
+
+    tasks: int
+    lines: tuple[Line, ...]
+    batched: float  # dollars a month in all
+    single: float  # the same with one delete per message
+
+
+def estimate(
+    rate: float,
+    handler_ms: float,
+    *,
+    payload_kib: float,
+    concurrency: int,
+    task: Task,
+    measured: Measured,
+    prices: Prices,
+) -> Estimate:
+    """Estimate the bill of one consumer that gets ``rate`` messages a second, all month.
+
+    Raises ``ValueError`` for what cannot be.
+    """
+    _check(rate, handler_ms, payload_kib, concurrency)
+    tasks = tasks_needed(
+        rate, handler_ms, concurrency, cpu_ms=measured.cpu_ms, vcpu=task.cpu / 1024
+    )
+    share = rate / tasks
+    receives = _receives(share, payload_kib, measured)
+    deletes = 1 / _batch(share, measured.deletes)
+    publishes = billed(_batch(share, measured.publishes), OUTCOME)
+    usage = _billing(rate)
+
+    def same(service: str, unit: str, per_message: float, price: float) -> Line:
+        used = usage(per_message, price)
+        return Line(service, unit, used, used)
+
+    price = prices.sqs_requests.dollars / MILLION
+    lines = (
+        Line("SQS", "requests", usage(receives + deletes, price), usage(receives + 1, price)),
+        same("SNS", "publishes", publishes, prices.sns_publishes.dollars / MILLION),
+        same("DynamoDB", "write units", WRITE_UNITS, prices.dynamodb_writes.dollars / MILLION),
+        same("DynamoDB", "read units", measured.reads, prices.dynamodb_reads.dollars / MILLION),
+        same("Fargate", "task hours", tasks / (rate * 3600), task.hourly(prices)),
+    )
+    return Estimate(
+        tasks,
+        lines,
+        batched=sum(line.batched.dollars_per_month for line in lines),
+        single=sum(line.single.dollars_per_month for line in lines),
+    )
+
+
+def tasks_needed(
+    rate: float, handler_ms: float, concurrency: int, *, cpu_ms: float, vcpu: float
+) -> int:
+    """Say how many tasks keep handler slots and processors busy ``UTILISATION`` of the time.
+
+    ``cpu_ms`` is the processor time of a message, ``vcpu`` what a task has.
+    """
+    slots = handler_ms / 1000 / concurrency
+    processor = cpu_ms / 1000 / vcpu
+    return max(1, math.ceil(round(rate * max(slots, processor) / UTILISATION, 6)))
+
+
+def billed(batch: float, kib: float) -> float:
+    """Say how many requests are billed per message in batches of ``batch`` on average."""
+    smaller = math.floor(batch)
+    more = batch - smaller
+    chunks = (1 - more) * _chunks(smaller * kib) + more * _chunks((smaller + 1) * kib)
+    return chunks / batch
+
+
+def idle_polls(rate: float, per_minute: float) -> float:
+    """Say how many polls a second end empty, where messages come at random.
+
+    A poll ends with the first message, or empty after its time: ``per_minute`` where none come.
+    """
+    expected = rate * 60 / per_minute  # messages within the time of an empty poll
+    return rate * math.exp(-expected) / -math.expm1(-expected)
+
+
+def _chunks(kib: float) -> int:
+    return max(1, math.ceil(kib / CHUNK))
+
+
+def _receives(rate: float, kib: float, measured: Measured) -> float:
+    idle = idle_polls(rate, measured.idle_polls_per_minute)
+    return billed(_batch(rate, measured.receives), kib) + idle / rate
+
+
+def _batch(rate: float, measured: Batched) -> float:
+    """Scale a batch: the message that starts it, and those that come while it is collected."""
+    window = (1 / measured.per_message - 1) / measured.rate
+    return min(MAX_BATCH, 1 + rate * window)
+
+
+def _billing(rate: float) -> Callable[[float, float], Usage]:
+    def usage(per_message: float, price: float) -> Usage:
+        cost = per_message * price
+        return Usage(per_message * MILLION, cost * MILLION, cost * rate * 3600 * MONTH)
+
+    return usage
+
+
+def _check(rate: float, handler_ms: float, payload_kib: float, concurrency: int) -> None:
+    for name, value in (("rate", rate), ("handler-ms", handler_ms)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a number above 0, not {value}")
+    if not 0 < payload_kib <= MAX_PAYLOAD:
+        raise ValueError(f"payload-kib must be above 0 and at most {MAX_PAYLOAD}")
+    if concurrency < 1:
+        raise ValueError("concurrency must be at least 1")

@@ -1,0 +1,1 @@
+"""``workers demo`` and ``workers local``."""

@@ -1,0 +1,1 @@
+"""Applies terraform/ to the embedded AWS and runs what it made."""

@@ -1,0 +1,104 @@
+"""The whole system on one machine: the embedded AWS, provisioned, and every service running."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+from local.aws.embedded import EmbeddedAws
+from local.ports import release_port, reserve_port
+from local.processes import Processes
+from workers.aws.clients import Clients
+from workers.provision.provision import provision
+from workers.settings import Settings
+from workers.topology import Topology
+
+# A person waits for the end: short stops, so short polls (see Settings.receive_wait), and a
+# message whose worker was killed comes back soon.
+STOP_TIMEOUT: Final = 12  # s
+VISIBILITY_TIMEOUT: Final = 10  # s
+
+
+class System:
+    """Up and ready for as long as the ``with`` block; logs are in ``directory``.
+
+    While it is up, this process's own environment points at the embedded AWS, so every AWS
+    client made here talks to it. Port 0 takes any free port.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int = 0,
+        endpoint_port: int = 0,
+        workers: int = 1,
+        environment: Mapping[str, str] | None = None,
+        **named: Any,
+    ) -> None:
+        """Each consumer gets ``workers`` processes.
+
+        ``environment`` is added to that of every process, and ``named`` is for ``Processes``.
+        """
+        self.directory = directory
+        self.topology = Topology.load()
+        self.aws = EmbeddedAws(port=endpoint_port, log=directory / "embedded-aws.txt")
+        self._port = port or reserve_port()
+        self.api_url = f"http://127.0.0.1:{self._port}"
+        self._workers = workers
+        self._environment = dict(environment or {})
+        self._named = named
+        self.processes: Processes
+        self.settings: Settings
+        self.clients: Clients
+        self._up = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything; returns when every service is ready.
+
+        Raises ``EmbeddedAwsError``, ``ProvisionError`` or ``NotReady``.
+        """
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        with ExitStack() as up:
+            up.callback(_restore, dict(os.environ))
+            up.enter_context(self.aws)
+            environment = self.aws.environment(_foreign(os.environ))
+            _restore(environment)
+            self.settings = Settings.load()
+            self.clients = Clients.connect(self.settings, threads=1)
+            provision(self.settings, self.topology)
+            self.processes = up.enter_context(Processes(self.directory, **self._named))
+            for service, wanted in self.topology.services.items():
+                count = self._workers if wanted.consumes else 1
+                self.processes.start(
+                    service, environment | self._own() | self._environment, count=count
+                )
+            self.processes.wait_until_ready()
+            self._up = up.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._up.close()
+        release_port(self._port)
+
+    def _own(self) -> dict[str, str]:
+        return {
+            "ALLOW_SIMULATION": "true",
+            "PORT": str(self._port),
+            "STOP_TIMEOUT": str(STOP_TIMEOUT),
+            "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
+        }
+
+
+def _foreign(environment: "os._Environ[str]") -> dict[str, str]:
+    """Leave out settings that somebody made for another environment."""
+    own = {name.upper() for name in Settings.model_fields}
+    return {name: value for name, value in environment.items() if name not in own}
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

@@ -1,0 +1,28 @@
+"""In-memory stand-ins for the ports, faithful to AWS where it matters.
+
+They obey the same contract as the adapters: tests/contract/test_ports.py runs on both.
+"""
+
+from support.fakes.clock import FakeClock
+from support.fakes.faults import Faults
+from support.fakes.mailer import FakeMailer, Mail
+from support.fakes.outbox import FakeLeases, FakeOutbox
+from support.fakes.payments import FakeGateway
+from support.fakes.queue import DeadLettered, FakeQueue
+from support.fakes.store import FakeStore, FakeTransaction
+from support.fakes.topic import FakeTopic
+
+__all__ = [
+    "DeadLettered",
+    "FakeClock",
+    "FakeGateway",
+    "FakeLeases",
+    "FakeMailer",
+    "FakeOutbox",
+    "FakeQueue",
+    "FakeStore",
+    "FakeTopic",
+    "FakeTransaction",
+    "Faults",
+    "Mail",
+]

@@ -1,0 +1,259 @@
+"""A standard SQS queue with its dead-letter queue, in memory and on a virtual clock."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+from support.fakes.clock import FakeClock
+from support.fakes.faults import Faults
+from workers.runtime.errors import PermanentError
+from workers.runtime.ports import Failure, Message
+from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
+
+MAX_BATCH = 10
+
+
+@dataclass(frozen=True)
+class DeadLettered:
+    """A message in the dead-letter queue; without ``failure`` if SQS itself moved it."""
+
+    message: Message
+    failure: Failure | None
+
+
+@dataclass
+class Stored:
+    id: str
+    body: str
+    sent_at: float
+    visible_at: float
+    receive_count: int = 0
+    received_at: float = 0.0
+    handle: str = ""
+
+
+class FakeQueue(Faults):
+    """The port ``Queue``.
+
+    A handle of an earlier delivery is stale: with it delete and change_visibility succeed
+    without effect, as AWS has it. Once ``max_receives`` are used up the message moves to
+    ``dead_letters``. ``receive`` returns at once, unless ``blocking``: then it waits in real
+    time for a message or for ``interrupt``.
+    """
+
+    def __init__(
+        self,
+        name="payment-queue",
+        *,
+        clock=None,
+        visibility_timeout=60,
+        max_receives=None,
+        blocking=False,
+    ):
+        super().__init__()
+        self.name = name
+        self.dead_letters = []
+        self.extensions = []  # (message id, seconds) of each change that took effect
+        self._clock = clock or FakeClock()
+        self._visibility_timeout = visibility_timeout
+        self._max_receives = max_receives
+        self._blocking = blocking
+        self._interrupted = False
+        self._numbers = count(1)
+        self._messages = {}
+        self._deleted = {}
+        self._deliveries = count(1)
+        self._handles = {}  # every handle ever given out -> message id
+        self._failed_entries = defaultdict(deque)
+        self._shuffle = None
+        self._short = deque()
+        self._doubled = 0
+
+    # What a test does to it.
+
+    def send(self, body, *, delay=0.0):
+        """Put a message in and return its id."""
+        with self._lock:
+            message_id = f"message-{next(self._numbers)}"
+            now = self._clock()
+            self._messages[message_id] = Stored(message_id, body, now, now + delay)
+            self._lock.notify_all()
+            return message_id
+
+    def redeliver(self, message_id):
+        """Let a message in flight, or one that was deleted, be delivered again.
+
+        SQS does so where a server that keeps a copy could not be reached meanwhile:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
+        """
+        with self._lock:
+            if message_id not in self._messages:
+                self._messages[message_id] = self._deleted.pop(message_id)
+            self._messages[message_id].visible_at = self._clock()
+            self._lock.notify_all()
+
+    def unordered(self, seed):
+        """From now on give messages in any order, as a standard queue does."""
+        self._shuffle = Random(seed).shuffle  # noqa: S311 - a test that repeats
+
+    def shorten(self, limit, *, times=1):
+        """Let the next receives bring at most ``limit`` messages, though more are there.
+
+        SQS asks a sample of its servers only, or returns what is at hand:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+        """
+        with self._lock:
+            self._short.extend([limit] * times)
+
+    def repeat(self, *, times=1):
+        """Let the next receives that have room bring their first message twice.
+
+        Two copies, each with a handle of its own and the same receive count, which is approximate.
+        """
+        with self._lock:
+            self._doubled += times
+
+    def received_before(self, message_id, times):
+        """Count so many deliveries that nobody knows of."""
+        with self._lock:
+            self._messages[message_id].receive_count = times
+
+    def redrive(self):
+        """Move everything back from the dead-letter queue, as new messages."""
+        with self._lock:
+            dead, self.dead_letters[:] = list(self.dead_letters), []
+            return [self.send(letter.message.body) for letter in dead]
+
+    def fail_entries(self, method, codes):
+        """Let entries of the next call fail: position -> error code."""
+        with self._lock:
+            self._failed_entries[method].append(dict(codes))
+
+    def interrupt(self):
+        """End blocking receives, now and from now on."""
+        with self._lock:
+            self._interrupted = True
+            self._lock.notify_all()
+
+    @property
+    def visible(self):
+        with self._lock:
+            return sum(m.visible_at <= self._clock() for m in self._messages.values())
+
+    @property
+    def in_flight(self):
+        with self._lock:
+            return sum(m.visible_at > self._clock() for m in self._messages.values())
+
+    @property
+    def message_ids(self):
+        """What is in the queue, in flight or not."""
+        with self._lock:
+            return set(self._messages)
+
+    def __len__(self):
+        return len(self._messages)
+
+    # The port.
+
+    def receive(self, limit, wait):
+        _check_batch(range(limit))
+        with self._call("receive"):
+            if self._blocking:
+                self._lock.wait_for(lambda: self._interrupted or self.visible, timeout=wait)
+            due = self._due()
+            if self._shuffle is not None:
+                self._shuffle(due)
+            found = due[: min(limit, self._short.popleft() if self._short else limit)]
+            batch = [self._deliver(message) for message in found]
+            if self._doubled and 0 < len(batch) < limit:
+                self._doubled -= 1
+                batch.append(self._copy(found[0]))
+            return batch
+
+    def delete(self, handles):
+        return self._each("delete", handles, handles, self._delete)
+
+    def change_visibility(self, changes):
+        handles = [handle for handle, _ in changes]
+        return self._each("change_visibility", changes, handles, self._change)
+
+    def dead_letter(self, message, failure):
+        with self._call("dead_letter"):
+            self.dead_letters.append(DeadLettered(message, failure))
+
+    def _due(self):
+        now = self._clock()
+        due = [message for message in self._messages.values() if message.visible_at <= now]
+        for message in due:
+            if self._max_receives is not None and message.receive_count >= self._max_receives:
+                del self._messages[message.id]
+                self.dead_letters.append(DeadLettered(_delivery(message), None))
+        return [message for message in due if message.id in self._messages]
+
+    def _deliver(self, message):
+        now = self._clock()
+        message.receive_count += 1
+        message.received_at = now
+        message.visible_at = now + self._visibility_timeout
+        return self._copy(message)
+
+    def _copy(self, message):
+        message.handle = f"{message.id}/{next(self._deliveries)}"
+        self._handles[message.handle] = message.id
+        return _delivery(message)
+
+    def _each(self, method, entries, handles, act):
+        if not entries:
+            return {}
+        _check_batch(entries)
+        with self._call(method):
+            failed = self._failed_entries[method]
+            codes = failed.popleft() if failed else {}
+            for position, entry in enumerate(entries):
+                if position in codes:
+                    continue
+                code = act(entry) if handles[position] in self._handles else _UNKNOWN
+                if code:
+                    codes[position] = code
+            return codes
+
+    def _delete(self, handle):
+        message = self._messages.get(self._handles[handle])
+        if message is not None and message.handle == handle:
+            self._deleted[message.id] = self._messages.pop(message.id)
+
+    def _change(self, change):
+        handle, seconds = change
+        message = self._messages.get(self._handles[handle])
+        now = self._clock()
+        if message is None:
+            return "InvalidParameterValue"
+        if message.handle != handle or message.visible_at <= now:
+            return None  # stale or expired: AWS says yes and does nothing
+        seconds = min(MAX_VISIBILITY_TIMEOUT, max(0, seconds))
+        if now + seconds > message.received_at + MAX_VISIBILITY_TIMEOUT:
+            return "InvalidParameterValue"  # twelve hours count from the receive
+        message.visible_at = now + seconds
+        self.extensions.append((message.id, seconds))
+        self._lock.notify_all()
+        return None
+
+
+_UNKNOWN = "ReceiptHandleIsInvalid"
+
+
+def _delivery(message):
+    return Message(
+        id=message.id,
+        body=message.body,
+        receipt_handle=message.handle,
+        receive_count=message.receive_count,
+        sent_at=message.sent_at,
+    )
+
+
+def _check_batch(entries):
+    if not 1 <= len(entries) <= MAX_BATCH:
+        raise PermanentError(f"sqs: {len(entries)} entries")

@@ -1,0 +1,17 @@
+"""A LocalStack in the place of the embedded AWS."""
+
+from support.composed import Composed
+
+
+class LocalStack(Composed):
+    """The LocalStack of docker-compose.yml, for as long as the ``with`` block."""
+
+    def __init__(self):
+        super().__init__("localstack")
+
+    @property
+    def url(self):
+        return self.aws
+
+    def environment(self, _inherited=None, *, endpoint=None):
+        return super().environment(endpoint=endpoint or self.aws)

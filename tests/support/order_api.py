@@ -1,0 +1,68 @@
+"""order-api on fakes or on adapters, asked without a socket."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from support.fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
+from workers.api.app import create_app
+from workers.services.orders import OrderCommands
+
+ORDER = {
+    "customerEmail": "ada@example.com",
+    "currency": "EUR",
+    "items": [{"sku": "LAPTOP-001", "quantity": 2, "price": 850}],
+}
+
+
+@dataclass
+class Api:
+    """The application, and what stands behind it."""
+
+    allow_simulation: bool = False
+    store: FakeStore = field(default_factory=lambda: FakeStore(outbox=True))
+    topic: FakeTopic = field(default_factory=FakeTopic)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    outbox: FakeOutbox = None
+
+    def __post_init__(self):
+        self.outbox = self.outbox or FakeOutbox(self.store)
+        self.app = create_app(
+            OrderCommands(now=FakeClock().now),
+            self.store,
+            self.topic,
+            self.outbox,
+            allow_simulation=self.allow_simulation,
+            registry=self.registry,
+        )
+
+    def post(self, path, body=None, **options):
+        if body is not None:
+            options["json"] = body
+        return self.request("POST", path, **options)
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def request(self, method, path, **options):
+        """Send a request; returns once the background tasks have ended too."""
+        return asyncio.run(self._request(method, path, options))
+
+    async def _request(self, method, path, options):
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://order-api") as client:
+            return await client.request(method, path, **options)
+
+    def place(self, key=None, **changes):
+        """Place an order and return the answer's body."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self.post("/orders", ORDER | changes, headers=headers)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    def move(self, order_id, state):
+        """Put an order into a state, as if the services had."""
+        key = f"order#{order_id}"
+        self.store.seed(key, self.store.documents[key] | {"state": state})

@@ -1,0 +1,171 @@
+"""The rows that services leave in their tables, under fixed ids and times.
+
+    AWS_ENDPOINT_URL=... python tests/support/rows.py DIRECTORY
+
+writes them to files, one per table, in DynamoDB's own JSON: the golden rows of a version.
+"""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from unittest.mock import patch
+from uuid import uuid4
+
+from support.builders import (
+    NOON,
+    a_cancellation,
+    a_line,
+    a_message,
+    a_payment,
+    a_refund_request,
+    a_reservation,
+    an_envelope,
+    an_order,
+    low_stock,
+)
+from support.fakes import FakeMailer
+from workers.api.call import SOURCE
+from workers.api.commands import Command, carry_out
+from workers.aws.clients import Clients
+from workers.aws.dynamodb import DynamoStore
+from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.simulated_gateway import SimulatedGateway
+from workers.envelope import first
+from workers.events import Simulation
+from workers.ops.stock import set_stock
+from workers.provision.provision import provision
+from workers.runtime.handler import Handlers
+from workers.runtime.inbox import Inbox
+from workers.runtime.leases import Lease
+from workers.services.analytics import Analytics
+from workers.services.inventory import Inventory
+from workers.services.notification import Notification
+from workers.services.orders import OrderCommands, Orders
+from workers.services.payment import Payment
+from workers.settings import Settings
+from workers.topology import Topology
+
+TABLES = ("orders", "payment", "inventory", "notification", "analytics")
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class Noon(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, _tz=None):
+        return NOON
+
+
+class Rows:
+    """Lets services do their work, and gives what is in their tables then."""
+
+    def __init__(self, dynamodb, prefix):
+        self._dynamodb = dynamodb
+        self._prefix = prefix
+
+    def written(self):
+        """Give the rows of each table, sorted by their keys."""
+        with patch("workers.envelope.datetime", Noon):
+            self._orders()
+            self._payment()
+            self._inventory()
+            self._notification()
+            self._analytics()
+        return {table: self._scan(table) for table in TABLES}
+
+    def _orders(self):
+        desk, store = OrderCommands(now=lambda: NOON), self._store("orders", outbox=True)
+
+        def carry(act, event_id):
+            def acts(tx, given_id):
+                return first(act(tx), source=SOURCE, event_id=given_id, traceparent=TRACE)
+
+            carry_out(Command(acts, f"fingerprint-{event_id}", f"key-{event_id}", event_id), store)
+
+        def place(order_id, event_id):
+            lines = (a_line(), a_line("CUP", 1, "7"))
+            money = (order_id, "ada@example.com", lines, "EUR")
+            carry(lambda tx: desk.place(*money, tx, correlation_id=event_id), event_id)
+
+        place("order-1", "event-1")
+        place("order-2", "event-2")
+        carry(lambda tx: desk.cancel("order-2", "changed my mind", tx), "event-3")
+        inbox = self._inbox("orders", Orders(now=lambda: NOON))
+        self._handle(inbox, a_payment(), a_reservation())
+        self._handle(inbox, a_reservation(order_id="order-early"))
+
+        outbox = Outbox(self._dynamodb, f"{self._prefix}orders", clock=NOON.timestamp)
+        outbox.mark_published_direct(["event-2"])
+        self._set_aside(outbox, "event-3")
+
+    def _payment(self):
+        gateway = SimulatedGateway(self._dynamodb, f"{self._prefix}payment")
+        inbox = self._inbox("payment", Payment(gateway, allow_simulation=True))
+        declined = Simulation(payment_outcome="declined")
+        self._handle(inbox, an_order(), an_order(order_id="order-2", simulation=declined))
+        self._handle(inbox, a_cancellation(order_id="order-3"))
+        self._handle(inbox, an_order(order_id="order-4"), a_refund_request(order_id="order-4"))
+
+    def _inventory(self):
+        set_stock(
+            self._dynamodb, f"{self._prefix}inventory", "tea", available=5, reorder_threshold=3
+        )
+        inbox = self._inbox("inventory", Inventory())
+        many = an_order(order_id="order-2", items=(a_line(quantity=9),))
+        self._handle(inbox, an_order(), many, a_cancellation(order_id="order-3"))
+        self._handle(inbox, an_order(order_id="order-4"), a_cancellation(order_id="order-4"))
+
+    def _notification(self):
+        service = Notification(FakeMailer(), "operations@example.com", lambda: NOON)
+        self._handle(self._inbox("notification", service), an_order(), low_stock())
+
+    def _analytics(self):
+        service = Analytics(now=lambda: NOON, choose=lambda _shards: 3)
+        self._handle(self._inbox("analytics", service), an_order(), a_payment())
+
+    def _handle(self, inbox, *events):
+        for event in events:
+            envelope = an_envelope(
+                event,
+                event_id=f"{event.type}-{event.order_id}",
+                correlation_id=f"story-{event.order_id}",
+                traceparent=TRACE,
+            )
+            message = a_message(envelope)
+            inbox.handle(envelope, Lease(message, message.receipt_handle, 0.0, 1e9))
+
+    def _inbox(self, table, service):
+        return Inbox(table, store=self._store(table), handlers=Handlers(service))
+
+    def _store(self, table, **options):
+        options["clock"] = NOON.timestamp
+        return DynamoStore(self._dynamodb, f"{self._prefix}{table}", **options)
+
+    def _set_aside(self, outbox, event_id):
+        leases = OutboxLeases(self._dynamodb, outbox.table, clock=NOON.timestamp)
+        leases.beat("relay-0")
+        for shard in range(outbox.SHARDS):
+            lease = leases.take(shard, f"relay-{shard}", None)
+            if any(row.event_id == event_id for row in outbox.waiting(shard, 100)):
+                outbox.set_aside(lease, event_id, "sns: InvalidParameter: too large")
+
+    def _scan(self, table):
+        items = self._dynamodb.scan(TableName=f"{self._prefix}{table}", ConsistentRead=True)
+        return sorted(items["Items"], key=lambda item: item["pk"]["S"])
+
+
+def main(directory):
+    settings = Settings(name_prefix=f"rows-{uuid4().hex[:8]}-")
+    provision(settings, Topology.load())
+    directory.mkdir(parents=True, exist_ok=True)
+    written = Rows(Clients.connect(settings, threads=1).dynamodb(), settings.name_prefix).written()
+    for table, items in written.items():
+        text = json.dumps(items, indent=1, sort_keys=True, ensure_ascii=False)
+        (directory / f"{table}.json").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

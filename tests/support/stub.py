@@ -1,0 +1,104 @@
+"""An HTTP server on loopback that answers, or does not, as told."""
+
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+
+from support.sigv4 import is_signed
+
+
+class Stub(ThreadingHTTPServer):
+    """Answers every request with ``status`` and ``body``; with ``silent`` it never answers.
+
+    A POST without the right signature, made with one of ``secrets``, is refused as by AWS.
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, tls=None):
+        """``tls`` is an ``SSLContext`` to speak TLS with."""
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.tls = tls
+        self.connections = 0
+        self.over = Event()
+        self.lock = Lock()
+        self.reset()
+
+    def reset(self):
+        """Forget what came, and answer as at first."""
+        self.status = 200
+        self.body = b"{}"
+        self.told = {"x-amzn-RequestId": "request-1"}  # headers of every answer
+        self.silent = False
+        self.cut = False
+        self.resets = set()  # requests to break off without an answer, by number from 1
+        self.secrets = {"test": "test"}  # access key -> secret key
+        self.requests = []  # (method, path, body)
+        self.headers = {}  # of the last request
+
+    @property
+    def url(self):
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.server_port}"
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self.connections += 1
+        if self.tls:  # the handshake comes with the first read, in the connection's own thread
+            connection = self.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
+
+    def handle_error(self, *_):
+        """Keep quiet: clients break off as they are told to."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        stub = self.server
+        length = int(self.headers.get("Content-Length", 0))
+        request = (self.command, self.path, self.rfile.read(length))
+        with stub.lock:
+            stub.requests.append(request)
+            number = len(stub.requests)
+        stub.headers = self.headers
+        if stub.silent:
+            stub.over.wait()
+        if stub.silent or number in stub.resets:
+            self.close_connection = True
+            return
+        status, body = stub.status, stub.body
+        method, target, sent = request
+        if method == "POST" and not is_signed(method, target, self.headers, sent, stub.secrets):
+            status, body = 403, b'{"__type": "InvalidSignatureException"}'
+        self.send_response(status)
+        for name, value in stub.told.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) + stub.cut))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = stub.cut
+
+    def do_GET(self):
+        self.do_POST()
+
+    def do_PUT(self):
+        self.do_POST()
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@contextmanager
+def serving(tls=None):
+    """Serve until the end of the block."""
+    with Stub(tls) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,57 @@
+"""The command line, one module per group of commands.
+
+Exit codes: 0 done, 1 failed, 2 usage or settings, 75 interrupted.
+"""
+
+from importlib import import_module
+from typing import Final
+
+import typer
+
+from workers.cli import dlq, emulator, events, figures, outbox, run, stock
+from workers.cli.console import FAILED, USAGE, fail
+from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.settings import SettingsError
+from workers.topology import TopologyError
+
+DEVELOPMENT: Final = "local.commands"  # in a checkout only: not in the wheel, not in the image
+OF_THE_DEVELOPMENT_PACKAGE: Final = ("cheroot", "httpx", "moto")  # the extra "local"
+
+
+def build() -> typer.Typer:
+    """Put the commands together: those of the development package only where it is installed."""
+    app = typer.Typer(
+        add_completion=False,
+        help="An event-driven order pipeline on SNS, SQS and containers.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for group in (run, events, figures, dlq, outbox, stock, emulator):
+        app.add_typer(group.commands)
+    try:
+        development = import_module(DEVELOPMENT)
+    except ModuleNotFoundError as error:
+        if error.name is None or not DEVELOPMENT.startswith(error.name):
+            raise
+    else:
+        app.add_typer(development.commands)
+    return app
+
+
+def main() -> None:
+    """Run the command line and end the process."""
+    try:
+        build()()
+    except (SettingsError, TopologyError) as error:
+        fail(error, USAGE)
+    except (FatalError, PermanentError, Unavailable) as error:
+        fail(error, FAILED)
+    except ModuleNotFoundError as error:
+        if error.name not in OF_THE_DEVELOPMENT_PACKAGE:
+            raise
+        fail(
+            f"{error.name} is not installed. Install the development extra: "
+            "pip install -e '.[local]'",
+            FAILED,
+        )

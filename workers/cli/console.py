@@ -1,0 +1,80 @@
+"""What every command shares: exit codes, options, and how to print. The only place that prints."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal, NoReturn
+
+import orjson
+import typer
+
+from workers.runtime.observability.log_writer import LogWriter
+from workers.settings import Settings
+from workers.topology import Topology
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+WIDE: Final = 500  # characters
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would be.")]
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the map.")]
+
+
+def known(service: str) -> None:
+    """End with a usage error unless the service has a queue."""
+    consumers = Topology.load().consumers
+    if service not in consumers:
+        fail(f"no service {service!r} with a queue: one of {', '.join(consumers)}", USAGE)
+
+
+def connect() -> tuple[Settings, Any]:
+    """Load the settings and connect to AWS: settings and clients."""
+    from workers.aws.clients import Clients
+
+    settings = Settings.load()
+    return settings, Clients.connect(settings, threads=1)
+
+
+def table_of(settings: Settings, service: str) -> str:
+    """Name the table of a service."""
+    return settings.table_name or settings.name_prefix + Topology.load().services[service].table
+
+
+def show(rows: Iterable[dict[str, Any]]) -> None:
+    """Print rows as a table; at least one row."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = list(rows)
+    table = Table(box=None, header_style="bold")
+    for name, value in rows[0].items():
+        justify: Literal["right", "left"] = "right" if isinstance(value, int) else "left"
+        table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    # A pipe has no width: let grep and awk have whole lines.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def leave(lines: LogWriter, code: int) -> NoReturn:
+    """End without waiting for threads: a handler that hangs cannot be ended otherwise."""
+    lines.flush()
+    os._exit(code)
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    print(text)  # noqa: T201 - this module prints
+
+
+def fail(problem: object, code: int) -> NoReturn:
+    """Print what is wrong to standard error and end with an exit code."""
+    print(f"workers: {problem}", file=sys.stderr)  # noqa: T201 - this module prints
+    sys.exit(code)

@@ -1,0 +1,84 @@
+"""``workers outbox``."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from workers.cli.console import (
+    FAILED,
+    USAGE,
+    Json,
+    Yes,
+    connect,
+    fail,
+    print_json,
+    say,
+    show,
+    table_of,
+)
+
+outbox = typer.Typer(
+    help="What waits to be published, and what was set aside.", no_args_is_help=True
+)
+commands = typer.Typer()
+commands.add_typer(outbox, name="outbox")
+
+
+@outbox.command("list", epilog="Example: workers outbox list")
+def outbox_list(*, as_json: Json = False) -> None:
+    """Show how many events wait, for how long, and which were set aside and why."""
+    from workers.ops.outbox import set_aside, shards
+
+    found = _outbox()
+    waiting = [asdict(state) for state in shards(*found, datetime.now(UTC))]
+    aside = [asdict(event) for event in set_aside(found[0])]
+    if as_json:
+        print_json({"shards": waiting, "set_aside": aside})
+        return
+    show(waiting)
+    if aside:
+        say("\nset aside:")
+        show(aside)
+    else:
+        say("\nnothing is set aside")
+
+
+@outbox.command("retry", epilog="Example: workers outbox retry --all --yes")
+def outbox_retry(
+    event_id: Annotated[
+        str | None, typer.Argument(help="The event's id, or how it starts.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever was set aside.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Let the relay try again what it has set aside. Repeats do no harm."""
+    from workers.ops.outbox import put_back, set_aside
+
+    if everything == (event_id is not None):
+        fail("say which event: EVENT_ID, or --all", USAGE)
+    rows, _ = _outbox()
+    known = [event.event_id for event in set_aside(rows)]
+    chosen = [event_id] if event_id in known else [k for k in known if k.startswith(event_id or "")]
+    if event_id is not None and len(chosen) != 1:
+        there = ", ".join(known) or "nothing"
+        fail(f"{len(chosen)} events have an id that starts so; set aside: {there}", FAILED)
+    count = put_back(rows, chosen) if yes else len(chosen)
+    if as_json:
+        print_json({"events": count, "retried": yes})
+    elif yes:
+        say(f"{count} events wait for the relay again")
+    else:
+        say(f"would let {count} events wait for the relay again; add --yes to do it")
+
+
+def _outbox() -> tuple[Any, Any]:
+    from workers.aws.outbox import Outbox
+    from workers.aws.outbox_leases import OutboxLeases
+
+    settings, clients = connect()
+    dynamodb, table = clients.dynamodb(), table_of(settings, "relay")
+    return Outbox(dynamodb, table), OutboxLeases(dynamodb, table)

@@ -1,0 +1,1 @@
+"""Creates the resources of the topology on an emulator."""

@@ -1,0 +1,126 @@
+"""Provisions the topic, and what a consumer needs: queue, dead-letter queue, subscription."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from workers.provision.policies import queue_policy, redrive_allow_policy, redrive_policy
+from workers.topology import Service, dlq_name, queue_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+RECEIVE_WAIT: Final = 20  # s
+
+
+@dataclass(frozen=True)
+class Messaging:
+    """Makes the messaging of the map so, whatever is there already."""
+
+    sqs: "SQSClient"
+    sns: "SNSClient"
+    prefix: str
+    changed: Callable[[str], None]
+
+    def ensure_topic(self, name: str) -> str:
+        """Create the topic if it is not there; return its ARN."""
+        name = self.prefix + name
+        for page in self.sns.get_paginator("list_topics").paginate():
+            for topic in page["Topics"]:
+                if topic["TopicArn"].endswith(f":{name}"):
+                    return topic["TopicArn"]
+        self.changed(f"created topic {name}")
+        return self.sns.create_topic(Name=name)["TopicArn"]
+
+    def ensure_consumer(self, service: str, wanted: Service, topic_arn: str) -> dict[str, str]:
+        """Ensure queue, dead-letter queue and subscription; return the URLs of both by name."""
+        queue, dlq = self.prefix + queue_name(service), self.prefix + dlq_name(service)
+        dlq_url, dlq_arn = self._queue(dlq)
+        url, arn = self._queue(queue)
+        self._set(
+            dlq,
+            dlq_url,
+            {
+                "MessageRetentionPeriod": str(wanted.dlq_retention),
+                "Policy": json.dumps(queue_policy(dlq_arn, topic_arn)),
+                "RedriveAllowPolicy": json.dumps(redrive_allow_policy(arn)),
+            },
+        )
+        self._set(
+            queue,
+            url,
+            {
+                "MessageRetentionPeriod": str(wanted.retention),
+                "Policy": json.dumps(queue_policy(arn, topic_arn)),
+                "ReceiveMessageWaitTimeSeconds": str(RECEIVE_WAIT),
+                "RedrivePolicy": json.dumps(redrive_policy(dlq_arn)),
+                "VisibilityTimeout": str(wanted.visibility_timeout),
+            },
+        )
+        self._subscribe(queue, topic_arn, arn, wanted.consumes, dlq_arn)
+        return {queue: url, dlq: dlq_url}
+
+    def _queue(self, name: str) -> tuple[str, str]:
+        try:
+            url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        except self.sqs.exceptions.QueueDoesNotExist:
+            url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+            self.changed(f"created queue {name}")
+        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, found["Attributes"]["QueueArn"]
+
+    def _set(self, name: str, url: str, wanted: Mapping[Any, str]) -> None:
+        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        if differing := _differing(wanted, found):
+            self.sqs.set_queue_attributes(QueueUrl=url, Attributes=differing)
+            self.changed(f"set {', '.join(differing)} of queue {name}")
+
+    def _subscribe(
+        self, name: str, topic_arn: str, queue_arn: str, consumes: frozenset[str], dlq_arn: str
+    ) -> None:
+        wanted = {
+            "FilterPolicyScope": "MessageAttributes",
+            "FilterPolicy": json.dumps({"eventType": sorted(consumes)}),
+            "RawMessageDelivery": "true",
+            # What SNS cannot deliver must not be lost either.
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dlq_arn}),
+        }
+        arn = self._subscription(topic_arn, queue_arn)
+        if arn is None:
+            self.sns.subscribe(
+                TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes=wanted
+            )
+            self.changed(f"subscribed queue {name}")
+            return
+        found = self.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+        for attribute, value in _differing(wanted, found).items():
+            self.sns.set_subscription_attributes(
+                SubscriptionArn=arn, AttributeName=attribute, AttributeValue=value
+            )
+            self.changed(f"set {attribute} of the subscription of queue {name}")
+
+    def _subscription(self, topic_arn: str, queue_arn: str) -> str | None:
+        pages = self.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
+        for page in pages:
+            for subscription in page["Subscriptions"]:
+                if subscription["Endpoint"] == queue_arn:
+                    return subscription["SubscriptionArn"]
+        return None
+
+
+def _differing(wanted: Mapping[Any, str], found: Mapping[Any, str]) -> dict[Any, str]:
+    """Compare as JSON: AWS is free to space and order a document as it likes."""
+    return {
+        name: value
+        for name, value in wanted.items()
+        if name not in found or _parsed(found[name]) != _parsed(value)
+    }
+
+
+def _parsed(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

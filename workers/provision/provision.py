@@ -1,0 +1,125 @@
+"""Creates what the map names on an emulator of AWS. On AWS itself Terraform does.
+
+Doing it twice changes nothing; after a change of the map it brings filters and attributes up
+to date.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from workers.ops.stock import list_stock, set_stock
+from workers.provision.messaging import Messaging
+from workers.provision.storage import ensure_identity, ensure_table
+from workers.samples import PRICES, REORDER_THRESHOLD
+from workers.settings import Settings
+from workers.topology import Topology
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PATIENCE: Final = 60.0  # s; an emulator in a container needs about half of it to start
+_LONGEST_PAUSE: Final = 5.0  # s
+_CONFIG: Final = Config(
+    connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+
+class ProvisionError(Exception):
+    """Nothing can be created there; the text says why."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What exists now, and what had to be created or updated for it."""
+
+    topic_arn: str
+    queue_urls: dict[str, str]  # queue and dead-letter queue, by name
+    tables: tuple[str, ...]
+    changes: tuple[str, ...]  # one line each; empty if everything was there
+
+
+def provision(
+    settings: Settings,
+    topology: Topology,
+    progress: Callable[[str], None] = lambda _line: None,
+    *,
+    stock: int = 0,
+) -> Report:
+    """Create or update everything; call ``progress`` with a line for every change.
+
+    With ``stock`` the inventory gets so many pieces of each article of the demo that it does not
+    know yet.
+
+    Raises ``ProvisionError`` if the endpoint is AWS itself, or does not answer within a minute.
+    """
+    session = boto3.Session(region_name=settings.aws_region)
+    sqs, sns = session.client("sqs", config=_CONFIG), session.client("sns", config=_CONFIG)
+    dynamodb = session.client("dynamodb", config=_CONFIG)
+    ses = session.client("ses", config=_CONFIG)
+    for client in (sqs, sns, dynamodb, ses):
+        _refuse_aws(client)
+    _wait_for(lambda: sqs.list_queues(MaxResults=1), sqs.meta.endpoint_url)
+    changes: list[str] = []
+
+    def changed(line: str) -> None:
+        changes.append(line)
+        progress(line)
+
+    messaging = Messaging(sqs, sns, settings.name_prefix, changed)
+    topic_arn = messaging.ensure_topic(topology.topic)
+    urls: dict[str, str] = {}
+    for name, service in topology.consumers.items():
+        urls |= messaging.ensure_consumer(name, service, topic_arn)
+    tables = {settings.name_prefix + name: table for name, table in topology.tables.items()}
+    for name, table in tables.items():
+        ensure_table(dynamodb, name, outbox=table.outbox, changed=changed)
+    ensure_identity(ses, settings.sender_email, changed)
+    if stock:
+        _fill_shelves(dynamodb, settings.name_prefix + "inventory", stock, changed)
+    return Report(topic_arn, urls, tuple(tables), tuple(changes))
+
+
+def _fill_shelves(
+    dynamodb: "DynamoDBClient", table: str, pieces: int, changed: Callable[[str], None]
+) -> None:
+    known = {article.sku for article in list_stock(dynamodb, table)}
+    for sku in PRICES:
+        if sku not in known:
+            set_stock(dynamodb, table, sku, available=pieces, reorder_threshold=REORDER_THRESHOLD)
+            changed(f"put {pieces} pieces of {sku} on the shelf")
+
+
+def _refuse_aws(client: "BaseClient") -> None:
+    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+        raise ProvisionError(
+            f"{host} is AWS itself, where Terraform creates everything (see terraform/). "
+            "To provision an emulator, set AWS_ENDPOINT_URL to its address."
+        )
+
+
+def _wait_for(answer: Callable[[], object], endpoint: str) -> None:
+    patient = Retrying(
+        retry=retry_if_exception_type((BotoCoreError, ClientError)),
+        stop=stop_after_delay(PATIENCE),
+        wait=wait_random_exponential(0.2, max=_LONGEST_PAUSE),
+    )
+    try:
+        patient(answer)
+    except RetryError as error:
+        cause = error.last_attempt.exception()
+        raise ProvisionError(f"{endpoint} did not answer for {PATIENCE:.0f} s: {cause}") from cause

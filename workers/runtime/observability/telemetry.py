@@ -1,0 +1,185 @@
+"""What the runtime measures of itself, for Prometheus.
+
+Names follow OpenTelemetry's messaging conventions (in Development as of 2026) in Prometheus
+spelling. A label never holds an id.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from workers.runtime.observability.emf import CloudWatchMetric
+from workers.runtime.ports import Failure, Message, Queue
+
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+LEASE_LOSSES: Final = ("handler_timeout", "twelve_hours", "expired", "taken")
+
+
+def _ended_in(*settlements: str) -> Callable[[Mapping[str, str]], bool]:
+    return lambda labels: labels["settlement"] in settlements
+
+
+# What CloudWatch hears of a consumer once a minute. "none" is a message whose lease was lost.
+CLOUDWATCH_METRICS: Final = (
+    CloudWatchMetric("MessagesProcessed", "messaging_settlements", counts=_ended_in("delete")),
+    CloudWatchMetric(
+        "MessagesFailed",
+        "messaging_settlements",
+        counts=_ended_in("retry", "dead_letter", "none"),
+    ),
+    CloudWatchMetric("DeadLettered", "messaging_settlements", counts=_ended_in("dead_letter")),
+    CloudWatchMetric("BreakerOpen", "messaging_breaker_open"),
+)
+
+
+class Telemetry:
+    """The metrics of one worker, in a registry of its own.
+
+    A metric without labels of its own is an attribute to use at once; one with labels is a
+    function of their values.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._messages()
+        self._leases()
+        self._trouble()
+
+    def _messages(self) -> None:
+        self.consumed = self._counter("client_consumed_messages", "Messages received")()
+        self._settlements = self._counter(
+            "settlements", "Messages settled", "event_type", "settlement", "outcome"
+        )
+        self._process_duration = self._histogram(
+            "process_duration_seconds", "Time in a handler", "event_type", "outcome"
+        )
+        self.operation_duration = self._histogram(
+            "client_operation_duration_seconds",
+            "Requests to the queue",
+            "messaging_operation_name",
+            "error_type",
+        )
+        self.queue_age = self._histogram(
+            "queue_age_seconds", "From the queue's receipt to ours, first deliveries only"
+        )()
+        self.critical_time = self._histogram(
+            "critical_time_seconds", "From the event to the end of its handling"
+        )()
+        self.slot_wait = self._histogram(
+            "slot_wait_seconds", "From the receive to the start of the handler"
+        )()
+        self._bound = lru_cache(maxsize=1024)(self._bind)
+
+    def _leases(self) -> None:
+        self.in_flight = self._gauge("in_flight_messages", "Messages in this process")()
+        self.permits_held = self._gauge("permits_held", "Messages taken or asked for")()
+        self.lease_renewals = self._counter("lease_renewals", "Visibility extensions", "result")
+        self.leases_lost = self._counter("leases_lost", "Leases lost", "reason")
+        for reason in LEASE_LOSSES:
+            self.leases_lost(reason)  # a series that starts at 0 can be alarmed on
+        self.lease_lateness = self._gauge(
+            "lease_lateness_seconds", "How late the last renewal tick was"
+        )()
+        self.redelivered_in_flight = self._counter(
+            "redelivered_in_flight", "Messages delivered again while in this process"
+        )()
+
+    def _trouble(self) -> None:
+        self.receive_errors = self._counter("receive_errors", "Failed polls", "error_type")
+        self.settlement_failures = self._counter(
+            "settlement_failures", "Settlements SQS did not accept", "error_type"
+        )
+        self.handed_back = self._counter("handed_back_messages", "Given back unstarted at stop")()
+        self.breaker_open = self._gauge(
+            "breaker_open", "1 while a dependency pauses polling", "dependency"
+        )
+        self.scale_in_protected = self._gauge(
+            "scale_in_protected", "1 while ECS must not stop this task"
+        )()
+
+    def settled(
+        self, event_type: str, settlement: str, outcome: str, *, duration: float, critical: float
+    ) -> None:
+        """Record one settled message; times in seconds, ``critical`` negative if unknown."""
+        count, observe_duration = self._bound(event_type, settlement, outcome)
+        count()
+        observe_duration(duration)
+        if critical >= 0:
+            self.critical_time.observe(critical)
+
+    def _bind(
+        self, event_type: str, settlement: str, outcome: str
+    ) -> tuple[Callable[[], None], Callable[[float], None]]:
+        return (
+            self._settlements(event_type, settlement, outcome).inc,
+            self._process_duration(event_type, outcome).observe,
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> "partial[Counter]":
+        metric = Counter(f"messaging_{name}", text, self._names(labels), registry=self.registry)
+        return partial(metric.labels, self.queue)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> "partial[Gauge]":
+        metric = Gauge(f"messaging_{name}", text, self._names(labels), registry=self.registry)
+        return partial(metric.labels, self.queue)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> "partial[Histogram]":
+        metric = Histogram(
+            f"messaging_{name}",
+            text,
+            self._names(labels),
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
+        return partial(metric.labels, self.queue)
+
+    @staticmethod
+    def _names(labels: tuple[str, ...]) -> tuple[str, ...]:
+        return ("messaging_destination_name", *labels)
+
+
+class MeasuredQueue:
+    """A queue whose requests are timed."""
+
+    def __init__(self, queue: Queue, telemetry: Telemetry) -> None:
+        self._queue = queue
+        self._durations = lru_cache(maxsize=256)(telemetry.operation_duration)
+        self.name = queue.name
+
+    def receive(self, limit: int, wait: float) -> Sequence[Message]:
+        """As ``Queue.receive``."""
+        with self._timed("receive"):
+            return self._queue.receive(limit, wait)
+
+    def delete(self, handles: Sequence[str]) -> Mapping[int, str]:
+        """As ``Queue.delete``."""
+        with self._timed("delete"):
+            return self._queue.delete(handles)
+
+    def change_visibility(self, changes: Sequence[tuple[str, int]]) -> Mapping[int, str]:
+        """As ``Queue.change_visibility``."""
+        with self._timed("change_visibility"):
+            return self._queue.change_visibility(changes)
+
+    def dead_letter(self, message: Message, failure: Failure) -> None:
+        """As ``Queue.dead_letter``."""
+        with self._timed("send"):
+            self._queue.dead_letter(message, failure)
+
+    @contextmanager
+    def _timed(self, operation: str) -> Iterator[None]:
+        started = time.perf_counter()
+        error_type = ""
+        try:
+            yield
+        except Exception as error:
+            error_type = type(error).__name__
+            raise
+        finally:
+            self._durations(operation, error_type).observe(time.perf_counter() - started)
