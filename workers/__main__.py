@@ -1,4 +1,4 @@
-"""``python -m workers``: the same as the command ``workers``."""
+"""Runs the ``workers`` command as ``python -m workers``."""
 
 import os
 import sys
@@ -7,12 +7,12 @@ from workers.healthcheck import METRICS_PORT, ask
 
 
 def main() -> None:
-    """Run the command line; a health check without it, in a fraction of the time."""
+    """Run the command line. A health check skips its imports, which saves most of the time."""
     port = os.environ.get("METRICS_PORT", str(METRICS_PORT))
     match sys.argv[1:]:
         case ["healthcheck", *options] if options in ([], ["--ready"]) and port.isdigit():
             sys.exit(ask(int(port), ready=bool(options)))
-    from workers import cli  # noqa: PLC0415 - see above
+    from workers import cli  # noqa: PLC0415 - not imported for a health check
 
     cli.main()
 

@@ -1,7 +1,7 @@
-"""E-mail addresses in the one form that can be sent to: ASCII, the domain in Punycode.
+"""Converts email addresses to the form that mail can be sent to: ASCII, the domain in Punycode.
 
-Amazon SES does not speak SMTPUTF8 (RFC 6531): an address has to be 7-bit ASCII, a domain with
-other letters has to be written in Punycode, and for the part before the @ there is no such way.
+Amazon SES does not support SMTPUTF8 (RFC 6531): addresses must be 7-bit ASCII. A domain with
+other characters can be written in Punycode; the part before the @ cannot.
 https://docs.aws.amazon.com/ses/latest/APIReference/API_Destination.html
 """
 
@@ -9,15 +9,15 @@ from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
 
-_PUNYCODE: Final = "xn--"  # RFC 5890, 2.3.2.1: how such a label begins
+_PUNYCODE: Final = "xn--"  # prefix of a Punycode label; RFC 5890, 2.3.2.1
 
 
 def sendable(address: str) -> str:
-    """Check an address and give it in ASCII. The domain follows IDNA 2008, after UTS 46.
+    """Validate an address and return it in ASCII. The domain follows IDNA 2008, after UTS 46.
 
-    Raises ``ValueError`` with a text for whoever typed it; the text may quote characters of the
-    address. Refused are letters outside ASCII before the @, display names (``Ada <a@b.org>``),
-    quoted local parts and IP addresses.
+    Raises ``ValueError`` with a message for the person who typed it; the message may quote
+    characters of the address. Rejects non-ASCII characters before the @, display names
+    (``Ada <a@b.org>``), quoted local parts and IP addresses.
     """
     try:
         checked = validate_email(
@@ -27,13 +27,13 @@ def sendable(address: str) -> str:
             check_deliverability=False,
         )
     except EmailNotValidError as error:
-        raise ValueError(f"not an address that mail can be sent to: {error}") from None
-    # Never None without SMTPUTF8; the library's type cannot say so.
+        raise ValueError(f"email cannot be sent to this address: {error}") from None
+    # Without SMTPUTF8, ascii_email is never None, but its type allows it.
     return checked.ascii_email or checked.normalized
 
 
 def readable(address: str) -> str:
-    """Give a ``sendable`` address with its domain in the letters of its language."""
+    """Return a ``sendable`` address with its domain in Unicode."""
     if _PUNYCODE not in address:
         return address
     return validate_email(address, check_deliverability=False).normalized

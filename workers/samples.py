@@ -1,4 +1,4 @@
-"""Sample items and orders: what the demo, the smoke test and an emulator's stock are made of."""
+"""Sample items and orders for the demo, the smoke test and the stock of an emulator."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,7 +19,7 @@ REORDER_THRESHOLD: Final = 10
 
 @dataclass(frozen=True)
 class SampleOrder:
-    """One order of the demo."""
+    """A sample order with a known outcome."""
 
     number: int
     kind: Kind
@@ -27,26 +27,26 @@ class SampleOrder:
 
     @property
     def idempotency_key(self) -> str:
-        """The key under which it is placed: a repeat after a crash is the same order."""
+        """The idempotency key: placing it again after a crash places no second order."""
         return f"demo-{self.number}"
 
     @property
     def email(self) -> str:
-        """The customer's address; a canary that no log may show."""
+        """The customer's address: a canary that must never show up in a log."""
         return f"customer-{self.number}@example.com"
 
     @property
     def ends(self) -> str:
-        """The state in which it must end."""
+        """The state that the order must end in."""
         return "confirmed" if self.kind in ("success", "technical") else "cancelled"
 
     @property
     def total(self) -> Decimal:
-        """What it costs."""
+        """The total price."""
         return sum((PRICES[sku] * quantity for sku, quantity in self.items), Decimal(0))
 
     def body(self) -> dict[str, Any]:
-        """Give the request body for ``POST /orders``."""
+        """Return the request body for ``POST /orders``."""
         body: dict[str, Any] = {
             "customerEmail": self.email,
             "currency": "EUR",

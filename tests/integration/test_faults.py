@@ -291,7 +291,7 @@ class Scene:
             now=lambda: later,
         )
         relay.step()
-        for turns in relay.turns:
+        for turns in relay.shard_loops:
             turns.step()
             turns.sweep.release()
 

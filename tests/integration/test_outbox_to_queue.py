@@ -99,7 +99,7 @@ class Scene:
 
 def sweep(relay):
     relay.step()
-    for turns in relay.turns:
+    for turns in relay.shard_loops:
         turns.step()
 
 

@@ -67,7 +67,7 @@ class Fleet:
             clock=lambda: self.clock() + 1000 * number,
         )
         self.relays[owner] = relay
-        for step in (relay.step, *(turns.step for turns in relay.turns)):
+        for step in (relay.step, *(turns.step for turns in relay.shard_loops)):
             self._plan(0, relay, owner, step)
 
     def kill(self, owner):
@@ -75,7 +75,7 @@ class Fleet:
 
     def leave(self, owner):
         relay = self.relays.pop(owner)
-        for turns in relay.turns:
+        for turns in relay.shard_loops:
             turns.sweep.release()
         relay._share.leave()  # noqa: SLF001 - as run() does at its end
 
@@ -113,5 +113,5 @@ class Fleet:
         rows = [self.leases.look(shard) for shard in range(self.outbox.SHARDS)]
         by_table = Counter(held.owner for held in rows if held and not held.given_up)
         for owner, relay in self.relays.items():
-            assert sum(turns.sweep.holds for turns in relay.turns) == by_table[owner]
+            assert sum(turns.sweep.holds for turns in relay.shard_loops) == by_table[owner]
         return sorted((by_table[owner] for owner in self.relays), reverse=True)

@@ -40,7 +40,7 @@ def test_an_address_is_written_in_ascii(typed, sent_to):
     ],
 )
 def test_what_cannot_be_sent_to_is_refused(typed):
-    with pytest.raises(ValueError, match=r"^not an address that mail can be sent to: "):
+    with pytest.raises(ValueError, match=r"^email cannot be sent to this address: "):
         sendable(typed)
 
 

@@ -1,1 +1,1 @@
-"""order-api: HTTP in, one transaction with an outbox row out."""
+"""order-api: turns HTTP requests into transactions with an outbox row."""

@@ -1,7 +1,7 @@
-"""One log line and one measurement per request; no crash gets out.
+"""Logs and measures each request, and turns unexpected exceptions into a 500.
 
-Logged are the route's template and ids, never a path, a body or an error's text: they may hold
-a customer's e-mail address.
+The log has the route template and ids, never a path, a body or the text of an error: those may
+contain a customer's email address.
 """
 
 import asyncio
@@ -18,23 +18,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workers.api.problems import Refused, respond
 
 LABELS: Final = ("route", "method", "status")
-CLIENT_GONE: Final = 499  # as nginx logs it: the client left before the answer
+CLIENT_GONE: Final = 499  # nginx's status for a client that disconnected before the response
 
 log = structlog.get_logger()
 
 
 class AccessMetrics:
-    """How many requests there were and how long they took."""
+    """Counts requests and measures their duration."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter("http_requests", "Requests served", LABELS, registry=registry)
         self.duration = Histogram(
-            "http_request_duration_seconds", "Time to the answer", LABELS, registry=registry
+            "http_request_duration_seconds", "Time to the response", LABELS, registry=registry
         )
 
 
 class Access:
-    """ASGI middleware, outermost: sees every request and every answer."""
+    """The outermost ASGI middleware: it sees every request and every response."""
 
     def __init__(
         self,
@@ -48,32 +48,32 @@ class Access:
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request; an unexpected exception becomes a 500 without its text."""
+        """Serve a request. An unexpected exception becomes a 500 that does not quote it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, answered = self._now(), CLIENT_GONE, False
+        started, status, recorded = self._now(), CLIENT_GONE, False
 
         async def observing(message: Message) -> None:
-            nonlocal status, answered
+            nonlocal status, recorded
             status = message.get("status", status)
             await send(message)
-            # Background tasks run after the answer and are not part of its time.
+            # Background tasks run after the response; the duration does not include them.
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                answered = True
+                recorded = True
                 self._record(scope, status, self._now() - started)
 
         try:
             await self._app(scope, receive, observing)
         except asyncio.CancelledError:
-            # Only the end of the server cancels a request: its grace is over.
+            # Requests are cancelled only at shutdown, once the grace period is over.
             if status == CLIENT_GONE:
                 await respond(scope, _STOPPING)(scope, receive, observing)
-        except Exception as error:  # noqa: BLE001 - the border: nothing may get past it
+        except Exception as error:  # noqa: BLE001 - the outermost layer catches everything
             _log_crash(scope, error)
             if status == CLIENT_GONE:
                 await respond(scope, _CRASHED)(scope, receive, observing)
-        if not answered:
+        if not recorded:
             self._record(scope, status, self._now() - started)
 
     def _record(self, scope: Scope, status: int, duration: float) -> None:
@@ -86,14 +86,14 @@ class Access:
             route=route,
             status=status,
             durationMs=round(duration * 1_000, 1),
-            **scope.get("state", {}).get("story", {}),
+            **scope.get("state", {}).get("logged_ids", {}),
         )
 
 
-_CRASHED: Final = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side")
+_CRASHED: Final = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred")
 _STOPPING: Final = Refused(
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "The server is stopping; it may or may not have carried this out",
+    "The server is shutting down; the request may or may not have been processed",
     kind="stopping",
     retry_after=1,
 )
@@ -113,5 +113,5 @@ def _route(scope: Scope) -> str:
 
 
 def _method(scope: Scope) -> str:
-    """Keep invented methods from becoming new series."""
+    """Map unknown methods to one label value, so that clients cannot create metric series."""
     return scope["method"] if scope["method"] in HTTPMethod.__members__ else "_OTHER"

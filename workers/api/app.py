@@ -1,4 +1,4 @@
-"""Composes the HTTP application: routes, problems, gate and access log around the desk."""
+"""Builds the HTTP application: routes, error responses, request limits and access log."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,20 +11,20 @@ from workers.api.access import Access, AccessMetrics
 from workers.api.fast_path import FastPath, Outbox
 from workers.api.gate import HEALTH, Gate
 from workers.api.problems import Problem, documented
-from workers.api.refusals import EXPECTED, answer
+from workers.api.refusals import EXPECTED, handle_error
 from workers.api.strict_json import StrictRoute
 from workers.runtime.ports import Store, Topic
 from workers.services.orders import OrderCommands
 
 DESCRIPTION: Final = """\
-Takes orders and publishes what happens to them.
+Accepts orders and publishes their events.
 
-A change is answered with 202 once it is recorded for good; the services act on it afterwards.
-Send an `Idempotency-Key` with every POST and repeat it until an answer arrives: nothing is
-done twice. Every error is an `application/problem+json` (RFC 9457).
+The API answers 202 once a change is stored durably; the services process it afterwards.
+Send an `Idempotency-Key` with every POST, and retry with the same key until you get a response:
+no change is made twice. Every error is an `application/problem+json` document (RFC 9457).
 """
 
-_TO_PLACE: Final = (
+_PLACE_ERRORS: Final = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -32,12 +32,12 @@ _TO_PLACE: Final = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-_TO_READ: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
-_TO_CHANGE: Final = (HTTPStatus.NOT_FOUND, *_TO_PLACE)
+_READ_ERRORS: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+_CHANGE_ERRORS: Final = (HTTPStatus.NOT_FOUND, *_PLACE_ERRORS)
 
 
 def create_app(
-    desk: OrderCommands,
+    commands: OrderCommands,
     store: Store,
     topic: Topic,
     outbox: Outbox,
@@ -45,9 +45,9 @@ def create_app(
     allow_simulation: bool,
     registry: CollectorRegistry,
 ) -> FastAPI:
-    """Make the application. ``store`` writes an outbox row for each outcome.
+    """Build the application. ``store`` must write an outbox row for each outcome.
 
-    With ``allow_simulation`` an order may say how the services are to pretend it goes.
+    With ``allow_simulation``, an order may ask the services to simulate an outcome.
     """
     app = OrderApi(
         title="order-api",
@@ -56,21 +56,21 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    endpoints = routes.Endpoints(desk, store, FastPath(topic, outbox))
+    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox))
     app.include_router(_orders(endpoints, allow_simulation=allow_simulation))
     app.add_api_route(HEALTH, routes.health, tags=["operations"])
     for error in EXPECTED:
-        app.add_exception_handler(error, answer)
+        app.add_exception_handler(error, handle_error)
     app.add_middleware(Gate)
     app.add_middleware(Access, metrics=AccessMetrics(registry))
     return app
 
 
 class OrderApi(FastAPI):
-    """Documents problems instead of FastAPI's own shape of a validation error."""
+    """A FastAPI application that documents RFC 9457 problems, not FastAPI's own error schema."""
 
     def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document."""
+        """Return the OpenAPI document."""
         document = super().openapi()
         schemas = document["components"]["schemas"]
         if "Problem" not in schemas:
@@ -83,10 +83,10 @@ def _orders(endpoints: routes.Endpoints, *, allow_simulation: bool) -> APIRouter
     router = APIRouter(prefix="/orders", route_class=StrictRoute, tags=["orders"])
     place = endpoints.place_demonstration if allow_simulation else endpoints.place
     for path, act, name, statuses in (
-        ("", place, "placeOrder", _TO_PLACE),
-        ("/{orderId}/cancel", endpoints.cancel, "cancelOrder", _TO_CHANGE),
-        ("/{orderId}/refund", endpoints.refund, "refundOrder", _TO_CHANGE),
-        ("/{orderId}/ship", endpoints.ship, "shipOrder", _TO_CHANGE),
+        ("", place, "placeOrder", _PLACE_ERRORS),
+        ("/{orderId}/cancel", endpoints.cancel, "cancelOrder", _CHANGE_ERRORS),
+        ("/{orderId}/refund", endpoints.refund, "refundOrder", _CHANGE_ERRORS),
+        ("/{orderId}/ship", endpoints.ship, "shipOrder", _CHANGE_ERRORS),
     ):
         router.add_api_route(
             path,
@@ -97,18 +97,18 @@ def _orders(endpoints: routes.Endpoints, *, allow_simulation: bool) -> APIRouter
             status_code=HTTPStatus.ACCEPTED,
         )
     router.add_api_route(
-        "/{orderId}", endpoints.read, operation_id="readOrder", responses=documented(*_TO_READ)
+        "/{orderId}", endpoints.read, operation_id="readOrder", responses=documented(*_READ_ERRORS)
     )
     return router
 
 
 _ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.ACCEPTED.value: {
-        "description": "Recorded for good",
+        "description": "The change is stored durably",
         "headers": {
-            "Location": {"description": "The order", "schema": {"type": "string"}},
+            "Location": {"description": "The URL of the order", "schema": {"type": "string"}},
             "Idempotent-Replayed": {
-                "description": "`true` if the request was carried out when it was sent before",
+                "description": "`true` if an earlier request with this key made the change",
                 "schema": {"type": "string"},
             },
         },

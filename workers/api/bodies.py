@@ -1,4 +1,4 @@
-"""What clients send, with every bound in the schema."""
+"""Request bodies. The schema states every limit."""
 
 import re
 from decimal import Decimal
@@ -35,27 +35,27 @@ _CENT: Final = Decimal("0.01")
 
 
 def _plain(value: object) -> object:
-    """Refuse what ``Decimal`` would take and nobody means: 1e3, 1_000, other scripts' digits."""
+    """Reject strings that only ``Decimal`` accepts: 1e3, 1_000, digits of other scripts."""
     if isinstance(value, str) and not re.fullmatch(_PLAIN_NUMBER, value):
-        raise ValueError("a price as a string looks like 19.99")
+        raise ValueError("a price given as a string must look like 19.99")
     return value
 
 
-def _to_the_cent(value: Decimal) -> Decimal:
-    """Write 850, 850.0 and "850.00" the same way; ``abs`` takes the sign off a zero."""
+def _to_cents(value: Decimal) -> Decimal:
+    """Normalize 850, 850.0 and "850.00" to the same value; ``abs`` turns -0 into 0."""
     return abs(value).quantize(_CENT)
 
 
-def _affordable(lines: list["OrderLine"]) -> list["OrderLine"]:
+def _within_limit(lines: list["OrderLine"]) -> list["OrderLine"]:
     if sum(line.price * line.quantity for line in lines) > MAX_AMOUNT:
-        raise ValueError(f"the total is above {MAX_AMOUNT}")
+        raise ValueError(f"the total must not exceed {MAX_AMOUNT}")
     return lines
 
 
-# The address is validated in full here, once, and goes on in the form that mails are sent to; the
-# events only keep its shape.
+# The only full validation of the address, and its conversion to the form that mail is sent to.
+# Events check no more than its shape.
 _SHAPE: Final = TypeAdapter[str](Email)
-MAX_ADDRESS: Final = 254  # RFC 5321, 4.5.3.1.3; also before it is parsed, which takes its time
+MAX_ADDRESS: Final = 254  # RFC 5321, 4.5.3.1.3. Checked before parsing, because parsing is slow.
 Address = Annotated[
     str,
     Field(max_length=MAX_ADDRESS),
@@ -66,7 +66,7 @@ Address = Annotated[
             "type": "string",
             "format": "email",
             "maxLength": MAX_ADDRESS,
-            "description": "ASCII before the @; the domain may be an international one.",
+            "description": "ASCII before the @; the domain may be internationalized.",
             "examples": ["ada@example.com"],
         }
     ),
@@ -75,14 +75,14 @@ Price = Annotated[
     Amount,
     Field(strict=False),
     BeforeValidator(_plain),
-    AfterValidator(_to_the_cent),
+    AfterValidator(_to_cents),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": float(MAX_AMOUNT)},
                 {"type": "string", "pattern": _PLAIN_NUMBER},
             ],
-            "description": "At most two decimals.",
+            "description": "At most two decimal places.",
             "examples": [850, 19.99, "19.99"],
         }
     ),
@@ -90,17 +90,17 @@ Price = Annotated[
 
 
 class _Body(BaseModel):
-    """What a client sends: exactly these fields, camelCase."""
+    """A request body: camelCase names, no unknown fields."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
     def canonical(self) -> str:
-        """Give the text that is the same for bodies that mean the same."""
+        """Return a text that is equal for equivalent bodies."""
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
 
 class OrderLine(_Body):
-    """So many of one article, at a price each."""
+    """A quantity of one item, with its unit price."""
 
     sku: Annotated[Sku, Field(examples=["LAPTOP-001"])]
     quantity: Annotated[Quantity, Field(examples=[1])]
@@ -108,63 +108,64 @@ class OrderLine(_Body):
 
 
 class NewOrder(_Body):
-    """An order. The server computes its total."""
+    """A new order. The server computes its total."""
 
     customer_email: Address
     currency: Annotated[Currency, Field(description="ISO 4217", examples=["EUR"])]
     items: Annotated[
         list[OrderLine],
         Field(min_length=1, max_length=MAX_LINES),
-        AfterValidator(_affordable),
+        AfterValidator(_within_limit),
     ]
 
     def canonical(self) -> str:
-        """Give the text that is the same for bodies that mean the same, whoever reads them.
+        """Return a text that is equal for equivalent bodies, in every version of this service.
 
-        The version before wrote the domain as it is read, and kept keys outlive a deploy.
+        The domain is in Unicode, as earlier versions wrote it: stored idempotency keys outlive a
+        deploy.
         """
-        as_read = self.model_copy(update={"customer_email": readable(self.customer_email)})
-        return super(NewOrder, as_read).canonical()
+        unicode = self.model_copy(update={"customer_email": readable(self.customer_email)})
+        return super(NewOrder, unicode).canonical()
 
     def lines(self) -> list[PricedLine]:
-        """Give the lines as events hold them."""
+        """Return the lines in the form that events use."""
         return [PricedLine(sku=i.sku, quantity=i.quantity, price=i.price) for i in self.items]
 
     def simulation(self) -> Simulation | None:
-        """Tell what the services are asked to pretend."""
+        """Return the outcomes that the services are asked to simulate: none."""
         return None
 
 
 class DemonstrationOrder(NewOrder):
-    """An order that may ask the services to pretend an outcome. For demonstrations."""
+    """A new order that may ask the services to simulate an outcome. For demonstrations."""
 
     payment_outcome: Literal["approved", "declined"] | None = None
     inventory_outcome: Literal["reserved", "out_of_stock"] | None = None
     simulate_technical_failure: Literal["payment", "inventory", "notification"] | None = None
 
     def simulation(self) -> Simulation | None:
-        """Tell what the services are asked to pretend."""
-        wanted = Simulation(
+        """Return the outcomes that the services are asked to simulate, if any."""
+        requested = Simulation(
             payment_outcome=self.payment_outcome,
             inventory_outcome=self.inventory_outcome,
             technical_failure=self.simulate_technical_failure,
         )
-        return None if wanted == Simulation() else wanted
+        return None if requested == Simulation() else requested
 
 
 class Cancellation(_Body):
-    """Why the order is given up."""
+    """The reason for a cancellation."""
 
     reason: Text = "the customer cancelled the order"
 
 
 class RefundRequest(_Body):
-    """Why the money is to go back."""
+    """The reason for a refund."""
 
     reason: Text = "the customer asked for a refund"
 
 
 class Shipment(_Body):
-    """Where the parcel can be followed."""
+    """The tracking number of a shipment."""
 
     tracking_number: Id | None = None

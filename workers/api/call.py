@@ -1,4 +1,4 @@
-"""What a request for a change brings besides its body."""
+"""The parts of a change request other than its body: headers, response, background tasks."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TRACEPARENT: Final = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f
 
 @dataclass
 class Call:
-    """One request for a change, and what its answer is made with."""
+    """A request for a change, its headers, and the response to fill in."""
 
     request: Request
     response: Response
@@ -28,13 +28,13 @@ class Call:
             min_length=1,
             max_length=255,
             pattern=r"^[\x20-\x7e]+$",
-            description="Sent again with the same body, the request is answered, not repeated.",
+            description="A retry with the same key and body returns the first result.",
         ),
     ] = None
     traceparent: Annotated[str | None, Header(description="W3C trace context")] = None
 
     def first(self, event: Event, event_id: str) -> Envelope[Event]:
-        """Wrap an event. A traceparent that is not valid is ignored, as its standard asks."""
+        """Wrap an event. An invalid traceparent is ignored, as the W3C standard requires."""
         trace = self.traceparent or ""
         valid = re.fullmatch(_TRACEPARENT, trace)
         return first(event, source=SOURCE, event_id=event_id, traceparent=trace if valid else None)

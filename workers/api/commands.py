@@ -1,7 +1,7 @@
-"""Carries a request out once, however often it is sent: one transaction, one outbox row.
+"""Executes a request once, however often it is sent: one transaction, one outbox row.
 
-The inbox row of that transaction is the idempotency record, as Stripe defines one:
-https://docs.stripe.com/api/idempotent_requests
+The inbox row of that transaction is the idempotency record. Idempotency keys work as in
+Stripe's API: https://docs.stripe.com/api/idempotent_requests
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ from workers.runtime.errors import Conflict
 from workers.runtime.ports import Record, Store, Transaction
 from workers.services.lifecycle import NotAllowed
 
-_ATTEMPTS: Final = 8  # within about half a second; then the client is told to come back
+_ATTEMPTS: Final = 8  # about half a second in total; then the client is told to retry
 
 
 def fingerprint(method: str, path: str, body: str) -> str:
-    """Recognise a request that means the same."""
+    """Return a hash that is equal for equivalent requests."""
     return sha256(f"{method} {path}\n{body}".encode()).hexdigest()
 
 
@@ -34,8 +34,8 @@ def fingerprint(method: str, path: str, body: str) -> str:
 class Command:
     """A request to change an order.
 
-    ``act`` makes the change in a transaction and gives the envelope to publish, under the id
-    it is passed. It may be called again after a conflict.
+    ``act`` takes a transaction and an event id, makes the change, and returns the envelope to
+    publish under that id. It may be called again after a conflict.
     """
 
     act: Callable[[Transaction, str], Envelope[Event]]
@@ -45,16 +45,16 @@ class Command:
 
     @property
     def key(self) -> str:
-        """The key of its record. One that nobody chose cannot be sent twice."""
+        """The key of the inbox row. Without an idempotency key, no two requests share it."""
         return f"{SOURCE}#{self.idempotency_key or self.event_id}"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a command led to, now or when it was sent first."""
+    """The result of a command, from this request or an earlier one with the same key."""
 
     envelope: Envelope[Event]
-    event: Encoded  # the same, as it was recorded
+    event: Encoded  # the same envelope, as stored
     replayed: bool
 
 
@@ -65,21 +65,21 @@ class Done:
     reraise=True,
 )
 def carry_out(command: Command, store: Store) -> Done:
-    """Change the order and commit, or find that this was done before.
+    """Change the order and commit, or return the result of an earlier identical request.
 
-    Raises ``Refused`` if the idempotency key belongs to another request or the record is of a newer
-    version, ``Conflict`` if others
-    keep interfering, ``Unavailable``, and what ``act`` raises.
+    Raises ``Refused`` if the idempotency key belongs to a different request or a newer version
+    wrote the record, ``Conflict`` if other requests keep interfering, ``Unavailable``, and
+    whatever ``act`` raises.
     """
     record = _commit(command, store)
     if record.fingerprint != command.fingerprint:
         raise Refused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "This Idempotency-Key was used for a different request",
+            "This Idempotency-Key has already been used for a different request",
             kind="idempotency-key-reused",
         )
     (event,) = record.outcomes
-    # A record under our own id is no replay: the reply to our first commit got lost.
+    # A record with our own event id is not a replay: the reply to our first commit was lost.
     return Done(_read(event), event, replayed=event.event_id != command.event_id)
 
 
@@ -89,7 +89,7 @@ def _read(event: Encoded) -> Envelope[Event]:
     except EnvelopeError as error:
         raise Refused(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "A newer version of the service has carried this request out; ask again for its answer",
+            "A newer version of the service has processed this request; retry to get its response",
             kind="unavailable",
             retry_after=1,
         ) from error
@@ -100,7 +100,7 @@ def _commit(command: Command, store: Store) -> Record:
     try:
         envelope = command.act(transaction, command.event_id)
     except NotAllowed:
-        # Sent before, the same request has changed the state that it now finds forbidding.
+        # A retry may find the state that its own first attempt left: then return that result.
         if record := store.recall(command.key):
             return record
         raise

@@ -1,4 +1,4 @@
-"""Publishes straight after the answer, so that the relay usually finds nothing to do."""
+"""Publishes an event right after the response, so that the relay usually has nothing to do."""
 
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
@@ -11,34 +11,34 @@ from workers.envelope import Encoded
 from workers.runtime.crash import crash_point
 from workers.runtime.ports import Topic
 
-# A part of all threads: while SNS does not answer, the rest go on taking orders.
+# A quarter of the request threads: the others keep accepting orders while SNS is down.
 SLOTS: Final = REQUEST_THREADS // 4
 
 log = structlog.get_logger()
 
 
 class Outbox(Protocol):
-    """What order-api needs of the outbox."""
+    """The part of the outbox that order-api uses."""
 
     def mark_published_direct(self, event_ids: list[str]) -> None:
-        """Take rows out of the relay's sight."""
+        """Mark rows as published, so that the relay skips them."""
 
 
 @dataclass(frozen=True)
 class FastPath:
-    """One attempt, without consequences: what fails here is the relay's."""
+    """Tries once to publish an event. If that fails, the relay publishes it."""
 
     topic: Topic
     outbox: Outbox
     _slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SLOTS))
 
     def publish(self, event: Encoded) -> None:
-        """Publish and mark, unless too many are at it already."""
+        """Publish the event and mark its row, unless all slots are busy."""
         if not self._slots.acquire(blocking=False):
             return
         try:
             self._attempt(event)
-        except Exception as error:  # noqa: BLE001 - the customer has the answer; the relay goes on
+        except Exception as error:  # noqa: BLE001 - the client has its response; the relay retries
             log.warning(
                 "fast_path.failed",
                 errorType=type(error).__name__,

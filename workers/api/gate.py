@@ -1,4 +1,4 @@
-"""Lets in only what can be served: so many requests at once, each with a small, prompt body."""
+"""Limits concurrent requests, and the size and duration of request bodies."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,11 +11,11 @@ from workers.api.problems import Refused, respond
 
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT: Final = 10.0  # s
-HEALTH: Final = "/healthz"  # answers under load too, or the load balancer would kill the task
+HEALTH: Final = "/healthz"  # exempt: if it failed under load, the load balancer would kill the task
 
 
 class Gate:
-    """ASGI middleware that refuses early what would only take up room."""
+    """ASGI middleware that rejects requests beyond the limits before they use a thread."""
 
     def __init__(
         self,
@@ -25,15 +25,15 @@ class Gate:
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         self._app = app
-        self._room = max_in_flight
+        self._free = max_in_flight
         self._body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or answer with a problem: 408, 413 or 503."""
+        """Serve a request, or respond with a problem: 408, 413 or 503."""
         if scope["type"] != "http" or scope["path"] == HEALTH:
             await self._app(scope, receive, send)
             return
-        self._room -= 1
+        self._free -= 1
         try:
             body = await self._admit(scope, receive)
         except Refused as refused:
@@ -42,14 +42,14 @@ class Gate:
             if body is not None:
                 await self._app(scope, _replay(body, receive), send)
         finally:
-            self._room += 1
+            self._free += 1
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Read the whole body; None if the client went away."""
-        if self._room < 0:
+        """Read the whole body. Returns None if the client disconnected."""
+        if self._free < 0:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "Too many requests at once",
+                "Too many concurrent requests",
                 kind="overloaded",
                 retry_after=1,
             )
@@ -61,13 +61,13 @@ class Gate:
         except TimeoutError:
             raise Refused(
                 HTTPStatus.REQUEST_TIMEOUT,
-                f"The body took longer than {self._body_timeout:g} s",
+                f"The request body did not arrive within {self._body_timeout:g} s",
                 headers={"Connection": "close"},
             ) from None
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Read what has no, or a wrong, Content-Length as carefully as anything else."""
+    """Read the body up to the limit, whatever Content-Length says. None: client disconnected."""
     body = bytearray()
     while True:
         message = await receive()
@@ -81,7 +81,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body that was read once more, then what comes after it."""
+    """Return a ``Receive`` that yields the body already read, then the messages after it."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
@@ -93,6 +93,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _too_large() -> Refused:
     return Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body is larger than {MAX_BODY_BYTES} bytes",
+        f"The request body exceeds {MAX_BODY_BYTES} bytes",
         headers={"Connection": "close"},
     )

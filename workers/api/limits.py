@@ -1,7 +1,10 @@
-"""How much order-api does at once. Imports nothing: the connections to AWS follow from it."""
+"""Concurrency limits of order-api. The AWS connection pool is sized from them.
+
+This module imports nothing of the project, so that anything can import it.
+"""
 
 from typing import Final
 
-# Threads that serve requests, each with one call to AWS at a time. As many as anyio's default.
+# Threads that serve requests, each with one AWS call at a time. anyio's default is 40 too.
 REQUEST_THREADS: Final = 40
-MAX_IN_FLIGHT: Final = 5 * REQUEST_THREADS  # requests: a queue, not a pile
+MAX_IN_FLIGHT: Final = 5 * REQUEST_THREADS  # requests; bounds the wait for a thread

@@ -1,4 +1,4 @@
-"""Every error as an RFC 9457 problem: https://www.rfc-editor.org/rfc/rfc9457."""
+"""Error responses as RFC 9457 problems: https://www.rfc-editor.org/rfc/rfc9457."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -14,14 +14,14 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field of a request."""
+    """An error in one field of a request."""
 
     field: str
     message: str
 
 
 class Problem(BaseModel):
-    """The answer to a request that was not carried out."""
+    """The body of an error response."""
 
     type: str
     title: str
@@ -32,10 +32,10 @@ class Problem(BaseModel):
 
 
 class Refused(HTTPException):
-    """A request that is not carried out, and why.
+    """A request is refused; ``detail`` tells people why.
 
-    ``kind`` names the problem for programs ("order-not-found"); without it the status says all.
-    ``retry_after`` (s) tells the client when trying again makes sense.
+    ``kind`` identifies the problem for programs ("order-not-found"); if empty, the status
+    suffices. ``retry_after`` (s) becomes the ``Retry-After`` header.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Refused(HTTPException):
 
 
 def respond(scope: Scope, refused: Refused) -> Response:
-    """Make the response to a refused request."""
+    """Build the response to a refused request."""
     kind = refused.kind
     problem = Problem(
         type=f"urn:problem-type:{kind}" if kind else "about:blank",
@@ -74,7 +74,7 @@ def respond(scope: Scope, refused: Refused) -> Response:
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Describe problem responses for OpenAPI; ``Problem`` is added to its schemas by ``app``."""
+    """Describe problem responses for OpenAPI. ``app`` adds ``Problem`` to the schemas."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     described: dict[int | str, dict[str, Any]] = {
         status.value: {"description": status.phrase, "content": content} for status in statuses

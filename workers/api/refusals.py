@@ -1,4 +1,4 @@
-"""Which problem each expected error is: decided here as data, answered in one place."""
+"""Maps each expected error to the problem that the client receives."""
 
 import math
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ EXPECTED: Final = (
     Conflict,
     Unavailable,
 )
-MAX_ERRORS: Final = 20  # an answer stays small, whatever the request holds
+MAX_ERRORS: Final = 20  # keeps the response small, however many fields are invalid
 SOON: Final = 1  # s
-LATER: Final = 5  # s; an outage rarely ends sooner
+LATER: Final = 5  # s; outages rarely end sooner
 
 
-def answer(request: Request, error: Exception) -> Response:
-    """Make the response to a request that met an expected error."""
+def handle_error(request: Request, error: Exception) -> Response:
+    """Build the response for an expected error."""
     return respond(request.scope, refusal_for(error))
 
 
 def refusal_for(error: Exception) -> Refused:  # noqa: PLR0911 - a table: one row per error
-    """Tell what an expected error means for the client. Any other error is raised again."""
+    """Return the refusal for an expected error. Any other error is raised again."""
     match error:
         case Refused():
             return error
@@ -47,22 +47,22 @@ def refusal_for(error: Exception) -> Refused:  # noqa: PLR0911 - a table: one ro
         case UnknownOrder():
             return _UNKNOWN
         case InProgress():
-            detail = "The same request is being carried out at this moment"
+            detail = "A request with the same Idempotency-Key is still being processed"
             return Refused(HTTPStatus.CONFLICT, detail, kind="in-progress", retry_after=SOON)
         case Conflict():
-            detail = "The order is being changed by other requests"
+            detail = "Other requests are changing this order"
             return Refused(HTTPStatus.CONFLICT, detail, kind="conflict", retry_after=SOON)
         case Unavailable(retry_after=wait):
-            detail = "The order store does not answer; nothing is lost by trying again"
-            later = LATER if wait is None else math.ceil(wait)
+            detail = "The order store is not responding; it is safe to retry"
+            seconds = LATER if wait is None else math.ceil(wait)
             return Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE, detail, kind="unavailable", retry_after=later
+                HTTPStatus.SERVICE_UNAVAILABLE, detail, kind="unavailable", retry_after=seconds
             )
         case _:
             raise error
 
 
-_UNKNOWN: Final = Refused(HTTPStatus.NOT_FOUND, "There is no such order", kind="order-not-found")
+_UNKNOWN: Final = Refused(HTTPStatus.NOT_FOUND, "This order does not exist", kind="order-not-found")
 
 
 def _sentence(error: Exception) -> str:
@@ -83,14 +83,14 @@ def _invalid(error: RequestValidationError) -> Refused:
     names = ", ".join(error.field for error in errors[:3])
     return Refused(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        f"The request is not valid: {names}",
+        f"Invalid or missing fields: {names}",
         kind="invalid-request",
         errors=errors,
     )
 
 
 def _field(location: Sequence[str | int]) -> str:
-    """Write ("body", "items", 0, "sku") as ``items[0].sku``."""
+    """Format ("body", "items", 0, "sku") as ``items[0].sku``."""
     name = ""
     for part in location[1:]:
         name += f"[{part}]" if isinstance(part, int) else f".{part}"

@@ -1,4 +1,4 @@
-"""Runs the application on uvicorn, under the worker's own control of signals and stopping."""
+"""Runs the application on uvicorn; the worker handles signals and decides when to stop."""
 
 import contextlib
 import socket
@@ -12,23 +12,23 @@ from starlette.types import ASGIApp
 
 from workers.api.limits import REQUEST_THREADS
 
-KEEP_ALIVE: Final = 75  # s; longer than the 60 s of an ALB, or it meets connections just closed
-MAX_CONNECTIONS: Final = 1_000  # beyond it uvicorn itself answers 503; ``Gate`` does so earlier
+KEEP_ALIVE: Final = 75  # s; more than an ALB's 60 s, or it reuses connections we just closed
+MAX_CONNECTIONS: Final = 1_000  # above it, uvicorn answers 503; ``Gate`` does so earlier
 MAX_HEADER_BYTES: Final = 16 * 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; port 0 takes any free one. Raises ``OSError`` if taken."""
+    """Open the listening socket. Port 0 picks a free port. Raises ``OSError`` if taken."""
     return socket.create_server((host, port), backlog=MAX_CONNECTIONS)
 
 
 def serve(
     app: ASGIApp, listener: socket.socket, *, stopping: threading.Event, grace: float
 ) -> None:
-    """Serve until ``stopping`` is set, then drain.
+    """Serve until ``stopping`` is set, then drain and return.
 
-    Draining refuses new connections and lets running requests and their background tasks end
-    within ``grace`` s. Returns when that is done.
+    While draining, the server refuses new connections; running requests and their background
+    tasks have ``grace`` s to finish.
     """
     config = uvicorn.Config(
         app,
@@ -48,7 +48,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the process and stops when it says so."""
+    """A uvicorn server that installs no signal handlers and stops when ``stopping`` is set."""
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Reads request bodies strictly: JSON only, no NaN, no duplicate keys, decimals kept exact."""
+"""Parses request bodies strictly: JSON only, no NaN, no duplicate keys, exact decimals."""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -13,10 +13,10 @@ from workers.api.problems import Refused
 
 
 class StrictRequest(Request):
-    """A request whose JSON body means the same to every reader."""
+    """A request whose body must be unambiguous JSON."""
 
     async def json(self) -> Any:
-        """Parse the body. Raises ``Refused`` for what is not plain JSON."""
+        """Parse the body. Raises ``Refused`` if it is not strict JSON."""
         try:
             return jiter.from_json(
                 await self.body(),
@@ -26,20 +26,22 @@ class StrictRequest(Request):
             )
         except ValueError as error:
             raise Refused(
-                HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}", kind="malformed-body"
+                HTTPStatus.BAD_REQUEST,
+                f"The request body is not valid JSON: {error}",
+                kind="malformed-body",
             ) from None
 
 
 class StrictRoute(APIRoute):
-    """A route that takes JSON and nothing else."""
+    """A route that accepts JSON bodies only."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Hand the request on as a ``StrictRequest``."""
+        """Return a handler that receives a ``StrictRequest``."""
         handler = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            # Read here, kept there: a body can be received only once.
+            # A body can be received only once; the StrictRequest caches it for the handler.
             if await strict.body():
                 _require_json(strict.headers.get("content-type", ""))
             return await handler(strict)
@@ -49,4 +51,6 @@ class StrictRoute(APIRoute):
 
 def _require_json(content_type: str) -> None:
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json")
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json"
+        )

@@ -1,11 +1,11 @@
-"""Error codes of AWS by what they mean to the runtime, without their name spaces."""
+"""Maps AWS error codes, without their namespaces, to the errors of the runtime."""
 
 from typing import Final
 
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
 
-# The SDK's own list is botocore.retries.standard.ThrottledRetryableChecker; the rest are of
-# SQS, SNS and SES: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+# The SDK's list is botocore.retries.standard.ThrottledRetryableChecker. SQS, SNS and SES add more:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
 THROTTLED: Final = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -28,8 +28,8 @@ THROTTLED: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-# AWS's side, or the way there. SES stops an account or refuses a sender as a whole, which says
-# nothing about one mail.
+# Failures of AWS or of the network. For SES: the account is paused or the sender is not verified,
+# which affects all email alike.
 FAILING: Final = frozenset(
     {
         "AccountSendingPausedException",
@@ -47,8 +47,8 @@ FAILING: Final = frozenset(
         "ServiceUnavailableException",
     }
 )
-# The SDK fetches new credentials by itself; a call may fall into the gap, and new ones may not
-# have reached every endpoint yet. DynamoDB's list says to retry the last one:
+# The SDK refreshes credentials itself, but a call may use expired ones just before, and new ones
+# may not have reached every endpoint yet. DynamoDB says to retry UnrecognizedClientException:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 UNKNOWN_CREDENTIALS: Final = frozenset(
@@ -60,7 +60,7 @@ UNKNOWN_CREDENTIALS: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-# Another transaction holds one of the items, or our own repeat overtook the first try.
+# Another transaction is writing one of the items, or our own retry overtook the first attempt.
 CONTENDED: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 GONE: Final = frozenset(
     {
@@ -113,7 +113,7 @@ REFUSED: Final = frozenset(
     }
 )
 
-# HTTP's status decides on a code that is in no table.
+# For codes not listed above, the HTTP status decides.
 _STATUS: Final[dict[int, type[Exception]]] = {
     401: FatalError,
     403: FatalError,
@@ -125,11 +125,11 @@ _TOO_LARGE: Final = 413
 
 
 def kind_of(code: str, status: int) -> type[Exception]:
-    """Tell which error of the runtime a code stands for.
+    """Return the runtime's error class for an error code.
 
-    An unknown code without a status, as an entry of a batch has it, is worth another try. So is
-    an answer without a code (the SDK puts the status in its place): every service of AWS gives
-    one, so it came from something in between. Only what that holds too large stays too large.
+    An unknown code without a status, as in an entry of a batch, is retried. So is a response
+    without a code (the SDK then uses the status as code): every AWS service sends one, so the
+    response came from a proxy or load balancer. Only its 413 is final: a retry is as large.
     """
     if code in THROTTLED | FAILING | UNKNOWN_CREDENTIALS:
         return Unavailable

@@ -1,4 +1,4 @@
-"""A service's table: its documents, and its inbox of what it has handled."""
+"""The DynamoDB store: a service's documents and its inbox, in one table."""
 
 import time
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transac
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Each attempt at a message is a field of one row, named after the delivery's receive count.
+# All attempts to handle a message are in one row: a field per delivery, named by receive count.
 _DELIVERY: Final = "delivery-"
 
-# Time to live never appears in a condition: a row that expired but is still there counts.
+# No condition uses the time to live: an expired row counts until DynamoDB deletes it.
 
 
 @dataclass(frozen=True)
 class DynamoStore:
-    """The port ``Store``, on one table. With ``outbox`` each outcome also gets an outbox row."""
+    """Implements ``Store`` on one table. With ``outbox``, each outcome also gets an outbox row."""
 
     client: "DynamoDBClient"
     table: str
@@ -36,7 +36,7 @@ class DynamoStore:
     clock: Callable[[], float] = time.time  # epoch seconds
 
     def recall(self, key: str) -> Record | None:
-        """Look up what handling led to; see ``Store``."""
+        """Look up the record of an earlier handling; see ``Store``."""
         with translated("dynamodb"):
             item = self.client.get_item(
                 TableName=self.table, Key={"pk": {"S": f"inbox#{key}"}}, ConsistentRead=True
@@ -57,10 +57,10 @@ class DynamoStore:
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
         """Write everything in one TransactWriteItems; see ``Store``.
 
-        Raises ``InProgress`` where the inbox row itself is being written at this moment.
+        Raises ``InProgress`` if another transaction is writing the inbox row at this moment.
         """
         if not isinstance(transaction, DynamoTransaction):
-            raise TypeError("a transaction of another store")
+            raise TypeError("the transaction belongs to another store")
         transaction.check()
         now = self.clock()
         rows = [waiting(self.table, event, now) for event in outcomes] if self.outbox else []
@@ -70,11 +70,11 @@ class DynamoStore:
                 [self._inbox_row(transaction, outcomes), *transaction.writes(), *rows],
             )
         except Cancelled as cancelled:
-            return self._found(transaction.key, cancelled)
+            return self._existing(transaction.key, cancelled)
         return Record(tuple(outcomes), fingerprint=transaction.fingerprint)
 
     def attempts(self, message_id: str) -> AttemptLog:
-        """Look up what is on record about a message; see ``Store``."""
+        """Look up the recorded attempts of a message; see ``Store``."""
         with translated("dynamodb"):
             item = self.client.get_item(
                 TableName=self.table, Key=_attempts_key(message_id), ConsistentRead=True
@@ -82,7 +82,7 @@ class DynamoStore:
         return _attempt_log(item) if item else AttemptLog()
 
     def record_attempt(self, message_id: str, attempt: Attempt, *, returned: bool) -> AttemptLog:
-        """Record an attempt; see ``Store``. Repeating the request changes nothing."""
+        """Record an attempt; see ``Store``. Repeating the call changes nothing."""
         record = {"at": attempt.at, "worker": attempt.worker, "error": attempt.error}
         sets = ["#delivery = :record", "expires = :expires"]
         values = {**to_item({":record": record}), ":expires": {"N": self._expiry()}}
@@ -101,7 +101,7 @@ class DynamoStore:
         return _attempt_log(item)
 
     def excuse_attempt(self, message_id: str, receive_count: int, *, returned: bool) -> None:
-        """Take an attempt off the record; see ``Store``."""
+        """Remove a recorded attempt; see ``Store``."""
         values = {":expires": {"N": self._expiry()}}
         expression = "REMOVE #delivery SET expires = :expires"
         if returned:
@@ -134,8 +134,8 @@ class DynamoStore:
             }
         }
 
-    def _found(self, key: str, cancelled: Cancelled) -> Record:
-        """Give the record in our way, or raise for what else was."""
+    def _existing(self, key: str, cancelled: Cancelled) -> Record:
+        """Return the existing record that cancelled our commit, or raise the actual error."""
         match cancelled.code(0):
             case code if code == CONDITION:
                 item = cancelled.reasons[0].get("Item")
@@ -144,7 +144,7 @@ class DynamoStore:
                     return record
                 raise cancelled.error() from cancelled
             case code if code == CONFLICT:
-                raise InProgress(f"dynamodb: {key} is being handled") from cancelled
+                raise InProgress(f"dynamodb: another request is handling {key}") from cancelled
             case _:
                 raise cancelled.error() from cancelled
 
@@ -165,7 +165,7 @@ def _attempts_key(message_id: str) -> dict[str, Any]:
 
 
 def _delivery(receive_count: int) -> str:
-    """Name the field of one delivery's attempt."""
+    """Return the name of the field that records a delivery's attempt."""
     return f"{_DELIVERY}{receive_count}"
 
 

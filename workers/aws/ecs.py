@@ -1,4 +1,4 @@
-"""Scale-in protection of the ECS task that this process runs in."""
+"""Protects the ECS task of this process from scale-in."""
 
 import json
 from typing import Final
@@ -14,10 +14,10 @@ _STATE: Final = "/task-protection/v1/state"
 
 
 class EcsAgent:
-    """The port ``TaskAgent``: ECS spares a protected task when it scales in or deploys."""
+    """Implements ``TaskAgent``. ECS does not stop a protected task to scale in or to deploy."""
 
     def __init__(self, agent_uri: str) -> None:
-        """``agent_uri`` is the environment's ``ECS_AGENT_URI``. Opens no connection yet."""
+        """``agent_uri`` is the environment variable ``ECS_AGENT_URI``. Opens no connection."""
         self._url = agent_uri.rstrip("/") + _STATE
         self._http = urllib3.PoolManager(
             retries=False,
@@ -27,24 +27,24 @@ class EcsAgent:
     def protect(self, *, enabled: bool, minutes: int) -> None:
         """Protect the task for ``minutes`` (1 to 2880), or stop protecting it.
 
-        Raises ``Unavailable`` if the agent does not answer or does not agree.
+        Raises ``Unavailable`` if the agent does not respond or refuses.
         """
         state = {"ProtectionEnabled": enabled} | ({"ExpiresInMinutes": minutes} if enabled else {})
         try:
-            answer = self._http.request("PUT", self._url, json=state)
+            response = self._http.request("PUT", self._url, json=state)
         except urllib3.exceptions.HTTPError as error:
             raise _unavailable(str(error)) from error
-        if answer.status != 200 or not _agreed(answer.data):  # noqa: PLR2004 - HTTP's OK
-            raise _unavailable(f"{answer.status} {answer.data[:200]!r}")
+        if response.status != 200 or not _succeeded(response.data):  # noqa: PLR2004 - HTTP's OK
+            raise _unavailable(f"{response.status} {response.data[:200]!r}")
 
 
-def _agreed(body: bytes) -> bool:
-    """Look for ``protection``: the agent may answer 200 with a failure."""
+def _succeeded(body: bytes) -> bool:
+    """Tell whether the body has ``protection``: the agent may report a failure with status 200."""
     try:
-        answer = json.loads(body)
+        parsed = json.loads(body)
     except ValueError:
         return False
-    return isinstance(answer, dict) and "protection" in answer
+    return isinstance(parsed, dict) and "protection" in parsed
 
 
 def _unavailable(reason: str) -> Unavailable:

@@ -1,6 +1,6 @@
-"""What an error of the SDK means to the runtime, decided by its code.
+"""Translates SDK errors into the errors of the runtime, by error code.
 
-``SenderFault`` is never looked at: AWS sets it on throttling too.
+``SenderFault`` is ignored, because AWS also sets it when it throttles.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ from workers.runtime.errors import FatalError, PermanentError, Unavailable
 SDK_ERRORS: Final = (BotoCoreError, ClientError, ResponseParserError)
 
 MISCONFIGURED: Final = (InvalidConfigError, InvalidRegionError, NoRegionError, ProfileNotFound)
-CREDENTIALS: Final = "credentials"  # the dependency that is down when there is nothing to sign with
+CREDENTIALS: Final = "credentials"  # the dependency that is down when a request cannot be signed
 
 _NO_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
 
 
 @contextmanager
 def translated(dependency: str) -> Iterator[None]:
-    """Turn what the SDK raises inside the block into an error of ``workers.runtime.errors``."""
+    """Translate SDK errors raised in the block into errors of ``workers.runtime.errors``."""
     try:
         yield
     except SDK_ERRORS as error:
@@ -42,7 +42,7 @@ def translated(dependency: str) -> Iterator[None]:
 
 
 def translate(error: Exception, dependency: str) -> Exception:
-    """Give the runtime's error for one of ``SDK_ERRORS``."""
+    """Return the runtime's error for one of ``SDK_ERRORS``."""
     match error:
         case ClientError(response=response):
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -58,7 +58,7 @@ def translate(error: Exception, dependency: str) -> Exception:
 
 
 def meaning(code: str, text: str, dependency: str, *, status: int = 0) -> Exception:
-    """Give the runtime's error for an error code and, where there is one, an HTTP status."""
+    """Return the runtime's error for an error code and, if known, an HTTP status."""
     text = f"{dependency}: {text}"
     if code in UNKNOWN_CREDENTIALS:
         return Unavailable(text, dependency=CREDENTIALS)
@@ -67,10 +67,10 @@ def meaning(code: str, text: str, dependency: str, *, status: int = 0) -> Except
 
 
 def code_of(error: ClientError) -> str:
-    """Read the error code, without the name space some services put in front of it."""
+    """Return the error code without the namespace that some services prepend."""
     return plain_code(error.response.get("Error", {}).get("Code", ""))
 
 
 def plain_code(code: str) -> str:
-    """Strip the name space off ``AWS.SimpleQueueService.NonExistentQueue`` and its like."""
+    """Remove the namespace from a code such as ``AWS.SimpleQueueService.NonExistentQueue``."""
     return code.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Documents as DynamoDB items and back."""
+"""Converts documents to DynamoDB items and back."""
 
 from collections.abc import Mapping
 from decimal import Decimal, DecimalException
@@ -9,24 +9,25 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Document
 
-# What the table itself uses; a document must not.
+# Attributes that the table uses itself; documents must not have them.
 META: Final = frozenset({"pk", "version", "expires", "outboxShard", "outboxOrder"})
 
 
 def to_item(document: Mapping[str, object]) -> dict[str, Any]:
-    """Give the wire form. Raises ``PermanentError`` for what DynamoDB cannot hold.
+    """Return the wire form.
 
-    That is a float, and a number of more than 38 digits.
+    Raises ``PermanentError`` for values that DynamoDB cannot store: floats, and numbers of more
+    than 38 digits.
     """
     serializer = TypeSerializer()
     try:
         return {field: serializer.serialize(value) for field, value in document.items()}
     except (TypeError, DecimalException) as error:
-        raise PermanentError(f"dynamodb: not a value for a document: {error!r}") from error
+        raise PermanentError(f"dynamodb: a document cannot hold this value: {error!r}") from error
 
 
 def to_document(item: Mapping[str, Any]) -> Document:
-    """Read the wire form, without the table's own fields. Whole numbers become int."""
+    """Parse the wire form, without the table's own attributes. Whole numbers become int."""
     deserializer = TypeDeserializer()
     return {
         field: _plain(deserializer.deserialize(value))
@@ -36,9 +37,9 @@ def to_document(item: Mapping[str, Any]) -> Document:
 
 
 def check_fields(fields: Mapping[str, object]) -> None:
-    """Raise ``PermanentError`` if a document uses the names of the table's own fields."""
+    """Raise ``PermanentError`` if a document uses a name reserved for the table's attributes."""
     if reserved := META & fields.keys():
-        raise PermanentError(f"dynamodb: reserved field {', '.join(sorted(reserved))}")
+        raise PermanentError(f"dynamodb: reserved field names: {', '.join(sorted(reserved))}")
 
 
 def _plain(value: Any) -> object:

@@ -1,4 +1,4 @@
-"""Where the resources of the map are: from the settings, or looked up by name."""
+"""Finds queues, topic and tables: from the settings, or by name."""
 
 from typing import TYPE_CHECKING
 
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
 
 def queue_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
-    """Find the queue of a service. Raises ``FatalError`` if there is none."""
+    """Return the URL of a service's queue. Raises ``FatalError`` if it does not exist."""
     return settings.queue_url or _queue_url(
         sqs, settings.name_prefix + queue_name(service), "QUEUE_URL"
     )
 
 
 def dlq_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
-    """Find the dead-letter queue of a service. Raises ``FatalError`` if there is none."""
+    """Return the URL of a service's dead-letter queue. Raises ``FatalError`` if it is missing."""
     return settings.dlq_url or _queue_url(sqs, settings.name_prefix + dlq_name(service), "DLQ_URL")
 
 
 def topic_arn(sns: "SNSClient", settings: Settings, topic: str) -> str:
-    """Find the topic, by reading the list of all. Raises ``FatalError`` if it is not there."""
+    """Return the ARN of a topic, found by listing all topics.
+
+    Raises ``FatalError`` if it does not exist.
+    """
     if settings.topic_arn:
         return settings.topic_arn
     name = settings.name_prefix + topic
@@ -42,7 +45,7 @@ def topic_arn(sns: "SNSClient", settings: Settings, topic: str) -> str:
 
 
 def table_name(dynamodb: "DynamoDBClient", settings: Settings, table: str) -> str:
-    """Name the table of a service. Raises ``FatalError`` if it is not there."""
+    """Return the name of a service's table. Raises ``FatalError`` if it does not exist."""
     if settings.table_name:
         return settings.table_name
     name = settings.name_prefix + table

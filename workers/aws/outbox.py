@@ -1,8 +1,8 @@
-"""The relay's side of the outbox: rows that wait to be published, in shards.
+"""The outbox as the relay sees it: rows to publish, in shards.
 
-A row waits as long as it is in the sparse index ``outbox``: presence there is the cursor, so
-clock skew and late commits cannot make the relay skip one. The lease of a shard saves
-duplicates; it is not needed against loss. Consumers recognise a repeat by its event id.
+A row is unpublished as long as it is in the sparse index ``outbox``. There is no other cursor, so
+clock skew and late commits cannot make the relay skip a row. A shard's lease avoids duplicates;
+it is not needed to prevent loss. Consumers recognize duplicates by event id.
 """
 
 import time
@@ -35,17 +35,17 @@ STUCK: Final = "stuck"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An event that waits; without ``event`` if there is nothing that SNS could be told of it."""
+    """An unpublished event."""
 
     event_id: str
     since: datetime
-    event: Encoded | None
-    problem: str = ""
+    event: Encoded | None  # None if the row cannot be read
+    problem: str = ""  # the reason why it cannot be read, or why it was set aside
 
 
 @dataclass(frozen=True)
 class Outbox:
-    """The unpublished events of a table. Every method raises what ``runtime.ports`` says."""
+    """The unpublished events of a table. Methods raise the errors that ``runtime.ports`` names."""
 
     SHARDS: ClassVar[int] = SHARDS
 
@@ -54,31 +54,31 @@ class Outbox:
     clock: Callable[[], float] = time.time  # epoch seconds
 
     def waiting(self, shard: int, limit: int) -> list[Row]:
-        """Up to ``limit`` rows of a shard, oldest first.
+        """Return up to ``limit`` rows of a shard, oldest first.
 
-        The index lags: a row published a moment ago may still show.
+        The index is eventually consistent: it may still have a row that was just published.
         """
         query = self._query(str(shard)) | {"Limit": limit}
         with translated("dynamodb"):
             return [_row(item) for item in self.client.query(**query)["Items"]]
 
     def mark_published(self, lease: ShardLease, event_ids: Sequence[str]) -> None:
-        """Take rows out of the index, all of them or none.
+        """Remove rows from the index, all of them or none.
 
-        Raises ``LeaseLost`` if another owner has the shard by now, ``Conflict`` if another
-        transaction touches a row at this moment, ``PermanentError`` for more than 99 rows.
+        Raises ``LeaseLost`` if another relay has taken the shard, ``Conflict`` if another
+        transaction is writing one of the rows, ``PermanentError`` for more than 99 rows.
         """
         now = self.clock()
         self._write_under(lease, [published(self.table, event_id, now) for event_id in event_ids])
 
     def mark_published_direct(self, event_ids: Sequence[str]) -> None:
-        """Take rows out of the index without a lease: whoever committed has just published."""
+        """Remove rows from the index without a lease, in the process that just published them."""
         with translated("dynamodb"):
             for event_id in event_ids:
                 self.client.update_item(**published(self.table, event_id, self.clock()))
 
     def set_aside(self, lease: ShardLease, event_id: str, reason: str) -> None:
-        """Move a row that will never be accepted out of the way. Raises as ``mark_published``."""
+        """Set aside a row that SNS will never accept. Raises the errors of ``mark_published``."""
         aside = {
             "TableName": self.table,
             "Key": row_key(event_id),
@@ -89,7 +89,7 @@ class Outbox:
         self._write_under(lease, [aside])
 
     def put_back(self, row: Row) -> bool:
-        """Let a row that was set aside wait again; False if it is not set aside any more."""
+        """Return a row that was set aside to its shard. False if it is no longer set aside."""
         with translated("dynamodb"):
             try:
                 self.client.update_item(
@@ -107,7 +107,7 @@ class Outbox:
         return True
 
     def stuck(self) -> list[Row]:
-        """Give all rows set aside, oldest first, each with the reason as its problem."""
+        """Return all rows set aside, oldest first; ``problem`` is the reason."""
         with translated("dynamodb"):
             pages = self.client.get_paginator("query").paginate(**self._query(STUCK))
             items = [item for page in pages for item in page["Items"]]
@@ -118,11 +118,11 @@ class Outbox:
         return self._count(STUCK)
 
     def count(self, shard: int) -> int:
-        """Count the rows of a shard. It reads all of them: for a person, not for a relay."""
+        """Count the rows of a shard. Reads all of them: for operators, not for the relay."""
         return self._count(str(shard))
 
     def oldest(self, shard: int) -> datetime | None:
-        """Since when the longest-waiting event of a shard waits."""
+        """Return the time of the oldest unpublished event of a shard."""
         rows = self.waiting(shard, limit=1)
         return rows[0].since if rows else None
 
@@ -141,14 +141,14 @@ class Outbox:
         }
 
     def _write_under(self, lease: ShardLease, updates: Sequence[dict[str, Any]]) -> None:
-        """Write only if the lease still stands. Its end is not asked for: clocks disagree."""
+        """Write only if we still hold the lease. Its expiry is ignored, because clocks differ."""
         check = {"TableName": self.table, "Key": key_of(lease.shard), **still_held(lease)}
         writes: list[Write] = [{"ConditionCheck": check}, *({"Update": u} for u in updates)]
         try:
             write(self.client, writes)
         except Cancelled as cancelled:
             if cancelled.code(0) == CONDITION:
-                raise LeaseLost(f"outbox: another relay has shard {lease.shard}") from cancelled
+                raise LeaseLost(f"outbox: another relay owns shard {lease.shard}") from cancelled
             raise cancelled.error() from cancelled
 
 

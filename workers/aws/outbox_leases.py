@@ -1,8 +1,8 @@
-"""Who publishes which shard of the outbox: a lease per shard, and a heartbeat per relay.
+"""Assigns the shards of the outbox to relays: a lease per shard, a heartbeat per relay.
 
-Clocks of relays may be minutes apart, so no time in a row decides anything here. A lease's fence
-and a relay's count of heartbeats only ever rise; whoever reads them twice, and finds them as they
-were, judges by its own clock how long nothing has happened.
+Clocks of relays may differ by minutes, so no decision depends on a stored time. A lease's fence
+and a relay's heartbeat count only increase. A relay that reads the same value again measures, by
+its own clock, how long it has not changed.
 """
 
 import time
@@ -17,13 +17,13 @@ from workers.aws.errors import translated
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-LEASE: Final = timedelta(seconds=15)  # unchanged for so long, a lease or a heartbeat is over
-_RELAY: Final = "relay#"  # before a relay's name, in the row of heartbeats
+LEASE: Final = timedelta(seconds=15)  # a lease or heartbeat expires if unchanged for this long
+_RELAY: Final = "relay#"  # prefix of a relay's name in the row of heartbeats
 
 
 @dataclass(frozen=True, slots=True)
 class ShardLease:
-    """The right to publish a shard. A later one of the same shard has a higher ``fence``."""
+    """The right to publish a shard. Each later lease of the shard has a higher ``fence``."""
 
     shard: int
     owner: str
@@ -32,7 +32,7 @@ class ShardLease:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the row of a shard says."""
+    """The lease of a shard, as stored."""
 
     owner: str
     fence: int
@@ -41,17 +41,17 @@ class Held:
 
 @dataclass(frozen=True)
 class OutboxLeases:
-    """The leases of one table. Every method raises what ``runtime.ports`` says."""
+    """The leases of one table. Methods raise the errors that ``runtime.ports`` names."""
 
     client: "DynamoDBClient"
     table: str
-    # The version before this one takes a lease whose end is over by its own clock.
+    # Only for leaseUntil: the previous version takes a lease once that is past by its own clock.
     clock: Callable[[], float] = time.time  # epoch seconds
 
     def beat(self, owner: str) -> Mapping[str, int]:
-        """Count a heartbeat, and give every relay's count."""
+        """Increment the heartbeat count of ``owner``, and return the counts of all relays."""
         with translated("dynamodb"):
-            beaten = self.client.update_item(
+            counts = self.client.update_item(
                 TableName=self.table,
                 Key=_RELAYS,
                 UpdateExpression="ADD #me :one",
@@ -61,12 +61,12 @@ class OutboxLeases:
             )["Attributes"]
         return {
             name.removeprefix(_RELAY): int(count["N"])
-            for name, count in beaten.items()
+            for name, count in counts.items()
             if name.startswith(_RELAY)
         }
 
     def forget(self, owner: str, beats: int) -> None:
-        """Take a relay off the row, unless its heart has beaten since it was at ``beats``."""
+        """Remove a relay, unless its heartbeat count is no longer ``beats``."""
         with (
             translated("dynamodb"),
             suppress(self.client.exceptions.ConditionalCheckFailedException),
@@ -81,7 +81,7 @@ class OutboxLeases:
             )
 
     def look(self, shard: int) -> Held | None:
-        """Read who has a shard; None if nobody ever had it."""
+        """Read the lease of a shard; None if it was never taken."""
         with translated("dynamodb"):
             row = self.client.get_item(
                 TableName=self.table, Key=key_of(shard), ConsistentRead=True
@@ -92,20 +92,20 @@ class OutboxLeases:
         return Held(row["leaseOwner"]["S"], int(row["fence"]["N"]), given_up)
 
     def take(self, shard: int, owner: str, seen: Held | None) -> ShardLease | None:
-        """Take a shard from whoever was seen to have it; None if the row has changed since.
+        """Take a shard from the owner in ``seen``; None if the row has changed since.
 
-        Every success raises the fence: earlier leases of the shard are void.
+        Success increments the fence, which invalidates earlier leases of the shard.
         """
         if seen is None:
             return self._write(shard, owner, "attribute_not_exists(pk)", {})
         return self._write(shard, owner, "fence = :seen", {":seen": {"N": str(seen.fence)}})
 
     def renew(self, lease: ShardLease) -> ShardLease | None:
-        """Go on with a shard; None if another owner has taken it."""
+        """Renew the lease of a shard; None if another relay has taken it."""
         return self._write(lease.shard, lease.owner, "leaseOwner = :me", {})
 
     def release(self, lease: ShardLease) -> None:
-        """Let another owner take the shard at once; does nothing if one has it already."""
+        """Let another relay take the shard at once. Does nothing if one already has."""
         end: dict[str, Any] = {
             "TableName": self.table,
             "Key": key_of(lease.shard),
@@ -144,12 +144,12 @@ class OutboxLeases:
 
 
 def key_of(shard: int) -> dict[str, Any]:
-    """Give the key of a shard's lease."""
+    """Return the key of a shard's lease."""
     return {"pk": {"S": f"lease#outbox#{shard}"}}
 
 
 def still_held(lease: ShardLease) -> dict[str, Any]:
-    """Give the condition that nobody has taken or renewed the lease since."""
+    """Return the condition that the lease has been neither taken nor renewed since."""
     return {
         "ConditionExpression": "leaseOwner = :me AND fence = :fence",
         "ExpressionAttributeValues": {

@@ -1,7 +1,7 @@
-"""Outbox rows: waiting with the order, then published.
+"""Outbox rows: written with the order, marked once published.
 
-A row holds the event as it goes over the wire: its body, byte for byte, and the attributes. So
-whoever publishes it need not know its type.
+A row holds the event exactly as it is sent: the body, byte for byte, and the attributes. The
+publisher need not know its type.
 """
 
 import zlib
@@ -11,19 +11,19 @@ from typing import Any, Final
 from workers.aws.transact import Write
 from workers.envelope import Encoded
 
-# Orders spread over so many shards of the index; each takes some 500 events a second.
+# Number of index partitions that orders are spread over; each takes about 500 events per second.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 SHARDS: Final = 4
 PUBLISHED_RETENTION: Final = timedelta(days=7)
 
 
 def row_key(event_id: str) -> dict[str, Any]:
-    """Give the key of an event's row."""
+    """Return the key of an event's row."""
     return {"pk": {"S": f"outbox#{event_id}"}}
 
 
 def waiting(table: str, event: Encoded, now: float) -> Write:
-    """Write the row of an event that is still to be published; it waits from ``now`` on."""
+    """Return the write of an unpublished event's row; ``now`` (epoch seconds) is its time."""
     item = {
         **row_key(event.event_id),
         "body": {"S": event.body},
@@ -35,9 +35,9 @@ def waiting(table: str, event: Encoded, now: float) -> Write:
 
 
 def event_of(item: Any) -> Encoded:
-    """Read the event of a row, of this version or of one that stored no attributes.
+    """Read the event of a row. Earlier versions stored no attributes: derive them from the body.
 
-    Raises ``EnvelopeError`` if there are no attributes, and the body does not tell them.
+    Raises ``EnvelopeError`` if that is impossible.
     """
     body = item["body"]["S"]
     if "attributes" not in item:
@@ -47,17 +47,20 @@ def event_of(item: Any) -> Encoded:
 
 
 def event_id_of(item: Any) -> str:
-    """Read whose row it is from its key."""
+    """Read the event id from a row's key."""
     return str(item["pk"]["S"].partition("#")[2])
 
 
 def since_of(item: Any) -> datetime:
-    """Read since when a row has been waiting."""
+    """Read the time at which a row was written."""
     return datetime.fromisoformat(item["outboxOrder"]["S"].partition("#")[0])
 
 
 def published(table: str, event_id: str, now: float) -> dict[str, Any]:
-    """Take the row out of the index. It stays for a while, for those who trace an order."""
+    """Return the update that removes a row from the index.
+
+    The row itself stays for ``PUBLISHED_RETENTION``, so that an order can be traced.
+    """
     return {
         "TableName": table,
         "Key": row_key(event_id),
@@ -70,11 +73,11 @@ def published(table: str, event_id: str, now: float) -> dict[str, Any]:
 
 
 def sortable(moment: datetime) -> str:
-    """Write a time so that text order is time order."""
+    """Format a time so that text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def shard_of(event: Encoded) -> int:
-    """Keep the events of one story in one shard, whichever process writes them."""
-    story = event.attributes.get("correlationId", event.event_id)
-    return zlib.crc32(story.encode()) % SHARDS
+    """Return the shard of an event. Events with the same correlation id share one."""
+    correlation_id = event.attributes.get("correlationId", event.event_id)
+    return zlib.crc32(correlation_id.encode()) % SHARDS

@@ -1,4 +1,4 @@
-"""E-mail through SES: version 1 of its API, which emulators have too."""
+"""Sends email through SES, with version 1 of its API, which emulators support too."""
 
 import re
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 DEPENDENCY: Final = "ses"
 # https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html
 _NOT_IN_A_TAG: Final = re.compile(r"[^A-Za-z0-9_-]")
-# What SES says, under the code MessageRejected, of an account or of a sender: an identity that is
-# not verified, which in the sandbox may be the recipient, or an account that was stopped.
+# Texts of a MessageRejected that concern the account or the sender, not one email: an unverified
+# identity (in the sandbox it may be the recipient's), or a suspended account.
 # https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 _NOT_THE_MAILS_FAULT: Final = re.compile(
     "not verified|identities failed the check|suspended|paused", re.IGNORECASE
@@ -26,20 +26,20 @@ _NOT_THE_MAILS_FAULT: Final = re.compile(
 
 @dataclass(frozen=True)
 class SesMailer:
-    """The port ``Mailer``: plain text from one sender. The SDK may send a mail twice.
+    """Implements ``Mailer`` with plain text and one sender. The SDK may send an email twice.
 
-    Only a refusal that is about this mail is the mail's: an illegal address, a virus. What stops
-    the account or its sender is an outage of "ses".
+    A refusal is permanent only if it concerns this email: an illegal address, a virus. If SES
+    refuses the account or the sender, that is an outage of "ses".
     """
 
     client: "SESClient"
     sender: str
 
     def send(self, to: str, subject: str, body: str, *, reference: str) -> None:
-        """Send one mail; ``reference`` shows as a tag of that name in the events of SES."""
-        to = _as_ses_takes_it(to)
+        """Send one email. SES events show ``reference`` as a tag of that name."""
+        to = _ascii_address(to)
         try:
-            answer = self.client.send_email(
+            response = self.client.send_email(
                 Source=self.sender,
                 Destination={"ToAddresses": [to]},
                 Message={
@@ -50,38 +50,38 @@ class SesMailer:
             )
         except SDK_ERRORS as error:
             raise _mail_error(error, to) from None
-        if not answer.get("MessageId"):
-            raise Unavailable("ses: the mail was not confirmed", dependency=DEPENDENCY)
+        if not response.get("MessageId"):
+            raise Unavailable("ses: the email was not confirmed", dependency=DEPENDENCY)
 
 
-def _as_ses_takes_it(address: str) -> str:
-    """Write the domain in Punycode: events of earlier versions carry it as it was typed.
+def _ascii_address(address: str) -> str:
+    """Convert the domain to Punycode: events of earlier versions contain it as typed.
 
-    Raises ``PermanentError`` if that does not make it an address SES takes.
+    Raises ``PermanentError`` if SES does not accept the result.
     """
     if address.isascii():
         return address
     try:
         return sendable(address)
-    except ValueError:  # its text quotes the address
-        reason = "ses: the address is not ASCII, and cannot be written in ASCII; SES takes no other"
+    except ValueError:  # not chained, because its text quotes the address
+        reason = "ses: the address cannot be converted to ASCII, which SES requires"
         raise PermanentError(reason) from None
 
 
 def _mail_error(sdk_error: Exception, to: str) -> Exception:
-    """Keep the address out of logs: SES quotes it in its refusals, in any case of letters."""
+    """Translate an SDK error, without the address: SES quotes it, in upper or lower case."""
     error = translate(sdk_error, DEPENDENCY)
     text = re.sub(re.escape(to), "(address)", str(error), flags=re.IGNORECASE)
     match error:
         case Unavailable(dependency=dependency):
             return Unavailable(text, dependency=dependency)
-        case PermanentError() if not _stops_every_mail(sdk_error):
+        case PermanentError() if not _concerns_all_mail(sdk_error):
             return PermanentError(text)
         case _:
             return Unavailable(text, dependency=DEPENDENCY)
 
 
-def _stops_every_mail(error: Exception) -> bool:
+def _concerns_all_mail(error: Exception) -> bool:
     return (
         isinstance(error, ClientError)
         and code_of(error) == "MessageRejected"

@@ -1,4 +1,4 @@
-"""The payment gateway that ships: a simulator with a ledger that a test can audit."""
+"""A simulated payment gateway, with a ledger that tests can audit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEPENDENCY: Final = "payment-gateway"
 CHARGE: Final = "charge"
 REFUND: Final = "refund"
-CANCELLED: Final = "cancelled"  # a charge that was refunded before it came
+CANCELLED: Final = "cancelled"  # a charge whose refund came first
 
 _PREFIX: Final = "ledger#"
 _PAYMENTS: Final = UUID("0b7d8a52-9c43-5a7e-8a26-2f6f0f1c7d35")
@@ -24,7 +24,7 @@ _PAYMENTS: Final = UUID("0b7d8a52-9c43-5a7e-8a26-2f6f0f1c7d35")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger: what one idempotency key did, and how often it was asked for."""
+    """A ledger entry: the effect of one idempotency key, and the number of requests with it."""
 
     key: str
     kind: str  # CHARGE, REFUND or CANCELLED
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class SimulatedGateway:
-    """The port ``PaymentGateway``: approves every charge, and never twice for one key."""
+    """Implements ``PaymentGateway``: approves every charge, once per key."""
 
     client: "DynamoDBClient"
     table: str
@@ -48,28 +48,27 @@ class SimulatedGateway:
         Raises ``PermanentError`` if the key was used for another charge.
         """
         payment_id = str(uuid5(_PAYMENTS, idempotency_key))
-        asked = _fields(CHARGE, order_id, payment_id, amount, currency)
-        entry = self._enter(idempotency_key, asked)
+        requested = _fields(CHARGE, order_id, payment_id, amount, currency)
+        entry = self._record(idempotency_key, requested)
         if entry.kind == CANCELLED:
             raise CardDeclined("the payment was cancelled")
-        if entry != _entry(idempotency_key, asked, entry.requests):
+        if entry != _entry(idempotency_key, requested, entry.requests):
             raise PermanentError(f"{DEPENDENCY}: {idempotency_key} was used for another charge")
         return payment_id
 
     def refund(self, charge_key: str, *, idempotency_key: str) -> Charge | None:
-        """Give a charge back once per key; see ``PaymentGateway``."""
-        charge = self._enter(charge_key, _fields(CANCELLED, "", "", Decimal(0), ""), requests=0)
+        """Refund a charge once per key; see ``PaymentGateway``."""
+        charge = self._record(charge_key, _fields(CANCELLED, "", "", Decimal(0), ""), requests=0)
         if charge.kind == CANCELLED:
             return None
-        returned = Charge(charge.payment_id, charge.amount, charge.currency)
-        self._enter(
+        self._record(
             idempotency_key,
             _fields(REFUND, charge.order_id, charge.payment_id, charge.amount, charge.currency),
         )
-        return returned
+        return Charge(charge.payment_id, charge.amount, charge.currency)
 
     def ledger(self) -> Iterator[Entry]:
-        """Read the whole ledger, in no order. For audits: it scans the table."""
+        """Yield all entries, in no particular order. For audits: it scans the table."""
         pages = self.client.get_paginator("scan").paginate(
             TableName=self.table,
             ConsistentRead=True,
@@ -81,8 +80,8 @@ class SimulatedGateway:
                 for item in page["Items"]:
                     yield _read(item)
 
-    def _enter(self, key: str, fields: dict[str, Any], *, requests: int = 1) -> Entry:
-        """Write a line unless the key has one, count the request, and return the line."""
+    def _record(self, key: str, fields: dict[str, Any], *, requests: int = 1) -> Entry:
+        """Create the key's entry if it has none, count the request, and return the entry."""
         with translated(DEPENDENCY):
             written = self.client.update_item(
                 TableName=self.table,

@@ -1,4 +1,4 @@
-"""The topic of SNS."""
+"""Publishes events to an SNS topic."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,28 +15,30 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 MAX_BATCH: Final = 10
-MAX_BATCH_BYTES: Final = 262_144  # bodies and attributes of all entries
+MAX_BATCH_BYTES: Final = 262_144  # bodies and attributes of all entries together
 _TYPE: Final = "String"
 
-# An entry with its size in bytes. Its id is the position of the event.
+# An entry and its size in bytes. The entry's id is the position of its event.
 Sized: TypeAlias = "tuple[PublishBatchRequestEntryTypeDef, int]"
 
 
 @dataclass(frozen=True)
 class SnsTopic:
-    """The port ``Topic``."""
+    """Implements ``Topic``."""
 
     client: "SNSClient"
     arn: str
 
     def publish(self, events: Outcomes) -> Mapping[int, Exception]:
-        """Publish all, in as few batches as their sizes allow; see ``Topic``."""
+        """Publish all events, in as few batches as the limits allow; see ``Topic``."""
         errors: dict[int, Exception] = {}
         entries: list[Sized] = []
         for position, event in enumerate(events):
             entry, size = _entry(position, event)
             if size > MAX_BATCH_BYTES:
-                errors[position] = PermanentError(f"sns: {size} bytes, over {MAX_BATCH_BYTES}")
+                errors[position] = PermanentError(
+                    f"sns: the event has {size} bytes; the limit is {MAX_BATCH_BYTES}"
+                )
             else:
                 entries.append((entry, size))
         for batch in _batches(entries):
@@ -47,26 +49,26 @@ class SnsTopic:
         self, batch: "Sequence[PublishBatchRequestEntryTypeDef]"
     ) -> Mapping[int, Exception]:
         try:
-            answer = self.client.publish_batch(
+            response = self.client.publish_batch(
                 TopicArn=self.arn, PublishBatchRequestEntries=list(batch)
             )
         except SDK_ERRORS as sdk_error:
             error = _publish_error(translate(sdk_error, "sns"))
             if isinstance(error, PermanentError) and len(batch) > 1:
-                # Some services refuse the whole batch for one bad entry: find out which it is.
+                # Some SNS implementations refuse a batch because of one entry: send each alone.
                 return {p: e for entry in batch for p, e in self._publish([entry]).items()}
             return {int(entry["Id"]): error for entry in batch}
         errors: dict[int, Exception] = {
             int(failed["Id"]): _publish_error(
                 meaning(plain_code(failed["Code"]), failed.get("Message", failed["Code"]), "sns")
             )
-            for failed in answer.get("Failed", ())
+            for failed in response.get("Failed", ())
         }
-        done = {int(entry["Id"]) for entry in answer.get("Successful", ())}
-        # Nothing was said of it, so it was not accepted.
-        missing = Unavailable("sns: an entry without an answer", dependency="sns")
-        asked = {int(entry["Id"]) for entry in batch}
-        return errors | dict.fromkeys(asked - done - errors.keys(), missing)
+        accepted = {int(entry["Id"]) for entry in response.get("Successful", ())}
+        # An entry that the response does not mention counts as not accepted.
+        missing = Unavailable("sns: the response does not mention this entry", dependency="sns")
+        sent = {int(entry["Id"]) for entry in batch}
+        return errors | dict.fromkeys(sent - accepted - errors.keys(), missing)
 
 
 def _batches(entries: Sequence[Sized]) -> "Iterator[list[PublishBatchRequestEntryTypeDef]]":
@@ -98,7 +100,7 @@ def _entry(position: int, event: Encoded) -> Sized:
 
 
 def _publish_error(error: Exception) -> Exception:
-    """Keep the event if the topic is gone or closed to us: that says nothing about the event."""
+    """Turn ``FatalError`` into ``Unavailable``: a missing topic is no fault of the event."""
     if isinstance(error, FatalError):
         return Unavailable(str(error), dependency="sns")
     return error

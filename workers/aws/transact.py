@@ -1,4 +1,4 @@
-"""One TransactWriteItems: sent, and its cancellation read."""
+"""Sends TransactWriteItems, and interprets its cancellations."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -22,20 +22,20 @@ Write = dict[str, Any]
 
 
 class Cancelled(Exception):
-    """Nothing was written. ``reasons`` has an entry per write, in their order."""
+    """The transaction wrote nothing. ``reasons`` has one entry per write, in order."""
 
     def __init__(self, reasons: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(", ".join(reason.get("Code", "None") for reason in reasons))
         self.reasons = reasons
 
     def code(self, position: int) -> str:
-        """Say what was wrong with one write; "None" if nothing."""
+        """Return the error code of one write; "None" if it has no error."""
         return str(self.reasons[position].get("Code", "None"))
 
     def error(self) -> Exception:
-        """Give the runtime's error for the cancellation as a whole.
+        """Return the runtime's error for the cancellation as a whole.
 
-        Throttling comes first: whatever else was wrong shows on the next try.
+        Throttling takes precedence: any other problem shows on the next attempt.
         """
         codes = {self.code(position) for position in range(len(self.reasons))} - {"None"}
         text = f"dynamodb: transaction cancelled: {', '.join(sorted(codes))}"
@@ -50,9 +50,11 @@ class Cancelled(Exception):
 
 
 def write(client: "DynamoDBClient", writes: Sequence[Write]) -> None:
-    """Write all or nothing. Raises ``Cancelled``, and what ``runtime.ports`` says."""
+    """Write all or nothing. Raises ``Cancelled`` and the errors that ``runtime.ports`` names."""
     if len(writes) > MAX_ITEMS:
-        raise PermanentError(f"dynamodb: {len(writes)} writes, over {MAX_ITEMS} in one transaction")
+        raise PermanentError(
+            f"dynamodb: the transaction has {len(writes)} writes; the limit is {MAX_ITEMS}"
+        )
     with translated("dynamodb"):
         try:
             client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]  # built as plain dicts

@@ -1,4 +1,4 @@
-"""What one handler reads and writes in a table: versions on reads, conditions on writes."""
+"""One handler's reads and writes: it remembers what it read, and writes with conditions on it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class DynamoTransaction:
-    """The port ``Transaction``; ``DynamoStore`` makes and commits it. For one thread."""
+    """Implements ``Transaction``; ``DynamoStore`` creates and commits it. Used by one thread."""
 
     client: "DynamoDBClient"
     table: str
@@ -24,32 +24,31 @@ class DynamoTransaction:
     guard: Callable[[], None] | None
     fingerprint: str
     optimistic: bool
-    _read: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)  # items as they are
-    _assumed: set[str] = field(default_factory=set)  # to be absent, without having asked
+    _read: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)  # raw items
+    _assumed: set[str] = field(default_factory=set)  # keys assumed to be absent, not read
     _writes: dict[str, Write] = field(default_factory=dict)
 
     def get(self, key: str, *, creating: bool = False) -> Document | None:
-        """Read a document; see ``Transaction``. A second read gives the same."""
+        """Read a document; see ``Transaction``. A second read returns the same document."""
         self.check()
         if key not in self._read:
             if creating and self.optimistic:
                 self._assumed.add(key)
                 self._read[key] = None
             else:
-                self._read[key] = self._ask(key)
+                self._read[key] = self._fetch(key)
         item = self._read[key]
         return to_document(item) if item else None
 
     def put(self, key: str, document: Document) -> None:
         """Stage a document; see ``Transaction``.
 
-        What was read is the ground that it is written on, attribute by attribute as DynamoDB
-        gave it: here and not in the services, so that no handler can forget a newer version's
-        fields.
+        The item is written over the attributes that were read, as DynamoDB returned them. This
+        happens here, not in the services, so that no handler can drop fields of a newer version.
         """
         self.check()
         if key not in self._read:
-            raise LookupError(f"{key} was not read in this transaction")
+            raise LookupError(f"{key} must be read before it is written")
         check_fields(document)
         self._stage(key, _put(self.table, key, document, self._read[key] or {}))
 
@@ -60,21 +59,21 @@ class DynamoTransaction:
         self._stage(key, _add(self.table, key, amounts, where))
 
     def check(self) -> None:
-        """Raise ``LeaseLost`` once the guard says so."""
+        """Call the guard, which raises ``LeaseLost`` once the lease is lost."""
         if self.guard is not None:
             self.guard()
 
     def writes(self) -> list[Write]:
-        """Give what is staged, for the commit.
+        """Return the staged writes, for the commit.
 
-        Raises ``LookupError`` for a document that was to be created and was not: no condition
-        would find out that it is there.
+        Raises ``LookupError`` if a document was read with ``creating`` but not written: no
+        condition would then check that it is absent.
         """
         if forgotten := self._assumed - self._writes.keys():
-            raise LookupError(f"{', '.join(sorted(forgotten))} was to be created")
+            raise LookupError(f"read with creating=True but not written: {sorted(forgotten)}")
         return list(self._writes.values())
 
-    def _ask(self, key: str) -> Mapping[str, Any] | None:
+    def _fetch(self, key: str) -> Mapping[str, Any] | None:
         with translated("dynamodb"):
             return self.client.get_item(
                 TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
@@ -82,7 +81,7 @@ class DynamoTransaction:
 
     def _stage(self, key: str, write: Write) -> None:
         if key in self._writes:
-            raise PermanentError(f"dynamodb: {key} is written twice in one transaction")
+            raise PermanentError(f"dynamodb: the transaction writes {key} twice")
         self._writes[key] = write
 
 
@@ -105,7 +104,7 @@ def _put(table: str, key: str, document: Document, read: Mapping[str, Any]) -> W
 
 
 def _add(table: str, key: str, amounts: Mapping[str, object], where: Between | None) -> Write:
-    # Placeholders, for a field's name may hold dots: revenue.EUR.
+    # Placeholders, because a field name may contain dots: revenue.EUR.
     names = {f"#f{i}": field for i, field in enumerate(amounts)}
     values = to_item({f":f{i}": amount for i, amount in enumerate(amounts.values())})
     changes = [f"#f{i} :f{i}" for i in range(len(amounts))]

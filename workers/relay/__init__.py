@@ -1,4 +1,4 @@
-"""Outbox out: publishes what order-api committed but could not publish itself."""
+"""The relay: publishes events that order-api committed but did not publish itself."""
 
 from workers.relay.metrics import RelayMetrics
 from workers.relay.relay import Relay

@@ -1,4 +1,4 @@
-"""What the relay measures, for Prometheus."""
+"""Metrics of the relay, for Prometheus and CloudWatch."""
 
 from typing import Final
 
@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from workers.runtime.observability.emf import CloudWatchMetric
 
-# What CloudWatch hears of the relay once a minute. An outbox that was never looked at has no age:
-# no data is an alarm, 0 would be none.
+# Sent to CloudWatch once a minute. Until the relay has read the outbox, it reports no age: missing
+# data raises an alarm, 0 would not.
 CLOUDWATCH_METRICS: Final = (
     CloudWatchMetric("OutboxAge", "outbox_oldest_seconds", unit="Seconds", unset=None),
     CloudWatchMetric("OutboxSetAside", "outbox_stuck"),
@@ -15,12 +15,12 @@ CLOUDWATCH_METRICS: Final = (
 
 
 class RelayMetrics:
-    """The state of the outbox, and what this relay did about it."""
+    """The state of the outbox and the work of this relay."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.published = Counter(
             "outbox_published",
-            "Attempts to publish a row: published, refused or unavailable",
+            "Attempts to publish a row, by result: published, refused or unavailable",
             ["result"],
             registry=registry,
         )
@@ -29,5 +29,5 @@ class RelayMetrics:
         )
         self.stuck = Gauge("outbox_stuck", "Rows set aside", registry=registry)
         self.lease_held = Gauge(
-            "outbox_lease_held", "1 while this relay has the shard", ["shard"], registry=registry
+            "outbox_lease_held", "1 while this relay owns the shard", ["shard"], registry=registry
         )

@@ -1,4 +1,4 @@
-"""The relay: a thread for each shard that it has, and one that keeps to a fair share of them."""
+"""The relay process: one thread per shard, and one that balances shards between relays."""
 
 import random
 import time
@@ -20,18 +20,18 @@ from workers.runtime.ports import Topic
 from workers.runtime.settlement import full_jitter
 
 SHORTEST_PAUSE: Final = 0.5  # s
-LONGEST_PAUSE: Final = 5.0  # s; once nothing has turned up for a while
+LONGEST_PAUSE: Final = 5.0  # s; after several sweeps without a row
 FIRST_BACKOFF: Final = 1.0  # s
 LONGEST_BACKOFF: Final = 30.0  # s
 MEASURE_EVERY: Final = 10.0  # s
-SIT_OUT_AFTER: Final = 3  # failures in a row of one shard
+SIT_OUT_AFTER: Final = 3  # consecutive failures of one shard
 SIT_OUT: Final = 30.0  # s
 
 log = structlog.get_logger()
 
 
-class Turns:
-    """Sweeps one shard again and again, at the pace at which rows turn up."""
+class ShardLoop:
+    """Sweeps one shard repeatedly; it pauses longer while there are no rows."""
 
     def __init__(
         self,
@@ -42,28 +42,28 @@ class Turns:
     ) -> None:
         self.sweep = sweep
         self.failures = 0
-        self.over = False  # ``run`` is about to return, or has
+        self.ended = False  # ``run`` is about to return, or has returned
         self._clock = clock
         self._uniform = uniform
         self._not_before = -float("inf")
-        self._idle = 0  # sweeps in a row that found nothing
+        self._idle = 0  # consecutive sweeps that found nothing
 
     def run(self, stopping: Flag) -> None:
-        """Step until ``stopping`` is set, then let another relay have the shard at once."""
+        """Step until ``stopping`` is set, then release the shard."""
         try:
             while not stopping.is_set():
                 stopping.wait(self.step())
         finally:
-            self.over = True
+            self.ended = True
             self.release()
 
     def release(self) -> None:
-        """Let another relay have the shard; if that cannot be told now, it will find out."""
+        """Release the shard. A failure is logged; other relays then wait for the lease to end."""
         with _reported(self.sweep.shard):
             self.sweep.release()
 
     def step(self) -> float:
-        """Sweep once, if it is our shard and time for it; return how long to wait then (s)."""
+        """Sweep once if we own the shard and no back-off is active; return the next pause (s)."""
         if self.sweep.leaving:
             self.release()
         if not self.sweep.holds:
@@ -71,13 +71,13 @@ class Turns:
             return SHORTEST_PAUSE
         if self._clock() < self._not_before:
             return min(SHORTEST_PAUSE, self._not_before - self._clock())
-        found = self._take()
+        found = self._sweep()
         if found >= PAGE:
             return 0.0
         self._idle = 0 if found else self._idle + 1
         return min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(max(0, self._idle - 1), 10))
 
-    def _take(self) -> int:
+    def _sweep(self) -> int:
         try:
             found = self.sweep.run()
         except Unavailable as error:
@@ -93,7 +93,7 @@ class Turns:
 
 
 class Relay:
-    """Publishes its share of the outbox. Any number of them may run."""
+    """Publishes its share of the outbox. Any number of relays may run."""
 
     def __init__(
         self,
@@ -107,15 +107,15 @@ class Relay:
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """``owner`` names this process in the leases; no other process may have the same."""
+        """``owner`` identifies this process in the leases and must be unique."""
         self._outbox = outbox
         self._metrics = metrics
         self._now = now
         self._clock = clock
         self._share = Share(leases, owner, outbox.SHARDS, clock=clock)
         self._measured_at = self._back_at = -float("inf")
-        self.turns = [
-            Turns(
+        self.shard_loops = [
+            ShardLoop(
                 Sweep(shard, outbox, leases, topic, metrics=metrics, now=now, clock=clock),
                 clock=clock,
                 uniform=uniform,
@@ -124,24 +124,24 @@ class Relay:
         ]
 
     def loops(self) -> Mapping[str, Callable[[Flag], None]]:
-        """Name the loops: each wants a thread of its own, and ends once its flag is set."""
-        sweeps = {f"shard-{turns.sweep.shard}": turns.run for turns in self.turns}
+        """Return the loops by name. Each needs its own thread and ends once its flag is set."""
+        sweeps = {f"shard-{loop.sweep.shard}": loop.run for loop in self.shard_loops}
         return {"relay": self.run, **sweeps}
 
     def run(self, stopping: Flag) -> None:
-        """Keep to our share until ``stopping`` is set."""
+        """Balance the shards until ``stopping`` is set, then give all of ours up."""
         while not stopping.is_set():
             self.step()
             stopping.wait(LOOK_EVERY)
         self._leave(range(self._outbox.SHARDS))
-        for turns in self.turns:
-            if turns.over:  # we may have offered it a lease after it had ended
-                turns.release()
+        for loop in self.shard_loops:
+            if loop.ended:  # we may have offered it a lease after it ended
+                loop.release()
         with _reported(shard=None):
             self._share.leave()
 
     def step(self) -> None:
-        """Take what is our share and free, give up what is more than that; measure."""
+        """Take free shards up to our fair share, give up surplus ones, update the metrics."""
         with _reported(shard=None):
             self._balance()
         if self._clock() - self._measured_at >= MEASURE_EVERY:
@@ -153,25 +153,26 @@ class Relay:
         if self._clock() < self._back_at:
             return
         view = self._share.look()
-        having = {turns.sweep.shard for turns in self.turns if turns.sweep.holds}
-        if len(view.relays) > 1 and any(turns.failures >= SIT_OUT_AFTER for turns in self.turns):
-            # Others may reach what we cannot. If nobody does, whoever is alone goes on trying.
+        owned = {loop.sweep.shard for loop in self.shard_loops if loop.sweep.holds}
+        failing = any(loop.failures >= SIT_OUT_AFTER for loop in self.shard_loops)
+        if failing and len(view.relays) > 1:
+            # Other relays may reach what we cannot. The last relay never sits out.
             log.warning("outbox.sitting_out", seconds=SIT_OUT)
             self._back_at = self._clock() + SIT_OUT
             self._share.leave()
-            self._leave(having)
+            self._leave(owned)
             return
-        self._leave(self._share.surplus(view, having))
-        asked_at = self._clock()
-        for lease in self._share.take(view, having):
-            self.turns[lease.shard].sweep.offer(lease, asked_at)
+        self._leave(self._share.surplus(view, owned))
+        requested_at = self._clock()
+        for lease in self._share.take(view, owned):
+            self.shard_loops[lease.shard].sweep.offer(lease, requested_at)
 
     def _leave(self, shards: Iterable[int]) -> None:
         for shard in shards:
-            self.turns[shard].sweep.leaving = True
+            self.shard_loops[shard].sweep.leaving = True
 
     def _measure(self) -> None:
-        """Look at all shards, whoever has their leases: somebody has to notice that nobody has."""
+        """Measure all shards, not only ours, so that a shard without an owner is noticed."""
         now = self._now()
         for shard in range(self._outbox.SHARDS):
             oldest = self._outbox.oldest(shard)

@@ -1,7 +1,7 @@
-"""One shard of the outbox: hold its lease, publish what is due, mark it.
+"""Publishes one shard of the outbox: holds its lease, publishes due rows, marks them.
 
-Publish first, then mark: a crash in between publishes again under the same event id, which
-consumers recognise; the other way round it would lose the event.
+It publishes before it marks. A crash in between publishes the same event id again, which
+consumers recognize. The opposite order would lose the event.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +20,16 @@ from workers.runtime.errors import Conflict, LeaseLost, PermanentError, Unavaila
 from workers.runtime.ports import Topic
 
 RENEW_AFTER: Final = timedelta(seconds=5)
-MARGIN: Final = timedelta(seconds=5)  # for a slow publish
-GRACE: Final = timedelta(seconds=2)  # order-api publishes by itself within this time
-PAGE: Final = 100  # rows read at a time
+MARGIN: Final = timedelta(seconds=5)  # lease time that a slow publish may take
+GRACE: Final = timedelta(seconds=2)  # order-api usually publishes a row itself within this time
+PAGE: Final = 100  # rows per query
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 BATCH: Final = 10
 
 log = structlog.get_logger()
 
-# order-api may be marking the very row at this moment.
-_over_again = retry(
+# order-api may be marking the same row at this moment.
+_retry_conflicts = retry(
     retry=retry_if_exception_type(Conflict),
     wait=wait_random(0, 0.05),
     stop=stop_after_attempt(8),
@@ -39,17 +39,17 @@ _over_again = retry(
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What the topic said about a batch; each event id is in one of them."""
+    """The results of publishing a batch. Each event id is in exactly one of the fields."""
 
     accepted: list[str]
     refused: dict[str, str]  # event id -> reason
-    waiting: dict[str, Unavailable]
+    waiting: dict[str, Unavailable]  # event id -> error; to be tried again
 
 
 class Sweep:
-    """Publishes one shard, as long as its lease allows. For one thread.
+    """Publishes one shard while it holds the lease. Used by one thread.
 
-    Another one may ``offer`` it a lease, and set ``leaving`` to have no other batch published.
+    Another thread may ``offer`` it a lease, and set ``leaving`` to stop it before the next batch.
     """
 
     def __init__(
@@ -71,27 +71,27 @@ class Sweep:
         self._now = now
         self._clock = clock
         self._lease: ShardLease | None
-        self._held_since = 0.0  # by our own clock, before we asked for the lease
+        self._held_since = 0.0  # by our own clock, just before we requested the lease
         self.leaving = False  # asked to release the shard
-        self._seen: dict[str, float] = {}  # event id -> when we first saw it wait
+        self._seen: dict[str, float] = {}  # event id -> time at which we first read the row
         self._keep(None)
 
     @property
     def holds(self) -> bool:
-        """Whether it has the lease, as far as it knows."""
+        """Whether it holds the lease, as far as it knows."""
         return self._lease is not None
 
-    def offer(self, lease: ShardLease, asked_at: float) -> None:
-        """Let it publish under a lease that was asked for at ``asked_at``, by its clock."""
+    def offer(self, lease: ShardLease, requested_at: float) -> None:
+        """Hand over a lease that was requested at ``requested_at``, by this sweep's clock."""
         self.leaving = False
-        self._held_since = asked_at
+        self._held_since = requested_at
         self._keep(lease)
 
     def run(self) -> int:
-        """Publish up to a page of what is due; return how many rows there were.
+        """Publish up to ``PAGE`` due rows; return the number of due rows.
 
-        Raises ``Unavailable`` if the table does not answer, or the topic takes nothing of a
-        batch now.
+        Raises ``Unavailable`` if the table does not respond, or if the topic accepts no event of
+        a batch for now.
         """
         due: list[Row] = []
         try:
@@ -107,36 +107,36 @@ class Sweep:
             log.warning("outbox.lease_lost", shard=self.shard)
             self._keep(None)
         except Conflict as error:
-            # Somebody else marked a row meanwhile: the next sweep sees what is left.
+            # order-api or another relay marked a row meanwhile. The next sweep reads the rest.
             log.warning("outbox.conflict", shard=self.shard, reason=str(error))
         return len(due)
 
     def release(self) -> None:
-        """Give the lease up, if there is one."""
+        """Release the lease, if held."""
         lease, self.leaving = self._lease, False
         self._keep(None)
         if lease is not None:
             self._leases.release(lease)
 
     def _due(self, rows: Sequence[Row]) -> list[Row]:
-        """Leave young rows to order-api.
+        """Return the rows older than ``GRACE``; younger ones are left to order-api.
 
-        A row is old by its own date, or because we have watched it wait: our clock may be far
-        behind that of who wrote it.
+        A row is old by its own timestamp, or because we first read it long enough ago: our clock
+        may be far behind the writer's.
         """
         now, before = self._clock(), self._now() - GRACE
         self._seen = {row.event_id: self._seen.get(row.event_id, now) for row in rows}
-        patience = GRACE.total_seconds()
-        return [r for r in rows if r.since < before or now - self._seen[r.event_id] >= patience]
+        grace = GRACE.total_seconds()
+        return [r for r in rows if r.since < before or now - self._seen[r.event_id] >= grace]
 
     def _usable(self) -> ShardLease | None:
-        """Renew the lease if it is time to; None if it is not ours, or ends too soon to publish."""
+        """Return the lease, renewed if due; None if we lost it or too little time is left."""
         if self.leaving:
             return None
         if self._lease is not None and self._age() >= RENEW_AFTER.total_seconds():
-            asked_at = self._clock()
+            requested_at = self._clock()
             renewed = self._leases.renew(self._lease)
-            self._held_since = asked_at
+            self._held_since = requested_at
             self._keep(renewed)
         left = LEASE.total_seconds() - self._age()
         return self._lease if left >= MARGIN.total_seconds() else None
@@ -156,12 +156,12 @@ class Sweep:
         verdicts = judge(list(readable), errors)
         self._count(verdicts)
         if verdicts.accepted:
-            _over_again(self._outbox.mark_published)(lease, verdicts.accepted)
+            _retry_conflicts(self._outbox.mark_published)(lease, verdicts.accepted)
             crash_point("relay.marked")
         unreadable = {row.event_id: row.problem for row in rows if row.event is None}
         for event_id, reason in (unreadable | verdicts.refused).items():
             log.error("outbox.set_aside", shard=self.shard, eventId=event_id, reason=reason)
-            _over_again(self._outbox.set_aside)(lease, event_id, reason)
+            _retry_conflicts(self._outbox.set_aside)(lease, event_id, reason)
         if verdicts.waiting and not verdicts.accepted:
             raise next(iter(verdicts.waiting.values()))
 
@@ -172,7 +172,10 @@ class Sweep:
 
 
 def judge(event_ids: Sequence[str], errors: Mapping[int, Exception]) -> Verdicts:
-    """Sort a batch by what the topic said; an error that is not ``PermanentError`` passes."""
+    """Sort the events of a batch by result.
+
+    Raises any error other than ``PermanentError`` and ``Unavailable``.
+    """
     verdicts = Verdicts([], {}, {})
     for position, event_id in enumerate(event_ids):
         match errors.get(position):

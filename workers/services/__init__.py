@@ -1,1 +1,1 @@
-"""The domain: one module per service, free of AWS, of threads and of each other."""
+"""The domain: one module per service. Services know neither AWS nor threads nor each other."""

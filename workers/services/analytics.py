@@ -1,4 +1,4 @@
-"""Analytics: counts what happens, hour by hour, and the revenue."""
+"""Analytics: counts events and revenue per hour."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -27,15 +27,15 @@ from workers.runtime.ports import Document, Transaction
 
 Number: TypeAlias = int | Decimal
 
-# One hour's counters are so many rows, for all workers write them at once and DynamoDB lets a
-# single row take 1,000 writes a second, 500 in transactions:
+# Each hour's counters are spread over this many rows, because all workers write to them and one
+# DynamoDB row takes at most 1,000 writes per second, 500 in transactions:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 SHARDS: Final = 8
 
 
 @dataclass(frozen=True)
 class Analytics:
-    """Counts every event in the hour in which it is handled."""
+    """Counts each event in the hour in which it is handled."""
 
     now: Callable[[], datetime]
     choose: Callable[[int], int] = random.randrange
@@ -55,17 +55,17 @@ class Analytics:
         | InventoryLow,
         tx: Transaction,
     ) -> None:
-        """Count an event that moves no money."""
+        """Count an event that does not change the revenue."""
         self._add(event, {}, tx)
 
     @handles
-    def earn(self, payment: PaymentCompleted, tx: Transaction) -> None:
-        """Count a payment and its revenue."""
+    def count_payment(self, payment: PaymentCompleted, tx: Transaction) -> None:
+        """Count a payment and add its amount to the revenue."""
         self._add(payment, {_revenue(payment.currency): payment.amount}, tx)
 
     @handles
-    def give_back(self, refund: PaymentRefunded, tx: Transaction) -> None:
-        """Count a refund; its amount is no revenue after all."""
+    def count_refund(self, refund: PaymentRefunded, tx: Transaction) -> None:
+        """Count a refund and subtract its amount from the revenue."""
         self._add(refund, {_revenue(refund.currency): -refund.amount}, tx)
 
     def _add(self, event: Event, amounts: dict[str, object], tx: Transaction) -> None:
@@ -74,14 +74,14 @@ class Analytics:
 
 
 def keys_of(hours: int, now: datetime) -> list[str]:
-    """Name the counters of the last so many hours, the current one included."""
+    """Return the keys of the counters of the last ``hours`` hours, including the current one."""
     return [
         _key(now - timedelta(hours=hour), shard) for hour in range(hours) for shard in range(SHARDS)
     ]
 
 
 def merge(documents: Iterable[Document | None]) -> dict[str, Number]:
-    """Sum counters: events by type, and ``revenue.<CUR>``. None is a row never written."""
+    """Sum counters: events by type, and ``revenue.<CUR>``. None stands for a missing row."""
     totals: dict[str, Number] = {}
     for document in documents:
         for name, value in (document or {}).items():

@@ -1,4 +1,4 @@
-"""The life of an order: its states and what leads from one to the next. Pure functions.
+"""The state machine of an order, as pure functions.
 
     pending ----confirm---> confirmed ----ship---> shipped
        |                        |                     |
@@ -7,10 +7,10 @@
        +-----> cancelled <------+                     v
                                                   refunded
 
-Before it ships, money back means goods back: a refund is a cancellation. Afterwards the customer
-has the goods, and a refund moves money only.
+Before shipping, a refund cancels the order and releases its stock. After shipping, the customer
+has the items, and a refund only returns the money.
 
-Reports of payment and inventory come in any order, also late, twice, or before the order.
+Reports from payment and inventory may arrive in any order, late, twice, or before the order.
 """
 
 from datetime import datetime
@@ -52,7 +52,7 @@ TRANSITIONS: Final[dict[tuple[State, Action], State]] = {
     ("shipped", "refund"): "refunded",
 }
 
-# What a report says about one side of the order.
+# The field of the order that a report updates, and its new value.
 REPORTS: Final[dict[type[Report], tuple[str, str]]] = {
     PaymentCompleted: ("payment", "completed"),
     PaymentFailed: ("payment", "failed"),
@@ -61,16 +61,17 @@ REPORTS: Final[dict[type[Report], tuple[str, str]]] = {
     InventoryFailed: ("inventory", "failed"),
     InventoryReleased: ("inventory", "released"),
 }
-# Nothing follows these: a report that arrives after them is older than they are.
-LAST_WORDS: Final = frozenset({"refunded", "released"})
-NEGATIVE: Final = frozenset({"failed"}) | LAST_WORDS
+# Final statuses: a report that arrives after one of these was sent before it, and does not change
+# the status.
+FINAL_STATUSES: Final = frozenset({"refunded", "released"})
+NEGATIVE: Final = frozenset({"failed"}) | FINAL_STATUSES
 
-# The whole life of an order leaves about ten entries; the bound is for one that loops.
+# An order usually has about ten entries; the limit guards against a loop.
 MAX_HISTORY: Final = 50
 
 
 class NotAllowed(Exception):
-    """The order's state forbids the action."""
+    """The state of the order does not allow the action."""
 
     def __init__(self, state: State, action: str) -> None:
         super().__init__(f"cannot {action} an order that is {state}")
@@ -79,7 +80,7 @@ class NotAllowed(Exception):
 
 
 def place(created: OrderCreated, correlation_id: str, now: datetime) -> Order:
-    """Open the order that ``created`` tells of."""
+    """Create the order that ``created`` announces."""
     order = Order(
         order_id=created.order_id,
         customer_email=created.customer_email,
@@ -93,16 +94,16 @@ def place(created: OrderCreated, correlation_id: str, now: datetime) -> Order:
 
 
 def cancel(order: Order, reason: str, now: datetime) -> tuple[Order, OrderCancelled]:
-    """Give the order up. A side that has not reported yet shows as cancelled until it does."""
-    return _give_up(order, "cancel", reason, now)
+    """Cancel the order. Payment and inventory show as cancelled until they report."""
+    return _cancel(order, "cancel", reason, now)
 
 
 def refund(
     order: Order, reason: str, now: datetime
 ) -> tuple[Order, OrderCancelled | OrderRefunded]:
-    """Ask for the customer's money to go back. What has not shipped is given up by it."""
+    """Refund the customer. An order that has not shipped is cancelled."""
     if TRANSITIONS.get((order.state, "refund")) == "cancelled":
-        return _give_up(order, "refund", reason, now)
+        return _cancel(order, "refund", reason, now)
     event = OrderRefunded(
         order_id=order.order_id, customer_email=order.customer_email, reason=reason
     )
@@ -110,7 +111,7 @@ def refund(
 
 
 def ship(order: Order, tracking_number: str | None, now: datetime) -> tuple[Order, OrderShipped]:
-    """Hand the parcel to the carrier."""
+    """Mark the order as shipped."""
     event = OrderShipped(
         order_id=order.order_id,
         customer_email=order.customer_email,
@@ -122,8 +123,11 @@ def ship(order: Order, tracking_number: str | None, now: datetime) -> tuple[Orde
 def follow(
     order: Order | None, report: Report, now: datetime
 ) -> tuple[Order, OrderConfirmed | OrderCancelled | None]:
-    """Note a report, and confirm or cancel a pending order that it decides."""
-    order = _note(order or _unknown(report, now), report, now)
+    """Apply a report, and confirm or cancel a pending order if the report decides it.
+
+    ``order`` is None if the report arrived before the order.
+    """
+    order = _apply(order or _unknown(report, now), report, now)
     match order:
         case Order(
             state="pending",
@@ -134,9 +138,9 @@ def follow(
         ):
             return _confirm(order, amount, currency, now)
         case Order(state="pending", payment=payment) if payment in NEGATIVE:
-            return cancel(order, "the payment did not succeed", now)
+            return cancel(order, "the payment failed", now)
         case Order(state="pending", inventory=inventory) if inventory in NEGATIVE:
-            return cancel(order, "not everything is in stock", now)
+            return cancel(order, "some items are out of stock", now)
         case _:
             return order, None
 
@@ -145,11 +149,11 @@ def _unknown(report: Report, now: datetime) -> Order:
     return Order(order_id=report.order_id, customer_email=report.customer_email, created_at=now)
 
 
-def _note(order: Order, report: Report, now: datetime) -> Order:
-    side, status = REPORTS[type(report)]
+def _apply(order: Order, report: Report, now: datetime) -> Order:
+    field, status = REPORTS[type(report)]
     changes: dict[str, Any] = {}
-    if getattr(order, side) not in LAST_WORDS:
-        changes[side] = status
+    if getattr(order, field) not in FINAL_STATUSES:
+        changes[field] = status
     if isinstance(report, PaymentCompleted) and order.total_amount is None:
         changes |= {"total_amount": report.amount, "currency": report.currency}
     return _record(order.model_copy(update=changes), report, now)
@@ -167,23 +171,27 @@ def _confirm(
     return _move(order, "confirm", event, now), event
 
 
-def _give_up(
+def _cancel(
     order: Order, action: Action, reason: str, now: datetime
 ) -> tuple[Order, OrderCancelled]:
     event = OrderCancelled(
         order_id=order.order_id, customer_email=order.customer_email, reason=reason
     )
-    sides = {
-        side: "cancelled" for side in ("payment", "inventory") if getattr(order, side) == "pending"
+    statuses = {
+        field: "cancelled"
+        for field in ("payment", "inventory")
+        if getattr(order, field) == "pending"
     }
-    return _move(order, action, event, now, **sides), event
+    return _move(order, action, event, now, **statuses), event
 
 
-def _move(order: Order, action: Action, event: CustomerEvent, now: datetime, **sides: str) -> Order:
+def _move(
+    order: Order, action: Action, event: CustomerEvent, now: datetime, **statuses: str
+) -> Order:
     state = TRANSITIONS.get((order.state, action))
     if state is None:
         raise NotAllowed(order.state, action)
-    return _record(order.model_copy(update={"state": state, **sides}), event, now)
+    return _record(order.model_copy(update={"state": state, **statuses}), event, now)
 
 
 def _record(order: Order, event: CustomerEvent, now: datetime) -> Order:

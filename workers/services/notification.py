@@ -1,4 +1,4 @@
-"""Notification: tells customers what happened to their order, and operations what runs out."""
+"""Notification: emails customers about their order, and operations about low stock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ from workers.services.templates import TEMPLATES
 
 
 class Mailer(Protocol):
-    """What sends e-mail."""
+    """Sends email."""
 
     def send(self, to: str, subject: str, body: str, *, reference: str) -> None:
-        """Send a plain text mail; ``reference`` names it in the provider's records.
+        """Send a plain-text email; ``reference`` identifies it in the provider's records.
 
-        At least once: a repeat sends a second mail. Raises ``Unavailable`` if the provider does
-        not answer, ``PermanentError`` if it refuses the mail for good.
+        Calling it again sends a second email. Raises ``Unavailable`` if the provider does not
+        respond, ``PermanentError`` if it rejects the email.
         """
 
 
 @dataclass(frozen=True)
 class Notification:
-    """Mails each piece of news of an order once; twice only if a worker dies after sending."""
+    """Sends one email per order and template; a second one only if a worker dies after sending."""
 
     mailer: Mailer
     operations_email: str
@@ -48,12 +48,12 @@ class Notification:
 
     @handles
     def acknowledge(self, order: OrderCreated, tx: Transaction) -> None:
-        """Tell the customer that we have the order."""
+        """Confirm to the customer that we received the order."""
         simulated(order, "notification", allowed=self.allow_simulation)
         self._mail(order.customer_email, order, tx)
 
     @handles
-    def tell(
+    def notify_customer(
         self,
         news: OrderConfirmed
         | OrderShipped
@@ -68,15 +68,15 @@ class Notification:
         self._mail(news.customer_email, news, tx)
 
     @handles
-    def warn(self, low: InventoryLow, tx: Transaction) -> None:
+    def notify_operations(self, low: InventoryLow, tx: Transaction) -> None:
         """Tell operations what to reorder."""
         self._mail(self.operations_email, low, tx)
 
     @handles
-    def note(
+    def ignore(
         self, news: OrderRefunded | InventoryReserved | InventoryReleased, tx: Transaction
     ) -> None:
-        """Send nothing: another mail tells the customer what follows from this."""
+        """Send nothing: the customer gets an email about the event that follows."""
 
     def _mail(self, to: str, event: Event, tx: Transaction) -> None:
         template = TEMPLATES[type(event)]
@@ -86,5 +86,5 @@ class Notification:
             return
         subject, body = template.render(event)
         self.mailer.send(to, subject, body, reference=reference)
-        # No address: only the mail itself knows whom it went to.
+        # The address is not stored: only the email itself contains it.
         tx.put(key, {"template": template.name, "sentAt": self.now().isoformat()})

@@ -1,8 +1,8 @@
-"""An order as a value, and as the document that the orders table keeps.
+"""The order as a value, and as a document in the orders table.
 
-A task of the version before may rewrite an order that this one wrote, and the other way round.
-The transaction keeps the fields of a document that its writer does not know, but it cannot tell
-the lines of a list apart. So these models keep what they do not know, at every depth.
+During a deploy, workers of two versions rewrite the same orders. The transaction preserves
+unknown top-level fields of a document, but cannot match the elements of a list. Therefore these
+models preserve unknown fields at every depth.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ InventoryStatus: TypeAlias = Literal["pending", "reserved", "failed", "released"
 
 
 def key_of(order_id: str) -> str:
-    """Name the document of an order."""
+    """Return the key of an order's document."""
     return f"order#{order_id}"
 
 
@@ -33,22 +33,22 @@ class _Stored(BaseModel):
 
 
 class Entry(_Stored):
-    """One line of an order's history."""
+    """One entry in the history of an order."""
 
     at: AwareDatetime
     event_type: str
 
 
 class StoredLine(PricedLine):
-    """One line of an order; made of that of the event."""
+    """One line of a stored order, built from the event's line."""
 
     model_config = ConfigDict(extra="allow", from_attributes=True)
 
 
 class Order(_Stored):
-    """An order, as ``order#<orderId>`` keeps it.
+    """An order, stored as ``order#<orderId>``.
 
-    What nobody has told yet is None or empty: reports may come before the order itself.
+    Fields not known yet are None or empty: reports may arrive before the order.
     """
 
     order_id: str
@@ -65,16 +65,16 @@ class Order(_Stored):
 
     @classmethod
     def of(cls, document: Document) -> "Order":
-        """Read a document."""
+        """Parse a document."""
         return cls.model_validate(document, strict=False)
 
     def document(self) -> Document:
-        """Give the document to store: money and times are strings."""
+        """Return the document to store. Money and times are strings."""
         return _document(self)
 
 
 def _document(model: BaseModel) -> Document:
-    """Dump what the model knows, and add the rest untouched: pydantic would dump that as well."""
+    """Dump the declared fields, and add unknown ones unchanged: pydantic would convert them."""
     known = {to_camel(name): _value(getattr(model, name)) for name in type(model).model_fields}
     return known | (model.model_extra or {})
 
@@ -84,7 +84,7 @@ def _value(value: object) -> object:
         case BaseModel():
             return _document(value)
         case tuple():
-            return [_value(each) for each in value]
+            return [_value(element) for element in value]
         case Decimal() | datetime():
             return to_jsonable_python(value)
         case _:

@@ -1,7 +1,7 @@
-"""Orders: places an order, follows it to its end, and does what the customer asks meanwhile.
+"""Orders: places, confirms, cancels, ships and refunds orders.
 
-``Orders`` is the consumer of what payment and inventory report; ``OrderCommands`` is what order-api
-stands in front of. Both work on the same documents, by the rules of ``lifecycle``.
+``Orders`` handles the reports from payment and inventory. ``OrderCommands`` executes the requests
+that order-api receives. Both write the same documents, by the rules in ``lifecycle``.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,12 +32,12 @@ from workers.services.order import Order, key_of
 
 
 class UnknownOrder(LookupError):
-    """There is no order with this id."""
+    """No order has this id."""
 
 
 @dataclass(frozen=True)
 class Orders:
-    """Confirms an order when payment and inventory both succeeded, cancels it when one did not."""
+    """Confirms an order once payment and inventory both succeed; cancels it if either fails."""
 
     now: Callable[[], datetime]
 
@@ -52,7 +52,7 @@ class Orders:
         | InventoryReleased,
         tx: Transaction,
     ) -> OrderConfirmed | OrderCancelled | None:
-        """Note what was reported; the report that decides a pending order leads to an event."""
+        """Apply a report. Returns an event if the report decides a pending order."""
         key = key_of(report.order_id)
         document = tx.get(key)
         order, event = lifecycle.follow(
@@ -64,11 +64,11 @@ class Orders:
 
 @dataclass(frozen=True)
 class OrderCommands:
-    """What can be done with an order from outside. The caller commits the transaction.
+    """The commands that clients can send for an order. The caller commits the transaction.
 
-    Each method returns the event to publish. Raises ``UnknownOrder``, or ``NotAllowed`` if the
-    order's state forbids it, or pydantic's ``ValidationError`` if an event cannot hold an
-    argument.
+    Each command returns the event to publish. It raises ``UnknownOrder``, ``NotAllowed`` if the
+    state of the order does not allow it, or pydantic's ``ValidationError`` if an argument is
+    invalid.
     """
 
     now: Callable[[], datetime]
@@ -84,7 +84,10 @@ class OrderCommands:
         correlation_id: str,
         simulation: Simulation | None = None,
     ) -> OrderCreated:
-        """Open an order and compute its total. ``correlation_id`` is the id of its first event."""
+        """Create an order and compute its total.
+
+        ``correlation_id`` is the id of its first event.
+        """
         created = OrderCreated(
             order_id=order_id,
             customer_email=customer_email,
@@ -100,25 +103,25 @@ class OrderCommands:
         return created
 
     def find(self, order_id: str, tx: Transaction) -> Order:
-        """Look an order up."""
+        """Read an order."""
         if document := tx.get(key_of(order_id)):
             return Order.of(document)
         raise UnknownOrder(order_id)
 
     def cancel(self, order_id: str, reason: str, tx: Transaction) -> OrderCancelled:
-        """Give a pending or confirmed order up."""
+        """Cancel a pending or confirmed order."""
         order, event = lifecycle.cancel(self.find(order_id, tx), reason, self.now())
         tx.put(key_of(order_id), order.document())
         return event
 
     def refund(self, order_id: str, reason: str, tx: Transaction) -> OrderCancelled | OrderRefunded:
-        """Ask for the money of an order to go back: one that has not shipped is cancelled."""
+        """Refund an order. One that has not shipped is cancelled."""
         order, event = lifecycle.refund(self.find(order_id, tx), reason, self.now())
         tx.put(key_of(order_id), order.document())
         return event
 
     def ship(self, order_id: str, tracking_number: str | None, tx: Transaction) -> OrderShipped:
-        """Hand the parcel of a confirmed order to the carrier."""
+        """Mark a confirmed order as shipped."""
         order, event = lifecycle.ship(self.find(order_id, tx), tracking_number, self.now())
         tx.put(key_of(order_id), order.document())
         return event

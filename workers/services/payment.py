@@ -1,4 +1,4 @@
-"""Payment: takes the money for an order once, and gives it back once."""
+"""Payment: charges an order once, and refunds it once."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,11 +19,11 @@ from workers.services.simulation import simulated
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"
 REFUNDED: Final = "refunded"
-CANCELLED: Final = "cancelled"  # the tombstone of an order that must not be charged any more
+CANCELLED: Final = "cancelled"  # a tombstone: this order must not be charged any more
 
 
 class CardDeclined(Exception):
-    """The issuer said no. The text is the reason: printable, for the customer's eyes."""
+    """The issuer declined the charge. The text is the reason, and is shown to the customer."""
 
     def __init__(self, reason: str = "the card was declined") -> None:
         super().__init__(reason)
@@ -31,7 +31,7 @@ class CardDeclined(Exception):
 
 @dataclass(frozen=True)
 class Charge:
-    """Money that a gateway took: ``amount`` in units of ``currency`` (ISO 4217)."""
+    """A completed charge: ``amount`` in units of ``currency`` (ISO 4217)."""
 
     payment_id: str
     amount: Decimal
@@ -39,35 +39,36 @@ class Charge:
 
 
 class PaymentGateway(Protocol):
-    """What takes and returns money.
+    """Charges and refunds customers.
 
-    A repeat with the same idempotency key moves no money again and gives the first answer, a
-    decline included. Both methods raise ``Unavailable`` if the provider does not answer: then
-    only a repeat with the same key can tell what happened.
+    A call with an idempotency key that was used before moves no money; it returns the first
+    result, or raises the first decline. Both methods raise ``Unavailable`` if the provider does
+    not respond: then only another call with the same key can tell what happened.
 
-    A key, and the refusal of a charge that was refunded before it came, has to be remembered for
-    at least ``workers.runtime.memory.INBOX_RETENTION`` (90 days). A worker may have charged and
-    died; what knows of that charge is its key alone, until the message comes back, and it may
-    take 73 days: 23 of retries by SNS, 14 among what SNS could not deliver, 4 in the queue, 14
-    in the dead-letter queue, and after a redrive 4 and 14 again. Providers forget sooner: Stripe
-    after 24 hours (https://docs.stripe.com/api/idempotent_requests). Their adapter has to look
-    the payment up by the key, which it stored with it, before it makes one.
+    An implementation must remember keys, and charges refused because their refund came first,
+    for at least ``workers.runtime.memory.INBOX_RETENTION`` (90 days). If a worker dies right
+    after charging, only the key identifies that charge until the message is delivered again.
+    That can take 73 days: 23 of SNS retries, 14 in the queue of undelivered events, 4
+    in the queue, 14 in its dead-letter queue, and 4 and 14 again after a redrive. Providers
+    forget keys sooner: Stripe after 24 hours
+    (https://docs.stripe.com/api/idempotent_requests). Their adapter must store the key with the
+    payment, and look the payment up by key before it creates one.
     """
 
     def charge(self, order_id: str, amount: Decimal, currency: str, *, idempotency_key: str) -> str:
-        """Charge the customer and return the payment's id. Raises ``CardDeclined``."""
+        """Charge the customer and return the payment id. Raises ``CardDeclined``."""
 
     def refund(self, charge_key: str, *, idempotency_key: str) -> Charge | None:
-        """Give back the charge made with the idempotency key ``charge_key``, and return it.
+        """Refund the charge made with the idempotency key ``charge_key``, and return it.
 
-        None if nothing was taken with that key; then nothing ever will be: a charge that comes
-        later, from a worker that was slow, is declined. Providers call it a reversal.
+        Returns None if that key made no charge. It never will: a later charge with it, from a
+        slow worker, is declined. Providers call this a reversal.
         """
 
 
 @dataclass(frozen=True)
 class Payment:
-    """Charges a new order and refunds a cancelled or refunded one, in any order of arrival."""
+    """Charges new orders, and refunds cancelled and refunded ones, in any order of arrival."""
 
     gateway: PaymentGateway
     allow_simulation: bool = False
@@ -76,31 +77,31 @@ class Payment:
     def charge(
         self, order: OrderCreated, tx: Transaction
     ) -> PaymentCompleted | PaymentFailed | None:
-        """Take the money. A decline is an outcome, not an error."""
+        """Charge the customer. A decline is an outcome, not an error."""
         key = f"payment#{order.order_id}"
-        # Asking the gateway before we know of a payment or a cancellation does no harm: the key
-        # makes it the same charge, or one that is declined for it was refunded already.
+        # It is safe to charge before we know of an earlier payment or cancellation: the key makes
+        # it the same charge, or one that the gateway declines because it is already refunded.
         payment = tx.get(key, creating=True)
         if payment is None:
             payment = self._charge(order)
             tx.put(key, payment)
-        return _answer(order, payment)
+        return _outcome(order, payment)
 
     @handles
     def refund(
         self, order: OrderCancelled | OrderRefunded, tx: Transaction
     ) -> PaymentRefunded | tuple[PaymentCompleted, PaymentRefunded] | None:
-        """Give back what was taken; if nothing was, make sure that nothing will be.
+        """Refund the charge; if there is none, prevent a later one.
 
-        A charge that nobody has reported, because its worker died or comes too late to commit, is
-        reported here: who keeps books must hear of the money before it goes back.
+        If the charge was never reported, because its worker died or was too slow to commit,
+        report it here: accounts must show the payment before the refund.
         """
         key = f"payment#{order.order_id}"
         payment = tx.get(key)
         if payment is not None and payment["state"] != COMPLETED:
             return None
-        # Asked even where we know of no charge: a worker may have charged and died, or be
-        # about to commit. Its commit fails on what is written here.
+        # Ask the gateway even if we know of no charge: a worker may have charged and died, or be
+        # about to commit. The write below makes that commit fail.
         charge = self.gateway.refund(
             f"charge-{order.order_id}", idempotency_key=f"refund-{order.order_id}"
         )
@@ -142,8 +143,8 @@ def _document(state: str, charge: Charge) -> Document:
     }
 
 
-def _answer(order: OrderCreated, payment: Document) -> PaymentCompleted | PaymentFailed | None:
-    """Say what became of the payment: a repeated question gets the same answer."""
+def _outcome(order: OrderCreated, payment: Document) -> PaymentCompleted | PaymentFailed | None:
+    """Return the outcome of a stored payment, so that a repeated event gets the same outcome."""
     match payment:
         case {"state": "completed", "paymentId": str(payment_id)}:
             return PaymentCompleted(

@@ -1,4 +1,4 @@
-"""What a demonstration order makes the services pretend."""
+"""Simulated outcomes, requested by demonstration orders."""
 
 from typing import Final
 
@@ -9,9 +9,9 @@ _NOTHING: Final = Simulation()
 
 
 def simulated(order: OrderCreated, service: str, *, allowed: bool) -> Simulation:
-    """Tell what the order asks to pretend: nothing where that is not allowed.
+    """Return the outcomes that the order asks to simulate; none unless ``allowed``.
 
-    Raises ``TransientError`` if the order asks this service to break down.
+    Raises ``TransientError`` if the order asks this service to fail.
     """
     if not allowed or order.simulation is None:
         return _NOTHING

@@ -1,4 +1,4 @@
-"""What the mails say: one template per event."""
+"""Email texts: one template per event."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -22,15 +22,15 @@ from workers.events import (
 
 @dataclass(frozen=True)
 class Template:
-    """A mail in plain text. Braces name fields of the event; ``lines`` are its articles."""
+    """A plain-text email. Braces name fields of the event; ``{lines}`` lists its items."""
 
     name: str
     subject: str
     body: str
 
     def render(self, event: Event) -> tuple[str, str]:
-        """Fill in the event and return the subject and the body."""
-        fields = {name: "none" if value is None else value for name, value in event}
+        """Fill in the event's fields and return the subject and the body."""
+        fields = {name: "not available" if value is None else value for name, value in event}
         fields["lines"] = _lines(event)
         return self.subject.format_map(fields), self.body.format_map(fields)
 
@@ -38,52 +38,56 @@ class Template:
 TEMPLATES: Final[dict[type[Event], Template]] = {
     OrderCreated: Template(
         "order-received",
-        "We have your order {order_id}",
+        "We received your order {order_id}",
         "Thank you for your order {order_id}.\n\n{lines}\n\n"
         "Total: {total_amount} {currency}\n\n"
-        "We will write again when it is confirmed.\n",
+        "We will email you when your order is confirmed.\n",
     ),
     OrderConfirmed: Template(
         "order-confirmation",
         "Your order {order_id} is confirmed",
-        "Your order {order_id} over {total_amount} {currency} is paid and in stock.\n"
-        "We will write again when it ships.\n",
+        "Your order {order_id} is confirmed: your payment of {total_amount} {currency} was "
+        "successful and all items are in stock.\n"
+        "We will email you when your order ships.\n",
     ),
     OrderShipped: Template(
         "shipping-notification",
-        "Your order {order_id} is on its way",
+        "Your order {order_id} has shipped",
         "Your order {order_id} is on its way.\nTracking number: {tracking_number}\n",
     ),
     OrderCancelled: Template(
         "cancellation-confirmation",
-        "Your order {order_id} is cancelled",
-        "Your order {order_id} is cancelled: {reason}.\n"
-        "If money was taken for it, it goes back to you.\n",
+        "Your order {order_id} has been cancelled",
+        "Your order {order_id} has been cancelled: {reason}.\n"
+        "If you have already paid, we will refund you in full.\n",
     ),
     PaymentCompleted: Template(
         "payment-receipt",
         "Receipt for your order {order_id}",
-        "We received {amount} {currency} for your order {order_id}.\nPayment: {payment_id}\n",
+        "We received your payment of {amount} {currency} for your order {order_id}.\n"
+        "Payment ID: {payment_id}\n",
     ),
     PaymentFailed: Template(
         "payment-declined",
-        "The payment for your order {order_id} was declined",
-        "We could not take {amount} {currency} for your order {order_id}: {reason}.\n",
+        "Payment declined for your order {order_id}",
+        "We could not charge {amount} {currency} for your order {order_id}: {reason}.\n",
     ),
     PaymentRefunded: Template(
         "refund-notice",
         "Refund for your order {order_id}",
-        "We gave back {amount} {currency} for your order {order_id}.\nPayment: {payment_id}\n",
+        "We have refunded {amount} {currency} for your order {order_id}.\n"
+        "Payment ID: {payment_id}\n",
     ),
     InventoryFailed: Template(
         "out-of-stock",
-        "Your order {order_id} is out of stock",
-        "We are sorry: we cannot supply your order {order_id}.\n\n{lines}\n",
+        "Items in your order {order_id} are out of stock",
+        "We are sorry: we cannot ship your order {order_id} because some items are out of "
+        "stock.\n\n{lines}\n",
     ),
     InventoryLow: Template(
         "stock-low",
-        "Stock is low",
-        "Order {order_id} took these articles to their reorder threshold:\n\n{lines}\n",
+        "Low stock: items to reorder",
+        "After order {order_id}, these items are at or below their reorder threshold:\n\n{lines}\n",
     ),
 }
 
@@ -103,6 +107,6 @@ def _line(line: PricedLine | Shortage | LowStock) -> str:
         case PricedLine():
             return f"{line.quantity} x {line.sku} at {line.price}"
         case Shortage():
-            return f"{line.sku}: {line.quantity} ordered, {line.available} in stock"
+            return f"{line.sku}: {line.quantity} ordered, {line.available} available"
         case LowStock():
-            return f"{line.sku}: {line.available} left, threshold {line.reorder_threshold}"
+            return f"{line.sku}: {line.available} left, reorder threshold {line.reorder_threshold}"

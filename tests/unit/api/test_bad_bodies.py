@@ -87,7 +87,7 @@ def test_an_address_that_no_mail_can_be_sent_to_is_refused_in_clear_words(
 ):
     (error,) = api.post("/orders", order | {"customerEmail": address}).json()["errors"]
 
-    assert error["message"].startswith("not an address that mail can be sent to: ")
+    assert error["message"].startswith("email cannot be sent to this address: ")
     assert words in error["message"]
 
 

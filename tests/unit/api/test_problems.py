@@ -59,7 +59,7 @@ def test_an_unexpected_error_is_a_problem_that_tells_nothing(api, order, error):
 
     answer = api.post("/orders", order)
 
-    assert assert_problem(answer, 500)["detail"] == "Something went wrong on our side"
+    assert assert_problem(answer, 500)["detail"] == "An unexpected error occurred"
     assert str(error) not in answer.text
     assert type(error).__name__ not in answer.text
 

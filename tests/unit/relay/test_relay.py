@@ -51,7 +51,7 @@ class Stepped:
         self.sweep()
 
     def sweep(self):
-        for turns in self.relay.turns:
+        for turns in self.relay.shard_loops:
             turns.step()
 
     def take_over(self, clock):
@@ -324,7 +324,7 @@ def test_a_relay_that_is_to_give_a_shard_up_does_so_after_the_batch_under_way(sc
 
     topic = Asking()
     relay = scene.relay("first", topic)
-    turns = relay.relay.turns[scene.store.waiting[event_id].shard]
+    turns = relay.relay.shard_loops[scene.store.waiting[event_id].shard]
     relay.step()
     turns.step()
 
@@ -475,7 +475,7 @@ def test_a_conflict_that_lasts_is_left_to_the_next_sweep(scene):
 def test_what_no_waiting_mends_ends_the_thread_and_frees_its_shard(scene, error):
     relay = scene.relay()
     relay.step()
-    turns = relay.relay.turns[0]
+    turns = relay.relay.shard_loops[0]
     scene.outbox.fail_next("waiting", error)
 
     with pytest.raises(type(error)):
@@ -488,7 +488,7 @@ def test_an_idle_relay_looks_less_often_and_a_busy_one_does_not_rest(scene):
     relay = scene.relay()
     relay.relay.step()
     [event_id] = scene.commit(order_id="one")
-    turns = relay.relay.turns[scene.store.waiting.pop(event_id).shard]
+    turns = relay.relay.shard_loops[scene.store.waiting.pop(event_id).shard]
 
     pauses = [turns.step() for _ in range(7)]
     assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
@@ -507,7 +507,7 @@ def test_without_a_shard_nothing_is_asked_of_the_table(scene):
     idle = scene.relay("second").relay
     asked = scene.outbox.calls["waiting"]
 
-    assert [turns.step() for turns in idle.turns] == [0.5] * 4
+    assert [turns.step() for turns in idle.shard_loops] == [0.5] * 4
     assert scene.outbox.calls["waiting"] == asked
 
 
@@ -529,7 +529,7 @@ def test_a_relay_that_is_told_to_stop_stops(scene):
 def test_a_shard_taken_while_its_thread_was_ending_is_given_up_too(scene):
     relay, told = scene.relay().relay, Flag()
     told.set()
-    for turns in relay.turns:
+    for turns in relay.shard_loops:
         turns.run(told)
     relay.step()
     assert not any(held.given_up for held in scene.leases.rows.values())

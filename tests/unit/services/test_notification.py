@@ -38,14 +38,14 @@ def notification(mailer, on_stage):
     ("news", "template", "words"),
     [
         (an_order(), "order-received", ["2 x tea at 12.30", "Total: 24.60 EUR"]),
-        (a_confirmation(), "order-confirmation", ["24.60 EUR is paid and in stock"]),
-        (a_payment(), "payment-receipt", ["24.60 EUR", "Payment: pay-1"]),
-        (a_decline(), "payment-declined", ["24.60 EUR", "the card was declined"]),
-        (a_refund(), "refund-notice", ["gave back 24.60 EUR", "Payment: pay-1"]),
+        (a_confirmation(), "order-confirmation", ["your payment of 24.60 EUR was successful"]),
+        (a_payment(), "payment-receipt", ["24.60 EUR", "Payment ID: pay-1"]),
+        (a_decline(), "payment-declined", ["could not charge 24.60 EUR", "the card was declined"]),
+        (a_refund(), "refund-notice", ["have refunded 24.60 EUR", "Payment ID: pay-1"]),
         (a_shipment(), "shipping-notification", ["Tracking number: track-1"]),
-        (a_shipment(tracking_number=None), "shipping-notification", ["Tracking number: none"]),
+        (a_shipment(tracking_number=None), "shipping-notification", ["number: not available"]),
         (a_cancellation(), "cancellation-confirmation", ["cancelled: changed my mind."]),
-        (a_shortage(), "out-of-stock", ["tea: 2 ordered, 1 in stock"]),
+        (a_shortage(), "out-of-stock", ["tea: 2 ordered, 1 available"]),
     ],
 )
 def test_the_customer_is_told(notification, mailer, news, template, words):
@@ -64,12 +64,12 @@ def test_a_mail_reads_like_one(notification, mailer):
     assert mailer.sent == [
         Mail(
             to="ada@example.com",
-            subject="We have your order order-1",
+            subject="We received your order order-1",
             body=(
                 "Thank you for your order order-1.\n\n"
                 "2 x tea at 12.30\n\n"
                 "Total: 24.60 EUR\n\n"
-                "We will write again when it is confirmed.\n"
+                "We will email you when your order is confirmed.\n"
             ),
             reference="order-received-order-1",
         )
@@ -81,7 +81,7 @@ def test_operations_hear_what_runs_low(notification, mailer):
 
     (mail,) = mailer.sent
     assert mail.to == OPERATIONS
-    assert "tea: 3 left, threshold 5" in mail.body
+    assert "tea: 3 left, reorder threshold 5" in mail.body
 
 
 @pytest.mark.parametrize("news", [a_refund_request(), a_reservation(), a_release()])
@@ -141,7 +141,7 @@ def test_simulations_are_ignored_where_they_are_not_allowed(notification, mailer
 
 def test_a_worker_that_was_overtaken_does_not_note_its_mail(notification):
     slow = notification.store.begin("slow")
-    notification.service.tell(a_payment(), slow)
+    notification.service.notify_customer(a_payment(), slow)
     notification.handle(a_payment())
 
     with pytest.raises(Conflict):

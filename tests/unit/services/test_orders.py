@@ -34,8 +34,8 @@ from workers.events import (
 from workers.services.lifecycle import MAX_HISTORY, TRANSITIONS, NotAllowed
 from workers.services.orders import OrderCommands, Orders, UnknownOrder
 
-UNPAID = a_cancellation(reason="the payment did not succeed")
-OUT_OF_STOCK = a_cancellation(reason="not everything is in stock")
+UNPAID = a_cancellation(reason="the payment failed")
+OUT_OF_STOCK = a_cancellation(reason="some items are out of stock")
 START = FakeClock().now()
 
 

@@ -137,7 +137,7 @@ def test_a_customer_refunded_before_shipping_gets_one_mail_of_each_kind(confirme
         "refund-notice-order-1": 1,
     }
     (mail,) = [m for m in confirmed.mailer.sent if m.reference.startswith("cancellation")]
-    assert "is cancelled: found it cheaper." in mail.body
+    assert "has been cancelled: found it cheaper." in mail.body
 
 
 def test_an_order_refunded_unshipped_by_the_version_before_is_left_as_it_was(confirmed):

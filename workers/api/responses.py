@@ -1,4 +1,4 @@
-"""What clients get. The customer's address is in none of it."""
+"""Response bodies. None contains the customer's email address."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -11,20 +11,20 @@ Money = Annotated[
 ]
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True)
 
 
-class Accepted(_Answer):
-    """The request is recorded; its event will reach every service."""
+class Accepted(_Response):
+    """A change that has been saved; its event will reach every service."""
 
     order_id: str
     event_id: str
     status: Annotated[str, Field(description="The state of the order", examples=["pending"])]
-    correlation_id: Annotated[str, Field(description="The same on every event of this order")]
+    correlation_id: Annotated[str, Field(description="Shared by all events of this order")]
 
 
-class Line(_Answer):
+class Line(_Response):
     """One line of an order."""
 
     sku: str
@@ -32,15 +32,15 @@ class Line(_Answer):
     price: Money
 
 
-class Entry(_Answer):
-    """One step of an order."""
+class Entry(_Response):
+    """One entry in the history of an order."""
 
     at: AwareDatetime
     event_type: Annotated[str, Field(examples=["order.created"])]
 
 
-class OrderView(_Answer):
-    """An order as everybody may see it: without the customer's address."""
+class OrderView(_Response):
+    """The public view of an order: it omits the customer's email address."""
 
     order_id: str
     state: Annotated[str, Field(examples=["confirmed"])]
