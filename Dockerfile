@@ -1,12 +1,12 @@
-# One image for every service of the map: docker run IMAGE payment
+# One image for all services. The service is the argument: docker run IMAGE payment
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# The models of four hundred services of AWS that nobody here calls are a third of all dependencies.
-# sso and signin are for those who run the image with the credentials of their own AWS profile.
+# Delete botocore's models of AWS services that the code does not call: a third of the size of all
+# dependencies. sso, sso-oidc and signin stay so that the image can run with an AWS profile.
 COPY requirements/runtime.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --prefix=/dependencies -r requirements/runtime.txt \

@@ -1,4 +1,4 @@
-# Everything a newcomer, a developer and the CI do. `make` prints this help.
+# The commands for users, developers and CI. `make` lists them.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,23 +8,23 @@ ARGS   ?=
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Print this help
+help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(STAMP) ## Run the whole system here and play every scenario (ARGS="--orders 200")
+demo: $(STAMP) ## Run the whole system locally and play every scenario (ARGS="--orders 200")
 	@$(BIN)/workers demo $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## Break the whole system here while 300 orders go through (ARGS="--seed 3")
+chaos: $(STAMP) ## Inject faults while 300 orders go through the system (ARGS="--seed 3")
 	@$(BIN)/workers chaos run $(ARGS)
 
 .PHONY: chaos-long
-chaos-long: $(STAMP) ## The same with 10,000 orders, 300 kills and 20 deploys: 24 minutes
+chaos-long: $(STAMP) ## Run chaos with 10,000 orders, 300 kills and 20 deploys (24 min)
 	@$(BIN)/workers chaos run --orders 10000 $(ARGS)
 
 .PHONY: local
-local: $(STAMP) ## Keep the whole system up here, to play with
+local: $(STAMP) ## Start the whole system locally and keep it running
 	@$(BIN)/workers local $(ARGS)
 
 .PHONY: test
@@ -32,11 +32,11 @@ test: $(STAMP) ## Run all tests (ARGS="-k leases")
 	@$(BIN)/pytest -n 4 $(ARGS)
 
 .PHONY: infra
-infra: $(STAMP) ## Test terraform/: apply it here, run what it made, destroy it
+infra: $(STAMP) ## Test terraform/: apply it to the embedded AWS, run the services, destroy it
 	@INFRA=required $(BIN)/pytest -n 2 tests/infra $(ARGS)
 
 .PHONY: rehearsal
-rehearsal: $(STAMP) ## Apply terraform/ here, place orders through it, destroy it (ARGS="--orders 100")
+rehearsal: $(STAMP) ## Apply terraform/ to the embedded AWS, place orders, destroy it (ARGS="--orders 100")
 	@PYTHONPATH=tests $(BIN)/python -m local.rehearsal.__main__ $(ARGS)
 
 .PHONY: test-containers
@@ -44,7 +44,7 @@ test-containers: $(STAMP) ## Test the image and the composed system (needs Docke
 	@$(BIN)/pytest tests/containers $(ARGS)
 
 .PHONY: test-localstack
-test-localstack: $(STAMP) ## Test the adapters on the composed LocalStack (needs Docker)
+test-localstack: $(STAMP) ## Test the adapters against LocalStack in a container (needs Docker)
 	@LOCALSTACK=composed $(BIN)/pytest tests/integration tests/contract/ports $(ARGS)
 
 .PHONY: up
@@ -52,33 +52,34 @@ up: ## Build the image and start the whole system in containers
 	@REVISION=$$(git rev-parse HEAD) docker compose up --build -d --wait
 
 .PHONY: down
-down: ## Stop the containers and forget what they stored
+down: ## Stop the containers and delete their data
 	@docker compose down -v
 
 .PHONY: smoke
-smoke: ## Follow one order of each scenario through the containers
+smoke: ## Place one order of each scenario in the containers and check the results
 	@docker compose exec -T order-api workers smoke
 
 .PHONY: check
-check: $(STAMP) ## Format, lint, types, import rules, Dockerfile, compose file
+check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile and compose file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache | tail -n 8
+	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }; echo "$$report" | tail -n 1
+	@$(BIN)/pytest -q --tb=short tests/house
 	@$(BIN)/hadolint Dockerfile
 	@if docker compose version >/dev/null 2>&1; then docker compose --profile grafana config --quiet; \
-	  else echo "NOT CHECKED: docker-compose.yml, there is no docker compose here" >&2; fi
+	  else echo "NOT CHECKED: docker-compose.yml (docker compose is not installed)" >&2; fi
 
 .PHONY: bench
-bench: $(STAMP) ## Measure the receive loop beside its peers (ARGS="--help" lists scenarios)
+bench: $(STAMP) ## Compare the receive loop with its peers (ARGS="--help" lists scenarios)
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
-soak: $(STAMP) ## 200,000 messages through the receive loop; fails if its memory grows (3 min)
+soak: $(STAMP) ## Run 200,000 messages through the receive loop; fail if its memory grows (3 min)
 	@$(BIN)/python -m bench.soak $(ARGS)
 
 .PHONY: outage
-outage: $(STAMP) ## Ten minutes of DynamoDB (or SNS) answering 500 (ARGS="--service sns --minutes 2")
+outage: $(STAMP) ## Let DynamoDB or SNS answer 500 for ten minutes (ARGS="--service sns --minutes 2")
 	@PYTHONPATH=tests $(BIN)/python -m trials.outage $(ARGS)
 
 .PHONY: stops
@@ -86,12 +87,12 @@ stops: $(STAMP) ## Stop workers under load at 200 moments (ARGS="--trials 20 --s
 	@PYTHONPATH=tests $(BIN)/python -m trials.stops $(ARGS)
 
 .PHONY: format
-format: $(STAMP) ## Format the code and mend what the linter can mend
+format: $(STAMP) ## Format the code and apply the linter's fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 .PHONY: lock
-lock: ## Resolve the dependencies anew (needs uv)
+lock: ## Update the pinned dependencies (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -o requirements/runtime.txt pyproject.toml
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -102,12 +103,12 @@ lock: ## Resolve the dependencies anew (needs uv)
 	  -o requirements/build.txt -
 
 .PHONY: clean
-clean: ## Remove the environment and all caches
+clean: ## Remove the virtual environment and all caches
 	rm -rf $(VENV) .workers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
+	  { echo "Python 3.11 or newer is required: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@echo "Installing into $(VENV) (about a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt

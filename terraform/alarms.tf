@@ -1,5 +1,5 @@
-# The alarms of each consumer, and the list of all; the others are in alarms_system.tf. Descriptions
-# say what to do.
+# The alarms of each consumer, and the list of all alarms. The others are in alarms_system.tf. Each
+# description says what to do.
 
 locals {
   # Of the lines that each worker writes once a minute: NAMESPACE in workers/runtime/observability/emf.py.
@@ -22,13 +22,13 @@ locals {
   )
 }
 
-# The age alarm does not see a message that failed three times; this one does.
+# A dead-lettered message has left its queue, so the age alarm does not see it.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-dead-letters"
-  alarm_description   = "${each.key} gave messages up. `workers dlq list ${each.key}` says why; mend that, then `workers dlq redrive ${each.key}`."
+  alarm_description   = "${each.key} has dead-lettered messages. Run `workers dlq list ${each.key}` to see why, fix the cause, then run `workers dlq redrive ${each.key}`."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = module.queue[each.key].dlq_name }
@@ -37,7 +37,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   threshold           = 0
   period              = 60
   evaluation_periods  = 1
-  treat_missing_data  = "notBreaching" # an empty queue that nobody asks reports nothing
+  treat_missing_data  = "notBreaching" # an idle queue reports no data
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
 }
@@ -46,7 +46,7 @@ resource "aws_cloudwatch_metric_alarm" "undelivered" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-undelivered"
-  alarm_description   = "SNS could not deliver events to ${each.key}, and keeps them in ${module.queue[each.key].undelivered_name}. Look at the queue's policy and key; then publish them again."
+  alarm_description   = "SNS could not deliver events to ${each.key} and moved them to ${module.queue[each.key].undelivered_name}. Check the queue's policy and key, then redrive them (see terraform/README.md)."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = module.queue[each.key].undelivered_name }
@@ -60,12 +60,12 @@ resource "aws_cloudwatch_metric_alarm" "undelivered" {
   ok_actions          = local.alarm_actions
 }
 
-# Scaling aims at the acceptable latency; ten times that says that it has no effect.
+# Scaling aims at the acceptable latency. At ten times that, scaling has no effect.
 resource "aws_cloudwatch_metric_alarm" "oldest" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-late"
-  alarm_description   = "The oldest message of ${each.key} waits ten times as long as is acceptable. At its maximum of tasks? Is what it depends on slow?"
+  alarm_description   = "The oldest message of ${each.key} has waited ten times the acceptable latency. Check whether the service is at its maximum of tasks, and whether a dependency is slow."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = module.queue[each.key].name }
@@ -79,15 +79,15 @@ resource "aws_cloudwatch_metric_alarm" "oldest" {
   ok_actions          = local.alarm_actions
 }
 
-# Messages wait and none is settled: no task, a task that hangs, or a right that is missing.
+# Possible causes: no task runs, a task hangs, or a permission is missing.
 resource "aws_cloudwatch_metric_alarm" "stuck" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-stuck"
-  alarm_description   = "Messages wait for ${each.key}, and for 10 minutes it has settled none. Look at its tasks and their log."
+  alarm_description   = "Messages are waiting for ${each.key}, and it has settled none for 10 minutes. Check its tasks and their logs."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  evaluation_periods  = 10 # a service that scales to nothing needs some of them to start
+  evaluation_periods  = 10 # a service that has scaled to 0 needs a few minutes to start
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
@@ -132,7 +132,7 @@ resource "aws_cloudwatch_metric_alarm" "breaker_open" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-breaker-open"
-  alarm_description   = "${each.key} has received nothing for 5 minutes: something that it depends on does not answer. `breaker.opened` in its log says what."
+  alarm_description   = "${each.key} has received nothing for 5 minutes because a dependency does not answer. `breaker.opened` in its log names the dependency."
   namespace           = local.metrics
   metric_name         = "BreakerOpen"
   dimensions          = { Environment = var.environment, Service = each.key }

@@ -1,22 +1,22 @@
-# The alarms of what every service has, and of what is there once: relay, topic, API.
+# The alarm of every service, and the alarms of relay, topic and API.
 
-# --- of each service ----------------------------------------------------------
+# --- each service ----------------------------------------------------------
 
 resource "aws_cloudwatch_metric_alarm" "missing_tasks" {
   for_each = local.services
 
   alarm_name          = "${local.name}-${each.key}-missing-tasks"
-  alarm_description   = "Fewer tasks of ${each.key} run than are wanted, for 10 minutes. `aws ecs describe-services --cluster ${local.name} --services ${each.key}` shows the last events."
+  alarm_description   = "${each.key} has had fewer tasks than desired for 10 minutes. `aws ecs describe-services --cluster ${local.name} --services ${each.key}` shows its latest events."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  evaluation_periods  = 10 # longer than a deployment or a step of scaling takes to start tasks
+  evaluation_periods  = 10 # longer than a deployment or a scaling step takes to start tasks
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
 
   metric_query {
     id          = "missing"
-    label       = "Tasks that are wanted and do not run"
+    label       = "Desired tasks that do not run"
     expression  = "desired - FILL(running, 0)"
     return_data = true
   }
@@ -38,17 +38,17 @@ resource "aws_cloudwatch_metric_alarm" "missing_tasks" {
   }
 }
 
-# --- of what is there once ----------------------------------------------------
+# --- relay, topic, API ----------------------------------------------------
 
 resource "aws_cloudwatch_metric_alarm" "outbox_age" {
   alarm_name          = "${local.name}-outbox-old"
-  alarm_description   = "An order was committed more than a minute ago and is not published yet, or nobody looks. Does ${local.relay} run? Does SNS answer?"
+  alarm_description   = "An order was committed more than a minute ago and is not yet published, or ${local.relay} reports no data. Check that ${local.relay} runs and that SNS answers."
   namespace           = local.metrics
   metric_name         = "OutboxAge"
   dimensions          = { Environment = var.environment, Service = local.relay }
   statistic           = "Maximum"
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 60 # s; the relay looks every 5 s at the latest
+  threshold           = 60 # s; the relay sweeps at least every 5 s
   period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "breaching"
@@ -58,7 +58,7 @@ resource "aws_cloudwatch_metric_alarm" "outbox_age" {
 
 resource "aws_cloudwatch_metric_alarm" "outbox_set_aside" {
   alarm_name          = "${local.name}-outbox-set-aside"
-  alarm_description   = "SNS refused an event of an order for good. `outbox.set_aside` in the log of ${local.relay} says which and why; `workers outbox list` too, and `workers outbox retry` tries again."
+  alarm_description   = "SNS permanently refused an event of an order. `workers outbox list` shows the event and the reason, as does `outbox.set_aside` in the log of ${local.relay}. Run `workers outbox retry` to try again."
   namespace           = local.metrics
   metric_name         = "OutboxSetAside"
   dimensions          = { Environment = var.environment, Service = local.relay }
@@ -74,7 +74,7 @@ resource "aws_cloudwatch_metric_alarm" "outbox_set_aside" {
 
 resource "aws_cloudwatch_metric_alarm" "delivery_failed" {
   alarm_name          = "${local.name}-delivery-failed"
-  alarm_description   = "${local.topic_name} could not deliver to a queue. The log group of failures, sns/.../Failure, says to which and why."
+  alarm_description   = "${local.topic_name} could not deliver to a queue. The log group sns/.../Failure shows the queue and the reason."
   namespace           = "AWS/SNS"
   metric_name         = "NumberOfNotificationsFailed"
   dimensions          = { TopicName = aws_sns_topic.this.name }
@@ -90,7 +90,7 @@ resource "aws_cloudwatch_metric_alarm" "delivery_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   alarm_name          = "${local.name}-api-errors"
-  alarm_description   = "More than one request in a hundred was answered with 5xx, for 5 minutes. The API's access log tells an integration that fails from an answer of ${local.order_api}."
+  alarm_description   = "More than 1 percent of requests have failed with 5xx for 5 minutes. The API's access log shows whether the integration failed or ${local.order_api} answered."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 1 # percent
   evaluation_periods  = 5

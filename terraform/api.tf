@@ -1,9 +1,9 @@
-# The way in: an HTTP API that lets in whoever has a token, and passes requests to order-api through
-# a VPC link. It reads addresses and ports from Cloud Map; nothing else is public.
+# The HTTP API. It requires a token and passes requests to order-api through a VPC link, which reads
+# addresses and ports from Cloud Map. Nothing else is public.
 
 locals {
-  # What can be called, and what a token must be good for. order-api answers more (/docs,
-  # /openapi.json, /healthz): that is for inside.
+  # The public routes, and the scope that each needs. The other routes of order-api (/docs,
+  # /openapi.json, /healthz) are internal.
   routes = {
     "POST /orders"                  = "write"
     "GET /orders/{orderId}"         = "read"
@@ -12,13 +12,13 @@ locals {
     "POST /orders/{orderId}/ship"   = "write"
   }
 
-  # Whose tokens: those of var.jwt, or of the user pool in cognito.tf.
+  # The issuer of var.jwt, or else the user pool in cognito.tf.
   jwt = one(concat(var.jwt[*], local.cognito_jwt))
 }
 
 resource "aws_apigatewayv2_api" "orders" {
   name          = local.name
-  description   = "Orders: placed, looked at, changed"
+  description   = "Place, read and change orders"
   protocol_type = "HTTP"
 }
 
@@ -54,7 +54,7 @@ resource "aws_apigatewayv2_integration" "order_api" {
   integration_uri        = aws_service_discovery_service.order_api.arn
   payload_format_version = "1.0"
 
-  # The longest there is. order-api gives up before, and says so with an answer of its own.
+  # The maximum. order-api times out earlier, with an answer of its own.
   # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
   timeout_milliseconds = 30000
 }
@@ -67,7 +67,7 @@ resource "aws_apigatewayv2_stage" "default" {
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.api.arn
 
-    # No path and no address of the caller: what is logged need not be forgotten on request.
+    # No path and no IP address: the log holds no personal data that would have to be erased.
     format = jsonencode({
       requestId        = "$context.requestId"
       requestTime      = "$context.requestTime"
@@ -82,16 +82,16 @@ resource "aws_apigatewayv2_stage" "default" {
   }
 
   default_route_settings {
-    detailed_metrics_enabled = false # a metric per route costs, and no alarm needs it
+    detailed_metrics_enabled = false # metrics per route cost money, and no alarm needs them
     throttling_burst_limit   = var.api_burst
     throttling_rate_limit    = var.api_rate
   }
 }
 
 resource "aws_cloudwatch_log_group" "api" {
-  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; the lines hold routes and times, nothing of customers
-  #checkov:skip=CKV_AWS_338:kept as long as var.log_retention_days says; a year is a choice of the environment
-  # With this prefix AWS need not add each group to its one policy, which has a size.
+  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; the lines hold routes and times, no data of customers
+  #checkov:skip=CKV_AWS_338:var.log_retention_days sets the retention; each environment decides
+  # Without this prefix AWS adds each group to a resource policy of limited size.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
   name              = "/aws/vendedlogs/${local.name}-api"
   retention_in_days = var.log_retention_days

@@ -1,5 +1,5 @@
-# Who touched which message: CloudTrail's data events of the queues, as a switch, for each receive,
-# send and delete is an event that costs.
+# CloudTrail's data events of the queues show who touched which message. They are optional, because
+# each receive, send and delete is an event that costs money.
 
 locals {
   audit       = toset(var.audit_queues ? ["this"] : [])
@@ -10,10 +10,10 @@ locals {
 }
 
 resource "aws_cloudtrail" "audit" {
-  #checkov:skip=CKV_AWS_35:encrypted by S3's own key; the lines hold who and when, and no message
+  #checkov:skip=CKV_AWS_35:encrypted by S3's own key; the lines hold who and when, but no message
   #checkov:skip=CKV_AWS_67:the queues are in this region
-  #checkov:skip=CKV_AWS_252:read when there is a question, not as it comes
-  #checkov:skip=CKV2_AWS_10:read when there is a question: the bucket is enough, and a copy in CloudWatch would cost again
+  #checkov:skip=CKV_AWS_252:read only on demand
+  #checkov:skip=CKV2_AWS_10:read only on demand, so the bucket is enough; a copy in CloudWatch would cost more
   for_each = local.audit
 
   name                          = local.audit_name
@@ -23,7 +23,7 @@ resource "aws_cloudtrail" "audit" {
   is_multi_region_trail         = false
 
   advanced_event_selector {
-    name = "What is sent to the queues, received and deleted"
+    name = "Sends, receives and deletes of the queues"
 
     field_selector {
       field  = "eventCategory"
@@ -33,22 +33,22 @@ resource "aws_cloudtrail" "audit" {
       field  = "resources.type"
       equals = ["AWS::SQS::Queue"]
     }
-    # Queues, dead letters and undelivered events: all of them start with these.
+    # The names of the queues are also the prefixes of the dead-letter and undelivered queues.
     field_selector {
       field       = "resources.ARN"
       starts_with = [for name in sort(values(local.queue_names)) : "${local.sqs_arn}:${name}"]
     }
   }
 
-  # CloudTrail tries to write before it says yes.
+  # CloudTrail tests that it can write to the bucket.
   depends_on = [aws_s3_bucket_policy.audit]
 }
 
 resource "aws_s3_bucket" "audit" {
   #checkov:skip=CKV_AWS_18:the bucket of the log needs no log of its own
-  #checkov:skip=CKV_AWS_144:a copy in another region is a choice of the account, as for its other trails
-  #checkov:skip=CKV_AWS_145:encrypted by S3's own key; the lines hold who and when, and no message
-  #checkov:skip=CKV2_AWS_62:nobody waits for a new file
+  #checkov:skip=CKV_AWS_144:the account decides on copies in other regions, as for its other trails
+  #checkov:skip=CKV_AWS_145:encrypted by S3's own key; the lines hold who and when, but no message
+  #checkov:skip=CKV2_AWS_62:nothing waits for new files
   for_each = local.audit
 
   bucket        = local.bucket_name

@@ -1,6 +1,5 @@
-# What the environment may cost a month: who hears the alarms also hears of a budget that is nearly
-# spent, or that will not last. It counts by the tag Environment, which the account has to have
-# activated for cost allocation.
+# The monthly budget. The alert topic is notified when it is nearly spent or forecast to be exceeded.
+# It counts costs by the tag Environment, which must be activated as a cost allocation tag.
 
 resource "aws_budgets_budget" "this" {
   for_each = toset(var.monthly_budget == null ? [] : ["this"])
@@ -13,7 +12,7 @@ resource "aws_budgets_budget" "this" {
 
   cost_filter {
     name   = "TagKeyValue"
-    values = [format("user:Environment$%s", var.environment)] # in quotes, $ before a brace is a dollar
+    values = [format("user:Environment$%s", var.environment)] # "$${" would be a literal "${"
   }
 
   dynamic "notification" {
@@ -28,6 +27,6 @@ resource "aws_budgets_budget" "this" {
     }
   }
 
-  # The topic has to let budgets in, or the budget is refused.
+  # AWS refuses the budget unless the topic lets it publish.
   depends_on = [aws_sns_topic_policy.alerts]
 }

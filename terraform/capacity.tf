@@ -1,7 +1,7 @@
-# What Fargate and scaling accept. AWS would refuse it too, but in the middle of an apply.
+# The limits of Fargate and of scaling. AWS enforces them too, but in the middle of an apply.
 
 locals {
-  # By processor units: the least and the most memory (MiB), and the step between.
+  # Memory sizes (MiB) by CPU units.
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
   fargate_memory = {
     "256"   = [512, 1024, 2048]
@@ -20,16 +20,16 @@ resource "terraform_data" "capacity" {
   lifecycle {
     precondition {
       condition     = contains(lookup(local.fargate_memory, tostring(each.value.cpu), []), each.value.memory)
-      error_message = "${each.key}: Fargate has no task of ${each.value.cpu} cpu units and ${each.value.memory} MiB"
+      error_message = "${each.key}: Fargate has no task size of ${each.value.cpu} CPU units and ${each.value.memory} MiB"
     }
     precondition {
       condition     = each.value.min >= 0 && each.value.min <= each.value.desired && each.value.desired <= each.value.max && each.value.max >= 1
-      error_message = "${each.key}: ${each.value.min} <= ${each.value.desired} <= ${each.value.max} is not an order of min, desired and max tasks"
+      error_message = "${each.key}: tasks must be 0 <= min (${each.value.min}) <= desired (${each.value.desired}) <= max (${each.value.max}), and max at least 1"
     }
     precondition {
-      # Nothing starts what has no queue: no message can ask for it.
+      # Only a message in its queue starts the first task of a service that has scaled to 0.
       condition     = each.value.min >= 1 || contains(keys(local.consumers), each.key)
-      error_message = "${each.key}: has no queue to start it, so min must be 1 or more"
+      error_message = "${each.key}: min must be at least 1, because without a queue nothing starts the first task"
     }
   }
 }

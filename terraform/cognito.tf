@@ -1,5 +1,5 @@
-# Tokens for the API where there is no issuer yet: a user pool whose one client gets them with its
-# own secret (client_credentials), as a shop's back end would.
+# Tokens for the API if var.jwt names no issuer: a user pool with one client, which gets tokens with
+# its secret (client_credentials), as a shop's back end would.
 
 locals {
   user_pool = toset(var.jwt == null ? ["this"] : [])
@@ -18,7 +18,7 @@ resource "aws_cognito_user_pool" "this" {
   name                = local.name
   deletion_protection = var.deletion_protection ? "ACTIVE" : "INACTIVE"
 
-  # Nobody signs up, and nobody has a password: tokens are for machines.
+  # There are no users and no passwords: tokens are for machines.
   admin_create_user_config {
     allow_admin_create_user_only = true
   }
@@ -33,7 +33,7 @@ resource "aws_cognito_resource_server" "orders" {
 
   scope {
     scope_name        = "read"
-    scope_description = "Look at orders"
+    scope_description = "Read orders"
   }
   scope {
     scope_name        = "write"
@@ -41,7 +41,7 @@ resource "aws_cognito_resource_server" "orders" {
   }
 }
 
-# Where tokens are asked for.
+# The host of the token endpoint.
 resource "aws_cognito_user_pool_domain" "this" {
   for_each = local.user_pool
 

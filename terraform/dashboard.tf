@@ -1,22 +1,22 @@
-# The dashboard: the alarms, a row for the way in, and a row for each consumer of the map.
+# The dashboard: the alarms, a row for API and topic, and a row for each consumer of the map.
 
 locals {
   consumer_names = sort(keys(local.consumers))
   alarm_arn      = "arn:${local.partition}:cloudwatch:${var.region}:${local.account_id}:alarm"
 
-  # A row of three graphs for each consumer: what waits, what becomes of it, who works on it.
+  # Three graphs for each consumer: messages in the queue, their results, tasks.
   consumer_graphs = { for name in local.consumer_names : name => [
     {
       title = "${name}: messages"
       metrics = [
         ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", module.queue[name].name, { label = "waiting" }],
         ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", module.queue[name].name, { label = "in flight" }],
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", module.queue[name].dlq_name, { label = "dead" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", module.queue[name].dlq_name, { label = "dead-lettered" }],
         ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", module.queue[name].name, { label = "oldest (s)", stat = "Maximum", yAxis = "right" }],
       ]
     },
     {
-      title = "${name}: a minute's work"
+      title = "${name}: results per minute"
       metrics = [
         for figure in ["MessagesProcessed", "MessagesFailed", "DeadLettered"] :
         [local.metrics, figure, "Environment", var.environment, "Service", name, { stat = "Sum" }]
@@ -31,7 +31,7 @@ locals {
     },
   ] }
 
-  # The first row: the way in, and the way out of order-api.
+  # The first row: requests to the API, and the events that order-api publishes.
   entry_graphs = [
     {
       title = "API: requests"
@@ -41,7 +41,7 @@ locals {
       ]
     },
     {
-      title   = "API: time to answer (ms)"
+      title   = "API: latency (ms)"
       metrics = [for stat in ["p50", "p99"] : ["AWS/ApiGateway", "Latency", "ApiId", aws_apigatewayv2_api.orders.id, { label = stat, stat = stat }]]
     },
     {

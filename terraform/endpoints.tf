@@ -1,8 +1,8 @@
-# The endpoints of the VPC, each with a policy: from here only what the services do can be done, to
-# nothing but what is theirs. So a task that was taken over cannot carry data to another account.
+# The endpoints of the VPC. The policy of each allows only the actions and resources that the services
+# need, so a compromised task cannot send data to another account.
 
 locals {
-  # By endpoint: what may be done through it, to what.
+  # Actions and resources by endpoint.
   endpoint_rights = merge({
     "sqs" = [{
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"]
@@ -25,7 +25,7 @@ locals {
   )
 
   pull_rights = [
-    { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }, # it has no resource
+    { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }, # this action has no resource
     {
       actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       resources = [aws_ecr_repository.worker.arn]
@@ -77,7 +77,7 @@ resource "aws_vpc_endpoint" "interface" {
 
 resource "aws_security_group" "endpoints" {
   #checkov:skip=CKV2_AWS_5:attached to every interface endpoint, above
-  for_each = local.made
+  for_each = local.new_vpc
 
   name        = "${local.name}-endpoints"
   description = "Interface endpoints of ${local.name}"
@@ -85,7 +85,7 @@ resource "aws_security_group" "endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   security_group_id            = aws_security_group.endpoints[each.key].id
   description                  = "TLS from the tasks"
@@ -130,10 +130,10 @@ data "aws_iam_policy_document" "dynamodb_endpoint" {
   }
 }
 
-# Where ECR keeps the layers of images. It signs the requests itself, so no account is asked for.
+# ECR keeps the layers of images here. It signs the requests itself, so no account can be required.
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
 data "aws_iam_policy_document" "s3_endpoint" {
-  #checkov:skip=CKV_AWS_283:ECR signs these requests, with an account of its own; they read the layers of images and nothing else
+  #checkov:skip=CKV_AWS_283:ECR signs these requests with its own account; they only read the layers of images
   statement {
     actions   = ["s3:GetObject"]
     resources = ["arn:${local.partition}:s3:::prod-${var.region}-starport-layer-bucket/*"]

@@ -1,16 +1,16 @@
-# What a workflow of GitHub may do here without a secret of AWS: push the worker's image, no more.
-# To deploy it is a `terraform apply` with its tag, under a role that this does not make: whoever may
-# change roles and policies could give himself the rest.
+# Lets workflows on GitHub push the worker image without an AWS secret, and nothing else. Deploying
+# means `terraform apply` with the new tag, under a role that is not created here: a role that may
+# change roles and policies could grant itself everything.
 
 locals {
   github = toset(var.github_repository == null ? [] : ["this"])
-  # Of these there can be one in an account.
-  github_made         = var.github_oidc_provider_arn == null ? local.github : toset([])
+  # An account can have one of these.
+  new_github_provider = var.github_oidc_provider_arn == null ? local.github : toset([])
   github_provider_arn = var.github_oidc_provider_arn == null ? one([for provider in aws_iam_openid_connect_provider.github : provider.arn]) : var.github_oidc_provider_arn
 }
 
 resource "aws_iam_openid_connect_provider" "github" {
-  for_each = local.github_made
+  for_each = local.new_github_provider
 
   url            = "https://token.actions.githubusercontent.com"
   client_id_list = ["sts.amazonaws.com"]
@@ -20,7 +20,7 @@ resource "aws_iam_role" "github" {
   for_each = local.github
 
   name                 = "${local.name}-github"
-  description          = "Workflows of ${var.github_repository}, environment ${var.environment}: push the worker's image"
+  description          = "Workflows of ${var.github_repository}, environment ${var.environment}: push the worker image"
   assume_role_policy   = data.aws_iam_policy_document.github_assumes[each.key].json
   max_session_duration = 3600
 }
@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "github_assumes" {
       variable = "token.actions.githubusercontent.com:aud"
       values   = ["sts.amazonaws.com"]
     }
-    # The environment, not a branch: GitHub asks its reviewers before a job gets one.
+    # An environment, not a branch: GitHub can require a review before a job runs in an environment.
     condition {
       test     = "StringEquals"
       variable = "token.actions.githubusercontent.com:sub"
@@ -61,7 +61,7 @@ data "aws_iam_policy_document" "github" {
   statement {
     sid       = "LogIn"
     actions   = ["ecr:GetAuthorizationToken"]
-    resources = ["*"] # it has no resource
+    resources = ["*"] # this action has no resource
   }
 
   # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html

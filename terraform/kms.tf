@@ -1,4 +1,4 @@
-# The key of topic and queues, if it is to be one of this account.
+# The key of this account that encrypts the topic and the queues, if var.customer_managed_key is set.
 
 locals {
   messaging_key = toset(var.customer_managed_key ? ["this"] : [])
@@ -35,7 +35,7 @@ data "aws_iam_policy_document" "messaging_key" {
     }
   }
 
-  # Without it SNS drops, without a word, what it cannot encrypt for a queue.
+  # Without it, SNS silently drops messages that it cannot encrypt for a queue.
   # https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
   statement {
     sid       = "TopicDeliversToQueues"

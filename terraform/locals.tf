@@ -5,11 +5,12 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
-  # In front of what the code looks up: NAME_PREFIX.
+  # Prefix of the names that the code looks up: NAME_PREFIX.
   name_prefix = var.name_prefix == null ? "${var.environment}-" : var.name_prefix
-  # What belongs to no service: cluster, network, repository.
+  # Name of what belongs to no service: cluster, network, repository.
   name = "${local.name_prefix}order-pipeline"
-  # The same where only lower-case letters, digits and hyphens are allowed, for all accounts to see.
+  # The same for names that are unique across accounts and allow only lower-case letters, digits and
+  # hyphens.
   dns_name = "${replace(lower(local.name), "_", "-")}-${local.account_id}"
 
   tags = {
@@ -18,27 +19,27 @@ locals {
     ManagedBy   = "terraform"
   }
 
-  # From SIGTERM to the end (s), the longest that Fargate grants. The code derives all of its
-  # margins from the same number, in STOP_TIMEOUT: workers/runtime/worker.py.
+  # Seconds from SIGTERM to SIGKILL, the maximum on Fargate. The code gets the same number as
+  # STOP_TIMEOUT and derives all of its margins from it: workers/runtime/worker.py.
   # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
   stop_timeout = 120
 
-  # The names of workers/topology.py.
+  # As in workers/topology.py.
   queue_names = { for name in keys(local.consumers) : name => "${local.name_prefix}${name}-queue" }
   topic_name  = "${local.name_prefix}${local.topology.topic}"
   table_names = { for name in keys(local.topology.tables) : name => "${local.name_prefix}${name}" }
   role_names  = { for name in keys(local.services) : name => "${local.name_prefix}${name}-task" }
 
-  # ARNs by name, where reading them from the resource would be a cycle, as of a queue and its
-  # policy; and so that a plan shows, and tests read, what a policy will say.
+  # ARNs built from names: reading them from the resources would be a cycle, as with a queue and its
+  # policy. They are also known in a plan, where tests read the policies.
   topic_arn  = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.topic_name}"
   role_arns  = { for name, role in local.role_names : name => "arn:${local.partition}:iam::${local.account_id}:role/${role}" }
   table_arns = { for name, table in local.table_names : name => "arn:${local.partition}:dynamodb:${var.region}:${local.account_id}:table/${table}" }
   sqs_arn    = "arn:${local.partition}:sqs:${var.region}:${local.account_id}"
 
-  # What SES has to have verified: the domain of the sender.
+  # SES must have verified the sender's domain.
   email_identity = split("@", var.sender_email)[1]
-  # A mail also needs the right to the identity's configuration set, though the code names none.
+  # Sending also needs permission for the identity's configuration set, though the code names none.
   email_configuration_set = replace(local.email_identity, ".", "-")
   email_arns = [
     for resource in ["identity/${local.email_identity}", "configuration-set/${local.email_configuration_set}"] :

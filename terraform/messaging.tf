@@ -1,13 +1,13 @@
-# One topic, and for each consumer of the map a queue with its dead-letter queues and subscription.
+# The topic, and for each consumer of the map a queue with dead-letter queues and a subscription.
 
 resource "aws_sns_topic" "this" {
   name                             = local.topic_name
   kms_master_key_id                = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : "alias/aws/sns"
   sqs_failure_feedback_role_arn    = aws_iam_role.sns_feedback.arn
   sqs_success_feedback_role_arn    = aws_iam_role.sns_feedback.arn
-  sqs_success_feedback_sample_rate = 5 # percent; failures are all logged
+  sqs_success_feedback_sample_rate = 5 # percent; all failures are logged
 
-  # The first delivery is logged there.
+  # SNS logs the first delivery there.
   depends_on = [aws_cloudwatch_log_group.delivery]
 }
 
@@ -25,8 +25,8 @@ module "queue" {
   topic_arn          = aws_sns_topic.this.arn
   consumes           = each.value.consumes
   visibility_timeout = each.value.visibility_timeout
-  # The worker itself gives up after max_attempts, with the reason. SQS's own count is a distant
-  # backstop, the most it accepts: MAX_RECEIVE_COUNT in workers/topology.py.
+  # The worker dead-letters a message after max_attempts, with the reason. SQS's own count is a
+  # distant backstop, the maximum it accepts: MAX_RECEIVE_COUNT in workers/topology.py.
   max_receive_count  = 1000
   retention          = each.value.retention
   dlq_retention      = each.value.dlq_retention
@@ -35,8 +35,8 @@ module "queue" {
   kms_key_arn        = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 }
 
-# Nothing is allowed here: in the account, each role's own policy does that. What is denied holds
-# for every role, whatever its policies say.
+# This policy allows nothing: within the account, the policy of each role does that. A denial holds
+# for every role, whatever its own policies allow.
 data "aws_iam_policy_document" "topic" {
   statement {
     sid       = "DenyOtherPublishers"
@@ -75,10 +75,10 @@ data "aws_iam_policy_document" "topic" {
 
 # --- delivery status ----------------------------------------------------------
 
-# SNS would make these groups itself, and keep the lines for ever.
+# SNS would create these groups itself and keep the lines forever.
 resource "aws_cloudwatch_log_group" "delivery" {
   #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; the lines hold ids and status, no message
-  #checkov:skip=CKV_AWS_338:kept as long as var.log_retention_days says; a year is a choice of the environment
+  #checkov:skip=CKV_AWS_338:var.log_retention_days sets the retention; each environment decides
   for_each = toset(["", "/Failure"])
 
   name              = "sns/${var.region}/${local.account_id}/${local.topic_name}${each.key}"
@@ -87,7 +87,7 @@ resource "aws_cloudwatch_log_group" "delivery" {
 
 resource "aws_iam_role" "sns_feedback" {
   name               = "${local.name}-sns-feedback"
-  description        = "SNS logs how its deliveries went"
+  description        = "SNS logs the status of its deliveries"
   assume_role_policy = data.aws_iam_policy_document.sns_assumes.json
 }
 

@@ -1,8 +1,8 @@
-# Where the tasks are: private subnets without a way to the internet, and an endpoint for each API
-# they call; or subnets of a VPC that is there already.
+# The network of the tasks: private subnets without a route to the internet and an endpoint for each
+# API that they call, or subnets of an existing VPC.
 
 locals {
-  made       = toset(var.vpc_id == null ? ["this"] : [])
+  new_vpc    = toset(var.vpc_id == null ? ["this"] : [])
   vpc_id     = var.vpc_id == null ? aws_vpc.this["this"].id : var.vpc_id
   subnet_ids = var.vpc_id == null ? [for zone in var.availability_zones : aws_subnet.private[zone].id] : var.subnet_ids
 }
@@ -16,7 +16,7 @@ resource "aws_security_group" "tasks" {
   vpc_id      = local.vpc_id
 }
 
-# Beside tasks, for the one service that is called: api.tf says by whom.
+# Tasks of order-api have this group too; api.tf lets the VPC link in.
 resource "aws_security_group" "order_api" {
   #checkov:skip=CKV2_AWS_5:attached to order-api, in modules/service
   name        = "${local.name}-order-api"
@@ -25,10 +25,10 @@ resource "aws_security_group" "order_api" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "endpoints" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   security_group_id            = aws_security_group.tasks.id
-  description                  = "AWS APIs, by interface endpoints"
+  description                  = "AWS APIs through interface endpoints"
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
@@ -39,7 +39,7 @@ resource "aws_vpc_security_group_egress_rule" "gateways" {
   for_each = aws_vpc_endpoint.gateway
 
   security_group_id = aws_security_group.tasks.id
-  description       = "${each.key}, by its gateway endpoint"
+  description       = "${each.key} through its gateway endpoint"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
@@ -50,7 +50,7 @@ resource "aws_vpc_security_group_egress_rule" "elsewhere" {
   for_each = toset(var.vpc_id == null ? [] : ["this"])
 
   security_group_id = aws_security_group.tasks.id
-  description       = "AWS APIs, the way that the existing VPC has"
+  description       = "AWS APIs through the existing VPC"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
@@ -60,7 +60,7 @@ resource "aws_vpc_security_group_egress_rule" "elsewhere" {
 # --- the VPC ------------------------------------------------------------------
 
 resource "aws_vpc" "this" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   cidr_block           = var.vpc_cidr
   enable_dns_hostnames = true
@@ -68,9 +68,9 @@ resource "aws_vpc" "this" {
   tags                 = { Name = local.name }
 }
 
-# Nobody uses it, so nothing may pass it.
+# It is not used, so it has no rules.
 resource "aws_default_security_group" "this" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   vpc_id = aws_vpc.this[each.key].id
 }
@@ -85,7 +85,7 @@ resource "aws_subnet" "private" {
 }
 
 resource "aws_route_table" "private" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   vpc_id = aws_vpc.this[each.key].id
   tags   = { Name = local.name }
@@ -98,9 +98,9 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private["this"].id
 }
 
-# What was refused: somebody looks for a way out, or a rule is missing.
+# Rejected traffic shows an attempt to get out, or a missing rule.
 resource "aws_flow_log" "this" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   vpc_id          = aws_vpc.this[each.key].id
   traffic_type    = "REJECT"
@@ -109,19 +109,19 @@ resource "aws_flow_log" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "flow_log" {
-  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; addresses inside the VPC are no secret
-  #checkov:skip=CKV_AWS_338:kept as long as var.log_retention_days says; a year is a choice of the environment
-  for_each = local.made
+  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; addresses inside the VPC are not secret
+  #checkov:skip=CKV_AWS_338:var.log_retention_days sets the retention; each environment decides
+  for_each = local.new_vpc
 
   name              = "/vpc/${local.name}"
   retention_in_days = var.log_retention_days
 }
 
 resource "aws_iam_role" "flow_log" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   name               = "${local.name}-flow-log"
-  description        = "The VPC logs what it refused"
+  description        = "The VPC logs rejected traffic"
   assume_role_policy = data.aws_iam_policy_document.flow_log_assumes.json
 }
 
@@ -142,7 +142,7 @@ data "aws_iam_policy_document" "flow_log_assumes" {
 }
 
 resource "aws_iam_role_policy" "flow_log" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   name   = "log"
   role   = aws_iam_role.flow_log[each.key].id
@@ -150,7 +150,7 @@ resource "aws_iam_role_policy" "flow_log" {
 }
 
 data "aws_iam_policy_document" "flow_log" {
-  for_each = local.made
+  for_each = local.new_vpc
 
   statement {
     actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]

@@ -1,13 +1,13 @@
-# Who is told when something is wrong: the alert topic, and one light for the whole.
+# The alert topic, and one composite alarm for the whole system.
 
 locals {
   alert_topic_name = "${local.name}-alerts"
-  # By name, as the ARNs of locals.tf.
+  # Built from the name, like the ARNs in locals.tf.
   alert_topic_arn = "arn:${local.partition}:sns:${var.region}:${local.account_id}:${local.alert_topic_name}"
 }
 
 resource "aws_sns_topic" "alerts" {
-  #checkov:skip=CKV_AWS_26:without a key of this account CloudWatch could not publish: SNS's own key does not let it. Alerts hold names and numbers
+  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish with SNS's own key, and alerts hold only names and numbers
   name              = local.alert_topic_name
   kms_master_key_id = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 }
@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "alerts" {
   }
 }
 
-# Each address has to confirm, by the link in the mail it gets.
+# Each address must confirm by the link in the mail that it gets.
 resource "aws_sns_topic_subscription" "alerts" {
   for_each = toset(var.alert_emails)
 
@@ -61,13 +61,13 @@ resource "aws_sns_topic_subscription" "alerts" {
   endpoint  = each.value
 }
 
-# --- one light ----------------------------------------------------------------
+# --- composite alarm ----------------------------------------------------------------
 
-# Orders do not move. Dead letters and breakers are not in it: they stay until somebody has looked,
-# and a deployment that waits for this light must not wait for that.
+# Orders make no progress. Dead letters and breakers are not included: those alarms last until
+# somebody acts, and a deployment that waits for this alarm must not wait for that.
 resource "aws_cloudwatch_composite_alarm" "orders" {
   alarm_name        = "${local.name}-orders-do-not-move"
-  alarm_description = "Customers cannot order, or orders are not followed up. The alarms below it say where."
+  alarm_description = "Customers cannot place orders, or orders make no progress. The alarms that it combines show where."
   alarm_actions     = [aws_sns_topic.alerts.arn]
   ok_actions        = [aws_sns_topic.alerts.arn]
   alarm_rule        = join(" OR ", [for alarm in local.orders_stand_still : "ALARM(\"${alarm.alarm_name}\")"])
@@ -76,7 +76,7 @@ resource "aws_cloudwatch_composite_alarm" "orders" {
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
     precondition {
       condition     = length(local.orders_stand_still) <= 100
-      error_message = "alarms: a composite alarm takes 100 others; this map has ${length(local.orders_stand_still)} for it."
+      error_message = "alarms: a composite alarm combines at most 100 alarms, and this map needs ${length(local.orders_stand_still)}."
     }
   }
 }

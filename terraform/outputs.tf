@@ -1,5 +1,5 @@
 output "region" {
-  description = "Region that everything is in."
+  description = "Region of all resources."
   value       = var.region
 }
 
@@ -9,17 +9,17 @@ output "cluster" {
 }
 
 output "repository_url" {
-  description = "Where the worker image is pushed."
+  description = "URL of the repository of the worker image."
   value       = aws_ecr_repository.worker.repository_url
 }
 
 output "topic_arn" {
-  description = "The topic that every event goes to."
+  description = "ARN of the topic that receives every event."
   value       = aws_sns_topic.this.arn
 }
 
 output "queues" {
-  description = "By consumer: URLs of the queue, of its dead letters, and of what SNS could not deliver."
+  description = "By consumer: URLs of the queue, its dead-letter queue, and the queue of what SNS could not deliver."
   value = {
     for name, queue in module.queue : name => {
       url             = queue.url
@@ -30,12 +30,12 @@ output "queues" {
 }
 
 output "tables" {
-  description = "Names of the tables, by their names on the map."
+  description = "Names of the tables, by name on the map."
   value       = { for name, table in aws_dynamodb_table.this : name => table.name }
 }
 
 output "services" {
-  description = "By service: its ECS service, task definition, role and log group, and the backlog a task may have."
+  description = "By service: ECS service, task definition, role, log group, and the target backlog per task."
   value = {
     for name, service in module.service : name => {
       service         = service.service_name
@@ -48,20 +48,20 @@ output "services" {
 }
 
 output "redrive_commands" {
-  description = "By consumer: how to see its dead letters and move them back. An operator role has to do it."
+  description = "By consumer: the command that redrives its dead letters. It needs an operator role."
   value = {
     for name in keys(module.queue) : name =>
-    "AWS_REGION=${var.region} NAME_PREFIX=${local.name_prefix} workers dlq redrive ${name}   # --yes moves"
+    "AWS_REGION=${var.region} NAME_PREFIX=${local.name_prefix} workers dlq redrive ${name}   # --yes applies it"
   }
 }
 
 output "api_url" {
-  description = "Where orders are placed: POST {api_url}/orders."
+  description = "URL of the API. Orders are placed with POST {api_url}/orders."
   value       = aws_apigatewayv2_api.orders.api_endpoint
 }
 
 output "tokens" {
-  description = "Where a machine gets a token, as which client and for which scopes; null with an issuer of your own. The secret: aws cognito-idp describe-user-pool-client."
+  description = "Token endpoint, client and scopes; null with an issuer of your own. `aws cognito-idp describe-user-pool-client` shows the client's secret."
   value = one([for key, client in aws_cognito_user_pool_client.machine : {
     url          = "https://${aws_cognito_user_pool_domain.this[key].domain}.auth.${var.region}.amazoncognito.com/oauth2/token"
     user_pool_id = client.user_pool_id
@@ -71,17 +71,17 @@ output "tokens" {
 }
 
 output "dashboard_url" {
-  description = "The dashboard."
+  description = "URL of the dashboard."
   value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
 }
 
 output "alert_topic_arn" {
-  description = "The topic that alarms go to: subscribe a pager or a chat."
+  description = "ARN of the topic that alarms notify. Subscribe a pager or a chat to it."
   value       = aws_sns_topic.alerts.arn
 }
 
 output "email_dns_records" {
-  description = "CNAME records that prove to SES that the sender's domain is yours; until they are there no mail leaves."
+  description = "CNAME records that prove to SES that you own the sender's domain. SES sends no mail without them."
   value = {
     for token in flatten([for identity in aws_sesv2_email_identity.this : identity.dkim_signing_attributes[0].tokens]) :
     "${token}._domainkey.${local.email_identity}" => "${token}.dkim.amazonses.com"
@@ -89,6 +89,6 @@ output "email_dns_records" {
 }
 
 output "github_role_arn" {
-  description = "The role for workflows of GitHub; null without."
+  description = "ARN of the role for workflows on GitHub; null without a repository."
   value       = one([for role in aws_iam_role.github : role.arn])
 }

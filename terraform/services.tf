@@ -1,14 +1,15 @@
-# The processes: every service of the map, each from the same image with its name as the command.
+# The services of the map: all run the same image, with the service's name as the command.
 
 locals {
-  # The two that consume nothing. The code knows them by these names too: workers/bootstrap.py.
+  # The two services without a queue. workers/bootstrap.py uses the same names.
   order_api = "order-api"
   relay     = "relay"
 
   log_group_prefix = "/ecs/${local.name}/"
   log_groups_arn   = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${local.log_group_prefix}*"
 
-  # What workers/settings.py reads. Nothing is left to be looked up, which would need rights.
+  # The variables that workers/settings.py reads. With all of them set, the code looks up no names,
+  # which would need more permissions.
   environments = {
     for name, service in local.services : name => merge(
       {
@@ -43,7 +44,7 @@ module "service" {
   name        = each.key
   name_prefix = local.name_prefix
   capacity    = local.capacity[each.key]
-  # By way of its providers: a service made before the cluster knows them is refused.
+  # Through its capacity providers: ECS refuses a service until the cluster has them.
   cluster          = { arn = aws_ecs_cluster.this.arn, name = aws_ecs_cluster_capacity_providers.this.cluster_name }
   cpu_architecture = var.cpu_architecture
   environment      = local.environments[each.key]
@@ -55,7 +56,7 @@ module "service" {
   stop_timeout     = local.stop_timeout
   subnet_ids       = local.subnet_ids
 
-  # One by one, as in the map, what the task's role may do.
+  # Permissions of the task's role, from the map.
   queue = length(each.value.consumes) == 0 ? null : {
     name        = module.queue[each.key].name
     arn         = module.queue[each.key].arn
@@ -74,7 +75,7 @@ module "service" {
 resource "aws_ecs_cluster" "this" {
   name = local.name
 
-  # Without it nobody counts the running tasks, which scaling divides by.
+  # It counts the running tasks, which scaling divides by.
   setting {
     name  = "containerInsights"
     value = "enhanced"
@@ -86,7 +87,7 @@ resource "aws_ecs_cluster_capacity_providers" "this" {
   capacity_providers = ["FARGATE", "FARGATE_SPOT"]
 }
 
-# --- where order-api is found -------------------------------------------------
+# --- service discovery of order-api -------------------------------------------------
 
 resource "aws_service_discovery_private_dns_namespace" "this" {
   name        = "${local.name}.internal"
@@ -94,7 +95,7 @@ resource "aws_service_discovery_private_dns_namespace" "this" {
   vpc         = local.vpc_id
 }
 
-# The VPC link of the API reads port and addresses here.
+# The VPC link of the API reads ports and addresses here.
 resource "aws_service_discovery_service" "order_api" {
   name = local.order_api
 
@@ -108,7 +109,7 @@ resource "aws_service_discovery_service" "order_api" {
     }
   }
 
-  # ECS says which tasks are well.
+  # ECS reports which tasks are healthy.
   health_check_custom_config {
     failure_threshold = 1
   }

@@ -1,8 +1,8 @@
-# A table for each of the map: one key, time to live, and for the table that has one the index of
-# events that are still to be published.
+# One table for each table of the map, with a key and a time to live. The table with the outbox also
+# has an index of the events that are not yet published.
 
 resource "aws_dynamodb_table" "this" {
-  #checkov:skip=CKV_AWS_119:encrypted with DynamoDB's key in this account, aws/dynamodb; no one else is to be given a key
+  #checkov:skip=CKV_AWS_119:encrypted with DynamoDB's key in this account, aws/dynamodb; nobody else needs the key
   for_each = local.topology.tables
 
   name                        = local.table_names[each.key]
@@ -15,7 +15,7 @@ resource "aws_dynamodb_table" "this" {
     type = "S"
   }
 
-  # Rows lose these two attributes when they are published, and so leave the index.
+  # Publishing a row removes these two attributes, and so removes the row from the index.
   dynamic "attribute" {
     for_each = each.value.outbox ? ["outboxShard", "outboxOrder"] : []
 

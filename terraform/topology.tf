@@ -1,32 +1,33 @@
-# The map, as the code reads it, with the defaults of what a service does not say. Nothing fails
-# here: what is wrong with a map is said in rules.tf, in words.
+# The map, as the code reads it: it states every field of every service, and nothing here has a
+# default. rules.tf reports what is wrong with a map.
 
 locals {
   topology = jsondecode(file(coalesce(var.topology_file, "${path.module}/../workers/topology.json")))
 
-  # Meaning from the map, capacity from var.services.
+  # The fields of Service in workers/topology.py.
+  service_fields = [
+    "concurrency", "consumes", "dlq_retention", "max_attempts", "publishes", "retention",
+    "sends_email", "table", "visibility_timeout",
+  ]
+  missing_fields = {
+    for name in keys(local.topology.services) :
+    name => sort(setsubtract(local.service_fields, keys(local.topology.services[name])))
+  }
+
+  # What a service does comes from the map, its capacity from var.services. An incomplete service
+  # fails the plan in rules.tf, with one message instead of one for each use of the field.
   services = {
-    for name, service in local.raw_services : name => merge({
-      # Texts only: Terraform would take a number for one.
-      consumes           = try([for event in service.consumes : regex("^\"(.*)\"$", jsonencode(event))[0]], [])
-      publishes          = try([for event in service.publishes : regex("^\"(.*)\"$", jsonencode(event))[0]], [])
-      table              = try(tostring(service.table), "")
-      visibility_timeout = try(service.visibility_timeout, 60)
-      max_attempts       = try(service.max_attempts, 3)
-      concurrency        = try(service.concurrency, 10)
-      retention          = try(service.retention, 4 * 86400)
-      dlq_retention      = try(service.dlq_retention, 14 * 86400)
-      sends_email        = try(service.sends_email, false)
-    }, local.capacity[name])
+    for name, service in local.topology.services : name => merge(service, local.capacity[name])
+    if length(local.missing_fields[name]) == 0
   }
 
   publishers = { for name, service in local.services : name => service if length(service.publishes) > 0 }
 
-  # Those with a queue.
+  # The services that have a queue.
   consumers = { for name, service in local.services : name => service if length(service.consumes) > 0 }
 
   capacity = {
-    for name in keys(local.raw_services) : name => {
+    for name in keys(local.topology.services) : name => {
       cpu                = try(coalesce(var.services[name].cpu), 256)
       memory             = try(coalesce(var.services[name].memory), 512)
       desired            = try(coalesce(var.services[name].desired), coalesce(var.services[name].min), 1)

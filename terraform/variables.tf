@@ -1,51 +1,51 @@
 variable "environment" {
-  description = "Name of the environment: a tag, a dimension of the metrics, and by default the start of every name."
+  description = "Name of the environment. Used as a tag, as a dimension of metrics and, by default, as the prefix of every name."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,11}$", var.environment))
-    error_message = "environment: 2 to 12 lower-case letters and digits, a letter first."
+    error_message = "environment: must be 2 to 12 lower-case letters and digits, starting with a letter."
   }
 }
 
 variable "region" {
-  description = "AWS region that everything is in."
+  description = "AWS region of all resources."
   type        = string
   default     = "eu-west-1"
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region: not the name of a region, as eu-west-1 is."
+    error_message = "region: must be the name of an AWS region, such as eu-west-1."
   }
 }
 
 variable "max_retries" {
-  description = "How often the provider repeats a failed request; null is its own default, 25."
+  description = "Maximum number of times the provider retries a failed request; null uses its default, 25."
   type        = number
   default     = null
 
   validation {
     condition     = var.max_retries == null ? true : var.max_retries >= 0 && var.max_retries <= 100
-    error_message = "max_retries: from 0 to 100, or null."
+    error_message = "max_retries: must be from 0 to 100, or null."
   }
 }
 
 variable "name_prefix" {
-  description = "In front of every name, as the code's NAME_PREFIX; null makes it the environment and a hyphen."
+  description = "Prefix of every name; the code reads it from NAME_PREFIX. null uses the environment and a hyphen."
   type        = string
   default     = null
 
   validation {
-    # Role names have 64 characters: this, a service's name (32) and its role's (10).
+    # Role names have at most 64 characters: the prefix, the service's name (32) and a suffix (10).
     condition     = var.name_prefix == null ? true : can(regex("^[A-Za-z0-9_-]{0,20}$", var.name_prefix))
-    error_message = "name_prefix: at most 20 letters, digits, hyphens and underscores."
+    error_message = "name_prefix: must be at most 20 letters, digits, hyphens and underscores."
   }
 }
 
 # --- what runs ----------------------------------------------------------------
 
 variable "topology_file" {
-  description = "The map of services and events; null is the one in the repository, which the image carries."
+  description = "Path of the map of services and events; null uses workers/topology.json, which is also in the image."
   type        = string
   default     = null
 
@@ -56,34 +56,34 @@ variable "topology_file" {
 }
 
 variable "image_tag" {
-  description = "Tag or digest (sha256:...) of the worker image in the repository that this makes. Tags there are immutable."
+  description = "Tag or digest (sha256:...) of the worker image in the repository created here. Its tags are immutable."
   type        = string
 
   validation {
     condition     = can(regex("^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$", var.image_tag)) && var.image_tag != "latest"
-    error_message = "image_tag: a digest (sha256: and 64 hexadecimal digits) or a tag that never moves, so not latest."
+    error_message = "image_tag: must be a digest (sha256: and 64 hexadecimal digits) or a tag other than latest, which would move."
   }
 }
 
 variable "cpu_architecture" {
-  description = "Processor of the tasks: ARM64, which costs less, or X86_64. The image must be built for it."
+  description = "CPU architecture of the tasks: ARM64, which is cheaper, or X86_64. The image must be built for it."
   type        = string
   default     = "ARM64"
 
   validation {
     condition     = contains(["ARM64", "X86_64"], var.cpu_architecture)
-    error_message = "cpu_architecture: ARM64 or X86_64."
+    error_message = "cpu_architecture: must be ARM64 or X86_64."
   }
 }
 
 variable "services" {
   description = <<-TEXT
-    Capacity of each service of the map; what is not said is as in locals.tf.
+    Capacity of each service of the map; topology.tf has the defaults.
     cpu (1024ths of a vCPU), memory (MiB);
-    desired, min, max (tasks): desired counts when the service is made, from then on scaling decides;
-    acceptable_latency (s): how long a message may wait, and handling_ms: what handling one takes, on average;
-    spot_share (percent of the tasks beyond the first that run on Fargate Spot);
-    secrets: names of environment variables, each with the ARN of a secret or of a parameter of SSM.
+    desired, min, max (tasks): desired applies when the service is created; afterwards scaling sets the count;
+    acceptable_latency (s): the time that a message may wait; handling_ms: the average time to handle one;
+    spot_share (percent): the share of tasks on Fargate Spot, not counting the first task;
+    secrets: names of environment variables, each with the ARN of a secret or of an SSM parameter.
   TEXT
   type = map(object({
     cpu                = optional(number)
@@ -100,164 +100,164 @@ variable "services" {
 
   validation {
     condition     = alltrue([for s in values(var.services) : try(s.spot_share >= 0 && s.spot_share <= 100, true)])
-    error_message = "services: spot_share is from 0 to 100 percent; wrong for ${join(", ", [for name, s in var.services : name if !try(s.spot_share >= 0 && s.spot_share <= 100, true)])}."
+    error_message = "services: spot_share must be from 0 to 100 percent; it is not for ${join(", ", [for name, s in var.services : name if !try(s.spot_share >= 0 && s.spot_share <= 100, true)])}."
   }
 
   validation {
     condition     = alltrue([for s in values(var.services) : try(s.acceptable_latency > 0, true) && try(s.handling_ms > 0, true)])
-    error_message = "services: acceptable_latency and handling_ms are more than 0; wrong for ${join(", ", [for name, s in var.services : name if !(try(s.acceptable_latency > 0, true) && try(s.handling_ms > 0, true))])}."
+    error_message = "services: acceptable_latency and handling_ms must be greater than 0; they are not for ${join(", ", [for name, s in var.services : name if !(try(s.acceptable_latency > 0, true) && try(s.handling_ms > 0, true))])}."
   }
 
   validation {
     condition = alltrue(flatten([for s in values(var.services) : [
       for arn in values(s.secrets) : can(regex("^arn:[a-z-]+:(secretsmanager:[^:]+:[0-9]+:secret|ssm:[^:]+:[0-9]+:parameter)[:/][^*]+$", arn))
     ]]))
-    error_message = "services: secrets are ARNs of Secrets Manager or of parameters of SSM, without a wildcard."
+    error_message = "services: secrets must be ARNs of secrets or of SSM parameters, without wildcards."
   }
 }
 
 variable "log_level" {
-  description = "What the services log: debug, info, warning or error."
+  description = "Minimum level that the services log: debug, info, warning or error."
   type        = string
   default     = "info"
 
   validation {
     condition     = contains(["debug", "info", "warning", "error"], var.log_level)
-    error_message = "log_level: debug, info, warning or error."
+    error_message = "log_level: must be debug, info, warning or error."
   }
 }
 
 variable "log_retention_days" {
-  description = "How long CloudWatch keeps log lines (days)."
+  description = "Number of days that CloudWatch keeps log lines."
   type        = number
   default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
-    error_message = "log_retention_days: one that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731."
+    error_message = "log_retention_days: must be a value that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731."
   }
 }
 
 variable "sender_email" {
-  description = "From of every mail. Its domain is the identity that SES has to have verified."
+  description = "From address of every mail. SES must have verified its domain."
   type        = string
 
   validation {
     condition     = can(regex("^[^@\\s]+@[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.sender_email))
-    error_message = "sender_email: not an e-mail address with its domain in lower case."
+    error_message = "sender_email: must be an e-mail address with a lower-case domain."
   }
 }
 
 variable "operations_email" {
-  description = "Who hears of low stock."
+  description = "Address that is notified of low stock."
   type        = string
 
   validation {
     condition     = can(regex("^[^@\\s]+@[^@\\s]+$", var.operations_email))
-    error_message = "operations_email: not an e-mail address."
+    error_message = "operations_email: must be an e-mail address."
   }
 }
 
 variable "allow_simulation" {
-  description = "Whether orders may ask services to pretend (a decline, an empty shelf, a technical failure). Never in prod."
+  description = "Whether an order may ask services to simulate a result (a declined card, no stock, a technical failure). Never in prod."
   type        = bool
   default     = false
 
   validation {
     condition     = !(var.allow_simulation && var.environment == "prod")
-    error_message = "allow_simulation: not in prod, where an order must mean what it says."
+    error_message = "allow_simulation: must be false in prod."
   }
 }
 
-# --- how it is run ------------------------------------------------------------
+# --- how it runs ------------------------------------------------------------
 
 variable "deletion_protection" {
-  description = "Whether tables refuse to be deleted, and the repository if it holds images."
+  description = "Whether AWS refuses to delete the tables, and the image repository while it holds images."
   type        = bool
   default     = true
 
   validation {
     condition     = var.deletion_protection || var.environment != "prod"
-    error_message = "deletion_protection: cannot be off in prod; to remove prod, take this rule out first."
+    error_message = "deletion_protection: must be true in prod. To destroy prod, remove this rule first."
   }
 }
 
 variable "enable_execute_command" {
-  description = "Whether `aws ecs execute-command` opens a shell in a task. It needs a root file system that can be written."
+  description = "Whether `aws ecs execute-command` can open a shell in a task. This makes the root file system writable."
   type        = bool
   default     = false
 }
 
 variable "customer_managed_key" {
-  description = "Whether topic and queues are encrypted with a key of this account; otherwise SQS and SNS manage theirs."
+  description = "Whether a KMS key of this account encrypts the topic and the queues; otherwise SNS and SQS use their own keys."
   type        = bool
   default     = false
 }
 
 variable "operator_role_arns" {
-  description = "Roles that may send to the queues and publish to the topic by hand (redrive, `workers publish`), beside the services."
+  description = "Roles of operators, who may send to the queues and publish to the topic (redrive, `workers publish`) like the services."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for arn in var.operator_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
-    error_message = "operator_role_arns: not the ARN of a role, or one with a wildcard."
+    error_message = "operator_role_arns: must be ARNs of roles, without wildcards."
   }
 }
 
-# --- where it is --------------------------------------------------------------
+# --- network --------------------------------------------------------------
 
 variable "vpc_cidr" {
-  description = "Addresses of the VPC that is made, /16 to /24. Not used with vpc_id."
+  description = "Address range of the VPC, /16 to /24. Ignored with vpc_id."
   type        = string
   default     = "10.40.0.0/20"
 
   validation {
     condition     = can(cidrnetmask(var.vpc_cidr)) && try(tonumber(split("/", var.vpc_cidr)[1]), 0) >= 16 && try(tonumber(split("/", var.vpc_cidr)[1]), 99) <= 24
-    error_message = "vpc_cidr: an IPv4 range of /16 to /24."
+    error_message = "vpc_cidr: must be an IPv4 range of /16 to /24."
   }
 }
 
 variable "availability_zones" {
-  description = "Names of two to four zones; each gets a private subnet. Named, so that a new zone of AWS moves nothing. Not used with vpc_id."
+  description = "Two to four zones; each gets a private subnet. They are listed so that a new zone of AWS changes nothing. Ignored with vpc_id."
   type        = list(string)
   default     = ["eu-west-1a", "eu-west-1b"]
 
   validation {
     condition     = length(distinct(var.availability_zones)) == length(var.availability_zones) && length(var.availability_zones) >= 2 && length(var.availability_zones) <= 4
-    error_message = "availability_zones: two to four different ones."
+    error_message = "availability_zones: must be two to four different zones."
   }
 
   validation {
     condition     = alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
-    error_message = "availability_zones: a zone of another region."
+    error_message = "availability_zones: every zone must be in var.region."
   }
 }
 
 variable "vpc_id" {
-  description = "A VPC that is there already, with DNS and a way to AWS (endpoints or NAT); null makes one."
+  description = "ID of an existing VPC with DNS and a route to AWS (endpoints or NAT); null creates a VPC."
   type        = string
   default     = null
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of vpc_id for the tasks, in at least two zones."
+  description = "Private subnets of the existing VPC for the tasks, in at least two zones."
   type        = list(string)
   default     = []
 
   validation {
     condition     = var.vpc_id == null ? length(var.subnet_ids) == 0 : length(var.subnet_ids) >= 2
-    error_message = "subnet_ids: at least two with vpc_id, none without."
+    error_message = "subnet_ids: must have at least two subnets with vpc_id, and none without."
   }
 }
 
-# --- who may call, and who is told --------------------------------------------
+# --- access and alerts --------------------------------------------
 
 variable "jwt" {
   description = <<-TEXT
-    Whose tokens the API takes: issuer (an https URL that serves /.well-known/openid-configuration), audience (one of these must be
-    in the token), and the scopes of which a token needs one, to look at orders and to place or change them; none: any token will do.
-    null makes a Cognito user pool, with a client for machines.
+    Tokens that the API accepts: issuer (an https URL that serves /.well-known/openid-configuration), audience (a token must contain
+    one of these), read_scopes to read orders and write_scopes to place or change them (a token needs one; an empty list accepts any
+    token). null creates a Cognito user pool with a client for machines.
   TEXT
   type = object({
     issuer       = string
@@ -269,85 +269,85 @@ variable "jwt" {
 
   validation {
     condition     = var.jwt == null ? true : can(regex("^https://[^\\s/]+(/\\S*)?$", var.jwt.issuer)) && length(var.jwt.audience) > 0
-    error_message = "jwt: an issuer that starts with https://, and at least one audience."
+    error_message = "jwt: must have an issuer that starts with https:// and at least one audience."
   }
 }
 
 variable "api_rate" {
-  description = "Requests a second that the API takes, all callers together; what is above gets a 429."
+  description = "Requests per second that the API accepts from all callers together. It answers more with 429."
   type        = number
   default     = 100
 
   validation {
-    # Unless AWS has raised it: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+    # The default quota, which AWS can raise: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
     condition     = var.api_rate > 0 && var.api_rate <= 10000
-    error_message = "api_rate: more than 0, and at most the account's 10000 a second."
+    error_message = "api_rate: must be greater than 0, and at most the account's quota of 10000 per second."
   }
 }
 
 variable "api_burst" {
-  description = "Requests that the API takes at once, above its rate."
+  description = "Requests that the API accepts at once, above its rate."
   type        = number
   default     = 200
 
   validation {
     condition     = var.api_burst >= var.api_rate && var.api_burst <= 5000
-    error_message = "api_burst: at least api_rate, and at most the account's 5000."
+    error_message = "api_burst: must be at least api_rate, and at most the account's quota of 5000."
   }
 }
 
 variable "alert_emails" {
-  description = "Who gets a mail for each alarm; each address has to confirm once. Other ways can subscribe to the topic themselves."
+  description = "Addresses that get a mail for each alarm; each must confirm once. Pagers and chats can subscribe to the topic."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for email in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))]) && length(distinct(var.alert_emails)) == length(var.alert_emails)
-    error_message = "alert_emails: e-mail addresses, each once."
+    error_message = "alert_emails: must be e-mail addresses without duplicates."
   }
 }
 
 variable "manage_email_identity" {
-  description = "Whether SES's identity of the sender's domain is made here. An account has one: false where another environment made it."
+  description = "Whether to create the SES identity of the sender's domain. An account has one: use false if another environment created it."
   type        = bool
   default     = true
 }
 
 variable "audit_queues" {
-  description = "Whether CloudTrail records each send, receive and delete of the queues, in a bucket, for a year. Each costs."
+  description = "Whether CloudTrail records each send, receive and delete of the queues in a bucket for a year. Each event costs money."
   type        = bool
   default     = false
 }
 
 variable "monthly_budget" {
-  description = "What the environment may cost a month (USD): 80 percent of it spent, or all of it forecast, is told to the alert topic. null: no budget."
+  description = "Monthly budget of the environment (USD). The alert topic is notified when 80 percent are spent or 100 percent are forecast. null: no budget."
   type        = number
   default     = null
 
   validation {
     condition     = var.monthly_budget == null ? true : var.monthly_budget > 0
-    error_message = "monthly_budget: more than 0, or null."
+    error_message = "monthly_budget: must be greater than 0, or null."
   }
 }
 
 variable "github_repository" {
-  description = "Repository on GitHub, OWNER/NAME, whose workflows may push the image from an environment named as this one; null: none."
+  description = "GitHub repository, OWNER/NAME, whose workflows may push the image from the GitHub environment of the same name as this one; null: none."
   type        = string
   default     = null
 
   validation {
     condition     = var.github_repository == null ? true : can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository: OWNER/NAME, without a wildcard."
+    error_message = "github_repository: must be OWNER/NAME, without wildcards."
   }
 }
 
 variable "github_oidc_provider_arn" {
-  description = "GitHub's identity provider, where the account has one already; null makes it."
+  description = "ARN of GitHub's identity provider if the account already has one; null creates it."
   type        = string
   default     = null
 
   validation {
     condition     = var.github_oidc_provider_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.github_oidc_provider_arn))
-    error_message = "github_oidc_provider_arn: the ARN of the provider token.actions.githubusercontent.com."
+    error_message = "github_oidc_provider_arn: must be the ARN of the provider token.actions.githubusercontent.com."
   }
 }

@@ -1,5 +1,5 @@
 terraform {
-  # 1.11: state in S3 is locked without a table, and tests say what is known before an apply.
+  # 1.11 locks state in S3 without a table, and its tests can override values during a plan.
   required_version = ">= 1.11, < 2.0"
 
   required_providers {
@@ -9,5 +9,5 @@ terraform {
     }
   }
 
-  # Where the state is: see README.md.
+  # README.md explains where to keep the state.
 }

@@ -1,7 +1,7 @@
-"""The map of the system: which service consumes and publishes which events.
+"""Reads ``topology.json``, the map of which service consumes and publishes which events.
 
-Terraform and the local provisioner read the same ``topology.json``, so code and
-infrastructure cannot disagree.
+Terraform and the provisioner of emulators read the same file, so code and infrastructure cannot
+disagree.
 """
 
 import json
@@ -10,21 +10,21 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from workers.topology_rules import DAY, broken_rules
+from workers.topology_rules import broken_rules
 
-# The most that SQS accepts. The worker's own count of attempts decides when a message is given up;
-# SQS's count of receives, which also counts deploys, outages and lost replies, is a distant
+# The maximum that SQS accepts. The worker's own count of attempts decides when to dead-letter a
+# message. SQS's count of receives also includes deploys, outages and lost replies; it is a distant
 # backstop.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue.html
 MAX_RECEIVE_COUNT: Final = 1_000
 
 
 class TopologyError(Exception):
-    """The map cannot be read, or breaks one of its rules."""
+    """The map cannot be read, or it breaks a rule. The text lists every broken rule."""
 
 
 class Table(BaseModel):
-    """A DynamoDB table: one key ``pk``, time to live in ``expires``."""
+    """A DynamoDB table with the key ``pk`` and the time to live ``expires``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,24 +32,28 @@ class Table(BaseModel):
 
 
 class Service(BaseModel):
-    """One service on the map. One that consumes has a queue and a dead-letter queue."""
+    """A service on the map. No field has a default: the map states each one.
+
+    A service that consumes events has a queue and a dead-letter queue. For the others, the fields
+    of the queues (``visibility_timeout``, ``retention``, ``dlq_retention``) have no effect.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     consumes: frozenset[str]
     publishes: frozenset[str]
     table: str
-    visibility_timeout: int = 60  # s
-    max_attempts: int = 3
-    concurrency: int = 10
-    retention: int = 4 * DAY  # s
-    # The longest that SQS keeps a message: somebody has to look at it before it is gone.
-    dlq_retention: int = 14 * DAY  # s
-    sends_email: bool = False
+    visibility_timeout: int  # s
+    max_attempts: int
+    concurrency: int
+    retention: int  # s
+    # Somebody has to look at a dead letter before SQS deletes it.
+    dlq_retention: int  # s
+    sends_email: bool
 
 
 class Topology(BaseModel):
-    """The whole map; ``events`` are all that may be on it."""
+    """The whole map. Services consume and publish only what ``events`` lists."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,10 +64,7 @@ class Topology(BaseModel):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the map that ships with the package.
-
-        Raises ``TopologyError`` with every broken rule in one message.
-        """
+        """Read the map that ships with the package; raises ``TopologyError``."""
         try:
             text = resources.files("workers").joinpath("topology.json").read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
-"""What a map must not do, each rule in one sentence.
+"""The rules that ``topology.json`` must follow, each with its error message.
 
-terraform/rules.tf says the same sentences to those who deploy; a test keeps both in step.
+terraform/rules.tf repeats only those whose violation AWS would accept. It uses the same messages.
 """
 
 import json
@@ -18,7 +18,8 @@ MAX_VISIBILITY_TIMEOUT: Final = 43_200
 MIN_RETENTION: Final = 60  # s
 MAX_RETENTION: Final = 14 * DAY
 
-# Roles are named after services and have 64 characters, of which a prefix takes 20.
+# IAM role names contain the service name. They have at most 64 characters: 20 for the prefix, 32
+# for the service, the rest for the role's suffix.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _MAP_FIELDS: Final = frozenset({"topic", "events", "tables", "services"})
@@ -28,29 +29,29 @@ _FIELDS: Final = frozenset(
 )
 
 Map: TypeAlias = Mapping[str, Any]
-# Each gives the sentence if its rule is broken, and "" if not.
+# A rule returns its error message, or "" if the map follows it.
 MapRule: TypeAlias = Callable[[Map], str]
 ServiceRule: TypeAlias = Callable[[str, Map, Map], str]  # name, service, map
 
 
 def broken_rules(document: object) -> list[str]:
-    """List every rule that a map breaks, the service in front."""
+    """Check a parsed map and return one message per broken rule, prefixed with the service."""
     if not isinstance(document, dict):
         return ["the map must be an object"]
-    said = [rule(document) for rule in MAP_RULES.values()]
+    messages = [rule(document) for rule in MAP_RULES.values()]
     for name, service in sorted(_object(document.get("services")).items()):
         if isinstance(service, dict):
             found = [rule(name, service, document) for rule in SERVICE_RULES.values()]
         else:
             found = ["must be an object"]
-        said += [f"{name}: {sentence}" for sentence in found if sentence]
-    return [sentence for sentence in said if sentence]
+        messages += [f"{name}: {message}" for message in found if message]
+    return [message for message in messages if message]
 
 
 def _map_fields(document: Map) -> str:
     if document.keys() == _MAP_FIELDS:
         return ""
-    return "the map has topic, events, tables and services, and nothing else"
+    return "the map must have the fields topic, events, tables and services, and no others"
 
 
 def _topic(document: Map) -> str:
@@ -62,9 +63,9 @@ def _topic(document: Map) -> str:
 
 def _events(document: Map) -> str:
     events: Any = document.get("events")
-    if _are_texts(events) and len(set(events)) == len(events):
+    if _are_strings(events) and len(set(events)) == len(events):
         return ""
-    return "events must be a list of event types, each once"
+    return "events must be a list of event types without duplicates"
 
 
 def _tables(document: Map) -> str:
@@ -74,7 +75,7 @@ def _tables(document: Map) -> str:
         for table in tables.values()
     ):
         return ""
-    return "tables must be an object; each says outbox, true or false, and nothing else"
+    return "tables must be an object; each table has the field outbox, true or false, and no others"
 
 
 def _services(document: Map) -> str:
@@ -84,60 +85,68 @@ def _services(document: Map) -> str:
 def _name(name: str, _service: Map, _document: Map) -> str:
     if _NAME.fullmatch(name):
         return ""
-    return "a name is 1 to 32 lower-case letters, digits and hyphens, a letter first"
+    return "the name must be 1 to 32 lower-case letters, digits and hyphens, starting with a letter"
 
 
-def _fields(_name: str, service: Map, _document: Map) -> str:
+def _missing(_name: str, service: Map, _document: Map) -> str:
+    missing = _FIELDS - service.keys()
+    return f"missing field {', '.join(sorted(missing))}" if missing else ""
+
+
+def _unknown(_name: str, service: Map, _document: Map) -> str:
     unknown = service.keys() - _FIELDS
     return f"unknown field {', '.join(sorted(unknown))}" if unknown else ""
 
 
 def _lists(_name: str, service: Map, _document: Map) -> str:
-    if _are_texts(service.get("consumes")) and _are_texts(service.get("publishes")):
+    if _are_strings(service.get("consumes", [])) and _are_strings(service.get("publishes", [])):
         return ""
     return "consumes and publishes must be lists of event types"
 
 
 def _known(_name: str, service: Map, document: Map) -> str:
-    used = _texts(service.get("consumes")) | _texts(service.get("publishes"))
-    unknown = used - _texts(document.get("events"))
+    used = _strings(service.get("consumes")) | _strings(service.get("publishes"))
+    unknown = used - _strings(document.get("events"))
     return f"unknown event {', '.join(sorted(unknown))}" if unknown else ""
 
 
 def _published(_name: str, service: Map, document: Map) -> str:
     services = _object(document.get("services")).values()
-    published = {event for each in services for event in _texts(_object(each).get("publishes"))}
-    orphans = _texts(service.get("consumes")) - published
-    return f"nobody publishes {', '.join(sorted(orphans))}" if orphans else ""
+    published = {event for each in services for event in _strings(_object(each).get("publishes"))}
+    orphans = _strings(service.get("consumes")) - published
+    return f"no service publishes {', '.join(sorted(orphans))}" if orphans else ""
 
 
 def _table(_name: str, service: Map, document: Map) -> str:
-    table = service.get("table")
+    if "table" not in service:
+        return ""
+    table = service["table"]
     if isinstance(table, str) and table in _object(document.get("tables")):
         return ""
-    return f"table {_said(table)} is not in tables"
+    return f"table {_json(table)} is not in tables"
 
 
 def _whole(field: str, low: int, high: int) -> ServiceRule:
     def rule(_name: str, service: Map, _document: Map) -> str:
         value = service.get(field, low)
-        if _is_whole(value) and low <= value <= high:
+        if _is_integer(value) and low <= value <= high:
             return ""
-        return f"{field} is {_said(value)}, must be a whole number from {low} to {high}"
+        return f"{field} is {_json(value)}, must be an integer from {low} to {high}"
 
     return rule
 
 
 def _dlq_longer(_name: str, service: Map, _document: Map) -> str:
-    kept, dead = service.get("retention", 4 * DAY), service.get("dlq_retention", 14 * DAY)
-    if not (_is_whole(kept) and _is_whole(dead)) or kept < dead:
+    kept: Any = service.get("retention")
+    dead: Any = service.get("dlq_retention")
+    if not (_is_integer(kept) and _is_integer(dead)) or kept < dead:
         return ""
-    return f"dlq_retention ({_said(dead)} s) must be longer than retention ({_said(kept)} s)"
+    return f"dlq_retention ({dead} s) must be longer than retention ({kept} s)"
 
 
 def _sends_email(_name: str, service: Map, _document: Map) -> str:
     value = service.get("sends_email", False)
-    return "" if isinstance(value, bool) else f"sends_email is {_said(value)}, not true or false"
+    return "" if isinstance(value, bool) else f"sends_email is {_json(value)}, not true or false"
 
 
 MAP_RULES: Final[Mapping[str, MapRule]] = {
@@ -149,7 +158,8 @@ MAP_RULES: Final[Mapping[str, MapRule]] = {
 }
 SERVICE_RULES: Final[Mapping[str, ServiceRule]] = {
     "name": _name,
-    "fields": _fields,
+    "missing": _missing,
+    "unknown": _unknown,
     "lists": _lists,
     "known": _known,
     "published": _published,
@@ -161,27 +171,27 @@ SERVICE_RULES: Final[Mapping[str, ServiceRule]] = {
     "concurrency": _whole("concurrency", 1, 200),
     "retention": _whole("retention", MIN_RETENTION, MAX_RETENTION),
     "dlq_retention": _whole("dlq_retention", MIN_RETENTION, MAX_RETENTION),
-    # A message's clock goes on in the dead-letter queue that SQS moves it to:
+    # SQS keeps the original enqueue time of a message that it moves to the dead-letter queue:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     "dlq longer": _dlq_longer,
     "sends_email": _sends_email,
 }
 
 
-def _said(value: object) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _are_texts(value: Any) -> bool:
+def _are_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-def _texts(value: Any) -> frozenset[str]:
-    return frozenset(value) if _are_texts(value) else frozenset()
+def _strings(value: Any) -> frozenset[str]:
+    return frozenset(value) if _are_strings(value) else frozenset()
 
 
 def _object(value: Any) -> Map:

@@ -13,7 +13,7 @@ from workers.aws.errors import SDK_ERRORS
 from workers.aws.sqs import depth
 from workers.provision.messaging import Messaging
 from workers.settings import Settings
-from workers.topology import Service, Topology
+from workers.topology import Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -87,7 +87,8 @@ class Audit:
 
 def _subscribed(sqs: "SQSClient", sns: "SNSClient", settings: Settings, topology: Topology) -> str:
     """Make the audit queue and give its URL. Its filter lets every event of the map through."""
-    everything = Service(consumes=topology.events, publishes=frozenset(), table=NAME)
+    like = next(iter(topology.consumers.values()))
+    everything = like.model_copy(update={"consumes": topology.events})
     messaging = Messaging(sqs, sns, settings.name_prefix, lambda _: None)
     arn = names.topic_arn(sns, settings, topology.topic)
     urls = messaging.ensure_consumer(NAME, everything, arn)

@@ -1,4 +1,4 @@
-# One of each, cheap, and easy to take away again.
+# One task per service: cheap and easy to destroy.
 environment         = "dev"
 image_tag           = "v0.1.0" # a deployment overrides it: -var image_tag=...
 allow_simulation    = true

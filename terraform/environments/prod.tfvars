@@ -1,5 +1,5 @@
-# A large shop on a busy day. desired counts when a service is made; from then on scaling decides
-# between min and max, and a person scales by changing those.
+# A large shop on a busy day. desired applies when a service is created. Afterwards scaling sets the
+# count between min and max; change those to scale by hand.
 environment        = "prod"
 image_tag          = "v0.1.0" # a deployment overrides it: -var image_tag=...
 log_retention_days = 365
@@ -21,7 +21,7 @@ services = {
   relay     = { cpu = 512, memory = 1024, min = 2, desired = 2, max = 4 }
   orders    = { cpu = 512, memory = 1024, min = 2, desired = 20, max = 100, handling_ms = 60, spot_share = 50 }
 
-  # Money: soon, and not on machines that may be taken away.
+  # Payments must be quick, and must not run on Spot capacity, which AWS can reclaim.
   payment = { cpu = 512, memory = 1024, min = 10, desired = 100, max = 200, acceptable_latency = 10, handling_ms = 400 }
 
   inventory    = { cpu = 512, memory = 1024, min = 4, desired = 40, max = 120, handling_ms = 80, spot_share = 50 }

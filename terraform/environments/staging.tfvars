@@ -1,4 +1,4 @@
-# As prod, but small: what breaks under the rules of prod should break here.
+# Like prod, but small: what would fail in prod should fail here.
 environment        = "staging"
 image_tag          = "v0.1.0" # a deployment overrides it: -var image_tag=...
 log_retention_days = 30

@@ -1,4 +1,4 @@
-# The way in: who may call what, and how much of it. Offline, as in queue.tftest.hcl.
+# The API: who may call which routes, and how often. Offline, like queue.tftest.hcl.
 
 provider "aws" {
   region                      = "eu-west-1"
@@ -65,56 +65,56 @@ variables {
 run "only_tokens_of_the_user_pool_get_in" {
   command = plan
 
-  # Nobody gets in without a token.
+  # every route requires a token
   assert {
     condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "JWT"]) && length(aws_apigatewayv2_route.this) == 5
     error_message = "a route without a token"
   }
   assert {
     condition     = !anytrue([for key in keys(aws_apigatewayv2_route.this) : strcontains(key, "$default") || strcontains(key, "{proxy+}") || startswith(key, "ANY")])
-    error_message = "a route that lets through what nobody named"
+    error_message = "a route without a scope"
   }
 
-  # Without an issuer there is a user pool.
+  # without an issuer there is a user pool
   assert {
     condition = aws_apigatewayv2_authorizer.jwt.jwt_configuration[0] == {
       audience = toset(["client123"])
       issuer   = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool"
     }
-    error_message = "the API takes other tokens than the pool gives"
+    error_message = "the API does not accept the tokens of the pool"
   }
   assert {
     condition     = { for key, route in aws_apigatewayv2_route.this : key => one(route.authorization_scopes) if startswith(key, "GET") } == { "GET /orders/{orderId}" = "orders/read" }
-    error_message = "looking at an order needs the right to read"
+    error_message = "reading an order must require the scope read"
   }
   assert {
     condition     = alltrue([for key, route in aws_apigatewayv2_route.this : one(route.authorization_scopes) == "orders/write" if startswith(key, "POST")])
-    error_message = "changing an order needs the right to write"
+    error_message = "changing an order must require the scope write"
   }
   assert {
     condition     = one(aws_cognito_user_pool_client.machine["this"].allowed_oauth_flows) == "client_credentials" && aws_cognito_user_pool.this["this"].admin_create_user_config[0].allow_admin_create_user_only
-    error_message = "somebody can sign up"
+    error_message = "users can sign up"
   }
 
-  # Requests go to order api and nowhere else.
+  # requests go to order-api only
   assert {
     condition     = aws_apigatewayv2_integration.order_api.connection_type == "VPC_LINK" && aws_apigatewayv2_integration.order_api.integration_uri == aws_service_discovery_service.order_api.arn
-    error_message = "not through the VPC link to order-api"
+    error_message = "requests do not go through the VPC link to order-api"
   }
   assert {
     condition = alltrue([
       for rule in [aws_vpc_security_group_egress_rule.api_link, aws_vpc_security_group_ingress_rule.order_api] :
       rule.from_port == tonumber(local.environments["order-api"].PORT) && rule.to_port == rule.from_port && rule.cidr_ipv4 == null
     ])
-    error_message = "another port than order-api listens on, or open to more than the link"
+    error_message = "not the port of order-api, or open to more than the link"
   }
   assert {
     condition     = aws_apigatewayv2_integration.order_api.timeout_milliseconds <= 30000
-    error_message = "an HTTP API waits 30 s at most"
+    error_message = "an HTTP API waits at most 30 s"
   }
 }
 
-run "an_issuer_of_ones_own_and_a_pace" {
+run "a_given_issuer_and_rate" {
   command = plan
 
   variables {
@@ -123,24 +123,24 @@ run "an_issuer_of_ones_own_and_a_pace" {
     jwt       = { issuer = "https://login.example.com/", audience = ["orders"], write_scopes = ["orders:write"] }
   }
 
-  # An issuer of ones own needs no user pool.
+  # a given issuer needs no user pool
   assert {
     condition     = length(aws_cognito_user_pool.this) + length(aws_cognito_user_pool_client.machine) + length(aws_cognito_user_pool_domain.this) == 0 && output.tokens == null
-    error_message = "a user pool that nobody asked for"
+    error_message = "an unnecessary user pool"
   }
   assert {
     condition     = aws_apigatewayv2_authorizer.jwt.jwt_configuration[0] == { audience = toset(["orders"]), issuer = "https://login.example.com/" }
-    error_message = "not the issuer that was named"
+    error_message = "not the given issuer"
   }
   assert {
     condition     = one(aws_apigatewayv2_route.this["POST /orders"].authorization_scopes) == "orders:write" && aws_apigatewayv2_route.this["GET /orders/{orderId}"].authorization_scopes == null
-    error_message = "not the scopes that were named"
+    error_message = "not the given scopes"
   }
 
-  # Callers are slowed down and logged without telling who they are.
+  # callers are throttled, and logged without personal data
   assert {
     condition     = aws_apigatewayv2_stage.default.default_route_settings[0].throttling_rate_limit == 50 && aws_apigatewayv2_stage.default.default_route_settings[0].throttling_burst_limit == 60
-    error_message = "not throttled as asked for"
+    error_message = "not the given rate and burst"
   }
   assert {
     condition     = jsondecode(aws_apigatewayv2_stage.default.access_log_settings[0].format).routeKey == "$context.routeKey" && !strcontains(aws_apigatewayv2_stage.default.access_log_settings[0].format, "sourceIp")
@@ -148,7 +148,7 @@ run "an_issuer_of_ones_own_and_a_pace" {
   }
   assert {
     condition     = aws_cloudwatch_log_group.api.retention_in_days == var.log_retention_days
-    error_message = "the access log is kept for ever"
+    error_message = "the access log is kept forever"
   }
 }
 
@@ -163,7 +163,7 @@ run "plain_http_and_a_rate_beyond_the_account_are_refused" {
   expect_failures = [var.api_rate, var.jwt]
 }
 
-run "tokens_for_anybody_are_refused" {
+run "an_issuer_without_an_audience_is_refused" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-# The whole, planned for the map that ships: one of each per entry. Offline, as in queue.tftest.hcl.
+# Plans everything for the map that ships. Offline, like queue.tftest.hcl.
 
 provider "aws" {
   region                      = "eu-west-1"
@@ -56,7 +56,7 @@ variables {
 run "the_map_that_ships" {
   command = plan
 
-  # one of each for every entry of the map
+  # one resource of each kind for every entry of the map
   assert {
     condition     = toset(keys(module.queue)) == toset([for name, each in jsondecode(file("../workers/topology.json")).services : name if length(each.consumes) > 0])
     error_message = "not one queue for each consumer"
@@ -80,97 +80,97 @@ run "the_map_that_ships" {
   }
   assert {
     condition     = length(distinct([for each in module.service : each.task_policy])) == length(module.service)
-    error_message = "two services share a policy: one of them has a right too many"
+    error_message = "two services share a policy, so one has too many permissions"
   }
 
   # names are what the code looks up
   assert {
     condition     = module.queue["payment"].name == "dev-payment-queue" && module.queue["payment"].dlq_name == "dev-payment-queue-dlq"
-    error_message = "workers/topology.py names queues otherwise"
+    error_message = "workers/topology.py uses other names of queues"
   }
   assert {
     condition     = aws_sns_topic.this.name == "dev-order-events" && aws_dynamodb_table.this["payment"].name == "dev-payment"
-    error_message = "workers/topology.json names topic and tables otherwise"
+    error_message = "workers/topology.json uses other names of topic and tables"
   }
   assert {
     condition     = local.environments["payment"].NAME_PREFIX == "dev-"
     error_message = "the code would look for other names"
   }
 
-  # tables are kept safe
+  # tables are protected
   assert {
     condition     = alltrue([for table in aws_dynamodb_table.this : table.point_in_time_recovery[0].enabled && table.server_side_encryption[0].enabled && table.deletion_protection_enabled])
-    error_message = "a table that can be lost"
+    error_message = "a table without backups, encryption or deletion protection"
   }
   assert {
     condition     = alltrue([for table in aws_dynamodb_table.this : table.hash_key == "pk" && one(table.ttl[*].attribute_name) == "expires"])
-    error_message = "not the key or the time to live of workers/aws/dynamodb.py"
+    error_message = "not the key or the time to live that workers/aws/dynamodb.py uses"
   }
   assert {
     condition     = jsonencode({ for name, table in aws_dynamodb_table.this : name => [for index in table.global_secondary_index : index.name] if length(table.global_secondary_index) > 0 }) == jsonencode({ orders = ["outbox"] })
-    error_message = "the outbox index is not where the relay looks"
+    error_message = "the outbox index is not on the table of the relay"
   }
 
-  # no action is a wildcard and no resource but these
+  # no wildcard in actions, and none in resources except these
   assert {
     condition = alltrue(flatten([
       for each in module.service : [for said in jsondecode(each.task_policy).Statement : [for action in flatten([said.Action]) : !strcontains(action, "*")]]
     ]))
-    error_message = "a task's role with a wildcard for actions"
+    error_message = "a task's role has a wildcard in its actions"
   }
   assert {
     condition = toset(flatten([
       for each in module.service : [for said in jsondecode(each.task_policy).Statement : [for arn in flatten([said.Resource]) : arn if strcontains(arn, "*")]]
     ])) == toset(["arn:aws:ecs:eu-west-1:123456789012:task/dev-order-pipeline/*"])
-    error_message = "a task's role with a wildcard for resources"
+    error_message = "a task's role has a wildcard in its resources"
   }
   assert {
     condition     = alltrue([for name, each in module.service : strcontains(each.task_policy, "ecs:UpdateTaskProtection") == contains(keys(module.queue), name)])
-    error_message = "scale-in protection is for those who handle messages"
+    error_message = "scale-in protection is for consumers only"
   }
   assert {
     condition     = toset([for name, each in module.service : name if strcontains(each.task_policy, "ses:")]) == toset(["notification"])
-    error_message = "somebody else than notification sends mail"
+    error_message = "only notification may send mail"
   }
 
-  # only publishers of the map publish
+  # only the publishers on the map may publish
   assert {
     condition = toset(one([for each in jsondecode(data.aws_iam_policy_document.topic.json).Statement : each.Condition.ArnNotEquals["aws:PrincipalArn"] if each.Sid == "DenyOtherPublishers"])) == toset([
       for name, each in jsondecode(file("../workers/topology.json")).services : "arn:aws:iam::123456789012:role/dev-${name}-task" if length(each.publishes) > 0
     ])
-    error_message = "not those who publish by the map"
+    error_message = "not the publishers on the map"
   }
   assert {
     condition     = toset([for name, each in module.service : name if strcontains(each.task_policy, "sns:Publish")]) == toset([for name, each in jsondecode(file("../workers/topology.json")).services : name if length(each.publishes) > 0])
-    error_message = "a role that may publish and does not, or the other way round"
+    error_message = "not the roles of the publishers"
   }
   assert {
     condition     = anytrue([for each in jsondecode(data.aws_iam_policy_document.topic.json).Statement : each.Effect == "Deny" && try(each.Condition.Bool["aws:SecureTransport"], "") == "false"])
-    error_message = "the topic takes plain text"
+    error_message = "the topic accepts requests without TLS"
   }
 
   # a task has what the code reads
   assert {
     condition     = alltrue([for each in local.environments : tonumber(each.STOP_TIMEOUT) == local.stop_timeout && local.stop_timeout <= 120])
-    error_message = "Fargate grants 120 s at most, and the code must know how long it has"
+    error_message = "the code must know the stop timeout, at most 120 s on Fargate"
   }
   assert {
     condition     = alltrue([for each in local.environments : each.ALLOW_SIMULATION == "false"])
-    error_message = "simulation is on where nobody asked for it"
+    error_message = "simulation must be off by default"
   }
   assert {
     condition     = local.environments["payment"].VISIBILITY_TIMEOUT == "90" && local.environments["payment"].CONCURRENCY == "10"
-    error_message = "the task does not know its queue"
+    error_message = "the task does not get the settings of its queue"
   }
   assert {
     condition     = toset([for name, each in local.environments : name if can(each.SENDER_EMAIL)]) == toset(["notification"])
-    error_message = "addresses are for those who send mail"
+    error_message = "only a service that sends mail gets addresses"
   }
 
-  # nothing is open to the internet
+  # nothing reaches the internet
   assert {
     condition     = alltrue([for subnet in aws_subnet.private : subnet.map_public_ip_on_launch != true]) && length(aws_subnet.private) == 2
-    error_message = "a subnet that gives public addresses"
+    error_message = "a subnet assigns public addresses"
   }
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.elsewhere) == 0 && aws_vpc_security_group_egress_rule.endpoints["this"].to_port == 443
@@ -178,7 +178,7 @@ run "the_map_that_ships" {
   }
   assert {
     condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ecr.api", "ecr.dkr", "email", "logs", "sns", "sqs"])
-    error_message = "an endpoint too many costs money, one too few stops a service"
+    error_message = "an unnecessary endpoint costs money, a missing one stops a service"
   }
   assert {
     condition = alltrue(flatten([
@@ -188,11 +188,11 @@ run "the_map_that_ships" {
         ]
       ]
     ]))
-    error_message = "an endpoint lets through what the services do not do"
+    error_message = "an endpoint allows more than the services need"
   }
 }
 
-run "with_a_key_of_the_account_and_a_network_that_is_there" {
+run "with_a_customer_managed_key_and_an_existing_network" {
   command = plan
 
   variables {
@@ -201,7 +201,7 @@ run "with_a_key_of_the_account_and_a_network_that_is_there" {
     subnet_ids           = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
   }
 
-  # sns may use the key of the account
+  # SNS may use the key
   assert {
     condition = [
       for each in jsondecode(data.aws_iam_policy_document.messaging_key.json).Statement : each if each.Sid == "TopicDeliversToQueues"
@@ -216,17 +216,17 @@ run "with_a_key_of_the_account_and_a_network_that_is_there" {
           StringEquals = { "aws:SourceAccount" = "123456789012" }
         }
     }]
-    error_message = "SNS would drop every message without a word"
+    error_message = "SNS would silently drop every message"
   }
   assert {
     condition     = aws_kms_key.messaging["this"].enable_key_rotation
-    error_message = "the key is never changed"
+    error_message = "the key is not rotated"
   }
 
-  # an existing network is left alone
+  # the existing network is unchanged
   assert {
     condition     = length(aws_vpc.this) + length(aws_subnet.private) + length(aws_vpc_endpoint.interface) + length(aws_vpc_endpoint.gateway) == 0
-    error_message = "something of the network is made"
+    error_message = "the plan creates parts of a network"
   }
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.elsewhere) == 1

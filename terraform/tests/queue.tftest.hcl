@@ -1,5 +1,5 @@
-# What a consumer gets of SQS and SNS. The provider is the real one, so policies are rendered; it is
-# told not to call anybody, and a plan needs nobody.
+# The SQS and SNS resources of a consumer. This uses the real provider, so policies are rendered. It
+# is configured to call no API, and a plan needs none.
 
 provider "aws" {
   region                      = "eu-west-1"
@@ -27,33 +27,33 @@ run "the_queues_of_a_consumer" {
   command = plan
   module { source = "./modules/queue" }
 
-  # what failed is kept longer than what waits
+  # dead letters are kept longer than messages
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.dlq, aws_sqs_queue.undelivered] : queue.message_retention_seconds > aws_sqs_queue.this.message_retention_seconds])
-    error_message = "a dead-letter queue forgets before somebody can look"
+    error_message = "a dead-letter queue deletes messages too early"
   }
 
-  # queues are encrypted and polled long
+  # queues are encrypted and use long polling
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.this, aws_sqs_queue.dlq, aws_sqs_queue.undelivered] : queue.sqs_managed_sse_enabled])
     error_message = "a queue without encryption"
   }
   assert {
     condition     = aws_sqs_queue.this.receive_wait_time_seconds == 20 && aws_sqs_queue.this.visibility_timeout_seconds == 90
-    error_message = "short polls, or another visibility timeout than the map's"
+    error_message = "short polling, or not the visibility timeout of the map"
   }
 
-  # only events that the service consumes get through
+  # the filter lets through only the events that the service consumes
   assert {
     condition     = jsondecode(aws_sns_topic_subscription.this.filter_policy) == { eventType = ["order.cancelled", "order.created"] }
-    error_message = "the filter is not what the service consumes"
+    error_message = "not the events that the service consumes"
   }
   assert {
     condition     = aws_sns_topic_subscription.this.filter_policy_scope == "MessageAttributes" && aws_sns_topic_subscription.this.raw_message_delivery
-    error_message = "the filter would look at bodies, or messages would come wrapped"
+    error_message = "the filter must use attributes, and delivery must be raw"
   }
 
-  # only the topic and operators send to the queue
+  # only the topic and operators may send to the queue
   assert {
     condition = [
       for each in jsondecode(output.policies.queue).Statement : each if each.Effect == "Allow"
@@ -65,29 +65,29 @@ run "the_queues_of_a_consumer" {
         Resource  = "arn:aws:sqs:eu-west-1:123456789012:dev-payment-queue"
         Condition = { ArnEquals = { "aws:SourceArn" = var.topic_arn } }
     }]
-    error_message = "somebody else than the topic is let in"
+    error_message = "not only the topic is allowed"
   }
   assert {
     condition = one([for each in jsondecode(output.policies.queue).Statement : each.Condition.ArnNotEquals if each.Sid == "DenyOtherSenders" && each.Effect == "Deny" && each.Action == "sqs:SendMessage"]) == {
       "aws:SourceArn"    = var.topic_arn
       "aws:PrincipalArn" = var.operator_role_arns[0]
     }
-    error_message = "others than the topic and the operators are not refused"
+    error_message = "not everyone but the topic and the operators is denied"
   }
 
-  # only the consumer and operators send dead letters
+  # only the consumer and operators may send dead letters
   assert {
     condition     = length([for each in jsondecode(output.policies.dlq).Statement : each if each.Effect == "Allow"]) == 0
-    error_message = "the dead-letter queue lets somebody in by itself"
+    error_message = "the policy of the dead-letter queue allows a sender"
   }
   assert {
     condition = toset(one([for each in jsondecode(output.policies.dlq).Statement : each.Condition.ArnNotEquals["aws:PrincipalArn"] if each.Sid == "DenyOtherSenders"])) == toset([
       var.consumer_role_arn, var.operator_role_arns[0],
     ])
-    error_message = "others than the consumer and the operators are not refused"
+    error_message = "not everyone but the consumer and the operators is denied"
   }
 
-  # nothing goes without tls
+  # TLS is required
   assert {
     condition = alltrue([
       for policy in values(output.policies) : anytrue([
@@ -95,11 +95,11 @@ run "the_queues_of_a_consumer" {
         each.Effect == "Deny" && each.Action == "sqs:*" && each.Principal == "*" && try(each.Condition.Bool["aws:SecureTransport"], "") == "false"
       ])
     ])
-    error_message = "a queue that can be used in plain text"
+    error_message = "a queue accepts requests without TLS"
   }
 }
 
-run "a_key_of_the_account_replaces_sqs_own" {
+run "a_customer_managed_key_replaces_that_of_sqs" {
   command = plan
   module { source = "./modules/queue" }
 
@@ -113,7 +113,7 @@ run "a_key_of_the_account_replaces_sqs_own" {
   }
 }
 
-run "without_operators_nobody_sends_by_hand" {
+run "without_operators_only_the_topic_may_send" {
   command = plan
   module { source = "./modules/queue" }
 
@@ -125,6 +125,6 @@ run "without_operators_nobody_sends_by_hand" {
     condition = one([for each in jsondecode(output.policies.queue).Statement : each.Condition if each.Sid == "DenyOtherSenders"]) == {
       ArnNotEquals = { "aws:SourceArn" = var.topic_arn }
     }
-    error_message = "others than the topic are not refused"
+    error_message = "not everyone but the topic is denied"
   }
 }

@@ -1,5 +1,5 @@
-# What is refused, and where. The words of the map's rules are compared with the code's in
-# tests/contract/test_topology_terraform.py.
+# Invalid values, and where they are refused. tests/contract/test_topology_terraform.py compares the
+# messages of the map's rules with those of the code.
 
 provider "aws" {
   region                      = "eu-west-1"
@@ -55,10 +55,10 @@ run "variables_out_of_range" {
   ]
 }
 
-run "what_does_not_go_together" {
+run "values_that_contradict_each_other" {
   command = plan
 
-  # prod neither pretends nor goes away; a network needs its subnets; and zones are of a region
+  # prod has no simulation and is protected; an existing network needs subnets; zones are in the region
   variables {
     environment         = "prod"
     region              = "ireland"
@@ -78,13 +78,15 @@ run "a_map_that_breaks_rules" {
     topology_file = "tests/maps/broken.json"
   }
 
-  # analytics: its dead letters go first; inventory: hidden too briefly; payment: an unknown event.
+  # analytics: SQS deletes its dead letters before its messages; inventory: its visibility timeout is
+  # too short; notification: a field is missing; payment: it consumes an event nobody publishes.
   expect_failures = [
-    terraform_data.rules["analytics"], terraform_data.rules["inventory"], terraform_data.rules["payment"],
+    terraform_data.map, terraform_data.rules["analytics"], terraform_data.rules["inventory"],
+    terraform_data.rules["payment"],
   ]
 }
 
-run "capacity_that_does_not_exist" {
+run "invalid_capacity" {
   command = plan
 
   variables {

@@ -1,5 +1,5 @@
-# One service on Fargate: what its container may do, what its roles may do, how it scales. Offline,
-# as in queue.tftest.hcl.
+# One service on Fargate: its container, the permissions of its roles, its scaling. Offline, like
+# queue.tftest.hcl.
 
 provider "aws" {
   region                      = "eu-west-1"
@@ -46,24 +46,24 @@ run "a_consumer" {
   command = plan
   module { source = "./modules/service" }
 
-  # the container can change nothing and has time to stop
+  # the container is read-only and has time to stop
   assert {
     condition     = output.container.readonlyRootFilesystem && output.container.user == "10001:10001" && output.container.linuxParameters.capabilities.drop == ["ALL"]
-    error_message = "a container that is root, writes to its image or keeps capabilities"
+    error_message = "a container runs as root, has a writable image or keeps capabilities"
   }
   assert {
     condition     = output.container.stopTimeout == 120 && output.container.stopTimeout == tonumber(var.environment["STOP_TIMEOUT"])
-    error_message = "ECS would kill before the code expects it"
+    error_message = "ECS would send SIGKILL before the code expects it"
   }
   assert {
     condition     = output.container.command == ["payment"] && output.container.healthCheck.command == ["CMD", "workers", "healthcheck"]
     error_message = "not the command of the service, or not the image's own health check"
   }
 
-  # secrets come by reference and only ecs reads them
+  # secrets are references that only ECS reads
   assert {
     condition     = output.container.secrets == [{ name = "GATEWAY_KEY", valueFrom = var.capacity.secrets.GATEWAY_KEY }]
-    error_message = "the secret is not handed over"
+    error_message = "the secret is missing"
   }
   assert {
     condition = anytrue([
@@ -74,10 +74,10 @@ run "a_consumer" {
   }
   assert {
     condition     = !strcontains(output.task_policy, "secretsmanager")
-    error_message = "the code could read the secret itself"
+    error_message = "the task's role may read the secret"
   }
 
-  # a consumer has these rights and no other
+  # a consumer has these permissions and no others
   assert {
     condition = jsonencode({ for each in jsondecode(output.task_policy).Statement : each.Sid => [sort(flatten([each.Action])), each.Resource] }) == jsonencode({
       Consume            = [["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"], var.queue.arn]
@@ -86,10 +86,10 @@ run "a_consumer" {
       Publish            = [["sns:Publish"], var.publishes_to]
       Documents          = [["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], var.table.arn]
     })
-    error_message = "rights differ: ${output.task_policy}"
+    error_message = "permissions differ: ${output.task_policy}"
   }
 
-  # only ecs of this account takes the roles
+  # only ECS in this account may assume the roles
   assert {
     condition = jsondecode(data.aws_iam_policy_document.assume.json).Statement == [{
       Action    = "sts:AssumeRole"
@@ -100,10 +100,10 @@ run "a_consumer" {
         ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:eu-west-1:123456789012:*" }
       }
     }]
-    error_message = "somebody else could take the role"
+    error_message = "others may assume the role"
   }
 
-  # the backlog of a task follows from latency and handling time
+  # the target backlog follows from latency and handling time
   assert {
     # floor(60 / 0.6) would be 99
     condition     = output.target_backlog == 100
@@ -111,20 +111,20 @@ run "a_consumer" {
   }
   assert {
     condition     = one([for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : each.expression if each.return_data]) == "IF(FILL(running, 0) > 0, FILL(visible, 0) / running, IF(FILL(visible, 0) > 0, 200, 0))"
-    error_message = "not the backlog of a task"
+    error_message = "not the target backlog"
   }
   assert {
     condition     = aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].scale_in_cooldown > output.container.stopTimeout
-    error_message = "scales in faster than a task stops"
+    error_message = "scale-in is faster than a stop"
   }
 
-  # the first task is not on spot
+  # the first task is not on Spot
   assert {
     condition = jsonencode({ for each in aws_ecs_service.this.capacity_provider_strategy : each.capacity_provider => [each.base, each.weight] }) == jsonencode({
       FARGATE      = [1, 70]
       FARGATE_SPOT = [null, 30]
     })
-    error_message = "another share than 30 percent, or none that stays"
+    error_message = "not 30 percent, or no task off Spot"
   }
 }
 
@@ -143,7 +143,7 @@ run "the_relay_reads_the_outbox_and_no_documents" {
       SweepOutbox = [["dynamodb:Query"], "${var.table.arn}/index/outbox"]
       MarkOutbox  = [["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], var.table.arn]
     })
-    error_message = "rights differ: ${output.task_policy}"
+    error_message = "permissions differ: ${output.task_policy}"
   }
 }
 
@@ -157,13 +157,13 @@ run "a_consumer_with_a_shell_that_sends_mail_and_handles_ten_at_a_time" {
     queue                  = { name = "q", arn = "arn:aws:sqs:eu-west-1:123456789012:q", dlq_arn = "arn:aws:sqs:eu-west-1:123456789012:q-dlq", concurrency = 10 }
   }
 
-  # a shell needs a file system that can be written
+  # a shell needs a writable file system
   assert {
     condition     = !output.container.readonlyRootFilesystem && output.container.linuxParameters.initProcessEnabled
     error_message = "ECS Exec would not work"
   }
 
-  # mail leaves only from the sender
+  # mail can be sent only from the sender's address
   assert {
     condition = [for each in jsondecode(output.task_policy).Statement : each if each.Sid == "SendEmail"] == [{
       Sid       = "SendEmail"
@@ -172,12 +172,12 @@ run "a_consumer_with_a_shell_that_sends_mail_and_handles_ten_at_a_time" {
       Resource  = var.email.arns[0]
       Condition = { StringEquals = { "ses:FromAddress" = "orders@example.com" } }
     }]
-    error_message = "mail could leave in another name"
+    error_message = "mail could be sent from another address"
   }
 
-  # ten handlers may have ten times the backlog
+  # ten handlers have ten times the backlog
   assert {
     condition     = output.target_backlog == 1000
-    error_message = "a task handles as many at a time as its concurrency"
+    error_message = "the target backlog must be proportional to the concurrency"
   }
 }

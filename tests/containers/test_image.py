@@ -134,3 +134,9 @@ def test_development_commands_are_not_there(image):
     }
     assert {"run", "dlq", "provision", "smoke"} <= commands
     assert commands.isdisjoint({"demo", "local", "chaos", "cost"})
+
+
+@pytest.mark.parametrize("package", ["bench", "local", "tests"])
+def test_the_image_has_no_development_package(inside, package):
+    looked_for = f"import importlib.util as u; print(u.find_spec({package!r}))"
+    assert inside("python", "-c", looked_for).stdout.strip() == "None"

@@ -1,4 +1,4 @@
-"""Terraform and the code read the same map in the same way, and refuse it in the same words."""
+"""Terraform and the code read the same map alike, and refuse it with the same messages."""
 
 import json
 import shutil
@@ -6,18 +6,46 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.maps import broken_maps
+from support.broken_maps import broken_maps
 
 from workers.topology import Service, Topology
+from workers.topology_rules import MAP_RULES, SERVICE_RULES
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
-# These need no provider, so that a plan takes a fifth of a second.
+# These need no provider, so a plan takes a fifth of a second.
 FILES = ("variables.tf", "topology.tf", "rules.tf")
-OF_NO_MATTER = {
+REQUIRED = {
     "environment": "dev",
     "image_tag": "v1",
     "sender_email": "orders@example.com",
     "operations_email": "operations@example.com",
+}
+
+# AWS would accept a map that breaks one of these, and the system would misbehave.
+IN_TERRAFORM = {
+    "missing": "Terraform has no default either",
+    "published": "the service would wait forever for an event",
+    "visibility_timeout": "messages could become visible while they are handled",
+    "dlq longer": "SQS would delete dead letters before anyone looks at them",
+}
+# The code refuses to start with such a map. Terraform needs no rule, because ...
+IN_CODE_ONLY = {
+    "fields of the map": "it fails without a field that it reads, and ignores unknown fields",
+    "topic": "the provider checks the name",
+    "events": "it does not read the field",
+    "tables": "it fails unless outbox is true or false, and ignores other fields",
+    "services": "it fails unless the field is an object",
+    "object": "it fails unless the service is an object",
+    "name": "the provider checks the length of the role's name, and AWS accepts the others",
+    "unknown": "it ignores the field; a misspelt one is also missing",
+    "lists": "it fails unless consumes is a list; of publishes it only reads whether it is empty",
+    "known": "what no service publishes is refused above; what nobody consumes does no harm",
+    "table": "it fails unless the table exists",
+    "max_attempts": "it does not read the field",
+    "concurrency": "the worker refuses the value at its start, and the deployment rolls back",
+    "retention": "the provider checks the range",
+    "dlq_retention": "the provider checks the range",
+    "sends_email": "it fails unless the field is true or false",
 }
 
 pytestmark = pytest.mark.skipif(
@@ -47,33 +75,45 @@ def run(folder, *arguments, **options):
 
 def variables(folder, topology):
     (folder / "map.json").write_text(json.dumps(topology))
-    given = OF_NO_MATTER | {"topology_file": "map.json"}
+    given = REQUIRED | {"topology_file": "map.json"}
     return [f"-var={name}={value}" for name, value in given.items()]
 
 
-def said(folder, topology):
-    """Plan with a map and list what Terraform says against it."""
+def errors(folder, topology):
+    """Plan with a map and list the error messages."""
     plan = run(folder, "plan", "-json", *variables(folder, topology))
     lines = [json.loads(line) for line in plan.stdout.splitlines()]
     return [line["diagnostic"]["detail"] for line in lines if line["type"] == "diagnostic"]
 
 
+def test_every_rule_is_in_terraform_or_has_a_reason_not_to_be():
+    assert {*IN_TERRAFORM, *IN_CODE_ONLY} == {*MAP_RULES, *SERVICE_RULES, "object"}
+    assert not IN_TERRAFORM.keys() & IN_CODE_ONLY.keys()
+
+
+def test_terraform_has_no_other_rules_of_the_map():
+    rules = (TERRAFORM / "rules.tf").read_text("utf-8")
+
+    assert rules.count("precondition {") == len(IN_TERRAFORM) + 1  # capacity of unknown services
+
+
 @pytest.mark.parametrize(
-    ("topology", "sentence"), [pytest.param(*rest, id=rule) for rule, *rest in broken_maps()]
+    ("topology", "message"),
+    [pytest.param(*rest, id=rule) for rule, *rest in broken_maps() if rule in IN_TERRAFORM],
 )
-def test_terraform_refuses_a_broken_map_in_the_words_of_the_code(folder, topology, sentence):
-    assert said(folder, topology) == [sentence]
+def test_terraform_refuses_a_broken_map_with_the_message_of_the_code(folder, topology, message):
+    assert errors(folder, topology) == [message]
 
 
 def test_terraform_accepts_the_map_that_ships(folder):
     shipped = json.loads((TERRAFORM.parent / "workers" / "topology.json").read_text("utf-8"))
 
-    assert said(folder, shipped) == []
+    assert errors(folder, shipped) == []
 
 
-def test_a_file_that_is_no_json_is_refused(folder):
+def test_a_file_that_is_not_json_is_refused(folder):
     (folder / "broken.json").write_text("{")
-    given = OF_NO_MATTER | {"topology_file": "broken.json"}
+    given = REQUIRED | {"topology_file": "broken.json"}
 
     plan = run(folder, "plan", "-no-color", *(f"-var={k}={v}" for k, v in given.items()))
 
@@ -81,24 +121,21 @@ def test_a_file_that_is_no_json_is_refused(folder):
     assert "topology_file: cannot be read, or is not JSON." in plan.stderr
 
 
-def test_what_a_service_does_not_say_is_the_same_for_terraform(folder):
-    small = {"consumes": ["order.created"], "publishes": ["order.created"], "table": "orders"}
-    topology = {
-        "topic": "order-events",
-        "events": ["order.created"],
-        "tables": {"orders": {"outbox": True}},
-        "services": {"shipping": small},
-    }
+def test_terraform_reads_every_field_of_every_service_as_the_code_does(folder):
+    shipped = json.loads((TERRAFORM.parent / "workers" / "topology.json").read_text("utf-8"))
 
     answer = run(
         folder,
         "console",
-        *variables(folder, topology),
-        input="jsonencode(local.services.shipping)\n",
+        *variables(folder, shipped),
+        input="jsonencode([local.services, local.capacity])\n",
     )
 
-    filled = json.loads(json.loads(answer.stdout))
-    expected = Topology.parse(json.dumps(topology)).services["shipping"]
-    assert {field: filled[field] for field in Service.model_fields} == expected.model_dump(
-        mode="json"
+    services, capacity = json.loads(json.loads(answer.stdout))
+    read = {
+        name: {field: value for field, value in service.items() if field not in capacity[name]}
+        for name, service in services.items()
+    }
+    assert {name: Service.model_validate(fields) for name, fields in read.items()} == (
+        Topology.load().services
     )

@@ -43,4 +43,4 @@ def test_what_cannot_be_waived_is_refused_with_what_can():
     done = run("run", WITHOUT="everything")
 
     assert done.returncode == 2
-    assert done.stderr == "WITHOUT=everything: what can be left out is: infra\n"
+    assert done.stderr == "WITHOUT=everything: only infra can be left out\n"

@@ -1,15 +1,14 @@
-"""The map is read as it is, and refused with the rule it breaks."""
+"""The map is read unchanged, and refused with a message for each rule it breaks."""
 
 import json
 from copy import deepcopy
+from importlib import resources
 
 import pytest
-from support.maps import SMALL, broken_maps
+from support.broken_maps import SMALL, broken_maps
 
-from workers.topology import Topology, TopologyError, dlq_name, queue_name
+from workers.topology import Service, Topology, TopologyError, dlq_name, queue_name
 from workers.topology_rules import MAP_RULES, SERVICE_RULES
-
-DAY = 86_400
 
 
 def test_the_map_that_ships_is_read():
@@ -29,14 +28,6 @@ def test_queues_are_named_after_their_service():
     assert (queue_name("payment"), dlq_name("payment")) == ("payment-queue", "payment-queue-dlq")
 
 
-def test_what_a_service_does_not_say_has_a_default():
-    service = Topology.parse(json.dumps(SMALL)).services["payment"]
-
-    assert (service.visibility_timeout, service.max_attempts, service.concurrency) == (60, 3, 10)
-    assert (service.retention, service.dlq_retention) == (4 * DAY, 14 * DAY)
-    assert not service.sends_email
-
-
 def test_the_small_map_breaks_no_rule():
     assert Topology.parse(json.dumps(SMALL)).consumers.keys() == {"payment"}
 
@@ -49,6 +40,17 @@ def test_a_broken_rule_is_named_with_its_service(topology, sentence):
         Topology.parse(json.dumps(topology))
 
     assert str(refusal.value) == f"topology.json: {sentence}"
+
+
+@pytest.mark.parametrize("service", Topology.load().services)
+def test_the_map_that_ships_states_every_field_of_every_service(service):
+    shipped = json.loads(resources.files("workers").joinpath("topology.json").read_text("utf-8"))
+
+    assert shipped["services"][service].keys() == Service.model_fields.keys()
+
+
+def test_no_field_of_a_service_has_a_default_in_the_code():
+    assert all(field.is_required() for field in Service.model_fields.values())
 
 
 def test_every_rule_has_a_map_that_breaks_it():

@@ -1,1 +1,1 @@
-"""Creates the resources of the topology on an emulator."""
+"""Creates the resources in ``topology.json`` on an emulator of AWS."""

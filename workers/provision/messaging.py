@@ -1,4 +1,4 @@
-"""Provisions the topic, and what a consumer needs: queue, dead-letter queue, subscription."""
+"""Provisions the topic and, for each consumer, queue, dead-letter queue and subscription."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ RECEIVE_WAIT: Final = 20  # s
 
 @dataclass(frozen=True)
 class Messaging:
-    """Makes the messaging of the map so, whatever is there already."""
+    """Creates or updates topic, queues and subscriptions, and calls ``changed`` for each change."""
 
     sqs: "SQSClient"
     sns: "SNSClient"
@@ -25,7 +25,7 @@ class Messaging:
     changed: Callable[[str], None]
 
     def ensure_topic(self, name: str) -> str:
-        """Create the topic if it is not there; return its ARN."""
+        """Create the topic if it does not exist; return its ARN."""
         name = self.prefix + name
         for page in self.sns.get_paginator("list_topics").paginate():
             for topic in page["Topics"]:
@@ -35,7 +35,7 @@ class Messaging:
         return self.sns.create_topic(Name=name)["TopicArn"]
 
     def ensure_consumer(self, service: str, wanted: Service, topic_arn: str) -> dict[str, str]:
-        """Ensure queue, dead-letter queue and subscription; return the URLs of both by name."""
+        """Create or update the queues and the subscription; return the queue URLs by name."""
         queue, dlq = self.prefix + queue_name(service), self.prefix + dlq_name(service)
         dlq_url, dlq_arn = self._queue(dlq)
         url, arn = self._queue(queue)
@@ -84,7 +84,7 @@ class Messaging:
             "FilterPolicyScope": "MessageAttributes",
             "FilterPolicy": json.dumps({"eventType": sorted(consumes)}),
             "RawMessageDelivery": "true",
-            # What SNS cannot deliver must not be lost either.
+            # Keep what SNS cannot deliver.
             "RedrivePolicy": json.dumps({"deadLetterTargetArn": dlq_arn}),
         }
         arn = self._subscription(topic_arn, queue_arn)
@@ -111,7 +111,7 @@ class Messaging:
 
 
 def _differing(wanted: Mapping[Any, str], found: Mapping[Any, str]) -> dict[Any, str]:
-    """Compare as JSON: AWS is free to space and order a document as it likes."""
+    """Compare as JSON: AWS may return a document with other spacing and order."""
     return {
         name: value
         for name, value in wanted.items()

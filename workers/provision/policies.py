@@ -1,4 +1,4 @@
-"""Who may do what with a queue, as IAM policy documents."""
+"""Builds the policies of queues."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from workers.topology import MAX_RECEIVE_COUNT
 
 
 def queue_policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
-    """Admit the topic and nobody else from outside the account, over TLS only.
+    """Let the topic send, and deny everything without TLS.
 
-    Services of the account itself are admitted by their own roles, not here.
+    The services of the account get their permissions from their roles.
     """
     return {
         "Version": "2012-10-17",
@@ -34,10 +34,10 @@ def queue_policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
 
 
 def redrive_policy(dlq_arn: str) -> dict[str, Any]:
-    """Move a message to the dead-letter queue once it was received this often."""
+    """Dead-letter a message after ``MAX_RECEIVE_COUNT`` receives."""
     return {"deadLetterTargetArn": dlq_arn, "maxReceiveCount": MAX_RECEIVE_COUNT}
 
 
 def redrive_allow_policy(queue_arn: str) -> dict[str, Any]:
-    """Let this queue and no other use a dead-letter queue."""
+    """Let only this queue use a dead-letter queue."""
     return {"redrivePermission": "byQueue", "sourceQueueArns": [queue_arn]}

@@ -1,7 +1,6 @@
-"""Creates what the map names on an emulator of AWS. On AWS itself Terraform does.
+"""Creates the resources in ``topology.json`` on an emulator; on AWS itself, Terraform does.
 
-Doing it twice changes nothing; after a change of the map it brings filters and attributes up
-to date.
+A second run changes nothing. After a change of the map it updates filters and attributes.
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
-PATIENCE: Final = 60.0  # s; an emulator in a container needs about half of it to start
+PATIENCE: Final = 60.0  # s; an emulator in a container takes about half of it to start
 _LONGEST_PAUSE: Final = 5.0  # s
 _CONFIG: Final = Config(
     connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
@@ -39,17 +38,17 @@ _CONFIG: Final = Config(
 
 
 class ProvisionError(Exception):
-    """Nothing can be created there; the text says why."""
+    """Provisioning is not possible; the text says why."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What exists now, and what had to be created or updated for it."""
+    """The provisioned resources, and the changes that it took."""
 
     topic_arn: str
     queue_urls: dict[str, str]  # queue and dead-letter queue, by name
     tables: tuple[str, ...]
-    changes: tuple[str, ...]  # one line each; empty if everything was there
+    changes: tuple[str, ...]  # one line each; empty if everything existed
 
 
 def provision(
@@ -61,8 +60,7 @@ def provision(
 ) -> Report:
     """Create or update everything; call ``progress`` with a line for every change.
 
-    With ``stock`` the inventory gets so many pieces of each article of the demo that it does not
-    know yet.
+    ``stock`` is the number of units to add of each sample item that the inventory does not have.
 
     Raises ``ProvisionError`` if the endpoint is AWS itself, or does not answer within a minute.
     """
@@ -94,32 +92,32 @@ def provision(
 
 
 def _fill_shelves(
-    dynamodb: "DynamoDBClient", table: str, pieces: int, changed: Callable[[str], None]
+    dynamodb: "DynamoDBClient", table: str, units: int, changed: Callable[[str], None]
 ) -> None:
-    known = {article.sku for article in list_stock(dynamodb, table)}
+    known = {item.sku for item in list_stock(dynamodb, table)}
     for sku in PRICES:
         if sku not in known:
-            set_stock(dynamodb, table, sku, available=pieces, reorder_threshold=REORDER_THRESHOLD)
-            changed(f"put {pieces} pieces of {sku} on the shelf")
+            set_stock(dynamodb, table, sku, available=units, reorder_threshold=REORDER_THRESHOLD)
+            changed(f"added {units} units of {sku}")
 
 
 def _refuse_aws(client: "BaseClient") -> None:
     host = urlsplit(client.meta.endpoint_url).hostname or ""
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         raise ProvisionError(
-            f"{host} is AWS itself, where Terraform creates everything (see terraform/). "
-            "To provision an emulator, set AWS_ENDPOINT_URL to its address."
+            f"{host} is AWS itself, where Terraform creates the resources (see terraform/). "
+            "To provision an emulator, set AWS_ENDPOINT_URL to its URL."
         )
 
 
-def _wait_for(answer: Callable[[], object], endpoint: str) -> None:
+def _wait_for(request: Callable[[], object], endpoint: str) -> None:
     patient = Retrying(
         retry=retry_if_exception_type((BotoCoreError, ClientError)),
         stop=stop_after_delay(PATIENCE),
         wait=wait_random_exponential(0.2, max=_LONGEST_PAUSE),
     )
     try:
-        patient(answer)
+        patient(request)
     except RetryError as error:
         cause = error.last_attempt.exception()
         raise ProvisionError(f"{endpoint} did not answer for {PATIENCE:.0f} s: {cause}") from cause

@@ -1,4 +1,4 @@
-"""Provisions tables, and the address that mails come from."""
+"""Provisions tables and the sender address of mails."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -16,14 +16,14 @@ _OUTBOX: Final[Any] = {
     ],
     "Projection": {"ProjectionType": "ALL"},
 }
-_ASK_AGAIN: Final = 1  # s
+_POLL_INTERVAL: Final = 1  # s
 _TRIES: Final = 60
 
 
 def ensure_table(
     dynamodb: "DynamoDBClient", name: str, *, outbox: bool, changed: Callable[[str], None]
 ) -> None:
-    """Create a table with the key ``pk``, or add what it lacks: the outbox index, the TTL."""
+    """Create a table with the key ``pk``, or add a missing outbox index or time to live."""
     try:
         table = dynamodb.describe_table(TableName=name)["Table"]
     except dynamodb.exceptions.ResourceNotFoundException:
@@ -45,14 +45,16 @@ def ensure_table(
             )
             changed(f"created the outbox index of table {name}")
     dynamodb.get_waiter("table_exists").wait(
-        TableName=name, WaiterConfig={"Delay": _ASK_AGAIN, "MaxAttempts": _TRIES}
+        TableName=name, WaiterConfig={"Delay": _POLL_INTERVAL, "MaxAttempts": _TRIES}
     )
     _ensure_ttl(dynamodb, name, changed)
 
 
 def ensure_identity(ses: "SESClient", address: str, changed: Callable[[str], None]) -> None:
-    """Create the identity that mails are sent from."""
-    if address not in ses.list_identities()["Identities"]:  # an emulator has a few
+    """Create the identity of the sender address."""
+    if (
+        address not in ses.list_identities()["Identities"]
+    ):  # an emulator has few, so one page is enough
         ses.verify_email_identity(EmailAddress=address)
         changed(f"created mail identity {address}")
 

@@ -1,8 +1,8 @@
-# What one consumer needs of SQS and SNS: its queue, the dead-letter queue of what it gave up, the
-# one of what SNS could not deliver, and the subscription with its filter.
+# The SQS and SNS resources of one consumer: its queue, the dead-letter queue, the queue of messages
+# that SNS could not deliver, and the subscription with its filter.
 #
-# Policies are inline and ARNs are built from names: so no queue exists without its policy, and the
-# provider, which waits 25 s for each write to a queue, writes once to each.
+# Policies are inline and ARNs are built from names, so no queue exists without its policy. It also
+# saves time: the provider waits 25 s after each write to a queue.
 
 locals {
   names = {
@@ -43,7 +43,8 @@ resource "aws_sqs_queue" "dlq" {
   })
 }
 
-# Apart from the queue's own: these messages never reached a worker, and carry no reason.
+# Separate from the dead-letter queue, because these messages never reached a worker and carry no
+# reason.
 resource "aws_sqs_queue" "undelivered" {
   name                              = local.names.undelivered
   kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 300
@@ -52,7 +53,7 @@ resource "aws_sqs_queue" "undelivered" {
   policy                            = data.aws_iam_policy_document.this["undelivered"].json
   sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
 
-  redrive_allow_policy = jsonencode({ redrivePermission = "denyAll" }) # SNS does not ask it
+  redrive_allow_policy = jsonencode({ redrivePermission = "denyAll" }) # does not apply to SNS
 }
 
 resource "aws_sns_topic_subscription" "this" {

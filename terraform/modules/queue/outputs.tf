@@ -29,17 +29,17 @@ output "dlq_arn" {
 }
 
 output "undelivered_name" {
-  description = "Name of the queue of what SNS could not deliver."
+  description = "Name of the queue of messages that SNS could not deliver."
   value       = aws_sqs_queue.undelivered.name
 }
 
 output "undelivered_url" {
-  description = "URL of the queue of what SNS could not deliver."
+  description = "URL of the queue of messages that SNS could not deliver."
   value       = aws_sqs_queue.undelivered.url
 }
 
 output "undelivered_arn" {
-  description = "ARN of the queue of what SNS could not deliver."
+  description = "ARN of the queue of messages that SNS could not deliver."
   value       = local.arns.undelivered
 }
 
@@ -49,6 +49,6 @@ output "subscription_arn" {
 }
 
 output "policies" {
-  description = "The policies of the three queues, as JSON: tests read them."
+  description = "Policies of the three queues as JSON, for tests."
   value       = { for kind, document in data.aws_iam_policy_document.this : kind => document.json }
 }

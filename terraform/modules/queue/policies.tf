@@ -1,6 +1,6 @@
-# Who may send: the topic to the queue, and SNS what it could not deliver; the worker to its
-# dead-letter queue; operators to all. A role of the account that its own policies let send is
-# refused here. Who may receive is said by the roles.
+# Permissions to send: the topic to the queue and to the queue of undelivered messages, the worker to
+# its dead-letter queue, operators to all. Other roles are denied even if their own policies allow it.
+# The policies of the roles decide who may receive.
 
 data "aws_iam_policy_document" "this" {
   for_each = local.arns
@@ -35,7 +35,7 @@ data "aws_iam_policy_document" "this" {
       type        = "*"
       identifiers = ["*"]
     }
-    # A key that is absent counts as different: a role has no SourceArn, the topic is no role.
+    # ArnNotEquals holds for an absent key: a role has no SourceArn, and the topic has no PrincipalArn.
     dynamic "condition" {
       for_each = {
         for key, values in {

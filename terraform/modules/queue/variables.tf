@@ -1,55 +1,55 @@
 variable "name" {
-  description = "Name of the queue; its dead-letter queue and that of its subscription are named after it."
+  description = "Name of the queue and prefix of the names of its two dead-letter queues."
   type        = string
 }
 
 variable "arn_prefix" {
-  description = "What the ARN of every queue starts with: arn:PARTITION:sqs:REGION:ACCOUNT."
+  description = "Prefix of the ARN of every queue: arn:PARTITION:sqs:REGION:ACCOUNT."
   type        = string
 }
 
 variable "topic_arn" {
-  description = "The topic that the queue subscribes to."
+  description = "ARN of the topic that the queue subscribes to."
   type        = string
 }
 
 variable "consumes" {
-  description = "Types of the events that get through the filter."
+  description = "Event types that the filter lets through."
   type        = list(string)
 }
 
 variable "visibility_timeout" {
-  description = "How long a received message is hidden (s)."
+  description = "Seconds that a received message stays invisible."
   type        = number
 }
 
 variable "max_receive_count" {
-  description = "After this many receives SQS itself moves a message to the dead-letter queue."
+  description = "Number of receives after which SQS moves a message to the dead-letter queue."
   type        = number
 }
 
 variable "retention" {
-  description = "How long the queue keeps a message (s)."
+  description = "Seconds that the queue keeps a message."
   type        = number
 }
 
 variable "dlq_retention" {
-  description = "How long the dead-letter queues keep a message (s)."
+  description = "Seconds that the dead-letter queues keep a message."
   type        = number
 }
 
 variable "consumer_role_arn" {
-  description = "Role of the service that consumes the queue: it may send to the dead-letter queue."
+  description = "ARN of the role of the consumer, which may send to the dead-letter queue."
   type        = string
 }
 
 variable "operator_role_arns" {
-  description = "Roles that may send by hand."
+  description = "ARNs of the roles of operators, who may send to all queues."
   type        = list(string)
 }
 
 variable "kms_key_arn" {
-  description = "Key of this account that encrypts the queues; null leaves it to SQS."
+  description = "ARN of the key that encrypts the queues; null uses SQS's own key."
   type        = string
   default     = null
 }

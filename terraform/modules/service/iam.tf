@@ -1,4 +1,4 @@
-# Two roles: the task's own, for what the code does, and the one that ECS starts tasks with.
+# Two roles: the task's own, for the code, and the execution role, with which ECS starts tasks.
 
 data "aws_iam_policy_document" "assume" {
   statement {
@@ -32,7 +32,7 @@ locals {
 
 resource "aws_iam_role" "task" {
   name               = var.role_name
-  description        = "What the code of ${var.name} may do"
+  description        = "Permissions of the code of ${var.name}"
   assume_role_policy = data.aws_iam_policy_document.assume.json
 }
 
@@ -63,7 +63,7 @@ data "aws_iam_policy_document" "task" {
     }
   }
 
-  # The ECS agent beside the task asks for it, with the task's role.
+  # The ECS agent calls it with the task's role.
   dynamic "statement" {
     for_each = var.queue[*]
 
@@ -84,7 +84,7 @@ data "aws_iam_policy_document" "task" {
     }
   }
 
-  # A transaction needs the right to each of its writes, and none of its own.
+  # A transaction needs the permission for each of its writes, and none of its own.
   dynamic "statement" {
     for_each = var.table.sweeps ? [] : ["this"]
 
@@ -131,7 +131,7 @@ data "aws_iam_policy_document" "task" {
     }
   }
 
-  # SQS and SNS use the key in the name of who calls them.
+  # SQS and SNS use the key with the permissions of the caller.
   dynamic "statement" {
     for_each = var.kms_key_arn[*]
 
@@ -163,7 +163,7 @@ data "aws_iam_policy_document" "task" {
 
 resource "aws_iam_role" "execution" {
   name               = "${local.family}-execution"
-  description        = "What ECS does to start tasks of ${var.name}: pull, log, hand over secrets"
+  description        = "ECS starts tasks of ${var.name}: pull the image, write logs, read secrets"
   assume_role_policy = data.aws_iam_policy_document.assume.json
 }
 
@@ -177,7 +177,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "LogIn"
     actions   = ["ecr:GetAuthorizationToken"]
-    resources = ["*"] # it has no resource
+    resources = ["*"] # this action has no resource
   }
 
   statement {

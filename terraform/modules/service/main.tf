@@ -9,10 +9,10 @@ locals {
     command                = [var.name]
     essential              = true
     user                   = "10001:10001"
-    readonlyRootFilesystem = !var.enable_execute_command # its agent is written into the container
+    readonlyRootFilesystem = !var.enable_execute_command # ECS Exec writes its agent into the container
     stopTimeout            = var.stop_timeout
 
-    # In order, and with what AWS would add: otherwise each plan has a difference.
+    # Sorted, and with the defaults of AWS: otherwise each plan would show a difference.
     environment    = [for key in sort(keys(var.environment)) : { name = key, value = var.environment[key] }]
     secrets        = [for key in sort(keys(var.capacity.secrets)) : { name = key, valueFrom = var.capacity.secrets[key] }]
     mountPoints    = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
@@ -22,7 +22,7 @@ locals {
 
     linuxParameters = {
       capabilities       = { add = [], drop = ["ALL"] }
-      initProcessEnabled = var.enable_execute_command # it leaves children behind
+      initProcessEnabled = var.enable_execute_command # ECS Exec leaves child processes behind
     }
     healthCheck = {
       command     = ["CMD", "workers", "healthcheck"]
@@ -37,7 +37,7 @@ locals {
         "awslogs-group"         = aws_cloudwatch_log_group.this.name
         "awslogs-region"        = var.environment["AWS_REGION"]
         "awslogs-stream-prefix" = "task"
-        # Rather lose lines than stop the work when CloudWatch does not take them.
+        # Lose lines rather than block the worker while CloudWatch does not accept them.
         "mode"            = "non-blocking"
         "max-buffer-size" = "4m"
       }
@@ -46,8 +46,8 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; addresses of customers never reach a log
-  #checkov:skip=CKV_AWS_338:kept as long as var.log_retention_days says; a year is a choice of the environment
+  #checkov:skip=CKV_AWS_158:encrypted by CloudWatch's own key; customers' addresses never reach a log
+  #checkov:skip=CKV_AWS_338:var.log_retention_days sets the retention; each environment decides
   name              = var.log_group.name
   retention_in_days = var.log_group.days
 }
@@ -61,15 +61,15 @@ resource "aws_ecs_task_definition" "this" {
   task_role_arn            = aws_iam_role.task.arn
   network_mode             = "awsvpc"
   requires_compatibilities = ["FARGATE"]
-  skip_destroy             = true # a rollback needs the revision before this one
+  skip_destroy             = true # a rollback needs the previous revision
 
   runtime_platform {
     cpu_architecture        = var.cpu_architecture
     operating_system_family = "LINUX"
   }
 
-  # The code writes nothing; what it uses may. On Fargate the mount has the mode that the image
-  # gives /tmp if it declares VOLUME /tmp, and is root's otherwise.
+  # The code writes no files, but a library may. On Fargate the mount has the mode that the image gives
+  # /tmp if the image declares VOLUME /tmp; otherwise it belongs to root.
   volume {
     name = "tmp"
   }
@@ -90,7 +90,7 @@ resource "aws_ecs_service" "this" {
   propagate_tags                = "SERVICE"
   wait_for_steady_state         = false
 
-  # With it, another share of Spot is an update; without it, provider 5 replaces the service.
+  # With it, a new spot_share updates the service; without it, provider 5 replaces the service.
   force_new_deployment = true
 
   deployment_maximum_percent         = 200
@@ -132,6 +132,6 @@ resource "aws_ecs_service" "this" {
     ignore_changes = [desired_count] # scaling owns it
   }
 
-  # Tasks that start without their rights fail, and the circuit breaker counts them.
+  # Tasks that start without their permissions fail, and the circuit breaker counts them.
   depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution]
 }

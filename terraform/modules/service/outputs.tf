@@ -4,7 +4,7 @@ output "service_name" {
 }
 
 output "task_definition_arn" {
-  description = "ARN of the task definition, with its revision."
+  description = "ARN of the task definition, including its revision."
   value       = aws_ecs_task_definition.this.arn
 }
 
@@ -14,7 +14,7 @@ output "task_role_arn" {
 }
 
 output "execution_role_arn" {
-  description = "ARN of the role that ECS starts tasks with."
+  description = "ARN of the role with which ECS starts tasks."
   value       = aws_iam_role.execution.arn
 }
 
@@ -24,16 +24,16 @@ output "log_group" {
 }
 
 output "target_backlog" {
-  description = "Messages that may wait per task before scaling adds one; null without a queue."
+  description = "Waiting messages per task above which scaling adds a task; null without a queue."
   value       = local.target_backlog
 }
 
 output "task_policy" {
-  description = "What the task's role may do, as JSON: tests read it."
+  description = "Policy of the task's role as JSON, for tests."
   value       = data.aws_iam_policy_document.task.json
 }
 
 output "container" {
-  description = "The container definition: tests read it."
+  description = "Container definition, for tests."
   value       = local.container
 }

@@ -1,13 +1,13 @@
-# How many tasks: a consumer has as many as keep the backlog of each within what can be handled in
-# the acceptable time; the others follow their processor.
+# Scaling. A consumer keeps its backlog per task at what a task handles within the acceptable latency.
+# Services without a queue scale by CPU.
 
 locals {
-  # Messages that may wait per task. In whole milliseconds: 0.6 is not exact, and floor shows it.
+  # Messages that may wait per task. In milliseconds, because floor() would expose the rounding of 0.6.
   target_backlog = var.queue == null ? null : max(1, floor(
     var.capacity.acceptable_latency * 1000 * var.queue.concurrency / var.capacity.handling_ms
   ))
 
-  # Slower than a stop, so that what a stopping task hands back is counted before the next one goes.
+  # Longer than a stop, so that scaling counts what a stopping task hands back before it stops another.
   scale_in_cooldown  = max(300, 2 * var.stop_timeout)
   scale_out_cooldown = 60
   processor_target   = 60 # percent
@@ -39,7 +39,7 @@ resource "aws_appautoscaling_policy" "backlog" {
     customized_metric_specification {
       metrics {
         id          = "visible"
-        label       = "Messages that wait"
+        label       = "Waiting messages"
         return_data = false
 
         metric_stat {
@@ -81,8 +81,8 @@ resource "aws_appautoscaling_policy" "backlog" {
         }
       }
 
-      # Without a task any message is too much: scaling acts on what is above the target, and a
-      # backlog below it would never start the first one.
+      # Without a task, any message must exceed the target: a backlog below it would never start the
+      # first task.
       metrics {
         id          = "backlog"
         label       = "Backlog per task"

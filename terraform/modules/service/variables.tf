@@ -1,15 +1,15 @@
 variable "name" {
-  description = "Name of the service on the map: also the command of its container."
+  description = "Name of the service on the map, and the command of its container."
   type        = string
 }
 
 variable "name_prefix" {
-  description = "In front of names that are the account's."
+  description = "Prefix of names that are unique in the account."
   type        = string
 }
 
 variable "capacity" {
-  description = "How much of it runs: see the variable services of the root."
+  description = "Capacity of the service; see the root variable services."
   type = object({
     cpu                = number
     memory             = number
@@ -24,7 +24,7 @@ variable "capacity" {
 }
 
 variable "cluster" {
-  description = "The ECS cluster."
+  description = "ARN and name of the ECS cluster."
   type        = object({ arn = string, name = string })
 }
 
@@ -34,27 +34,27 @@ variable "cpu_architecture" {
 }
 
 variable "environment" {
-  description = "The container's environment."
+  description = "Environment variables of the container."
   type        = map(string)
 }
 
 variable "image" {
-  description = "The image, with a tag that never moves or a digest."
+  description = "Image with an immutable tag or a digest."
   type        = string
 }
 
 variable "repository_arn" {
-  description = "Where the image is pulled from."
+  description = "ARN of the repository of the image."
   type        = string
 }
 
 variable "log_group" {
-  description = "Name of the log group that is made, and how long it keeps lines (days)."
+  description = "Name of the log group, and the days that it keeps lines."
   type        = object({ name = string, days = number })
 }
 
 variable "role_name" {
-  description = "Name of the task's role: policies of queues and topic name it."
+  description = "Name of the task's role, which the policies of queues and topic refer to."
   type        = string
 }
 
@@ -69,43 +69,43 @@ variable "subnet_ids" {
 }
 
 variable "stop_timeout" {
-  description = "From SIGTERM to SIGKILL (s)."
+  description = "Seconds from SIGTERM to SIGKILL."
   type        = number
 }
 
 variable "enable_execute_command" {
-  description = "Whether ECS Exec works."
+  description = "Whether to enable ECS Exec."
   type        = bool
 }
 
 variable "http" {
-  description = "The port that is served and the registry of addresses it is found in; null for a service that nobody calls."
+  description = "Port of the HTTP server and ARN of its service registry; null without a server."
   type        = object({ port = number, registry_arn = string })
 }
 
-# --- rights -------------------------------------------------------------------
+# --- permissions -------------------------------------------------------------------
 
 variable "queue" {
-  description = "The queue that it consumes, its dead-letter queue, and how many messages a task handles at a time; null for none."
+  description = "Queue that the service consumes, its dead-letter queue, and the messages that a task handles at a time; null without a queue."
   type        = object({ name = string, arn = string, dlq_arn = string, concurrency = number })
 }
 
 variable "publishes_to" {
-  description = "ARN of the topic it publishes to; null if it publishes nothing."
+  description = "ARN of the topic that the service publishes to; null if it publishes nothing."
   type        = string
 }
 
 variable "table" {
-  description = "Its table; sweeps: it reads the outbox and marks rows there, and no documents."
+  description = "ARN of the service's table. sweeps: the service reads and marks outbox rows, and reads no documents."
   type        = object({ arn = string, sweeps = bool })
 }
 
 variable "email" {
-  description = "What it sends mails with (identities, configuration sets, templates) and from; null if it sends none."
+  description = "SES resources that the service sends mail with, and its sender; null if it sends none."
   type        = object({ arns = list(string), sender = string })
 }
 
 variable "kms_key_arn" {
-  description = "Key of queues and topic, if it is one of this account."
+  description = "ARN of the key of queues and topic, if this account manages it."
   type        = string
 }

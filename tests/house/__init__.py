@@ -1,0 +1,1 @@
+"""Rules of the whole checkout that `make check` enforces: its source code and its packages."""
