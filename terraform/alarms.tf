@@ -2,7 +2,7 @@
 # description says what to do.
 
 locals {
-  # Of the lines that each worker writes once a minute: NAMESPACE in workers/runtime/observability/emf.py.
+  # Of the lines that each worker writes once a minute: METRICS_NAMESPACE in workers/bootstrap.py.
   metrics = "OrderPipeline"
 
   alarm_actions = [aws_sns_topic.alerts.arn]

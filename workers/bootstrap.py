@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from workers import events
 from workers.api.limits import REQUEST_THREADS
 from workers.aws import names
 from workers.aws.clients import Clients
@@ -44,6 +45,7 @@ from workers.services.payment import Payment
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
 
+METRICS_NAMESPACE: Final = "OrderPipeline"  # in CloudWatch; terraform/alarms.tf has the same
 # As long as Stripe keeps its keys: https://docs.stripe.com/api/idempotent_requests
 IDEMPOTENCY_RETENTION: Final = timedelta(hours=24)
 FIRST_BACKOFF: Final = 0.5  # s between tries to reach AWS at the start
@@ -138,6 +140,7 @@ def _consumer(parts: Parts) -> Running:
         topic=parts.topic,
         store=DynamoStore(dynamodb, table),
         handlers=Handlers(_service(name, settings, parts.clients, table)),
+        decode=events.decode,
         visibility_timeout=queue.visibility_timeout,
         concurrency=settings.concurrency or service.concurrency,
         max_attempts=service.max_attempts,
@@ -221,7 +224,13 @@ def _metric_lines(parts: Parts) -> MetricLines | None:
     if environment is None or registry is None:
         return None
     figures = (*telemetry.CLOUDWATCH_METRICS, *relay_metrics.CLOUDWATCH_METRICS)
-    return MetricLines(registry, figures, environment=environment, service=parts.name)
+    return MetricLines(
+        registry,
+        figures,
+        namespace=METRICS_NAMESPACE,
+        environment=environment,
+        service=parts.name,
+    )
 
 
 def _watch(running: UntilStopped, health: Health, registry: CollectorRegistry) -> None:

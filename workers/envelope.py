@@ -1,10 +1,13 @@
-"""The envelope that carries an event and its place in the story of an order."""
+"""The envelope: carries one event of any domain and says what led to it.
+
+A domain derives its events from ``Event``, lists them in a catalogue, and reads envelopes with a
+``Decoder`` of that catalogue.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from typing import Annotated, Final, Generic, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Generic, Self, TypeVar
 from uuid import UUID, uuid5
 
 import jiter
@@ -18,21 +21,20 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from workers.events import CATALOGUE, Event, Id
-
-# SNS takes 256 KiB, attributes included, unless the topic raises it:
+# SNS accepts 256 KiB, attributes included, unless the topic raises the limit:
 # https://docs.aws.amazon.com/general/latest/gr/sns.html
-# Attributes of ours take well under 2 KiB.
+# Our attributes take well under 2 KiB.
 MAX_BODY_BYTES: Final = 254 * 1024
 
 MAJOR_VERSION: Final = 1
 VERSION: Final = f"{MAJOR_VERSION}.0"
 
-# Names our ids (RFC 9562, 5.5). Never change it: repeated outcomes are recognised by their ids.
+# The namespace of our ids (RFC 9562, 5.5). Never change it: the id of a repeated outcome must be
+# the id of the first.
 _NAMESPACE: Final = UUID("5b1d2c8e-2f0a-5c1f-9a53-6f3c4f0e9d11")
 
-# What SNS is told beside the body: to filter on, and to trace by. Six at most: raw delivery
-# drops a message that has more than ten.
+# Message attributes, for SNS filters and for tracing. Raw delivery drops a message that has more
+# than ten.
 # https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
 ATTRIBUTES: Final = (
     "eventType",
@@ -43,7 +45,33 @@ ATTRIBUTES: Final = (
     "traceparent",
 )
 
-E = TypeVar("E", bound=Event)
+Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")]
+
+
+class Value(BaseModel):
+    """Data on the wire: camelCase, immutable, strict; unknown fields are ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        strict=True,
+    )
+
+
+class Event(Value):
+    """A fact in the past tense. Each subclass has its own ``type``."""
+
+    type: ClassVar[str]
+
+    @property
+    def subject(self) -> Mapping[str, str]:
+        """The log fields that name what the event is about. None by default."""
+        return {}
+
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 class EnvelopeError(Exception):
@@ -64,12 +92,8 @@ class UnsupportedVersion(EnvelopeError):
     name = "unsupported_version"
 
 
-class Envelope(BaseModel, Generic[E]):
+class Envelope(Value, Generic[E_co]):
     """One event on the wire."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="ignore", frozen=True, populate_by_name=True, strict=True
-    )
 
     event_id: Id
     event_type: Id
@@ -83,11 +107,11 @@ class Envelope(BaseModel, Generic[E]):
         str | None,
         StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
     ] = None
-    data: SerializeAsAny[E]
+    data: SerializeAsAny[E_co]
 
     @property
     def key(self) -> str:
-        """What consumers deduplicate on: a repeat of an event has the same key."""
+        """The key that consumers deduplicate on: a repeat of an event has the same one."""
         return f"{self.source}#{self.event_id}"
 
     def then(self, event: Event, *, source: str, position: int = 0) -> "Envelope[Event]":
@@ -107,22 +131,22 @@ class Envelope(BaseModel, Generic[E]):
         )
 
     def encode(self) -> str:
-        """Give the JSON text that goes on the wire."""
+        """Return the JSON text that goes on the wire."""
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
 
 def outcome_id(cause_id: str, source: str, event_type: str, position: int = 0) -> str:
-    """Name what an event leads to: the same cause gives the same id, wherever it is handled."""
+    """Derive the id of an outcome: the same cause gives the same id, wherever it is handled."""
     name = f"{cause_id}/{source}/{event_type}" + (f"/{position}" if position else "")
     return str(uuid5(_NAMESPACE, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An event as it goes over the wire, and as rows keep it: a text that nobody writes again.
+    """An event as text, on the wire and in a table. It is encoded once and never again.
 
-    What is stored may come from a newer version of this code, with fields and types that this
-    one does not know. They reach the consumers because no event is ever taken apart on its way.
+    A stored event may come from a newer version of this code, with fields and types that this
+    version does not know. They reach the consumers because nothing on the way re-encodes it.
     """
 
     event_id: str
@@ -131,7 +155,7 @@ class Encoded:
 
     @classmethod
     def of(cls, envelope: Envelope[Event]) -> Self:
-        """Encode an envelope, once: what is stored is what is published."""
+        """Encode an envelope. The text that is stored is the text that is published."""
         texts = {
             "eventType": envelope.event_type,
             "eventVersion": envelope.event_version,
@@ -145,9 +169,9 @@ class Encoded:
 
     @classmethod
     def read(cls, body: str) -> Self:
-        """Take an encoded event back up, of any type and version; the catalogue is not asked.
+        """Read an encoded event of any type and version. Needs no catalogue.
 
-        Raises ``EnvelopeError`` if the text is no JSON object with an id and a type.
+        Raises ``EnvelopeError`` if the text is not a JSON object with an id and a type.
         """
         fields = _parse(body)
         event_id, _ = _text(fields, "eventId"), _text(fields, "eventType")
@@ -158,7 +182,7 @@ class Encoded:
 def first(
     event: Event, *, source: str, event_id: str, traceparent: str | None = None
 ) -> Envelope[Event]:
-    """Wrap the event that starts a story; its id is the correlation id of all that follow."""
+    """Wrap an event that no other caused; its id is the correlation id of all that follow."""
     return Envelope[Event](
         event_id=event_id,
         event_type=event.type,
@@ -170,32 +194,46 @@ def first(
     )
 
 
-def decode(body: str) -> Envelope[Event]:
-    """Read an envelope, raw or wrapped in an SNS notification.
+class Decoder(Generic[E_co]):
+    """Reads envelopes that carry an event of one catalogue."""
 
-    Raises ``EnvelopeError``, ``UnknownType`` or ``UnsupportedVersion``; the text says what is
-    wrong and never quotes values, for they may be a customer's.
-    """
-    fields = _parse(body)
-    inner = fields.get("Message")
-    if fields.get("Type") == "Notification" and isinstance(inner, str):
-        body = inner
+    def __init__(self, catalogue: Mapping[str, type[E_co]]) -> None:
+        """``catalogue`` has the events that can be read, by type."""
+        self._models: dict[str, type[Envelope[E_co]]] = {
+            name: Envelope[event]  # type: ignore[valid-type]  # the catalogue is data, not types
+            for name, event in catalogue.items()
+        }
+
+    def decode(self, body: str) -> Envelope[E_co]:
+        """Read an envelope, raw or wrapped in an SNS notification.
+
+        Raises ``EnvelopeError``, ``UnknownType`` or ``UnsupportedVersion``. The text says what is
+        wrong and never quotes a value, because it may be a customer's.
+        """
         fields = _parse(body)
-    event = CATALOGUE.get(_text(fields, "eventType"))
-    version = _text(fields, "eventVersion")
+        inner = fields.get("Message")
+        if fields.get("Type") == "Notification" and isinstance(inner, str):
+            body = inner
+            fields = _parse(body)
+        model = self._models.get(_text(fields, "eventType"))
+        _check_version(_text(fields, "eventVersion"))
+        if model is None:
+            raise UnknownType("eventType is not in the catalogue")
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            raise EnvelopeError(_explain(error)) from None
+
+
+def _check_version(version: str) -> None:
+    """Refuse a newer major version; what is no version at all is left to the model."""
     major = version.partition(".")[0]
     if major.isascii() and major.isdigit() and len(major) < 5 and int(major) > MAJOR_VERSION:  # noqa: PLR2004
         raise UnsupportedVersion(f"eventVersion {version[:9]} is newer than {VERSION}")
-    if event is None:
-        raise UnknownType("eventType is not in the catalogue")
-    try:
-        return _envelope_of(event).model_validate_json(body)
-    except ValidationError as error:
-        raise EnvelopeError(_explain(error)) from None
 
 
 def _parse(body: str) -> dict[str, object]:
-    """Refuse what is not one plain JSON object before anything reads it."""
+    """Refuse a text that is not one plain JSON object before anything reads it."""
     try:
         raw = body.encode()
     except UnicodeEncodeError:
@@ -216,11 +254,6 @@ def _text(fields: dict[str, object], name: str) -> str:
     if not isinstance(value, str):
         raise EnvelopeError(f"{name}: missing" if value is None else f"{name}: not a string")
     return value
-
-
-@cache
-def _envelope_of(event: type[Event]) -> type[Envelope[Event]]:
-    return Envelope[event]  # type: ignore[valid-type]  # the catalogue is data, not types
 
 
 def _explain(error: ValidationError) -> str:

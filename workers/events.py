@@ -4,17 +4,20 @@ An event is a fact in the past tense, and a value: two events with the same data
 Fields are only ever added, with a default. A change that old consumers cannot read raises
 ``MAJOR_VERSION`` of the envelope.
 
-Every string, list and number has a bound; money is ``Decimal`` with a currency, never float.
+Every string, list and number has a bound; money is a ``Decimal`` with a currency, never a float.
+``decode`` reads an envelope that carries one of these events.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
+
+from workers.envelope import Decoder, Event, Id, Value
 
 # A transaction holds 100 items: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-# Fifty lines leave room for the inbox row, the reservation and what else a handler writes.
+# Fifty lines leave room for the inbox row, the reservation and whatever else a handler writes.
 MAX_LINES: Final = 50
 MAX_QUANTITY: Final = 10_000
 MAX_AMOUNT: Final = Decimal("9999999999.99")
@@ -23,11 +26,10 @@ MAX_AMOUNT: Final = Decimal("9999999999.99")
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f\ufffe\uffff]+$"
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")]
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PRINTABLE)]
-# The shape only: order-api has validated the address, and a full check on every delivery would
-# cost more than all the rest of decoding. Nothing that could start another mail header passes.
+# Checks the shape only: order-api has validated the address, and a full check on every delivery
+# would cost more than the rest of decoding. Rejects anything that could start a mail header.
 # RFC 5321, 4.5.3.1.3: a forward path of 256 octets, less its angle brackets.
 Email = Annotated[
     str,
@@ -41,39 +43,27 @@ Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
-class Value(BaseModel):
-    """Data on the wire: camelCase, immutable, strict; unknown fields are ignored."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
-        strict=True,
-    )
-
-
 class Line(Value):
-    """So many of one article."""
+    """A quantity of one item."""
 
     sku: Sku
     quantity: Quantity
 
 
 class PricedLine(Line):
-    """A line with the price of one piece."""
+    """A line with its unit price."""
 
     price: Amount
 
 
 class Shortage(Line):
-    """A line that cannot be supplied: ``quantity`` were asked for."""
+    """A line that cannot be supplied: ``quantity`` were ordered, ``available`` were in stock."""
 
     available: Count
 
 
 class LowStock(Value):
-    """An article at or below its reorder threshold."""
+    """An item at or below its reorder threshold."""
 
     sku: Sku
     available: Count
@@ -81,23 +71,26 @@ class LowStock(Value):
 
 
 class Simulation(Value):
-    """What a demonstration order asks the services to pretend."""
+    """Outcomes that a demonstration order asks the services to simulate."""
 
     payment_outcome: Literal["approved", "declined"] | None = None
     inventory_outcome: Literal["reserved", "out_of_stock"] | None = None
     technical_failure: Literal["payment", "inventory", "notification"] | None = None
 
 
-class Event(Value):
-    """What every event has in common: it belongs to the story of one order."""
-
-    type: ClassVar[str]
+class OrderEvent(Event):
+    """An event about one order."""
 
     order_id: Id
 
+    @property
+    def subject(self) -> Mapping[str, str]:
+        """The id of the order."""
+        return {"orderId": self.order_id}
 
-class CustomerEvent(Event):
-    """An event that the customer may hear about. The address never reaches a log."""
+
+class CustomerEvent(OrderEvent):
+    """An event that the customer may be mailed about. The address never reaches a log."""
 
     customer_email: Email
 
@@ -114,7 +107,7 @@ class OrderCreated(CustomerEvent):
 
 
 class OrderCancelled(CustomerEvent):
-    """The order will not be fulfilled: captured money goes back, reserved stock is released."""
+    """The order will not be fulfilled: refund the payment, release the stock."""
 
     type: ClassVar[str] = "order.cancelled"
 
@@ -122,7 +115,7 @@ class OrderCancelled(CustomerEvent):
 
 
 class OrderRefunded(CustomerEvent):
-    """The customer is to get the money back and keeps the goods: the order has shipped."""
+    """The order has shipped and is to be refunded; the customer keeps the goods."""
 
     type: ClassVar[str] = "order.refunded"
 
@@ -138,7 +131,7 @@ class OrderShipped(CustomerEvent):
 
 
 class OrderConfirmed(CustomerEvent):
-    """Money and stock are both secured."""
+    """The payment is captured and the stock is reserved."""
 
     type: ClassVar[str] = "order.confirmed"
 
@@ -147,7 +140,7 @@ class OrderConfirmed(CustomerEvent):
 
 
 class PaymentCompleted(CustomerEvent):
-    """The money is ours."""
+    """The customer was charged."""
 
     type: ClassVar[str] = "payment.completed"
 
@@ -157,7 +150,7 @@ class PaymentCompleted(CustomerEvent):
 
 
 class PaymentFailed(CustomerEvent):
-    """The issuer said no. A business outcome, not an error."""
+    """The card was declined. A business outcome, not an error."""
 
     type: ClassVar[str] = "payment.failed"
 
@@ -167,7 +160,7 @@ class PaymentFailed(CustomerEvent):
 
 
 class PaymentRefunded(CustomerEvent):
-    """The money went back."""
+    """The customer was refunded."""
 
     type: ClassVar[str] = "payment.refunded"
 
@@ -177,7 +170,7 @@ class PaymentRefunded(CustomerEvent):
 
 
 class InventoryReserved(CustomerEvent):
-    """Every line of the order is set aside."""
+    """Every line of the order is reserved."""
 
     type: ClassVar[str] = "inventory.reserved"
 
@@ -185,7 +178,7 @@ class InventoryReserved(CustomerEvent):
 
 
 class InventoryFailed(CustomerEvent):
-    """At least one line cannot be supplied; nothing was set aside."""
+    """At least one line cannot be supplied; nothing was reserved."""
 
     type: ClassVar[str] = "inventory.failed"
 
@@ -193,22 +186,22 @@ class InventoryFailed(CustomerEvent):
 
 
 class InventoryReleased(CustomerEvent):
-    """What was set aside is for sale again."""
+    """The reserved items are for sale again."""
 
     type: ClassVar[str] = "inventory.released"
 
     items: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES)]
 
 
-class InventoryLow(Event):
-    """A reservation took articles to their reorder threshold. For operations."""
+class InventoryLow(OrderEvent):
+    """A reservation took items down to their reorder threshold. For operations."""
 
     type: ClassVar[str] = "inventory.low"
 
     items: Annotated[tuple[LowStock, ...], Field(min_length=1, max_length=MAX_LINES)]
 
 
-CATALOGUE: Final[dict[str, type[Event]]] = {
+CATALOGUE: Final[dict[str, type[OrderEvent]]] = {
     event.type: event
     for event in (
         OrderCreated,
@@ -225,3 +218,5 @@ CATALOGUE: Final[dict[str, type[Event]]] = {
         InventoryLow,
     )
 }
+
+decode: Final = Decoder(CATALOGUE).decode

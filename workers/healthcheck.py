@@ -1,18 +1,18 @@
-"""Asks the process in this container how it is. Imports little: containers ask all the time."""
+"""Health check of the service in this container. Imports little, because it runs often."""
 
 import http.client
 import sys
 from typing import Final
 
-METRICS_PORT: Final = 9090  # unless the setting says otherwise
-TIMEOUT: Final = 4  # s; below the 5 s that container health checks usually get
+METRICS_PORT: Final = 9090  # the default of the setting
+TIMEOUT: Final = 4  # s; less than the usual 5 s of a container health check
 
 HEALTHY: Final = 0
 UNHEALTHY: Final = 1
 
 
 def ask(port: int, *, ready: bool) -> int:
-    """Ask whether it lives, or whether it takes work; print the answer. Returns the exit code."""
+    """Ask ``/livez``, or ``/readyz`` if ``ready``; print the answer and return the exit code."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         connection.request("GET", "/readyz" if ready else "/livez")

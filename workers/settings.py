@@ -6,16 +6,13 @@ from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.healthcheck import METRICS_PORT
+from workers.runtime.errors import SettingsError
 from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
 
 # SQS waits at most 20 s: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 MAX_RECEIVE_WAIT: Final = 20
 # What has to happen after the last poll returned: finish, flush, exit.
 _AFTER_LAST_POLL: Final = 10
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the text names it."""
 
 
 class Settings(BaseSettings):

@@ -9,6 +9,7 @@ from handler import CONCURRENCY, URL, VISIBILITY_TIMEOUT
 from workers.aws.clients import Clients
 from workers.aws.sqs import SqsQueue
 from workers.bootstrap import OTHER_THREADS
+from workers.events import decode
 from workers.runtime.handler import Handlers
 from workers.runtime.observability import logs
 from workers.runtime.observability.health import Health
@@ -43,6 +44,7 @@ def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
         topic=topic,
         store=store,
         handlers=Handlers(service),
+        decode=decode,
         visibility_timeout=VISIBILITY_TIMEOUT,
         concurrency=CONCURRENCY,
         max_attempts=mapped.max_attempts,

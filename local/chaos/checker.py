@@ -15,6 +15,7 @@ from typing import Final
 from local.chaos.evidence import Event, Evidence, money
 from local.chaos.history import CANCEL, PLACE, REFUND, verdicts
 from workers.envelope import outcome_id
+from workers.services.stock import AVAILABLE, PREFIX, RESERVED
 
 # How one side of an order may stand at the end.
 PAID: Final = {"confirmed": {"completed"}, "cancelled": {"failed", "cancelled", "refunded"}}
@@ -91,9 +92,9 @@ def stock_is_conserved(e: Evidence) -> Iterator[Violation]:
         if reservation["state"] == "reserved":
             for line in reservation["items"]:
                 wanted[line["sku"]] += line["quantity"]
-    stock = e.rows("inventory", "stock#")
+    stock = e.rows("inventory", PREFIX)
     for sku, seeded in e.seeded.items():
-        available, reserved = (stock[sku].get(field, 0) for field in ("available", "reserved"))
+        available, reserved = (stock[sku].get(field, 0) for field in (AVAILABLE, RESERVED))
         if available + reserved != seeded:
             yield _v3(f"{sku}: {available} available, {reserved} reserved, there were {seeded}")
         if min(available, reserved) < 0:

@@ -11,6 +11,7 @@ from workers.aws.items import to_document
 from workers.aws.simulated_gateway import Entry, SimulatedGateway
 from workers.runtime.ports import Document
 from workers.services.analytics import Number, merge
+from workers.services.stock import PREFIX as STOCK
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read(dynamodb: "DynamoDBClient", settings: Settings) -> Books:
     prefix = settings.name_prefix
     return Books(
         orders=read_orders(dynamodb, settings),
-        stock=_documents(dynamodb, prefix + "inventory", "stock#"),
+        stock=_documents(dynamodb, prefix + "inventory", STOCK),
         ledger=tuple(SimulatedGateway(dynamodb, prefix + "payment").ledger()),
         counters=merge(_documents(dynamodb, prefix + "analytics", "hour#").values()),
         unpublished=count_unpublished(dynamodb, settings),

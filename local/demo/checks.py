@@ -12,6 +12,7 @@ from local.demo.plan import stock_for
 from workers.ops.dlq import DeadMessage
 from workers.ops.queues import QueueState
 from workers.samples import SampleOrder
+from workers.services.stock import AVAILABLE, RESERVED
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _stock(evidence: Evidence) -> Check:
     wrong = []
     for sku, seeded in stock_for(list(evidence.planned.values())).items():
         found = evidence.books.stock[sku]
-        expected = {"available": seeded - reserved[sku], "reserved": reserved[sku]}
+        expected = {AVAILABLE: seeded - reserved[sku], RESERVED: reserved[sku]}
         if any(found.get(field) != value for field, value in expected.items()):
             wrong.append(f"{sku}: {found}, expected {expected}")
     return Check(

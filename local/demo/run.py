@@ -16,9 +16,10 @@ from local.demo.checks import Check, Evidence, check_all
 from local.demo.plan import plan, stock_for
 from local.system import System
 from workers.aws import names
+from workers.aws.dead_letters import redrive
 from workers.aws.sns import SnsTopic
 from workers.envelope import Encoded
-from workers.ops.dlq import DeadMessage, look, redrive
+from workers.ops.dlq import DeadMessage, look
 from workers.ops.queues import Queues, QueueState
 from workers.ops.stock import set_stock
 from workers.samples import REORDER_THRESHOLD, SampleOrder

@@ -68,7 +68,7 @@ def test_the_smoke_test_follows_one_order_of_each_scenario(composed):
 
 
 def test_a_second_provisioning_changes_nothing(composed):
-    assert composed("run", "--rm", "provision").stdout == "everything is there (0 changes)\n"
+    assert composed("run", "--rm", "provision").stdout == "up to date (0 changes)\n"
 
 
 def test_an_idle_worker_is_light(composed):

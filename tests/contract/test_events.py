@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.envelope import Envelope, decode
+from workers.envelope import Envelope
 from workers.events import (
     CATALOGUE,
     Event,
@@ -28,6 +28,7 @@ from workers.events import (
     PricedLine,
     Shortage,
     Simulation,
+    decode,
 )
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -20,13 +20,13 @@ from workers.aws.items import to_document
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import Held, OutboxLeases
 from workers.aws.outbox_rows import SHARDS
-from workers.envelope import decode
 from workers.events import (
     InventoryFailed,
     InventoryReleased,
     InventoryReserved,
     PaymentCompleted,
     PaymentFailed,
+    decode,
 )
 from workers.services.analytics import merge
 from workers.services.inventory import Inventory
@@ -174,7 +174,9 @@ def test_reservations_and_stock_are_known(stored):
     assert (reserve("order-3"), reserve("order-4")) == (None, None)
     released = Inventory().release(a_cancellation(), store.begin("release"))
     assert isinstance(released, InventoryReleased)
-    assert look("tea", store.begin("look")) == Stock("tea", available=3, threshold=3)
+    assert look("tea", store.begin("look")) == Stock(
+        "tea", available=3, reserved=2, reorder_threshold=3
+    )
 
 
 def test_mails_that_went_out_do_not_go_out_again(stored):

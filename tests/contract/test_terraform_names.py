@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from support.order_api import Api
 
+from workers.bootstrap import METRICS_NAMESPACE
 from workers.provision.policies import redrive_policy
 from workers.relay import metrics as relay_metrics
 from workers.runtime.observability import telemetry
-from workers.runtime.observability.emf import NAMESPACE
 from workers.topology import MAX_RECEIVE_COUNT
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
@@ -18,7 +18,7 @@ API = (TERRAFORM / "api.tf").read_text("utf-8")
 
 
 def test_alarms_look_where_the_workers_write():
-    assert re.search(r'metrics = "(\w+)"', ALARMS)[1] == NAMESPACE
+    assert re.search(r'metrics = "(\w+)"', ALARMS)[1] == METRICS_NAMESPACE
 
 
 @pytest.mark.parametrize(

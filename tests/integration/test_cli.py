@@ -124,7 +124,7 @@ def test_what_is_no_event_is_not_published(workers, payment, tmp_path):
     assert payment.receive(10, 0) == []
 
 
-def test_a_shelf_is_filled_and_shown(workers):
+def test_the_stock_of_an_item_is_set_and_listed(workers):
     workers("stock", "set", "LAPTOP-001", "12", "--reorder-at", "3")
 
     assert json.loads(workers("stock", "list", "--json")) == [
@@ -212,7 +212,7 @@ def test_an_empty_outbox_says_so(workers):
 
 
 def test_what_was_set_aside_waits_again_once_it_is_meant(workers, aside, outbox):
-    assert "would let 3 events" in workers("outbox", "retry", "--all")
+    assert "would retry 3 events" in workers("outbox", "retry", "--all")
     assert outbox.stuck_count() == 3
 
     workers("outbox", "retry", "event-1", "--yes")

@@ -24,7 +24,7 @@ from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue, depth
-from workers.envelope import decode
+from workers.events import decode
 from workers.provision.provision import provision
 from workers.relay import Relay, RelayMetrics
 from workers.settings import Settings

@@ -17,7 +17,7 @@ from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import LEASE, OutboxLeases
 from workers.aws.sns import SnsTopic
-from workers.envelope import decode
+from workers.events import decode
 from workers.relay import Relay, RelayMetrics
 from workers.runtime.errors import Unavailable
 

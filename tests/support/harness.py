@@ -4,7 +4,7 @@ from queue import Empty
 
 from support.builders import a_payment, an_envelope, an_order
 from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
-from workers.events import OrderCreated, PaymentCompleted
+from workers.events import OrderCreated, PaymentCompleted, decode
 from workers.runtime.acks import LINGER, Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
@@ -70,6 +70,7 @@ class Harness:
         handler_timeout=900.0,
         rest=None,
         sleep=None,
+        decode=decode,
     ):
         """``sleep`` and ``rest`` let time fly, unless several workers share it (turns.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
@@ -85,6 +86,7 @@ class Harness:
         self.store = FakeStore() if store is None else store
         self.service = service or Service()
         self.handler_timeout = handler_timeout
+        self.decode = decode
         self.telemetry = Telemetry(self.queue.name)
         self.permits = Permits(concurrency, now=RestlessClock())
         rest = rest or (lambda _condition, seconds: self.tick(seconds))
@@ -139,6 +141,7 @@ class Harness:
             acks=self.acks,
             breakers=self.breakers,
             telemetry=self.telemetry,
+            decode=decode,
             max_attempts=max_attempts,
             max_receives=MAX_RECEIVE_COUNT,
             now=self.clock,
@@ -221,6 +224,7 @@ class Harness:
             concurrency=self.permits.concurrency,
             visibility_timeout=self.leases.visibility_timeout,
             handler_timeout=self.handler_timeout,
+            decode=self.decode,
         )
 
     def attempts(self, message_id="message-1"):

@@ -16,10 +16,17 @@ from workers.envelope import (
     EnvelopeError,
     UnknownType,
     UnsupportedVersion,
-    decode,
     first,
 )
-from workers.events import CATALOGUE, MAX_AMOUNT, MAX_LINES, MAX_QUANTITY, PricedLine, Simulation
+from workers.events import (
+    CATALOGUE,
+    MAX_AMOUNT,
+    MAX_LINES,
+    MAX_QUANTITY,
+    PricedLine,
+    Simulation,
+    decode,
+)
 
 BODY = an_envelope().encode()
 SURROGATE = "\ud800"

@@ -30,7 +30,7 @@ READERS = {
     "aws/outbox_leases.py": "a relay of the version before takes a shard early or late; fenced off",
     "aws/sqs.py": "a dead letter says a wrong time",
     "bootstrap.py": "history, counters and sent mails get a wrong time; order and sums stay right",
-    "cli/figures.py": "other hours are summed",
+    "cli/counts.py": "other hours are summed",
     "cli/outbox.py": "an event seems to wait for longer or shorter",
     "envelope.py": "an event says a wrong time; the relay takes it earlier or later than others",
     "relay/relay.py": "shards change hands, or are looked at later; the fence keeps them apart",

@@ -16,13 +16,13 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from workers.addresses import readable, sendable
+from workers.envelope import Id
 from workers.events import (
     MAX_AMOUNT,
     MAX_LINES,
     Amount,
     Currency,
     Email,
-    Id,
     PricedLine,
     Quantity,
     Simulation,

@@ -6,8 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import BackgroundTasks, Header, Request, Response
 
-from workers.envelope import Envelope, first
-from workers.events import Event
+from workers.envelope import Envelope, Event, first
 
 SOURCE: Final = "order-api"
 # https://www.w3.org/TR/trace-context/#traceparent-header: "ff" and all-zero ids are invalid

@@ -15,8 +15,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from workers.api.call import SOURCE
 from workers.api.problems import Refused
-from workers.envelope import Encoded, Envelope, EnvelopeError, decode
-from workers.events import Event
+from workers.envelope import Encoded, Envelope, EnvelopeError, Event
+from workers.events import OrderEvent, decode
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.ports import Record, Store, Transaction
@@ -53,7 +53,7 @@ class Command:
 class Done:
     """The result of a command, from this request or an earlier one with the same key."""
 
-    envelope: Envelope[Event]
+    envelope: Envelope[OrderEvent]
     event: Encoded  # the same envelope, as stored
     replayed: bool
 
@@ -83,7 +83,7 @@ def carry_out(command: Command, store: Store) -> Done:
     return Done(_read(event), event, replayed=event.event_id != command.event_id)
 
 
-def _read(event: Encoded) -> Envelope[Event]:
+def _read(event: Encoded) -> Envelope[OrderEvent]:
     try:
         return decode(event.body)
     except EnvelopeError as error:

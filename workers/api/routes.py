@@ -18,8 +18,7 @@ from workers.api.call import SOURCE, Call
 from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.responses import Accepted, OrderView
-from workers.envelope import Envelope
-from workers.events import Event, Id
+from workers.envelope import Envelope, Event, Id
 from workers.runtime.ports import Store, Transaction
 from workers.services.orders import OrderCommands
 

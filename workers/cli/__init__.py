@@ -8,10 +8,9 @@ from typing import Final
 
 import typer
 
-from workers.cli import dlq, emulator, events, figures, outbox, run, stock
+from workers.cli import counts, dlq, emulator, events, outbox, run, stock
 from workers.cli.console import FAILED, USAGE, fail
-from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.settings import SettingsError
+from workers.runtime.errors import FatalError, PermanentError, SettingsError, Unavailable
 from workers.topology import TopologyError
 
 DEVELOPMENT: Final = "local.commands"  # in a checkout only: not in the wheel, not in the image
@@ -19,7 +18,7 @@ OF_THE_DEVELOPMENT_PACKAGE: Final = ("cheroot", "httpx", "moto")  # the extra "l
 
 
 def build() -> typer.Typer:
-    """Put the commands together: those of the development package only where it is installed."""
+    """Build the command line. Development commands are included if their package is installed."""
     app = typer.Typer(
         add_completion=False,
         help="An event-driven order pipeline on SNS, SQS and containers.",
@@ -27,7 +26,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for group in (run, events, figures, dlq, outbox, stock, emulator):
+    for group in (run, events, counts, dlq, outbox, stock, emulator):
         app.add_typer(group.commands)
     try:
         development = import_module(DEVELOPMENT)

@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, options, and how to print. The only place that prints."""
+"""Shared by every command: exit codes, options, and printing. No other module prints."""
 
 import os
 import sys
@@ -17,20 +17,23 @@ FAILED: Final = 1
 USAGE: Final = 2
 WIDE: Final = 500  # characters
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this, only say what would be.")]
-ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the map.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Apply the change (default: dry run).")]
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service in topology.json.")]
 
 
 def known(service: str) -> None:
-    """End with a usage error unless the service has a queue."""
+    """Exit with a usage error unless the service has a queue."""
     consumers = Topology.load().consumers
     if service not in consumers:
-        fail(f"no service {service!r} with a queue: one of {', '.join(consumers)}", USAGE)
+        fail(
+            f"no queue for service {service!r}. Services with a queue: {', '.join(consumers)}",
+            USAGE,
+        )
 
 
 def connect() -> tuple[Settings, Any]:
-    """Load the settings and connect to AWS: settings and clients."""
+    """Load the settings and connect to AWS; return the settings and the clients."""
     from workers.aws.clients import Clients
 
     settings = Settings.load()
@@ -38,12 +41,12 @@ def connect() -> tuple[Settings, Any]:
 
 
 def table_of(settings: Settings, service: str) -> str:
-    """Name the table of a service."""
+    """Return the name of a service's table."""
     return settings.table_name or settings.name_prefix + Topology.load().services[service].table
 
 
 def show(rows: Iterable[dict[str, Any]]) -> None:
-    """Print rows as a table; at least one row."""
+    """Print rows as a table. Needs at least one row."""
     from rich.console import Console
     from rich.table import Table
 
@@ -54,7 +57,7 @@ def show(rows: Iterable[dict[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    # A pipe has no width: let grep and awk have whole lines.
+    # A pipe has no width. Do not wrap lines, so that grep and awk see whole rows.
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
@@ -64,9 +67,14 @@ def print_json(document: object) -> None:
 
 
 def leave(lines: LogWriter, code: int) -> NoReturn:
-    """End without waiting for threads: a handler that hangs cannot be ended otherwise."""
+    """Exit without waiting for threads, because a handler that hangs would never end."""
     lines.flush()
     os._exit(code)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 message`` or ``2 messages``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def say(text: str) -> None:
@@ -75,6 +83,6 @@ def say(text: str) -> None:
 
 
 def fail(problem: object, code: int) -> NoReturn:
-    """Print what is wrong to standard error and end with an exit code."""
+    """Print a problem to standard error and exit with ``code``."""
     print(f"workers: {problem}", file=sys.stderr)  # noqa: T201 - this module prints
     sys.exit(code)

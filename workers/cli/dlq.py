@@ -11,6 +11,7 @@ from workers.cli.console import (
     ServiceName,
     Yes,
     connect,
+    counted,
     fail,
     known,
     print_json,
@@ -18,9 +19,7 @@ from workers.cli.console import (
     show,
 )
 
-dlq = typer.Typer(
-    help="Look into dead-letter queues and bring messages back.", no_args_is_help=True
-)
+dlq = typer.Typer(help="List, show and redrive dead letters.", no_args_is_help=True)
 commands = typer.Typer()
 commands.add_typer(dlq, name="dlq")
 
@@ -30,7 +29,7 @@ _LISTED: Final = ("id", "event_type", "order_id", "type", "reason", "attempts", 
 
 @dlq.command("list", epilog="Example: workers dlq list payment")
 def dlq_list(service: ServiceName, *, as_json: Json = False) -> None:
-    """List the messages in a service's dead-letter queue, with the reasons."""
+    """List a service's dead letters and the reasons."""
     found = [
         {name: value for name, value in asdict(message).items() if name in _LISTED}
         for message in _dead(service)
@@ -46,21 +45,21 @@ def dlq_list(service: ServiceName, *, as_json: Json = False) -> None:
 @dlq.command("show", epilog="Example: workers dlq show payment 4f6c2d")
 def dlq_show(
     service: ServiceName,
-    message_id: Annotated[str, typer.Argument(help="The message's id, or how it starts.")],
+    message_id: Annotated[str, typer.Argument(help="A message ID or a unique prefix of one.")],
 ) -> None:
-    """Show one dead letter as JSON, body included."""
+    """Show one dead letter as JSON, including its body."""
     found = [m for m in _dead(service) if m.id.startswith(message_id)]
     if len(found) != 1:
-        fail(f"{len(found)} messages of {service} have an id that starts so", FAILED)
+        fail(f"{len(found)} {service} messages match that ID prefix", FAILED)
     print_json({k: v for k, v in asdict(found[0]).items() if k != "receipt_handle"})
 
 
 @dlq.command("redrive", epilog="Example: workers dlq redrive payment --yes")
 def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Move a service's dead letters back into its queue. Repeats do no harm."""
+    """Move a service's dead letters back to its queue. Safe to repeat."""
     from workers.aws import names
+    from workers.aws.dead_letters import redrive
     from workers.aws.sqs import depth
-    from workers.ops.dlq import redrive
 
     settings, clients = connect()
     known(service)
@@ -70,12 +69,13 @@ def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False
         moved = redrive(sqs, source, names.queue_url(sqs, settings, service))
     else:
         moved = depth(sqs, source).visible
+    messages = f"{counted(moved, 'message')} back to the {service} queue"
     if as_json:
         print_json({"service": service, "messages": moved, "moved": yes})
     elif yes:
-        say(f"moved {moved} messages back to the queue of {service}")
+        say(f"moved {messages}")
     else:
-        say(f"would move {moved} messages back to the queue of {service}; add --yes to do it")
+        say(f"would move {messages}; add --yes to apply")
 
 
 def _dead(service: str) -> Any:

@@ -1,11 +1,11 @@
-"""``workers provision`` and ``workers smoke``: set up a system on an emulator and try it."""
+"""``workers provision`` and ``workers smoke``: set up an emulator and test the system on it."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from workers.cli.console import DONE, FAILED, Json, connect, fail, print_json, say, show
+from workers.cli.console import DONE, FAILED, Json, connect, counted, fail, print_json, say, show
 from workers.settings import Settings
 from workers.topology import Topology
 
@@ -14,9 +14,9 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: AWS_ENDPOINT_URL=http://127.0.0.1:4566 workers provision")
 def provision(
-    stock: Annotated[int, typer.Option(min=0, help="Pieces of each article of the demo.")] = 0,
+    stock: Annotated[int, typer.Option(min=0, help="Units to stock of each sample item.")] = 0,
 ) -> None:
-    """Create topic, queues and tables on an emulator. On AWS, Terraform does it."""
+    """Create the resources in topology.json on an emulator. On AWS, use Terraform."""
     from workers.provision.provision import ProvisionError
     from workers.provision.provision import provision as provision_all
 
@@ -24,16 +24,16 @@ def provision(
         report = provision_all(Settings.load(), Topology.load(), say, stock=stock)
     except ProvisionError as error:
         fail(error, FAILED)
-    say(f"everything is there ({len(report.changes)} changes)")
+    say(f"up to date ({counted(len(report.changes), 'change')})")
 
 
 @commands.command(epilog="Example: workers smoke --api http://127.0.0.1:8080")
 def smoke(
-    api: Annotated[str, typer.Option(help="Where order-api is.")] = "http://127.0.0.1:8080",
+    api: Annotated[str, typer.Option(help="The address of order-api.")] = "http://127.0.0.1:8080",
     *,
     as_json: Json = False,
 ) -> None:
-    """Place one order of each scenario in a running system and follow each to its end."""
+    """Check how one order per scenario ends. Needs a running system."""
     from workers.ops.smoke import Smoke, SmokeError, everywhere
 
     settings, clients = connect()

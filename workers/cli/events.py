@@ -10,21 +10,24 @@ from workers.cli.console import USAGE, connect, fail, say
 from workers.topology import Topology
 
 commands = typer.Typer()
-schema = typer.Typer(help="The contract of the events.", no_args_is_help=True)
+schema = typer.Typer(help="JSON Schemas of the events.", no_args_is_help=True)
 commands.add_typer(schema, name="schema")
 
 
 @commands.command(epilog="Example: workers publish event.json")
 def publish(
-    file: Annotated[Path, typer.Argument(help="One envelope as JSON; - for standard input.")],
+    file: Annotated[
+        Path, typer.Argument(help="A JSON file with one envelope; - reads standard input.")
+    ],
 ) -> None:
-    """Publish one event to the topic, exactly as it stands in a file."""
+    """Publish one event to the topic, byte for byte."""
     from workers.aws import names
     from workers.aws.sns import SnsTopic
-    from workers.envelope import Encoded, EnvelopeError, decode
+    from workers.envelope import Encoded, EnvelopeError
+    from workers.events import decode
 
     try:
-        # Bytes, not text: reading text would turn line ends into others.
+        # Read bytes: reading text would translate line endings.
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         event = Encoded.read(raw.decode())
         decode(event.body)
@@ -39,8 +42,10 @@ def publish(
 
 
 @schema.command("export", epilog="Example: workers schema export build/schemas")
-def schema_export(directory: Path) -> None:
-    """Write a JSON Schema per event and an AsyncAPI document of the whole system."""
+def schema_export(
+    directory: Annotated[Path, typer.Argument(help="The folder to write to; created if absent.")],
+) -> None:
+    """Write the JSON Schemas and an AsyncAPI document."""
     from workers.ops.schema import export
 
     for path in export(directory):

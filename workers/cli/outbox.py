@@ -12,6 +12,7 @@ from workers.cli.console import (
     Json,
     Yes,
     connect,
+    counted,
     fail,
     print_json,
     say,
@@ -20,7 +21,7 @@ from workers.cli.console import (
 )
 
 outbox = typer.Typer(
-    help="What waits to be published, and what was set aside.", no_args_is_help=True
+    help="Events waiting to be published, and events set aside.", no_args_is_help=True
 )
 commands = typer.Typer()
 commands.add_typer(outbox, name="outbox")
@@ -28,7 +29,7 @@ commands.add_typer(outbox, name="outbox")
 
 @outbox.command("list", epilog="Example: workers outbox list")
 def outbox_list(*, as_json: Json = False) -> None:
-    """Show how many events wait, for how long, and which were set aside and why."""
+    """List waiting events by shard, and events set aside."""
     from workers.ops.outbox import set_aside, shards
 
     found = _outbox()
@@ -48,31 +49,33 @@ def outbox_list(*, as_json: Json = False) -> None:
 @outbox.command("retry", epilog="Example: workers outbox retry --all --yes")
 def outbox_retry(
     event_id: Annotated[
-        str | None, typer.Argument(help="The event's id, or how it starts.")
+        str | None, typer.Argument(help="An event ID or a unique prefix of one.")
     ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Whatever was set aside.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Retry every event that was set aside.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Let the relay try again what it has set aside. Repeats do no harm."""
+    """Let the relay retry events that it set aside. Safe to repeat."""
     from workers.ops.outbox import put_back, set_aside
 
     if everything == (event_id is not None):
-        fail("say which event: EVENT_ID, or --all", USAGE)
+        fail("give either EVENT_ID or --all", USAGE)
     rows, _ = _outbox()
     known = [event.event_id for event in set_aside(rows)]
     chosen = [event_id] if event_id in known else [k for k in known if k.startswith(event_id or "")]
     if event_id is not None and len(chosen) != 1:
-        there = ", ".join(known) or "nothing"
-        fail(f"{len(chosen)} events have an id that starts so; set aside: {there}", FAILED)
+        aside = ", ".join(known) or "none"
+        fail(f"{len(chosen)} events match that ID prefix. Events set aside: {aside}", FAILED)
     count = put_back(rows, chosen) if yes else len(chosen)
     if as_json:
         print_json({"events": count, "retried": yes})
     elif yes:
-        say(f"{count} events wait for the relay again")
+        say(f"{counted(count, 'event')} will be retried")
     else:
-        say(f"would let {count} events wait for the relay again; add --yes to do it")
+        say(f"would retry {counted(count, 'event')}; add --yes to apply")
 
 
 def _outbox() -> tuple[Any, Any]:

@@ -17,25 +17,27 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: workers run payment")
 def run(service: ServiceName) -> None:
-    """Run one service until it is stopped: a long-running process, one per container."""
+    """Run one service until SIGTERM. A container runs one service."""
     topology, settings = Topology.load(), Settings.load()
     if service not in topology.services:
-        fail(f"no service {service!r}: one of {', '.join(topology.services)}", USAGE)
+        fail(f"no service {service!r}. Services: {', '.join(topology.services)}", USAGE)
     lines = logs.configure(settings.log_level, service=service)
-    # Until there is something to finish. Without a handler the first process of a container
-    # would not even be ended by SIGTERM.
+    # Until there is work to finish. The kernel ignores SIGTERM for the first process of a container
+    # unless the process has a handler.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave(lines, DONE))
-    # Everything that talks to AWS takes long to import; --help and mistakes should not wait.
+    # The AWS adapters take long to import; --help and usage errors should not wait for them.
     from workers import bootstrap
 
     leave(lines, bootstrap.run(service, settings, topology))
 
 
-@commands.command()
+@commands.command(epilog="Example: workers healthcheck --ready")
 def healthcheck(
     *,
-    ready: Annotated[bool, typer.Option("--ready", help="Ask whether it takes work.")] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Check whether the service receives work.")
+    ] = False,
 ) -> None:
-    """Ask the process in this container whether it lives: exit code 0 or 1."""
+    """Check the service in this container: exit code 0 or 1."""
     sys.exit(ask(Settings.load().metrics_port, ready=ready))

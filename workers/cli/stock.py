@@ -7,14 +7,14 @@ import typer
 
 from workers.cli.console import Json, connect, print_json, say, show, table_of
 
-stock = typer.Typer(help="What the inventory has.", no_args_is_help=True)
+stock = typer.Typer(help="List and set the stock of the inventory.", no_args_is_help=True)
 commands = typer.Typer()
 commands.add_typer(stock, name="stock")
 
 
 @stock.command("list", epilog="Example: workers stock list")
 def stock_list(*, as_json: Json = False) -> None:
-    """List every article with what is available and what is reserved."""
+    """List the available and reserved units of every item."""
     from workers.ops.stock import list_stock
 
     settings, clients = connect()
@@ -24,16 +24,18 @@ def stock_list(*, as_json: Json = False) -> None:
     elif found:
         show(found)
     else:
-        say("there are no articles; add one with: workers stock set SKU AVAILABLE")
+        say("the inventory has no items; add one with: workers stock set SKU AVAILABLE")
 
 
 @stock.command("set", epilog="Example: workers stock set LAPTOP-001 100 --reorder-at 10")
 def stock_set(
-    sku: str,
-    available: Annotated[int, typer.Argument(min=0)],
-    reorder_at: Annotated[int, typer.Option(min=0, help="Warn when no more is left.")] = 10,
+    sku: Annotated[str, typer.Argument(help="The item.")],
+    available: Annotated[int, typer.Argument(min=0, help="Units for sale.")],
+    reorder_at: Annotated[
+        int, typer.Option(min=0, help="Report the item when this many units are left.")
+    ] = 10,
 ) -> None:
-    """Set how many pieces of an article are available."""
+    """Set the available units of an item. Reserved units stay."""
     from workers.ops.stock import set_stock
 
     settings, clients = connect()

@@ -1,1 +1,1 @@
-"""What an operator does: look at queues, explain failures, redrive."""
+"""Tools for operators: queue depths, dead letters, the outbox, stock, counters."""

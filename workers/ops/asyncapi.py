@@ -1,22 +1,22 @@
-"""The map as an AsyncAPI 3 document: https://www.asyncapi.com/docs/reference/specification/v3.0.0."""
+"""Describes the map as AsyncAPI 3: https://www.asyncapi.com/docs/reference/specification/v3.0.0."""
 
 from collections.abc import Iterable
 from typing import Any, Final
 
-from workers.envelope import VERSION
-from workers.events import CATALOGUE, Event
+from workers.envelope import VERSION, Event
+from workers.events import CATALOGUE
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology, dlq_name, queue_name
 
 DESCRIPTION: Final = (
     "An order pipeline. Every event goes to one SNS topic, which fans it out, filtered by "
-    "eventType, to one SQS queue per service. Delivery is at least once and in no order; "
-    "source and eventId recognise a repeat."
+    "eventType, to one SQS queue per service. Delivery is at least once and in no order. "
+    "A repeat has the same source and eventId."
 )
 _REGION: Final = {"region": {"default": "eu-west-1", "description": "The AWS region."}}
 
 
 def document(topology: Topology) -> dict[str, Any]:
-    """Describe who sends and receives what, and through which topic and queues."""
+    """Describe who sends and receives each event, and through which topic and queues."""
     consumers = topology.consumers.items()
     return {
         "asyncapi": "3.0.0",
@@ -62,7 +62,7 @@ def _queue(name: str, service: Service) -> dict[str, Any]:
     channel = _channel(
         queue_name(name),
         "sqs",
-        f"What {name} consumes.",
+        f"The events that {name} consumes.",
         types,
         {"queue": queue, "bindingVersion": "0.2.0"},
     )

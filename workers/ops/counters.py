@@ -1,4 +1,4 @@
-"""The counters that analytics keeps, summed up."""
+"""Sums the counters that analytics keeps."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How full the queues are, for Prometheus. On AWS nobody needs it: CloudWatch has the figures."""
+"""Exports queue depths to Prometheus. Not needed on AWS, where CloudWatch has them."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,15 +21,17 @@ log = structlog.get_logger()
 
 
 class QueueDepths(Collector):
-    """Asks at every scrape; where there is no answer there are no figures."""
+    """Collects queue depths at every scrape; without an answer there are no samples."""
 
     def __init__(self, find: Callable[[], Queues]) -> None:
-        self._queues = cache(find)  # not before they are asked for: they may not be there yet
+        self._queues = cache(find)  # at the first scrape: the queues may not exist before
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give the messages of every queue by state, and whether that could be found out."""
-        messages = GaugeMetricFamily("messaging_queue_messages", "Messages, about", labels=LABELS)
-        answered = GaugeMetricFamily("messaging_queues_answered", "1 if the figures are there")
+        """Return the messages of every queue by state, and whether SQS answered."""
+        messages = GaugeMetricFamily(
+            "messaging_queue_messages", "Messages (approximate)", labels=LABELS
+        )
+        answered = GaugeMetricFamily("messaging_queues_answered", "1 if SQS answered")
         try:
             for queue in self._queues().states():
                 messages.add_metric((queue.queue, "visible"), queue.visible)
@@ -46,7 +48,7 @@ class QueueDepths(Collector):
 
 
 def serve(find: Callable[[], Queues], *, port: int, stop_timeout: float) -> int:
-    """Answer scrapes until a signal; returns the exit code.
+    """Answer scrapes until a signal; return the exit code.
 
     Raises ``FatalError`` if the port is taken.
     """

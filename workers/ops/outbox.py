@@ -1,4 +1,4 @@
-"""The outbox for people: whether the relays keep up, and what they had to set aside."""
+"""The outbox for operators: whether the relays keep up, and which events they set aside."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,37 +10,37 @@ from workers.aws.outbox_leases import OutboxLeases
 
 @dataclass(frozen=True)
 class ShardState:
-    """The events of a shard that wait to be published."""
+    """The events of one shard that wait to be published."""
 
     shard: int
     waiting: int
-    oldest_seconds: int  # how long the first has been waiting; 0 if none is
-    relay: str  # who had the shard last; empty if it was given up
+    oldest_seconds: int  # the age of the first event; 0 if none waits
+    relay: str  # the last owner of the shard; empty if it gave the shard up
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """An event that is not tried any more."""
+    """An event that the relays no longer retry."""
 
     event_id: str
-    event_type: str  # empty if nobody can read it
+    event_type: str  # empty if it cannot be read
     correlation_id: str
     since: str  # ISO 8601; when it was committed
     reason: str
 
 
 def shards(outbox: Outbox, leases: OutboxLeases, now: datetime) -> list[ShardState]:
-    """Look at every shard. Rows that order-api is about to publish itself are counted, too."""
+    """Read the state of every shard. Counts rows that order-api is about to publish itself."""
     return [_shard(outbox, leases, shard, now) for shard in range(outbox.SHARDS)]
 
 
 def set_aside(outbox: Outbox) -> list[SetAside]:
-    """List what was set aside, oldest first."""
+    """List the events that were set aside, oldest first."""
     return [_aside(row) for row in outbox.stuck()]
 
 
 def put_back(outbox: Outbox, event_ids: Sequence[str]) -> int:
-    """Let events that were set aside wait for a relay again; return how many did."""
+    """Return events that were set aside to the relays; return how many."""
     rows = {row.event_id: row for row in outbox.stuck()}
     return sum(outbox.put_back(rows[event_id]) for event_id in event_ids if event_id in rows)
 

@@ -1,4 +1,4 @@
-"""How full the queues are."""
+"""Counts the messages in every queue and dead-letter queue."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from workers.topology import Topology
 
 @dataclass(frozen=True)
 class QueueState:
-    """One service's queue and its dead-letter queue, in messages."""
+    """The number of messages in a service's queue and its dead-letter queue."""
 
     service: str
     queue: str
@@ -22,10 +22,10 @@ class QueueState:
 
 
 class Queues:
-    """Every queue of the map, found once and looked at any number of times."""
+    """Every queue in topology.json. Looks up the addresses once."""
 
     def __init__(self, clients: Clients, settings: Settings, topology: Topology) -> None:
-        """Find the queues. Raises ``FatalError`` for one that does not exist."""
+        """Look up the queues. Raises ``FatalError`` if one does not exist."""
         self._sqs = clients.control()
         self._urls = {
             service: (
@@ -36,7 +36,7 @@ class Queues:
         }
 
     def states(self) -> list[QueueState]:
-        """Count messages. AWS calls the numbers approximate."""
+        """Count the messages. The counts of SQS are approximate."""
         return [self._state(service, *urls) for service, urls in self._urls.items()]
 
     def _state(self, service: str, url: str, dlq_url: str) -> QueueState:

@@ -1,4 +1,4 @@
-"""Writes the contract down: one JSON Schema per event, and what flows where as AsyncAPI.
+"""Exports a JSON Schema for each event, and an AsyncAPI document of the system.
 
 Both are generated from the catalogue and the map, so they cannot disagree with the code.
 """
@@ -11,8 +11,8 @@ import orjson
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DecimalSchema
 
-from workers.envelope import MAJOR_VERSION, Envelope
-from workers.events import CATALOGUE, Event
+from workers.envelope import MAJOR_VERSION, Envelope, Event
+from workers.events import CATALOGUE
 from workers.ops.asyncapi import document
 from workers.topology import Topology
 
@@ -27,7 +27,7 @@ def export(directory: Path) -> list[Path]:
 
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
-    """Give the JSON Schema of an event in its envelope, as it is on the wire."""
+    """Return the JSON Schema of an event in its envelope, as it is on the wire."""
     schema = Envelope[event].model_json_schema(schema_generator=_OnTheWire)  # type: ignore[valid-type]  # the catalogue is data, not types
     version = {"type": "string", "pattern": rf"^{MAJOR_VERSION}\.[0-9]{{1,4}}$"}
     told = {"eventType": {"const": event.type}, "eventVersion": version}
@@ -42,7 +42,7 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
 
 
 class _OnTheWire(GenerateJsonSchema):
-    """Money is a string, and names of fields need no titles."""
+    """Writes money as a string, and fields without titles."""
 
     def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
         digits, places = len(str(int(schema["le"]))), schema["decimal_places"]

@@ -1,4 +1,4 @@
-"""The smoke test of a running system: one order of each scenario, followed to its end."""
+"""Smoke test of a running system: places one order per scenario and checks how it ends."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,37 +19,37 @@ from workers.settings import Settings
 from workers.topology import Topology
 
 TIMEOUT: Final = urllib3.Timeout(connect=2.0, read=10.0)  # s
-START_PATIENCE: Final = 30.0  # s until the first order must be accepted
-PATIENCE: Final = 90.0  # s for an order to reach its end; three attempts back off for some 15 s
-GLANCE: Final = 0.5  # s between looks
+START_PATIENCE: Final = 30.0  # s that a request may take to succeed
+PATIENCE: Final = 90.0  # s for the orders to end; three attempts back off for some 15 s
+GLANCE: Final = 0.5  # s between two checks
 ITEMS: Final = (("LAPTOP-001", 1),)
-ENOUGH: Final = 1_000  # dead letters of a queue, to find ours among
+ENOUGH: Final = 1_000  # dead letters to read from a queue
 NOTHING: Final = "-"
 
 DeadLetters = Callable[[], Sequence[tuple[str, DeadMessage]]]  # of every service, with its name
 
 
 class SmokeError(Exception):
-    """The system does not take orders; the text says why."""
+    """The system does not accept orders; the text says why."""
 
 
 class _Busy(Exception):
-    """No answer, or one that asks to come again."""
+    """No answer, or one that calls for a retry."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is placed, and how it must end."""
+    """An order to place, and how it must end."""
 
     name: str
     kind: Kind
     ends: tuple[str, str, str]  # state, payment, inventory
     dead_letters: str = NOTHING
-    then: Literal["refund"] | None = None  # what the customer asks for once it is confirmed
+    then: Literal["refund"] | None = None  # requested once the order is confirmed
 
 
 def scenarios(max_attempts: int) -> tuple[Scenario, ...]:
-    """Give them; payment gives up after so many attempts."""
+    """Return the scenarios. Payment gives up after ``max_attempts``."""
     given_up = f"payment: transient after {max_attempts} attempts"
     return (
         Scenario("success", "success", ("confirmed", "completed", "reserved")),
@@ -66,7 +66,7 @@ def scenarios(max_attempts: int) -> tuple[Scenario, ...]:
 
 @dataclass
 class Followed:
-    """One order, and what was seen of it so far."""
+    """One order, and its last known state."""
 
     scenario: Scenario
     order_id: str
@@ -75,16 +75,16 @@ class Followed:
 
     @property
     def expected(self) -> tuple[str, ...]:
-        """What must be found at its end."""
+        """The values that ``found`` must have at the end."""
         return (*self.scenario.ends, self.scenario.dead_letters)
 
     @property
     def held(self) -> bool:
-        """Whether it reached the end that it had to reach."""
+        """Whether the order ended as expected."""
         return self.found == self.expected
 
     def row(self) -> dict[str, Any]:
-        """Give it as a row of a table."""
+        """Return a row for the table of results."""
         state, payment, inventory, dead_letters = self.found
         return {
             "scenario": self.scenario.name,
@@ -99,7 +99,7 @@ class Followed:
 
 
 class Smoke:
-    """Places the orders and follows them. Payment gives up after ``max_attempts``."""
+    """Places the orders and checks how they end. Payment gives up after ``max_attempts``."""
 
     def __init__(self, api: str, dead_letters: DeadLetters, *, max_attempts: int) -> None:
         self._api = api.rstrip("/")
@@ -108,12 +108,12 @@ class Smoke:
         self._scenarios = scenarios(max_attempts)
 
     def run(self) -> list[Followed]:
-        """Play every scenario at once. Raises ``SmokeError`` if an order is not even accepted."""
+        """Run every scenario at once. Raises ``SmokeError`` if an order is not accepted."""
         started = time.monotonic()
         orders = [Followed(scenario, self._place(scenario)) for scenario in self._scenarios]
         while time.monotonic() < started + PATIENCE:
             dead = self._dead_letters()
-            for order in orders:  # those that are at their end too: they have to stay there
+            for order in orders:  # an order that has ended must not change again
                 ended, order.found = order.held, self._find(order.order_id, dead)
                 if order.found[0] == "confirmed" and order.scenario.then:
                     self._go_on(order)
@@ -132,7 +132,7 @@ class Smoke:
         return str(accepted["orderId"])
 
     def _go_on(self, order: Followed) -> None:
-        """Ask for what follows. A key of its own: asking twice is asking once."""
+        """Request what follows. The idempotency key makes a second request harmless."""
         action = order.scenario.then
         self._ask(
             "POST",
@@ -150,7 +150,7 @@ class Smoke:
         return seen["state"], seen["payment"], seen["inventory"], "; ".join(letters) or NOTHING
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """Ask until an answer comes: the idempotency key makes repeats harmless."""
+        """Repeat a request until it is answered; its idempotency key makes that safe."""
 
         def once() -> dict[str, Any]:
             try:
@@ -177,7 +177,7 @@ class Smoke:
 
 
 def everywhere(clients: Clients, settings: Settings, topology: Topology) -> DeadLetters:
-    """Look into every dead-letter queue that holds anything."""
+    """Return a function that reads every dead-letter queue with messages."""
     sqs, queues = clients.control(), Queues(clients, settings, topology)
 
     def look_everywhere() -> Sequence[tuple[str, DeadMessage]]:

@@ -1,41 +1,29 @@
-"""What the inventory has of each article: set by a person, and listed."""
+"""The stock of the inventory, as an operator sets and lists it."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from workers.aws.errors import translated
 from workers.aws.items import to_document
+from workers.services.stock import AVAILABLE, PREFIX, REORDER_THRESHOLD, RESERVED, Stock, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_PREFIX: Final = "stock#"
-
-
-@dataclass(frozen=True)
-class Stock:
-    """One article."""
-
-    sku: str
-    available: int
-    reserved: int
-    reorder_threshold: int
 
 
 def set_stock(
     dynamodb: "DynamoDBClient", table: str, sku: str, *, available: int, reorder_threshold: int
 ) -> None:
-    """Set what is available of an article; what is reserved stays. Any number of times.
+    """Set the available units of an item; reserved units stay. Safe to repeat.
 
-    A service that has read the row and writes it after this starts over.
+    A service that read the row before this and writes it afterwards has to start over.
     """
     with translated("dynamodb"):
         dynamodb.update_item(
             TableName=table,
-            Key={"pk": {"S": _PREFIX + sku}},
+            Key={"pk": {"S": key_of(sku)}},
             UpdateExpression=(
-                "SET available = :available, reorderThreshold = :threshold,"
-                " reserved = if_not_exists(reserved, :zero) ADD version :one"
+                f"SET {AVAILABLE} = :available, {REORDER_THRESHOLD} = :threshold,"
+                f" {RESERVED} = if_not_exists({RESERVED}, :zero) ADD version :one"
             ),
             ExpressionAttributeValues={
                 ":available": {"N": str(available)},
@@ -47,28 +35,13 @@ def set_stock(
 
 
 def list_stock(dynamodb: "DynamoDBClient", table: str) -> list[Stock]:
-    """List all articles by SKU. Reads the whole table: for a person, not for a service."""
+    """List all items by SKU. Scans the whole table: for a person, not for a service."""
     with translated("dynamodb"):
         pages = dynamodb.get_paginator("scan").paginate(
             TableName=table,
             ConsistentRead=True,
             FilterExpression="begins_with(pk, :prefix)",
-            ExpressionAttributeValues={":prefix": {"S": _PREFIX}},
+            ExpressionAttributeValues={":prefix": {"S": PREFIX}},
         )
-        rows = [item for page in pages for item in page["Items"]]
-    return sorted(map(_stock, rows), key=lambda stock: stock.sku)
-
-
-def _stock(item: Any) -> Stock:
-    document = to_document(item)
-    return Stock(
-        sku=item["pk"]["S"].removeprefix(_PREFIX),
-        available=_whole(document.get("available", 0)),
-        reserved=_whole(document.get("reserved", 0)),
-        reorder_threshold=_whole(document.get("reorderThreshold", 0)),
-    )
-
-
-def _whole(value: object) -> int:
-    assert isinstance(value, int)  # noqa: S101 - the services count whole pieces
-    return value
+        rows = {item["pk"]["S"]: to_document(item) for page in pages for item in page["Items"]}
+    return [Stock.read(key.removeprefix(PREFIX), rows[key]) for key in sorted(rows)]

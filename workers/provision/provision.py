@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import (
     RetryError,
     Retrying,
@@ -19,6 +16,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from workers.aws.emulator import EmulatorClients
+from workers.aws.errors import SDK_ERRORS
 from workers.ops.stock import list_stock, set_stock
 from workers.provision.messaging import Messaging
 from workers.provision.storage import ensure_identity, ensure_table
@@ -27,14 +26,10 @@ from workers.settings import Settings
 from workers.topology import Topology
 
 if TYPE_CHECKING:
-    from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PATIENCE: Final = 60.0  # s; an emulator in a container takes about half of it to start
 _LONGEST_PAUSE: Final = 5.0  # s
-_CONFIG: Final = Config(
-    connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
-)
 
 
 class ProvisionError(Exception):
@@ -64,30 +59,27 @@ def provision(
 
     Raises ``ProvisionError`` if the endpoint is AWS itself, or does not answer within a minute.
     """
-    session = boto3.Session(region_name=settings.aws_region)
-    sqs, sns = session.client("sqs", config=_CONFIG), session.client("sns", config=_CONFIG)
-    dynamodb = session.client("dynamodb", config=_CONFIG)
-    ses = session.client("ses", config=_CONFIG)
-    for client in (sqs, sns, dynamodb, ses):
-        _refuse_aws(client)
-    _wait_for(lambda: sqs.list_queues(MaxResults=1), sqs.meta.endpoint_url)
+    aws = EmulatorClients.connect(settings.aws_region)
+    for endpoint in aws.endpoints():
+        _refuse_aws(endpoint)
+    _wait_for(lambda: aws.sqs.list_queues(MaxResults=1), aws.endpoints()[0])
     changes: list[str] = []
 
     def changed(line: str) -> None:
         changes.append(line)
         progress(line)
 
-    messaging = Messaging(sqs, sns, settings.name_prefix, changed)
+    messaging = Messaging(aws.sqs, aws.sns, settings.name_prefix, changed)
     topic_arn = messaging.ensure_topic(topology.topic)
     urls: dict[str, str] = {}
     for name, service in topology.consumers.items():
         urls |= messaging.ensure_consumer(name, service, topic_arn)
     tables = {settings.name_prefix + name: table for name, table in topology.tables.items()}
     for name, table in tables.items():
-        ensure_table(dynamodb, name, outbox=table.outbox, changed=changed)
-    ensure_identity(ses, settings.sender_email, changed)
+        ensure_table(aws.dynamodb, name, outbox=table.outbox, changed=changed)
+    ensure_identity(aws.ses, settings.sender_email, changed)
     if stock:
-        _fill_shelves(dynamodb, settings.name_prefix + "inventory", stock, changed)
+        _fill_shelves(aws.dynamodb, settings.name_prefix + "inventory", stock, changed)
     return Report(topic_arn, urls, tuple(tables), tuple(changes))
 
 
@@ -101,8 +93,8 @@ def _fill_shelves(
             changed(f"added {units} units of {sku}")
 
 
-def _refuse_aws(client: "BaseClient") -> None:
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
+def _refuse_aws(endpoint: str) -> None:
+    host = urlsplit(endpoint).hostname or ""
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         raise ProvisionError(
             f"{host} is AWS itself, where Terraform creates the resources (see terraform/). "
@@ -112,7 +104,7 @@ def _refuse_aws(client: "BaseClient") -> None:
 
 def _wait_for(request: Callable[[], object], endpoint: str) -> None:
     patient = Retrying(
-        retry=retry_if_exception_type((BotoCoreError, ClientError)),
+        retry=retry_if_exception_type(SDK_ERRORS),
         stop=stop_after_delay(PATIENCE),
         wait=wait_random_exponential(0.2, max=_LONGEST_PAUSE),
     )

@@ -26,8 +26,7 @@ from typing import Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from workers.envelope import Envelope, decode
-from workers.events import Event
+from workers.envelope import Envelope, Event
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission, Exhausted, NotAdmitted
 from workers.runtime.breaker import Breakers
@@ -77,6 +76,7 @@ class Consumer:
         acks: Acks,
         breakers: Breakers,
         telemetry: Telemetry,
+        decode: Callable[[str], Envelope[Event]],
         max_attempts: int,
         max_receives: int,
         now: Callable[[], float] = time.monotonic,
@@ -90,6 +90,7 @@ class Consumer:
         self._acks = acks
         self._breakers = breakers
         self._telemetry = telemetry
+        self._decode = decode
         self._max_attempts = max_attempts
         self._max_receives = max_receives
         self._now = now
@@ -108,7 +109,7 @@ class Consumer:
 
     def process(self, lease: Lease, story: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
-        envelope = story.envelope = decode(lease.message.body)
+        envelope = story.envelope = self._decode(lease.message.body)
         crash_point("decoded")
         if not self._inbox.takes(envelope):
             self._ignore(envelope)

@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from workers.settings import SettingsError
+from workers.runtime.errors import SettingsError
 
 VARIABLE: Final = "WORKERS_CRASH"
 

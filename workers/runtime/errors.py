@@ -55,5 +55,9 @@ class LeaseLost(TransientError):
     name: ClassVar[str] = "lease_lost"
 
 
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names it."""
+
+
 class FatalError(Exception):
     """The worker cannot do its work at all: queue gone, access denied. It exits with 1."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from workers.events import Event
+from workers.envelope import Event
 from workers.runtime.ports import Transaction
 
 Returned: TypeAlias = Event | tuple[Event, ...] | None

@@ -11,8 +11,7 @@ from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from workers.envelope import Encoded, Envelope
-from workers.events import Event
+from workers.envelope import Encoded, Envelope, Event
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers

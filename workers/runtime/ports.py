@@ -1,8 +1,8 @@
-"""What the runtime needs from the outside world. Adapters in ``workers.aws`` provide it.
+"""The ports: interfaces of the runtime to the outside world. ``workers.aws`` implements them.
 
-Every call of an adapter has a timeout. Adapters raise only ``Unavailable`` (the dependency does
-not answer, throttles or fails), ``FatalError`` (queue gone, access denied), ``PermanentError``
-(refused for good) and what a method names; never an error of an SDK.
+Every call to an adapter has a timeout. Adapters raise only ``Unavailable`` (the dependency does
+not answer, throttles or fails), ``FatalError`` (queue missing, access denied), ``PermanentError``
+(rejected for good) and the errors that a method names; never an error of an SDK.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,12 +29,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a message goes to the dead-letter queue; travels with it as attributes."""
+    """The reason for dead-lettering a message; travels with it as attributes."""
 
     reason: str  # for a person; no customer data
     type: str  # low cardinality: "malformed", "permanent", "TimeoutError"
     attempts: int
-    trail: str = ""  # when, where and how each attempt ended
+    trail: str = ""  # ``AttemptLog.trail``
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,18 @@ class Attempt:
     receive_count: int
     at: str  # ISO 8601, UTC
     worker: str
-    error: str = ""  # "type: text"; empty if no worker lived to say
+    error: str = ""  # "type: text"; empty if the worker died first
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptLog:
-    """What is on record about a message, by its SQS message id."""
+    """The recorded attempts at a message, by its SQS message id."""
 
     attempts: tuple[Attempt, ...] = ()  # by receive count
-    returned: int = 0  # the last delivery that a worker itself gave back, by receive count
+    returned: int = 0  # the receive count of the last delivery that a worker itself gave back
 
     def trail(self) -> str:
-        """Render the attempts for a person, one after the other."""
+        """Describe the attempts to a person, in one line."""
         return "; ".join(
             f"receive {a.receive_count} at {a.at} on {a.worker}: {a.error or 'no end on record'}"
             for a in self.attempts
@@ -66,7 +66,7 @@ class Queue(Protocol):
     """A queue and its dead-letter queue.
 
     ``receive``, ``delete`` and ``change_visibility`` raise nothing but ``Unavailable`` and
-    ``FatalError``, whatever the answer was: the threads of the receive loop live on them.
+    ``FatalError``, whatever the answer was: another error would end a thread of the receive loop.
     """
 
     @property
@@ -93,16 +93,16 @@ class Topic(Protocol):
     """The topic that every event goes through."""
 
     def publish(self, events: Outcomes) -> Mapping[int, Exception]:
-        """Publish all as they are, in batches; return position -> error of those not accepted.
+        """Publish all, unchanged, in batches; return position -> error of those not accepted.
 
-        An error is ``Unavailable`` (try again) or ``PermanentError`` (never will be accepted).
+        An error is ``Unavailable`` (try again) or ``PermanentError`` (will never be accepted).
         An event may be delivered twice, under the same event id.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A counter's ``field`` must lie in [low, high] before it is changed; None is no bound."""
+    """A condition: ``field`` is in [low, high] before the change; None is no bound."""
 
     field: str
     low: int | None = None
@@ -110,26 +110,26 @@ class Between:
 
 
 class Transaction(Protocol):
-    """What one handler reads and writes: committed all at once, or not at all.
+    """The documents that one handler reads and writes: all are committed, or none.
 
-    One write per key. Any method raises ``LeaseLost`` once the message may be in other hands.
+    One write per key. Any method raises ``LeaseLost`` once another worker may own the message.
     """
 
     def get(self, key: str, *, creating: bool = False) -> Document | None:
         """Read a document, consistently.
 
-        ``creating`` is for a handler that writes the document where it finds none, and whose
-        actions until then do no harm where there is one after all. An optimistic transaction
-        gives it None without asking: if that was wrong the commit raises ``Conflict``, and the
-        handling is repeated with what is there.
+        ``creating`` is for a handler that creates the document if it is absent, and does nothing
+        before the commit that would be wrong if the document existed. An optimistic transaction
+        then returns None without reading. If the document exists, the commit raises ``Conflict``
+        and the handling is repeated with the document.
         """
 
     def put(self, key: str, document: Document) -> None:
         """Write a document read before; the commit fails if it has changed since.
 
-        Fields that were read and are not given stay as they are: a newer version of this code,
-        running beside this one, may have added them. One that is to go is set to None. What is
-        unknown inside a field that is given - in a list, say - is its writer's to keep.
+        A field that was read and is not in ``document`` stays as it is: a newer version of this
+        code, running at the same time, may have added it. To remove a field, set it to None.
+        Unknown fields inside a value, such as a list, are not kept: the caller has to copy them.
 
         Raises ``LookupError`` for a key that was not read.
         """
@@ -137,25 +137,25 @@ class Transaction(Protocol):
     def add(self, key: str, amounts: Mapping[str, object], *, where: Between | None = None) -> None:
         """Add int or Decimal ``amounts`` to fields of a document, created if absent.
 
-        For rows that many write at once: nothing is read, nobody waits for another. With
-        ``where`` the commit fails (``Conflict``) if the field is absent or out of bounds.
+        For rows with many writers: reads nothing, and no writer waits for another. With ``where``
+        the commit fails (``Conflict``) if the field is absent or out of bounds.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What handling an event led to."""
+    """The result of handling an event."""
 
     outcomes: tuple[Encoded, ...]
-    repeated: bool = False  # it had been handled before: nothing was written now
+    repeated: bool = False  # handled before: nothing was written this time
     fingerprint: str = ""
 
 
 class Store(Protocol):
-    """A service's documents, and its inbox of what it has handled, by ``Envelope.key``."""
+    """A service's documents, and its inbox of handled events, by ``Envelope.key``."""
 
     def recall(self, key: str) -> Record | None:
-        """Look up what handling led to, or None if it is not known to have happened."""
+        """Look up the result of handling; None if there is none on record."""
 
     def begin(
         self,
@@ -167,26 +167,26 @@ class Store(Protocol):
     ) -> Transaction:
         """Start the transaction that handles ``key``. ``guard`` is called before every use.
 
-        ``optimistic`` saves the reads of what is to be created; see ``Transaction.get``.
+        ``optimistic`` skips reads of documents to be created; see ``Transaction.get``.
         """
 
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
         """Write documents, inbox row and outcomes, all or nothing.
 
-        If the inbox row exists (a duplicate, or a reply of ours that got lost), nothing is
-        written and the record found is returned, marked as repeated. Raises ``Conflict`` if
-        another transaction interfered; then the whole handling has to be repeated.
+        If the inbox row exists (a duplicate, or an earlier commit whose reply was lost), writes
+        nothing and returns the existing record, marked as repeated. Raises ``Conflict`` if another
+        transaction interfered; the handling then has to be repeated.
         """
 
     def attempts(self, message_id: str) -> AttemptLog:
-        """Look up, consistently, what is on record about a message."""
+        """Read the recorded attempts at a message, consistently."""
 
     def record_attempt(self, message_id: str, attempt: Attempt, *, returned: bool) -> AttemptLog:
-        """Record an attempt, in the place of an earlier record of the same delivery.
+        """Record an attempt; replaces an earlier record of the same delivery.
 
-        ``returned`` says that the worker gives the message back and lives on. Returns all that is
-        on record, this attempt included.
+        ``returned`` says that the worker gives the message back and lives on. Returns all recorded
+        attempts, this one included.
         """
 
     def excuse_attempt(self, message_id: str, receive_count: int, *, returned: bool) -> None:
-        """Take a delivery's attempt off the record, if there is one; ``returned`` as above."""
+        """Remove a delivery's attempt from the record, if it exists; ``returned`` as above."""

@@ -1,7 +1,9 @@
 """How the parts of a receive loop fit together around its ports."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from workers.envelope import Envelope, Event
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
@@ -27,6 +29,7 @@ def receive_loop(
     topic: Topic,
     store: Store,
     handlers: Handlers,
+    decode: Callable[[str], Envelope[Event]],
     visibility_timeout: float,
     concurrency: int,
     max_attempts: int,
@@ -81,6 +84,7 @@ def receive_loop(
         acks=acks,
         breakers=breakers,
         telemetry=telemetry,
+        decode=decode,
         max_attempts=max_attempts,
         max_receives=max_receives,
     )

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from workers.events import (
-    Event,
     InventoryFailed,
     InventoryLow,
     InventoryReleased,
@@ -16,6 +15,7 @@ from workers.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    OrderEvent,
     OrderRefunded,
     OrderShipped,
     PaymentCompleted,
@@ -68,7 +68,7 @@ class Analytics:
         """Count a refund and subtract its amount from the revenue."""
         self._add(refund, {_revenue(refund.currency): -refund.amount}, tx)
 
-    def _add(self, event: Event, amounts: dict[str, object], tx: Transaction) -> None:
+    def _add(self, event: OrderEvent, amounts: dict[str, object], tx: Transaction) -> None:
         key = _key(self.now(), self.choose(SHARDS))
         tx.add(key, {event.type: 1, **amounts})
 

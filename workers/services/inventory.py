@@ -1,4 +1,4 @@
-"""Inventory: sets every line of an order aside, or none; and gives it back once."""
+"""Inventory: reserves every line of an order or none, and releases them once."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ class Inventory:
     def reserve(
         self, order: OrderCreated, tx: Transaction
     ) -> InventoryReserved | tuple[InventoryReserved, InventoryLow] | InventoryFailed | None:
-        """Set all lines aside, or say what is short."""
+        """Reserve all lines, or report the shortages."""
         key = f"reservation#{order.order_id}"
         if reservation := tx.get(key, creating=True):
             return _answer(order, reservation)
@@ -50,7 +50,7 @@ class Inventory:
 
     @handles
     def release(self, order: OrderCancelled, tx: Transaction) -> InventoryReleased | None:
-        """Give back what was set aside; if nothing was, make sure that nothing will be."""
+        """Release the reserved lines, or keep an order that arrives later from reserving any."""
         key = f"reservation#{order.order_id}"
         match tx.get(key):
             case {"state": "reserved", "items": list(items)}:
@@ -68,14 +68,14 @@ class Inventory:
     def _stock(self, order: OrderCreated, tx: Transaction) -> dict[str, Stock]:
         pretend = simulated(order, "inventory", allowed=self.allow_simulation)
         if pretend.inventory_outcome == "out_of_stock":
-            return {line.sku: Stock(line.sku, 0, 0) for line in order.items}
+            return {line.sku: Stock(line.sku) for line in order.items}
         return {sku: look(sku, tx) for sku in _quantities(order.items)}
 
 
 def _answer(
     order: OrderCreated, reservation: Document
 ) -> InventoryReserved | InventoryFailed | None:
-    """Say what became of the reservation: a repeated question gets the same answer."""
+    """Return the outcome of an earlier reservation: a repeated order gets the same answer."""
     match reservation:
         case {"state": "reserved"}:
             return _reserved(order)
@@ -86,7 +86,7 @@ def _answer(
 
 
 def _quantities(lines: Iterable[Line]) -> Counter[str]:
-    """Sum what is wanted of each article, for an order may name one twice."""
+    """Sum the ordered quantity of each item, because an order may name an item twice."""
     wanted: Counter[str] = Counter()
     for line in lines:
         wanted[line.sku] += line.quantity
@@ -96,7 +96,7 @@ def _quantities(lines: Iterable[Line]) -> Counter[str]:
 def _shortages(
     order: OrderCreated, stock: dict[str, Stock], wanted: Counter[str]
 ) -> list[Shortage]:
-    """Name every line of each article that there is not enough of."""
+    """List every line of each item that is short."""
     return [
         Shortage(sku=line.sku, quantity=line.quantity, available=stock[line.sku].available)
         for line in order.items
@@ -125,7 +125,7 @@ def _low(order: OrderCreated, stock: Iterable[Stock], wanted: Counter[str]) -> I
         LowStock(
             sku=s.sku,
             available=s.available - wanted[s.sku],
-            reorder_threshold=s.threshold,
+            reorder_threshold=s.reorder_threshold,
         )
         for s in stock
     )

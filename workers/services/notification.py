@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Protocol
 
 from workers.events import (
-    Event,
     InventoryFailed,
     InventoryLow,
     InventoryReleased,
@@ -14,6 +13,7 @@ from workers.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    OrderEvent,
     OrderRefunded,
     OrderShipped,
     PaymentCompleted,
@@ -78,7 +78,7 @@ class Notification:
     ) -> None:
         """Send nothing: the customer gets an email about the event that follows."""
 
-    def _mail(self, to: str, event: Event, tx: Transaction) -> None:
+    def _mail(self, to: str, event: OrderEvent, tx: Transaction) -> None:
         template = TEMPLATES[type(event)]
         reference = f"{template.name}-{event.order_id}"
         key = f"sent#{reference}"

@@ -1,58 +1,72 @@
-"""Stock of one article, and how to take some of it without making others wait.
+"""The stock document: how many units of one item are for sale, and how many are reserved.
 
-Stock rows are hot: fifty workers may want the same article at once. A reservation reads the row
+Stock rows are hot: fifty workers may want the same item at once. A reservation reads the row
 without claiming it, and takes its quantity on a condition that still holds if others took some
-in between. Where it no longer holds the commit fails, and the runtime repeats the handling.
+in between. If it does not hold, the commit fails and the runtime repeats the handling.
 """
 
 from dataclasses import dataclass
+from typing import Final, Self
 
-from workers.runtime.ports import Between, Transaction
+from workers.runtime.ports import Between, Document, Transaction
+
+PREFIX: Final = "stock#"  # of the key; the SKU follows
+AVAILABLE: Final = "available"
+RESERVED: Final = "reserved"
+REORDER_THRESHOLD: Final = "reorderThreshold"
 
 
 @dataclass(frozen=True)
 class Stock:
-    """How many pieces of an article are for sale, as far as has been seen."""
+    """The stock of one item, in units, when it was read."""
 
     sku: str
-    available: int
-    threshold: int  # operations hear of it when a reservation takes ``available`` down to this
+    available: int = 0
+    reserved: int = 0
+    reorder_threshold: int = 0  # a reservation that reaches it is reported to operations
+
+    @classmethod
+    def read(cls, sku: str, document: Document | None) -> Self:
+        """Read a stock document. An absent document or field counts as 0."""
+        fields = document or {}
+        return cls(sku, *(_units(fields.get(f)) for f in (AVAILABLE, RESERVED, REORDER_THRESHOLD)))
 
     def crosses(self, quantity: int) -> bool:
-        """Tell whether taking so many brings the article down to its threshold."""
-        return self.available > self.threshold >= self.available - quantity
+        """Tell whether taking ``quantity`` units brings the item down to its threshold."""
+        return self.available > self.reorder_threshold >= self.available - quantity
 
     def condition(self, quantity: int) -> Between:
-        """Say what the row must hold for ``crosses`` to be as true at the commit as it is now.
+        """Return the condition under which ``crosses`` is as true at the commit as it is now.
 
-        Only the reservation that crosses depends on the exact count.
+        Only the reservation that crosses the threshold depends on the exact count.
         """
         if self.crosses(quantity):
-            return Between("available", self.available, self.available)
-        if self.available > self.threshold:
-            return Between("available", self.threshold + quantity + 1)
-        return Between("available", quantity, self.threshold)
+            return Between(AVAILABLE, self.available, self.available)
+        if self.available > self.reorder_threshold:
+            return Between(AVAILABLE, self.reorder_threshold + quantity + 1)
+        return Between(AVAILABLE, quantity, self.reorder_threshold)
+
+
+def key_of(sku: str) -> str:
+    """Return the key of an item's stock document."""
+    return PREFIX + sku
 
 
 def look(sku: str, tx: Transaction) -> Stock:
-    """Read the stock of an article; there is none of an unknown one."""
-    match tx.get(_key(sku)):
-        case {"available": int(available), "reorderThreshold": int(threshold)}:
-            return Stock(sku, available, threshold)
-        case _:
-            return Stock(sku, 0, 0)
+    """Read the stock of an item; an unknown item has none."""
+    return Stock.read(sku, tx.get(key_of(sku)))
 
 
 def take(stock: Stock, quantity: int, tx: Transaction) -> None:
-    """Set so many aside. The commit fails if the stock is no longer what was seen."""
-    amounts = {"available": -quantity, "reserved": quantity}
-    tx.add(_key(stock.sku), amounts, where=stock.condition(quantity))
+    """Reserve ``quantity`` units. The commit fails if ``stock`` is out of date."""
+    amounts = {AVAILABLE: -quantity, RESERVED: quantity}
+    tx.add(key_of(stock.sku), amounts, where=stock.condition(quantity))
 
 
 def give_back(sku: str, quantity: int, tx: Transaction) -> None:
-    """Put so many back on sale."""
-    tx.add(_key(sku), {"available": quantity, "reserved": -quantity})
+    """Release ``quantity`` reserved units."""
+    tx.add(key_of(sku), {AVAILABLE: quantity, RESERVED: -quantity})
 
 
-def _key(sku: str) -> str:
-    return f"stock#{sku}"
+def _units(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from workers.events import (
-    Event,
     InventoryFailed,
     InventoryLow,
     LowStock,
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    OrderEvent,
     OrderShipped,
     PaymentCompleted,
     PaymentFailed,
@@ -28,14 +28,14 @@ class Template:
     subject: str
     body: str
 
-    def render(self, event: Event) -> tuple[str, str]:
+    def render(self, event: OrderEvent) -> tuple[str, str]:
         """Fill in the event's fields and return the subject and the body."""
         fields = {name: "not available" if value is None else value for name, value in event}
         fields["lines"] = _lines(event)
         return self.subject.format_map(fields), self.body.format_map(fields)
 
 
-TEMPLATES: Final[dict[type[Event], Template]] = {
+TEMPLATES: Final[dict[type[OrderEvent], Template]] = {
     OrderCreated: Template(
         "order-received",
         "We received your order {order_id}",
@@ -92,7 +92,7 @@ TEMPLATES: Final[dict[type[Event], Template]] = {
 }
 
 
-def _lines(event: Event) -> str:
+def _lines(event: OrderEvent) -> str:
     match event:
         case (
             OrderCreated(items=lines) | InventoryFailed(shortages=lines) | InventoryLow(items=lines)

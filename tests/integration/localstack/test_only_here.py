@@ -10,9 +10,9 @@ from support.eventually import eventually
 
 from workers.aws import names
 from workers.aws.clients import Clients
+from workers.aws.dead_letters import redrive
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue, depth
-from workers.ops.dlq import redrive
 from workers.runtime.ports import Failure
 from workers.topology import Topology
 

@@ -3,7 +3,7 @@
 from collections import deque
 
 from support.fakes.faults import Faults
-from workers.envelope import decode
+from workers.events import decode
 from workers.runtime.errors import PermanentError
 
 MAX_BYTES = 262_144

@@ -2,8 +2,7 @@
 
 import pytest
 
-from workers.envelope import decode
-from workers.events import OrderCreated, Simulation
+from workers.events import OrderCreated, Simulation, decode
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

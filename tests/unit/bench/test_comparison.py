@@ -8,7 +8,7 @@ from bench.run import Run
 from bench.scenarios import SCENARIOS, arrivals
 from bench.summary import summary
 from bench.targets import TARGETS, Target
-from workers.envelope import decode
+from workers.events import decode
 
 NOOP = SCENARIOS["noop"]
 

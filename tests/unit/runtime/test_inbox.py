@@ -5,8 +5,7 @@ from support.builders import a_message, a_payment, a_shipment, an_envelope, an_o
 from support.fakes import FakeClock, FakeStore
 from support.harness import Service
 
-from workers.envelope import decode
-from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted
+from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted, decode
 from workers.runtime.errors import Conflict, LeaseLost, Unavailable
 from workers.runtime.handler import Handlers, handles
 from workers.runtime.inbox import CONFLICT_TRIES, LONGEST_WAIT, Inbox

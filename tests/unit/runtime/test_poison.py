@@ -6,7 +6,7 @@ import pytest
 from support.eventually import eventually
 from support.harness import VISIBILITY, Harness, Service
 
-from workers.envelope import decode
+from workers.events import decode
 from workers.runtime.admission import HANDLER_HUNG, WORKER_ENDED
 from workers.runtime.errors import LeaseLost, PermanentError, TransientError, Unavailable
 from workers.runtime.ports import Attempt
@@ -55,16 +55,13 @@ def test_neighbours_of_a_message_that_kills_take_effect(position):
     assert letter.failure.trail.count("no end on record") == MAX_ATTEMPTS
 
 
-def test_a_body_that_kills_the_decoder_is_covered_too(monkeypatch):
-    real = decode
-
+def test_a_body_that_kills_the_decoder_is_covered_too():
     def decoder(body):
         if body == "a bomb":
             raise Killed
-        return real(body)
+        return decode(body)
 
-    monkeypatch.setattr("workers.runtime.consumer.decode", decoder)
-    worker = Harness()
+    worker = Harness(decode=decoder)
     worker.queue.send("a bomb")
     worker.send(*GOOD)
     live_and_die(worker)

@@ -11,6 +11,7 @@ from support.builders import an_envelope, an_order
 from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 from support.harness import Service
 
+from workers.events import decode
 from workers.runtime.acks import MAX_BACKLOG
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import Handlers
@@ -68,6 +69,7 @@ class Running:
             topic=self.topic,
             store=self.store,
             handlers=Handlers(self.service),
+            decode=decode,
             visibility_timeout=60,
             concurrency=concurrency,
             max_attempts=3,

@@ -4,6 +4,7 @@ import pytest
 from support.fakes import FakeQueue, FakeStore, FakeTopic
 from support.harness import Service
 
+from workers.events import decode
 from workers.runtime import wiring
 from workers.runtime.handler import Handlers
 from workers.runtime.observability.health import Health
@@ -32,6 +33,7 @@ def made(monkeypatch):
         topic=FakeTopic(),
         store=FakeStore(),
         handlers=Handlers(Service()),
+        decode=decode,
         visibility_timeout=60,
         concurrency=2,
         max_attempts=3,

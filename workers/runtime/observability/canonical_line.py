@@ -1,4 +1,4 @@
-"""The canonical log line of a message: one line that says what happened to it."""
+"""The canonical log line of a message: one line about its whole way through a worker."""
 
 import time
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import structlog
 
-from workers.envelope import Envelope, EnvelopeError
-from workers.events import Event
+from workers.envelope import Envelope, EnvelopeError, Event
 from workers.runtime.errors import FatalError, PermanentError, TransientError
 from workers.runtime.observability.logs import stack_of
 from workers.runtime.observability.telemetry import Telemetry
@@ -27,18 +26,18 @@ _NAMES: Final = {
 
 @dataclass(slots=True)
 class CanonicalLine:
-    """What is known of one message's way through this process."""
+    """The facts about one message that its log line and metrics report."""
 
     message: Message
     envelope: Envelope[Event] | None = None
     outcome: str = ""  # handled, repeated, ignored; retried, dead_lettered, handed_back; lost
     settlement: str = ""  # delete, retry, dead_letter, hand_back; empty if lost
     error: Exception | None = None
-    attempts: int = 0  # failed ones so far
+    attempts: int = 0  # that failed so far
     waited: bool = False  # for the environment, in this process
 
     def settle(self, settlement: Settlement | None) -> None:
-        """Note how it ended; None if the lease was lost."""
+        """Set the outcome; ``settlement`` is None if the lease was lost."""
         if settlement is None:
             self.outcome = "lost"
             return
@@ -76,7 +75,7 @@ class CanonicalLine:
                 "eventType": self.envelope.event_type,
                 "eventId": self.envelope.event_id,
                 "correlationId": self.envelope.correlation_id,
-                "orderId": self.envelope.data.order_id,
+                **self.envelope.data.subject,
                 "source": self.envelope.source,
             }
         return line

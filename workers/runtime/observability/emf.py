@@ -1,9 +1,8 @@
-"""Figures for CloudWatch's alarms: one log line a minute, no API call, nothing to run beside.
+"""Metrics for CloudWatch's alarms: one log line a minute, no API call, no sidecar.
 
-CloudWatch makes metrics of lines in its embedded metric format (EMF):
+CloudWatch turns lines in its embedded metric format (EMF) into metrics:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-The figures are read from the Prometheus registry, so what is on the way of a message does nothing
-for them.
+The values come from the Prometheus registry, so handling a message does no work for them.
 """
 
 import logging
@@ -18,9 +17,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 EVERY: Final = 60.0  # s; the shortest period of an alarm at the standard price
-NAMESPACE: Final = "OrderPipeline"
 
-# Figures are no messages for people: LOG_LEVEL must not switch the alarms off.
+# These lines feed the alarms: LOG_LEVEL must not turn them off.
 log = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 
@@ -30,16 +28,16 @@ def _any(_: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class CloudWatchMetric:
-    """A figure made of one Prometheus metric: what a counter grew by, or a gauge's highest."""
+    """A CloudWatch metric from a Prometheus one: a counter's increase or a gauge's maximum."""
 
     name: str  # for CloudWatch
     metric: str  # for Prometheus, without "_total"
-    unit: str = "Count"  # one that CloudWatch knows
-    counts: Callable[[Mapping[str, str]], bool] = _any  # decides by labels
-    unset: float | None = 0.0  # before anybody set it; None leaves it out
+    unit: str = "Count"  # a unit of CloudWatch
+    counts: Callable[[Mapping[str, str]], bool] = _any  # selects samples by their labels
+    unset: float | None = 0.0  # the value without samples; None omits the metric
 
     def read(self, metric: Metric) -> float | None:
-        """Give the value now; of a counter, since the start of the process."""
+        """Return the current value; for a counter, since the process started."""
         values = [
             sample.value
             for sample in metric.samples
@@ -51,20 +49,22 @@ class CloudWatchMetric:
 
 
 class MetricLines:
-    """Writes the figures of one process. Any thread may call."""
+    """Writes the metrics of one process. Any thread may call it."""
 
     def __init__(
         self,
         registry: CollectorRegistry,
-        figures: Sequence[CloudWatchMetric],
+        metrics: Sequence[CloudWatchMetric],
         *,
+        namespace: str,
         environment: str,
         service: str,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Figures whose metric is not in ``registry`` are left out."""
+        """Omits each of ``metrics`` whose Prometheus metric is not in ``registry``."""
         self._registry = registry
-        self._figures = figures
+        self._metrics = metrics
+        self._namespace = namespace
         self._dimensions = {"Environment": environment, "Service": service}
         self._now = now
         self._counted: dict[str, float] = {}
@@ -77,34 +77,34 @@ class MetricLines:
             self.write()
 
     def write(self) -> None:
-        """Write what happened since the last line, if there is anything to measure."""
+        """Write a line about the time since the last one, unless there is no value."""
         with self._lock:
             values = self._values()
         if values:
             log.info("metrics", **self._line(values))
 
     def _values(self) -> dict[CloudWatchMetric, float]:
-        metrics = {metric.name: metric for metric in self._registry.collect()}
+        collected = {source.name: source for source in self._registry.collect()}
         values = {}
-        for figure in self._figures:
-            if (metric := metrics.get(figure.metric)) is None:
+        for metric in self._metrics:
+            if (source := collected.get(metric.metric)) is None:
                 continue
-            if (value := figure.read(metric)) is None:
+            if (value := metric.read(source)) is None:
                 continue
-            if metric.type == "counter":
-                before, self._counted[figure.name] = self._counted.get(figure.name, 0.0), value
+            if source.type == "counter":
+                before, self._counted[metric.name] = self._counted.get(metric.name, 0.0), value
                 value -= before
-            values[figure] = round(value, 3)
+            values[metric] = round(value, 3)
         return values
 
     def _line(self, values: Mapping[CloudWatchMetric, float]) -> dict[str, object]:
         directive = {
-            "Namespace": NAMESPACE,
+            "Namespace": self._namespace,
             "Dimensions": [list(self._dimensions)],
-            "Metrics": [{"Name": figure.name, "Unit": figure.unit} for figure in values],
+            "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric in values],
         }
         return {
             "_aws": {"Timestamp": int(self._now() * 1_000), "CloudWatchMetrics": [directive]},
             **self._dimensions,
-            **{figure.name: value for figure, value in values.items()},
+            **{metric.name: value for metric, value in values.items()},
         }

@@ -1,7 +1,7 @@
-"""Log lines on their way out: written by a thread of their own, many at once.
+"""Writes log lines in its own thread, many at once.
 
-A write gives the interpreter away and waits for the reader of the pipe. Whoever logs should do
-neither: a reader that has stopped must not stop the work.
+A write releases the interpreter lock and waits for the reader of the pipe. Threads that log do
+neither: a stalled log reader never blocks work.
 """
 
 from collections import deque
@@ -10,13 +10,17 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import BinaryIO, Final
 
-LINGER: Final = 0.05  # s that a line waits for company; warnings and worse do not wait
-MAX_PENDING: Final = 20_000  # lines kept for a reader that has stopped: some 10 MB; then dropped
+LINGER: Final = (
+    0.05  # s that a line may wait to be written with others; a warning or error never waits
+)
+MAX_PENDING: Final = (
+    20_000  # lines kept for a stalled reader, about 10 MB; further lines are dropped
+)
 _DROPPED: Final = b'{"event":"log.lines_dropped","level":"warning","lines":%d}\n'
 
 
 class LogWriter:
-    """The end of the line for loggers: one method per level, as structlog calls them."""
+    """Accepts rendered lines from structlog: one method per level."""
 
     def __init__(self, stream: BinaryIO, *, max_pending: int = MAX_PENDING) -> None:
         self._stream = stream
@@ -30,7 +34,7 @@ class LogWriter:
 
     @property
     def pending(self) -> int:
-        """How many lines wait to be written."""
+        """The number of lines that wait to be written."""
         return len(self._pending)
 
     def info(self, line: bytes) -> None:
@@ -55,7 +59,7 @@ class LogWriter:
         self.warning(text.rstrip("\n").encode(errors="backslashreplace"))
 
     def flush(self, timeout: float = 1.0) -> None:
-        """Write what is there; give up after ``timeout`` s if nobody reads."""
+        """Write the pending lines; give up after ``timeout`` s if the reader is stalled."""
         if self._writing.acquire(timeout=timeout):
             try:
                 self._write_pending()
@@ -76,7 +80,7 @@ class LogWriter:
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             text += _DROPPED % dropped
-        # A reader that is gone for good leaves nobody to tell.
+        # The reader is gone: nothing is left to report to.
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""JSON log lines on standard output, and what never gets into one."""
+"""Writes JSON log lines to standard output, and removes e-mail addresses from them."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from workers.runtime.observability.log_writer import LogWriter
 MAX_TEXT: Final = 4_096  # characters of one value; a log driver cuts lines somewhere above 16 KiB
 Line: TypeAlias = MutableMapping[str, Any]
 
-# The first look behind keeps it linear: a long word is tried once, not from each of its letters.
+# The lookbehind keeps the search linear: it tries a long word once, not from each letter.
 _EMAIL: Final = re.compile(r"(?<![^\s@<>\"'(),;:])[^\s@<>\"'(),;:]++@[^\s@<>\"'(),;:]+")
 
 
@@ -25,7 +25,7 @@ def configure(level: str = "info", *, service: str = "") -> LogWriter:
     """Send every log line, the standard library's too, to standard output as JSON.
 
     ``level`` is "debug", "info", "warning" or "error". Values are cut at ``MAX_TEXT``
-    characters and lose what looks like an e-mail address. Flush what is returned before the
+    characters, and e-mail addresses in them are replaced. Flush the returned writer before the
     process ends.
     """
     number = getattr(logging, level.upper())
@@ -58,12 +58,12 @@ def configure(level: str = "info", *, service: str = "") -> LogWriter:
 
 
 def redact(text: str) -> str:
-    """Take out what looks like an e-mail address."""
+    """Replace everything that looks like an e-mail address."""
     return _EMAIL.sub("[e-mail]", text) if "@" in text else text
 
 
 def stack_of(error: BaseException) -> str:
-    """Render where an unexpected error came from, innermost last and never too long."""
+    """Format an error with its stack, innermost call last, cut to ``MAX_TEXT`` from the end."""
     return "".join(traceback.format_exception(error))[-MAX_TEXT:]
 
 

@@ -1,4 +1,4 @@
-"""What the runtime measures of itself, for Prometheus.
+"""The metrics of the runtime, for Prometheus.
 
 Names follow OpenTelemetry's messaging conventions (in Development as of 2026) in Prometheus
 spelling. A label never holds an id.
@@ -23,7 +23,7 @@ def _ended_in(*settlements: str) -> Callable[[Mapping[str, str]], bool]:
     return lambda labels: labels["settlement"] in settlements
 
 
-# What CloudWatch hears of a consumer once a minute. "none" is a message whose lease was lost.
+# Sent to CloudWatch once a minute. "none" is a message whose lease was lost.
 CLOUDWATCH_METRICS: Final = (
     CloudWatchMetric("MessagesProcessed", "messaging_settlements", counts=_ended_in("delete")),
     CloudWatchMetric(
@@ -39,8 +39,7 @@ CLOUDWATCH_METRICS: Final = (
 class Telemetry:
     """The metrics of one worker, in a registry of its own.
 
-    A metric without labels of its own is an attribute to use at once; one with labels is a
-    function of their values.
+    A metric without labels is an attribute; one with labels is a function of their values.
     """
 
     def __init__(self, queue: str) -> None:
@@ -66,7 +65,7 @@ class Telemetry:
             "error_type",
         )
         self.queue_age = self._histogram(
-            "queue_age_seconds", "From the queue's receipt to ours, first deliveries only"
+            "queue_age_seconds", "From send to receive, first deliveries only"
         )()
         self.critical_time = self._histogram(
             "critical_time_seconds", "From the event to the end of its handling"
@@ -78,7 +77,7 @@ class Telemetry:
 
     def _leases(self) -> None:
         self.in_flight = self._gauge("in_flight_messages", "Messages in this process")()
-        self.permits_held = self._gauge("permits_held", "Messages taken or asked for")()
+        self.permits_held = self._gauge("permits_held", "Messages in this process or requested")()
         self.lease_renewals = self._counter("lease_renewals", "Visibility extensions", "result")
         self.leases_lost = self._counter("leases_lost", "Leases lost", "reason")
         for reason in LEASE_LOSSES:
@@ -93,9 +92,11 @@ class Telemetry:
     def _trouble(self) -> None:
         self.receive_errors = self._counter("receive_errors", "Failed polls", "error_type")
         self.settlement_failures = self._counter(
-            "settlement_failures", "Settlements SQS did not accept", "error_type"
+            "settlement_failures", "Settlements that SQS did not accept", "error_type"
         )
-        self.handed_back = self._counter("handed_back_messages", "Given back unstarted at stop")()
+        self.handed_back = self._counter(
+            "handed_back_messages", "Unstarted messages returned at stop"
+        )()
         self.breaker_open = self._gauge(
             "breaker_open", "1 while a dependency pauses polling", "dependency"
         )

@@ -41,7 +41,12 @@ def written(worker):
 
 def lines_of(registry):
     return MetricLines(
-        registry, CLOUDWATCH_METRICS, environment="staging", service="payment", now=FakeClock()
+        registry,
+        CLOUDWATCH_METRICS,
+        namespace="Shop",
+        environment="staging",
+        service="payment",
+        now=FakeClock(),
     )
 
 
@@ -56,7 +61,7 @@ def test_the_line_is_one_that_cloudwatch_takes_metrics_from(logged_lines, worker
 
     line = json.loads(logged_lines())
     assert line["_aws"]["Timestamp"] == START * 1_000
-    where = ("OrderPipeline", (("Environment", "staging"), ("Service", "payment")))
+    where = ("Shop", (("Environment", "staging"), ("Service", "payment")))
     assert emf.metrics(line) == {
         (*where, name): value for name, value in (NOTHING | {"MessagesProcessed": 1}).items()
     }

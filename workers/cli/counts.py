@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.console import Json, connect, leave, print_json, say, show, table_of
+from workers.cli.console import Json, connect, counted, leave, print_json, say, show, table_of
 from workers.runtime.observability import logs
 from workers.topology import Topology
 
@@ -20,10 +20,12 @@ def queues(
     as_json: Json = False,
     metrics: Annotated[
         bool,
-        typer.Option("--metrics", help="Serve it to Prometheus on METRICS_PORT until stopped."),
+        typer.Option(
+            "--metrics", help="Serve the depths to Prometheus on METRICS_PORT until stopped."
+        ),
     ] = False,
 ) -> None:
-    """Show how many messages wait, are in flight, and are in dead-letter queues."""
+    """Show queue depths: waiting, in flight, dead-lettered."""
     from workers.ops.queues import Queues
 
     settings, clients = connect()
@@ -43,11 +45,13 @@ def queues(
 
 @commands.command(epilog="Example: workers counters --hours 24")
 def counters(
-    hours: Annotated[int, typer.Option(min=1, max=744, help="How far back to look.")] = 24,
+    hours: Annotated[
+        int, typer.Option(min=1, max=744, help="Hours to sum, including the current one.")
+    ] = 24,
     *,
     as_json: Json = False,
 ) -> None:
-    """Show how many events of each type there were, and the revenue."""
+    """Show the number of events of each type, and the revenue."""
     from workers.ops.counters import read_counters
 
     settings, clients = connect()
@@ -63,4 +67,4 @@ def counters(
     elif found:
         show([{"counter": name, "total": value} for name, value in found.items()])
     else:
-        say(f"nothing was counted in the last {hours} hours")
+        say(f"nothing counted in the last {counted(hours, 'hour')}")

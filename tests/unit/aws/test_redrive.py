@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from workers.ops.dlq import redrive
+from workers.aws.dead_letters import redrive
 
 
 class Sqs:
