@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workers.api.limits import MAX_IN_FLIGHT
 from workers.api.problems import Refused, respond
 
-MAX_BODY_BYTES: Final = 64 * 1024
+MAX_REQUEST_BYTES: Final = 64 * 1024
 BODY_TIMEOUT: Final = 10.0  # s
 HEALTH: Final = "/healthz"  # exempt: if it failed under load, the load balancer would kill the task
 
@@ -53,7 +53,7 @@ class Gate:
                 kind="overloaded",
                 retry_after=1,
             )
-        if int(dict(scope["headers"]).get(b"content-length", b"0")) > MAX_BODY_BYTES:
+        if int(dict(scope["headers"]).get(b"content-length", b"0")) > MAX_REQUEST_BYTES:
             raise _too_large()
         try:
             async with asyncio.timeout(self._body_timeout):
@@ -74,7 +74,7 @@ async def _body(receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > MAX_REQUEST_BYTES:
             raise _too_large()
         if not message.get("more_body", False):
             return bytes(body)
@@ -93,6 +93,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _too_large() -> Refused:
     return Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The request body exceeds {MAX_BODY_BYTES} bytes",
+        f"The request body exceeds {MAX_REQUEST_BYTES} bytes",
         headers={"Connection": "close"},
     )

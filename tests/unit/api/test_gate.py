@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from workers.api.gate import MAX_BODY_BYTES, Gate
+from workers.api.gate import MAX_REQUEST_BYTES, Gate
 
 
 class Exchange:
@@ -67,7 +67,7 @@ def length(number):
 def test_a_body_that_says_it_is_too_large_is_not_read():
     app = Counting()
 
-    exchange = asyncio.run(Exchange(headers=length(MAX_BODY_BYTES + 1)).through(Gate(app)))
+    exchange = asyncio.run(Exchange(headers=length(MAX_REQUEST_BYTES + 1)).through(Gate(app)))
 
     assert exchange.status == 413
     assert exchange.headers[b"content-type"] == b"application/problem+json"
@@ -78,7 +78,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read():
 @pytest.mark.parametrize("headers", [[], length(10)])
 def test_a_body_that_turns_out_too_large_is_refused(headers):
     app = Counting()
-    half = b"x" * (MAX_BODY_BYTES // 2 + 1)
+    half = b"x" * (MAX_REQUEST_BYTES // 2 + 1)
     chunks = [chunk(half, more=True), chunk(half, more=True), chunk(half, more=True)]
 
     exchange = asyncio.run(Exchange(*chunks, headers=headers).through(Gate(app)))
@@ -89,12 +89,12 @@ def test_a_body_that_turns_out_too_large_is_refused(headers):
 
 def test_the_largest_body_arrives_whole():
     app = Counting()
-    parts = [chunk(b"a" * (MAX_BODY_BYTES - 1), more=True), chunk(b"z", more=False)]
+    parts = [chunk(b"a" * (MAX_REQUEST_BYTES - 1), more=True), chunk(b"z", more=False)]
 
-    exchange = asyncio.run(Exchange(*parts, headers=length(MAX_BODY_BYTES)).through(Gate(app)))
+    exchange = asyncio.run(Exchange(*parts, headers=length(MAX_REQUEST_BYTES)).through(Gate(app)))
 
     assert exchange.status == 202
-    assert app.bodies == [b"a" * (MAX_BODY_BYTES - 1) + b"z"]
+    assert app.bodies == [b"a" * (MAX_REQUEST_BYTES - 1) + b"z"]
 
 
 def test_a_body_that_never_ends_times_out():
@@ -143,7 +143,7 @@ def test_one_request_too_many_is_told_to_come_back_and_the_next_is_served():
 
 
 def test_the_gate_is_part_of_the_application(api):
-    answer = api.post("/orders", content=b"x" * (MAX_BODY_BYTES + 1))
+    answer = api.post("/orders", content=b"x" * (MAX_REQUEST_BYTES + 1))
 
     assert answer.status_code == 413
     assert answer.json()["instance"] == "/orders"
