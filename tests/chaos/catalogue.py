@@ -75,7 +75,7 @@ CATALOGUE = (
         10,
         "renewals fail",
         (
-            "unit/runtime/test_failure_catalogue.py::test_a_storm_of_renewal_errors_shorter_than_the_lease_is_survived",
+            "unit/runtime/test_failure_catalogue.py::test_a_lease_survives_renewal_errors_shorter_than_itself",
         ),
     ),
     Case(
@@ -123,7 +123,7 @@ CATALOGUE = (
     Case(
         17,
         "the reply to a delete is lost",
-        ("unit/runtime/test_acks.py::test_a_delete_whose_reply_got_lost_is_repeated_without_harm",),
+        ("unit/runtime/test_acks.py::test_a_delete_whose_reply_was_lost_is_repeated_without_harm",),
     ),
     Case(
         18,
@@ -157,7 +157,7 @@ CATALOGUE = (
         22,
         "transactions conflict",
         (
-            "unit/runtime/test_consumer.py::test_a_conflict_that_does_not_end_costs_no_attempt",
+            "unit/runtime/test_consumer.py::test_an_endless_conflict_costs_no_attempt",
             "chaos/test_mutants.py::test_the_product_survives",
         ),
     ),
@@ -291,7 +291,7 @@ CATALOGUE = (
         40,
         "an event that nobody here handles",
         (
-            "unit/runtime/test_consumer.py::test_an_event_nobody_handles_is_deleted_counted_and_warned_about_once",
+            "unit/runtime/test_consumer.py::test_an_event_without_a_handler_is_deleted_and_counted_with_one_warning",
         ),
     ),
     Case(

@@ -1,8 +1,9 @@
 """The last step of a message: deletes and retry delays, sent to SQS in batches of ten.
 
-A settlement waits up to ``LINGER`` for company. What SQS did not accept is tried again, entry by
-entry; the lease is renewed until SQS has confirmed. A message that was handled but could not be
-deleted is remembered: should SQS deliver it again, it is deleted without being handled again.
+A settlement waits up to ``LINGER`` for others to share its request. Entries that SQS rejects are
+tried again one by one. The lease is renewed until SQS has confirmed the delete. A message that was
+handled but could not be deleted is remembered: if SQS delivers it again, it is deleted without
+being handled again.
 """
 
 import heapq
@@ -18,23 +19,24 @@ import structlog
 
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
-from workers.runtime.leases import GONE, Lease, Leases
+from workers.runtime.lease import Lease
+from workers.runtime.leases import GONE, Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import MAX_BATCH, Permits
 from workers.runtime.ports import Queue
 
 LINGER: Final = 0.1  # s
 RETRY_DELAYS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # s; the last one repeats
-MAX_BACKLOG: Final = 100  # unconfirmed settlements; beyond, polling pauses
+MAX_BACKLOG: Final = 100  # unconfirmed settlements; at this number polling pauses
 MAX_REMEMBERED: Final = 10_000  # handled messages that could not be deleted
-ACKS: Final = "acks"  # the reason for that pause
+ACKS: Final = "acks"  # the reason given for that pause
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
 class Ack:
-    """One settlement on its way to SQS."""
+    """A settlement that SQS has not confirmed yet."""
 
     lease: Lease
     hide: int | None  # seconds to hide the message; None deletes it
@@ -72,24 +74,25 @@ class Acks:
 
     @property
     def backlog(self) -> int:
-        """Settlements that SQS has not confirmed."""
+        """The number of settlements that SQS has not confirmed."""
         return self._backlog
 
     def delete(self, lease: Lease) -> None:
-        """Delete the message, soon."""
+        """Delete the message with the next batch."""
+        self._leases.settle(lease)
         self._submit(self._deletes, Ack(lease, None, self._now() + self._linger))
 
     def hide(self, lease: Lease, seconds: int) -> None:
-        """Let the message come back after ``seconds``."""
-        lease.renewable = False
+        """Make the message visible again after ``seconds``."""
+        self._leases.release(lease)
         self._submit(self._hides, Ack(lease, seconds, self._now() + self._linger))
 
     def was_handled(self, message_id: str) -> bool:
-        """Tell whether the message was handled before and only its delete failed."""
+        """Return whether the message was handled before and only its delete failed."""
         return bool(self._handled) and message_id in self._handled
 
     def run(self) -> None:
-        """Send settlements until closed and empty: the ack thread."""
+        """Send settlements until closed and empty: the loop of the ack thread."""
         while True:
             with self._changed:
                 while (wait := self._wait()) is None or wait > 0:
@@ -99,13 +102,13 @@ class Acks:
             self.flush()
 
     def close(self) -> None:
-        """Send what is there without waiting for company; ``run`` ends when all is confirmed."""
+        """Send the rest without lingering. ``run`` ends once everything is confirmed."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Send every batch that is due, once."""
+        """Send every batch that is due."""
         self._retry_due()
         for acks in (self._deletes, self._hides):
             while batch := self._take(acks):
@@ -113,7 +116,6 @@ class Acks:
 
     def _submit(self, acks: deque[Ack], ack: Ack) -> None:
         with self._changed:
-            ack.lease.settled = True
             acks.append(ack)
             self._backlog += 1
             if self._backlog == MAX_BACKLOG:
@@ -122,14 +124,14 @@ class Acks:
                 self._changed.notify()
 
     def _wait(self) -> float | None:
-        """Seconds until something is due; None if nothing is there."""
+        """Return the seconds until a batch is due; None if there is nothing to send."""
         now = self._now()
         waits = [self._postponed[0][0] - now] if self._postponed else []
         waits += [self._due_in(acks, now) for acks in (self._deletes, self._hides) if acks]
         return min(waits, default=None)
 
     def _due_in(self, acks: deque[Ack], now: float) -> float:
-        """Seconds until a batch has waited long enough for company."""
+        """Return the seconds until a batch has lingered long enough."""
         at_once = len(acks) >= MAX_BATCH or self._closing or acks[0].tries > 0
         return 0.0 if at_once else acks[0].ready_at - now
 
@@ -164,7 +166,7 @@ class Acks:
             code = failed.get(position)
             if code is not None:
                 self._telemetry.settlement_failures(code).inc()
-            # Delivered again meanwhile: only the newer handle settles that delivery.
+            # Delivered again in the meantime: only the newer handle settles that delivery.
             outdated = ack.lease.handle != handles[position]
             if not outdated and (code is None or code in GONE):
                 self._finish(ack, code)

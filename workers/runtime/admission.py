@@ -1,10 +1,10 @@
-"""Admission: what is on record about a message that came back, and how it is handled for that.
+"""Admission: looks up messages that came back, and keeps the record of attempts.
 
 A first delivery costs nothing here. A message that comes back is looked up by its SQS message id,
-so that even a body that kills the decoder is covered. If the worker that had it gave it back
-itself, it is handled as any other. If nobody knows why it came back, it may have ended that
-worker: it is a *suspect*. A suspect runs alone, and its start is on record before it runs. After
-``max_attempts`` attempts on record it is not handled again but dead-lettered.
+which covers even a body that crashes the decoder. If the previous worker handed it back itself, it
+is handled like any other. If the reason is unknown, it may have crashed that worker: it is a
+*suspect*. A suspect runs alone, and its start is recorded before it runs. After ``max_attempts``
+recorded attempts it is dead-lettered instead of being handled again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,24 +17,24 @@ import structlog
 
 from workers.runtime.errors import PermanentError, TransientError
 from workers.runtime.isolation import Isolation
-from workers.runtime.leases import Lease
+from workers.runtime.lease import Lease
 from workers.runtime.ports import Attempt, AttemptLog, Failure, Message, Store
 from workers.runtime.settlement import ENVIRONMENT, name_of, text_of
 
-# What a dead letter says of attempts that no worker lived to report.
+# The reasons in a dead letter for attempts that no worker survived to report.
 WORKER_ENDED: Final = "earlier deliveries ended the worker"
 HANDLER_HUNG: Final = "the handler did not return"
-MAX_ERROR: Final = 200  # characters of an error that are kept with an attempt
+MAX_ERROR: Final = 200  # characters of an error kept with an attempt
 
 log = structlog.get_logger()
 
 
 class NotAdmitted(TransientError):
-    """The message is not to be handled here and now: it waited in vain for its turn."""
+    """The message waited too long for its turn, and is not handled now."""
 
 
 class Exhausted(PermanentError):
-    """The message has had its attempts. ``failure`` says how they ended."""
+    """The message has used up its attempts. ``failure`` says how they ended."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
@@ -53,94 +53,100 @@ class Admission:
         worker: str,
         utcnow: Callable[[], datetime],
     ) -> None:
-        """``worker`` names this process in the record."""
+        """``worker`` identifies this process in the record."""
         self._store = store
         self._isolation = isolation
         self._max_attempts = max_attempts
         self._worker = worker
         self._utcnow = utcnow
-        # Deliveries that are still to be excused: (message id, receive count) -> returned.
+        # Deliveries still to be excused: (message id, receive count) -> returned.
         self._owed: dict[tuple[str, int], bool] = {}
 
     @contextmanager
     def admitted(self, lease: Lease) -> Iterator[None]:
-        """Wait until the message may be handled, and handle it inside the block.
+        """Wait until the message may be handled; the caller handles it inside the block.
 
         Raises ``Exhausted``, ``NotAdmitted``, and what ``Store`` raises.
         """
-        lease.suspect = self._is_suspect(lease.message)
-        enter = self._isolation.enter_alone if lease.suspect else self._isolation.enter
+        standing = lease.standing
+        standing.suspect = self._is_suspect(lease.message)
+        enter = self._isolation.enter_alone if standing.suspect else self._isolation.enter
         if not enter(lease):
-            raise NotAdmitted("its turn to run alone did not come")
+            raise NotAdmitted("timed out waiting for its turn to run")
         try:
-            if lease.suspect:
-                lease.recorded = True  # before it is: the reply may get lost
+            if standing.suspect:
+                standing.recorded = True  # set first: the reply may get lost
                 self._record(lease.message, error="", returned=False)
             yield
         finally:
             self._isolation.leave(lease)
 
     def failed(self, lease: Lease, error: BaseException, *, returned: bool = True) -> AttemptLog:
-        """Record a failed attempt and return all there have been.
+        """Record a failed attempt and return all attempts so far.
 
-        Raises ``Unavailable`` or ``FatalError``: what cannot be counted has to be tried again.
+        Raises ``Unavailable`` or ``FatalError``: an attempt that cannot be counted is tried again.
         """
         try:
             attempts = self._record(lease.message, error=_brief(error), returned=returned)
         except PermanentError as refused:
             log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
             attempts = AttemptLog()
-        lease.recorded = False
+        lease.standing.recorded = False
         return attempts
 
     def excuse_if_recorded(self, lease: Lease, *, ended: bool) -> None:
-        """Take the start of a suspect off the record; see ``excuse``."""
-        if lease.recorded:
+        """Remove the start of a suspect from the record; see ``excuse``."""
+        if lease.standing.recorded:
             self.excuse(lease, ended=ended)
 
     def excuse(self, lease: Lease, *, ended: bool) -> None:
-        """Record that this delivery is no attempt; ``ended``: the handler ran to its end.
+        """Record that this delivery does not count as an attempt.
 
-        A message comes back for a known reason if it never did before, or did for one. A suspect
-        is cleared only by running to its end: it may end the next worker that it gets so far in.
-        What cannot be recorded now is recorded later, as long as this process lives.
+        ``ended`` means that the handler ran to its end. Only that clears a suspect: until then it
+        may still crash the next worker. If the record cannot be written now, this process tries
+        again later.
         """
         message = lease.message
-        returned = ended or message.receive_count == 1 or lease.suspect is False
+        returned = ended or _is_cleared(lease)
         if self._excuse(message.id, message.receive_count, returned=returned):
-            lease.recorded = False
+            lease.standing.recorded = False
         else:
             self._owed[message.id, message.receive_count] = returned
 
     def excuse_again(self) -> None:
-        """Record what could not be recorded before; ends at the first failure."""
+        """Write the excuses that failed before; stop at the first failure."""
         for key, returned in list(self._owed.items()):
-            if key in self._owed:  # not counted as an attempt meanwhile
+            if key in self._owed:  # not counted as an attempt in the meantime
                 if not self._excuse(*key, returned=returned):
                     return
                 self._owed.pop(key, None)
 
     def excuse_all(self, leases: Iterable[Lease]) -> Thread:
-        """Record what a stopping worker knows of what it hands back, in a thread: time is short.
+        """Excuse the messages that a stopping worker hands back, in a thread: time is short.
 
-        Starts on record come first, because they count. A message that ended its handler's
-        thread, and with that this worker, has failed an attempt and is a suspect from now on.
+        Recorded starts come first, because they count. A message that crashed its handler's
+        thread, and with it this worker, has failed an attempt and is a suspect from now on.
         """
-        urgent_first = sorted(leases, key=lambda lease: not (lease.recorded or lease.broke))
+        urgent_first = sorted(leases, key=lambda lease: not lease.standing.counts)
         thread = Thread(target=self._excuse_each, args=(urgent_first,), name="excuse", daemon=True)
         thread.start()
         return thread
 
+    def broken(self, lease: Lease, error: BaseException) -> None:
+        """Note that a message crashed the thread of its handler, and so ends this worker."""
+        lease.standing.broke = error
+
     def hung(self, lease: Lease) -> None:
-        """Record that a handler did not return; never waits, because leases have to be renewed."""
-        lease.recorded = False  # should it return after all, its attempt stands
+        """Record that a handler did not return. Never blocks: leases have to be renewed."""
+        lease.standing.recorded = False  # if it returns after all, its attempt stands
         Thread(target=self._record_hung, args=(lease.message,), name="hung", daemon=True).start()
 
     def _excuse_each(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
-            if lease.broke is not None:
-                self._record_broken(lease, lease.broke)
-            elif lease.recorded or lease.message.receive_count == 1 or lease.suspect is False:
+            standing = lease.standing
+            if standing.broke is not None:
+                self._record_broken(lease, standing.broke)
+            elif standing.recorded or _is_cleared(lease):
                 self.excuse(lease, ended=False)
         self.excuse_again()
 
@@ -165,11 +171,11 @@ class Admission:
         return True
 
     def _is_suspect(self, message: Message) -> bool:
-        """Look a redelivery up. Raises ``Exhausted`` if it must not be handled again."""
+        """Look up a redelivery. Raises ``Exhausted`` if it must not be handled again."""
         if message.receive_count == 1:
             return False
         known = self._store.attempts(message.id)
-        # This delivery may be on record too, if it was tried here before: it is not earlier.
+        # This delivery may be on record too, if it was tried here before: leave it out.
         earlier = [a for a in known.attempts if a.receive_count < message.receive_count]
         if len(earlier) >= self._max_attempts:
             raise Exhausted(failure_of(AttemptLog(tuple(earlier))))
@@ -187,7 +193,7 @@ class Admission:
 
 
 def failure_of(known: AttemptLog) -> Failure:
-    """Say why a message is given up whose attempts are used up."""
+    """Return why a message with no attempts left is given up."""
     last = known.attempts[-1].error
     match last:
         case "":
@@ -197,6 +203,11 @@ def failure_of(known: AttemptLog) -> Failure:
         case text:
             kind, _, reason = text.partition(": ")
     return Failure(reason or kind, kind, len(known.attempts), trail=known.trail())
+
+
+def _is_cleared(lease: Lease) -> bool:
+    """Return whether the message never came back before, or came back for a known reason."""
+    return lease.message.receive_count == 1 or lease.standing.suspect is False
 
 
 def _brief(error: BaseException) -> str:

@@ -1,8 +1,8 @@
-"""Circuit breakers: while a dependency does not answer, nothing more is received.
+"""Circuit breakers: while a dependency does not answer, the worker receives no messages.
 
-Consecutive failures of one dependency open its breaker. From then on nothing is received; the
-messages that failed stay here, their leases renewed, and take turns to probe the dependency. What
-has waited for long enough goes back to the queue; when nobody is left to probe, polling resumes.
+Consecutive failures of one dependency open its breaker, and polling pauses. The messages that
+failed stay in this worker, their leases renewed, and take turns to probe the dependency. Those
+that waited too long go back to the queue. When no message is left to probe, polling resumes.
 """
 
 import math
@@ -22,13 +22,13 @@ from workers.runtime.permits import Permits
 THRESHOLD: Final = 5  # consecutive failures
 FIRST_PAUSE: Final = 1.0  # s until the first probe
 LONGEST_PAUSE: Final = 30.0  # s between probes
-_GLANCE: Final = 1.0  # s; how often a waiting message looks at its own lease
+_GLANCE: Final = 1.0  # s between two checks of a waiting message on its own lease
 
 log = structlog.get_logger()
 
 
 class State(Enum):
-    """Closed lets work through, open does not, probing has let one message try."""
+    """Closed lets work through, open does not, probing lets one message try."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -37,23 +37,23 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Breaker:
-    """The state of one dependency; pure, the time comes from outside."""
+    """The state of one dependency. Pure: the caller passes the time."""
 
     state: State = State.CLOSED
     failures: int = 0
     pause: float = FIRST_PAUSE
     probe_at: float = 0.0
-    waiting: int = 0  # messages kept until the dependency answers
+    waiting: int = 0  # messages held until the dependency answers
 
     def takes_turn(self, now: float) -> bool:
-        """Let one message probe, once the pause is over."""
+        """Return True to the one message that may probe, once the pause is over."""
         if self.state is not State.OPEN or now < self.probe_at:
             return False
         self.state = State.PROBING
         return True
 
     def next_look(self, now: float) -> float:
-        """Seconds after which a waiting message looks again, if nothing wakes it."""
+        """Return the seconds until a waiting message looks again, if nothing wakes it."""
         if self.state is not State.OPEN:
             return _GLANCE
         return min(_GLANCE, max(0.01, self.probe_at - now))
@@ -70,12 +70,12 @@ class Breaker:
             self.probe_at = now + self.pause * (0.5 + jitter / 2)
 
     def close(self) -> None:
-        """Start afresh: the dependency answered."""
+        """Reset: the dependency answered."""
         self.state, self.failures, self.pause = State.CLOSED, 0, FIRST_PAUSE
 
 
 class Breakers:
-    """The breakers of one worker, by dependency."""
+    """The breakers of one worker, one per dependency."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Breakers:
         jitter: Callable[[], float] = random.random,
         rest: Callable[[Condition, float], object] = Condition.wait,
     ) -> None:
-        """``rest`` waits on a condition for so many seconds at most; a test lets time fly."""
+        """``rest`` waits on a condition for at most so many seconds; tests replace it."""
         self._permits = permits
         self._telemetry = telemetry
         self._now = now
@@ -103,7 +103,7 @@ class Breakers:
             return [d for d, b in self._breakers.items() if b.state is not State.CLOSED]
 
     def succeeded(self, probing: str | None = None) -> None:
-        """Note that a message went through; ``probing`` names the dependency it tried for all."""
+        """Note that a message succeeded; ``probing`` is the dependency it probed, if any."""
         if not self._failing:
             return
         with self._changed:
@@ -115,7 +115,7 @@ class Breakers:
             self._failing = any(b.state is not State.CLOSED for b in self._breakers.values())
 
     def failed(self, dependency: str, reason: str) -> bool:
-        """Note an outage that a message met; True if the breaker is open now."""
+        """Note a failed call to a dependency; True if its breaker is open now."""
         with self._changed:
             self._failing = True
             breaker = self._breakers.setdefault(dependency, Breaker())
@@ -129,10 +129,10 @@ class Breakers:
             return breaker.state is not State.CLOSED
 
     def wait(self, dependency: str, lost: Callable[[], bool], seconds: float = math.inf) -> bool:
-        """Keep a message until its turn: True to try again (alone, if the breaker is open).
+        """Hold a message until its turn: True to try again (alone, if the breaker is open).
 
-        False when the worker stops, when ``seconds`` are over, or when ``lost``, asked about once
-        a second, says so. A message that was let through must end in ``failed``, ``succeeded`` or
+        False when the worker stops, when ``seconds`` have passed, or when ``lost``, called about
+        once a second, returns True. After True the caller must call ``failed``, ``succeeded`` or
         ``abandon``.
         """
         with self._changed:
@@ -151,9 +151,9 @@ class Breakers:
                     self._half_close(dependency, breaker)
 
     def pause(self, seconds: float, lost: Callable[[], bool], left: float) -> bool:
-        """Keep a message for ``seconds``, the breaker closed; False as ``wait`` says.
+        """Hold a message for ``seconds`` while the breaker is closed; False as for ``wait``.
 
-        Nor is a message kept that has less than ``seconds`` left.
+        Also False, at once, if fewer than ``seconds`` are ``left``.
         """
         with self._changed:
             until = self._now() + seconds
@@ -172,13 +172,13 @@ class Breakers:
                 self._half_close(probing or "", breaker)
 
     def stop(self) -> None:
-        """Let every waiting message go."""
+        """Release every waiting message."""
         with self._changed:
             self.stopped = True
             self._changed.notify_all()
 
     def _half_close(self, dependency: str, breaker: Breaker) -> None:
-        """Nobody is left to probe: polling resumes, and one more failure reopens."""
+        """No message is left to probe: polling resumes, and one more failure reopens."""
         self._close(dependency, breaker)
         breaker.failures = THRESHOLD - 1
         self._failing = True

@@ -1,20 +1,20 @@
-"""THE HEART: what happens to a message, from its start to its settlement.
+"""THE HEART: takes a message from its start to its settlement.
 
     admitted? -> decode -> handled before? -> handler -> commit -> publish outcomes -> settle
 
-1. A message that came back is looked up first (``admission.py``): has it ended earlier workers?
+1. A message that came back is looked up first (``admission.py``): has it crashed earlier workers?
 2. ``process`` decodes the message and lets the service handle the event, once: one transaction
    holds the effect, the inbox row and the outcomes (``inbox.py``).
 3. The outcomes are published.
 4. Only then is the message settled: deleted, hidden for a retry, or moved to the dead-letter
    queue with the reason.
 
-A crash at any point leaves the message in the queue. It is received again, finds the inbox row,
-and publishes the same outcomes under the same ids: the undeleted message is the reminder.
+A crash at any point leaves the message in the queue. It is received again, the inbox row is found,
+and the same outcomes are published under the same ids. The undeleted message is the reminder.
 
-A failure of the environment (an outage, a conflict with others) is not the message's. It stays
-here, its lease renewed, and is tried again; after ``HOLD`` seconds it goes back to the queue for a
-while. No number of these ends in the dead-letter queue.
+A failure of the environment (an outage, a conflict with another transaction) is not the message's
+fault. The message stays here, its lease renewed, and is tried again. After ``HOLD`` seconds it goes
+back to the queue for a while. Such failures never lead to the dead-letter queue.
 """
 
 import math
@@ -33,7 +33,8 @@ from workers.runtime.breaker import Breakers
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.inbox import Inbox
-from workers.runtime.leases import Lease, Leases
+from workers.runtime.lease import Lease
+from workers.runtime.leases import Leases
 from workers.runtime.observability.canonical_line import CanonicalLine
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
@@ -52,8 +53,8 @@ from workers.runtime.settlement import (
     text_of,
 )
 
-# How long (s) a message keeps its slot while the environment refuses it. Long enough for a breaker
-# to open and for most interruptions to end; then others get the slot.
+# A message keeps its slot for this long (s) while the environment fails. It is long enough for a
+# breaker to open and for most interruptions to end. Then other messages get the slot.
 HOLD: Final = 60.0
 FIRST_PAUSE: Final = 0.5  # s between two tries, doubling, with full jitter
 LONGEST_PAUSE: Final = 30.0  # s
@@ -97,7 +98,7 @@ class Consumer:
         self._ignored: set[str] = set()
 
     def consume(self, lease: Lease) -> None:
-        """Take one message from its start to its settlement."""
+        """Handle one message and settle it."""
         story = CanonicalLine(lease.message)
         begun = self._now()
         self._telemetry.slot_wait.observe(begun - lease.received_at)
@@ -122,9 +123,9 @@ class Consumer:
         story.outcome = "repeated" if record.repeated else "handled"
 
     def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
-        """Carry out a settlement and return what became of it.
+        """Carry out a settlement and return the one that was made.
 
-        A lost lease forbids it: the message is not ours any more, and the answer is None.
+        Returns None if the lease is lost: another worker may own the message.
         """
         if lease.lost is None and isinstance(settlement, DeadLetter):
             settlement = self._dead_letter(lease, settlement)
@@ -137,23 +138,23 @@ class Consumer:
             case Delete() | DeadLetter():
                 self._acks.delete(lease)
             case HandBack():
-                pass  # it stays in the table; the drain hands back what has no settlement
+                pass  # it stays in the table until the drain hands it back
         return settlement
 
     def _dead_letter(self, lease: Lease, settlement: DeadLetter) -> Settlement:
-        """Send the copy; if that fails, whatever the reason, the message stays where it is."""
+        """Send the copy; if that fails for any reason, postpone the message instead."""
         try:
             # Send before delete: a crash in between leaves a duplicate, never a loss.
             self._queue.dead_letter(lease.message, settlement.failure)
             crash_point("dead_lettered")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
+        except Exception as error:  # noqa: BLE001 - the message must not be lost
             log.warning("dead_letter.postponed", reason=str(error))
             return postponement(error, lease.message.receive_count)
         return settlement
 
     def _until_settled(self, lease: Lease, story: CanonicalLine) -> Settlement:
-        """Try until it is known how the delivery ends."""
-        probing: str | None = None  # the dependency that this message tries for all others
+        """Try until the settlement is decided."""
+        probing: str | None = None  # the dependency that this message probes
         hold_until = math.inf
         for tries in count(1):
             try:
@@ -166,8 +167,8 @@ class Consumer:
                     self._breakers.abandon(probing)
                 is_open = dependency is not None and self._breakers.failed(dependency, str(error))
                 probing = dependency if is_open else None
-                # Not given back with a start on record that could not be excused: it would count.
-                until = math.inf if lease.recorded else hold_until
+                # Keep a message whose recorded start was not excused: handed back, it would count.
+                until = math.inf if lease.standing.recorded else hold_until
                 if not self._wait_out(error, probing, lease, tries, until):
                     return self._given_up(lease, error)
                 story.waited = True
@@ -177,10 +178,10 @@ class Consumer:
                 else:
                     self._breakers.abandon(probing)
                 return settlement
-        raise AssertionError  # count() does not end
+        raise AssertionError  # count() never ends
 
     def _try(self, lease: Lease, story: CanonicalLine) -> Settlement:
-        """Handle the message once. Raises what is of the environment."""
+        """Handle the message once. Raises the exceptions in ``ENVIRONMENT``."""
         story.error = None
         try:
             with self._admission.admitted(lease):
@@ -194,7 +195,7 @@ class Consumer:
         except ENVIRONMENT:
             self._admission.excuse_if_recorded(lease, ended=False)
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is decided here
+        except Exception as error:  # noqa: BLE001 - a handler may raise anything
             story.error = error
             return self._settlement_after(error, lease, story)
         self._admission.excuse_if_recorded(lease, ended=True)
@@ -206,14 +207,14 @@ class Consumer:
         try:
             self.process(lease, story)
         finally:
-            self._leases.stop(lease)
+            self._leases.wait(lease)
 
     def _wait_out(
         self, error: Exception, probing: str | None, lease: Lease, tries: int, until: float
     ) -> bool:
-        """Keep the message until it is worth another try; False if it cannot be kept.
+        """Hold the message until its next try; False if it cannot be held.
 
-        If the breaker is open that is its turn to probe, if not a pause of its own.
+        With an open breaker it waits for its turn to probe, otherwise for a random pause.
         """
         left = until - self._now()
         if probing is not None:
@@ -223,7 +224,7 @@ class Consumer:
         return self._breakers.pause(max(pause, asked), lambda: lease.lost is not None, left)
 
     def _given_up(self, lease: Lease, error: Exception) -> Settlement:
-        """Let others have the slot, or another worker the message."""
+        """Free the slot for other messages, or hand the message to another worker."""
         if self._breakers.stopped or lease.lost is not None:
             return HandBack()
         return self._postponed(lease, error)
@@ -231,14 +232,14 @@ class Consumer:
     def _postponed(self, lease: Lease, error: Exception) -> Settlement:
         receive_count = lease.message.receive_count
         if receive_count >= self._max_receives:
-            # SQS would move it without a reason. Postponements alone never get here.
-            reason = f"received {receive_count} times, at last: {text_of(error)}"
+            # SQS would dead-letter it without a reason. Postponements alone never get here.
+            reason = f"received {receive_count} times, last error: {text_of(error)}"
             return DeadLetter(Failure(reason, "receives_exhausted", 0))
         self._admission.excuse(lease, ended=False)
         return postponement(error, receive_count)
 
     def _settlement_after(self, error: Exception, lease: Lease, story: CanonicalLine) -> Settlement:
-        """Decide about a failure of the message. Raises what keeps it from being counted."""
+        """Decide the settlement after an error. Raises if the attempt cannot be counted."""
         attempts = AttemptLog()
         if is_attempt(error):
             attempts = self._admission.failed(lease, error)
@@ -254,7 +255,7 @@ class Consumer:
 
     def _publish(self, outcomes: Outcomes) -> None:
         if outcomes and (refused := self._topic.publish(outcomes)):
-            # What may be accepted later first: a message in the DLQ publishes nothing more.
+            # Raise a transient error first: a message in the DLQ publishes nothing more.
             raise min(refused.values(), key=lambda error: isinstance(error, PermanentError))
 
     def _ignore(self, envelope: Envelope[Event]) -> None:
@@ -264,9 +265,9 @@ class Consumer:
 
 
 def _dependency(error: Exception) -> str | None:
-    """Name what does not answer, None if it is others that interfere.
+    """Return the dependency that does not answer; None for a conflict.
 
-    A refused access is an outage too: no message is to blame, and somebody will fix it.
+    Denied access is an outage too: no message is at fault, and an operator can fix it.
     """
     match error:
         case Unavailable():

@@ -1,8 +1,8 @@
-"""Named points at which a process can be told to die: where a message's life has a seam.
+"""Crash points: named places in the code where a test can kill the process.
 
-``WORKERS_CRASH=committed@3`` ends the process with SIGKILL at the third pass of ``committed``;
-several are separated by commas, and whichever comes first wins. It is for tests of crashes; not
-armed, a point is a call of a function that returns.
+``WORKERS_CRASH=committed@3`` ends the process with SIGKILL at the third pass of ``committed``.
+Separate several points with commas; the first one reached wins. Without the variable, a crash
+point is a call to an empty function.
 """
 
 import os
@@ -18,15 +18,15 @@ from workers.runtime.errors import SettingsError
 
 VARIABLE: Final = "WORKERS_CRASH"
 
-# In the order in which a message, a row of the outbox and a request pass them.
+# In the order in which a message, an outbox row and a request pass them.
 POINTS: Final = (
     "received",  # from SQS, not yet handed to a handler thread
     "started",
     "decoded",
-    "handled",  # the handler has returned; nothing is written
+    "handled",  # the handler has returned; nothing is written yet
     "committed",
     "published",  # the outcomes
-    "dead_lettered",  # the copy is sent, the message is still there
+    "dead_lettered",  # the copy is sent; the message is still in the queue
     "settled",  # about to be deleted
     "deleted",
     "relay.read",
@@ -41,9 +41,9 @@ POINTS: Final = (
 
 
 def parse(text: str) -> Mapping[str, frozenset[int]]:
-    """Read ``committed@3,published``: at which passes of which points; without a number, the first.
+    """Parse ``committed@3,published`` into the passes to crash at, by point.
 
-    Raises ``SettingsError``, which names every point there is.
+    Without a number, it is the first pass. Raises ``SettingsError``, which lists every point.
     """
     passes: dict[str, frozenset[int]] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -56,7 +56,7 @@ def parse(text: str) -> Mapping[str, frozenset[int]]:
 
 
 class Armed:
-    """Counts passes; dies at the ones it was told."""
+    """Counts passes, and kills the process at the configured ones."""
 
     def __init__(
         self, passes: Mapping[str, frozenset[int]], *, die: Callable[[str, int], None]
@@ -67,7 +67,7 @@ class Armed:
         self._lock = Lock()
 
     def __call__(self, point: str) -> None:
-        """Pass a point. Raises ``LookupError`` for one that is not in ``POINTS``."""
+        """Pass a point. Raises ``LookupError`` if it is not in ``POINTS``."""
         if point not in POINTS:
             raise LookupError(f"no crash point {point}")
         with self._lock:
@@ -82,14 +82,14 @@ def unarmed(_point: str) -> None:
 
 
 def _die(point: str, seen: int) -> None:
-    """Leave a line, past every buffer, and no time for anything else."""
+    """Write a line, bypassing every buffer, and kill the process."""
     line = orjson.dumps({"event": "crash", "point": point, "pass": seen, "level": "critical"})
     os.write(2, line + b"\n")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def arm(text: str) -> Callable[[str], None]:
-    """Give the function that is called at every point. Raises ``SettingsError``."""
+    """Return the function to call at every point. Raises ``SettingsError``."""
     return Armed(parse(text), die=_die) if text else unarmed
 
 

@@ -1,4 +1,4 @@
-"""The ways to fail. A business "no" is none of them: it is an outcome."""
+"""The exceptions of the runtime. A business "no" is an outcome, not an exception."""
 
 from typing import ClassVar
 
@@ -6,8 +6,8 @@ from typing import ClassVar
 class TransientError(Exception):
     """Trying again later may help: the message returns after a delay.
 
-    ``retry_after`` (s) replaces the delay that the runtime would choose. Any exception that is
-    not one of these classes counts as transient too.
+    ``retry_after`` (s) replaces the delay that the runtime would choose. Any other exception
+    counts as transient too.
     """
 
     name: ClassVar[str] = "transient"
@@ -24,19 +24,19 @@ class PermanentError(Exception):
 
 
 class Conflict(TransientError):
-    """Another transaction changed what this one read. Repeated in process; never an attempt."""
+    """Another transaction changed what this one read. Retried in process; never an attempt."""
 
     name: ClassVar[str] = "conflict"
 
 
 class InProgress(Conflict):
-    """The same event or request is being handled elsewhere at this moment."""
+    """The same event or request is being handled elsewhere right now."""
 
 
 class Unavailable(TransientError):
-    """A dependency does not answer. Not the message's fault: never an attempt.
+    """A dependency does not answer. The message is not at fault: never an attempt.
 
-    Consecutive ones open the circuit breaker of ``dependency`` ("dynamodb", "sns", "ses",
+    Consecutive failures open the circuit breaker of ``dependency`` ("dynamodb", "sns", "ses",
     "payment-gateway", ...).
     """
 
@@ -50,7 +50,7 @@ class Unavailable(TransientError):
 
 
 class LeaseLost(TransientError):
-    """The message may be in other hands by now: nothing may be committed for it here."""
+    """Another worker may own the message: nothing may be committed for it here."""
 
     name: ClassVar[str] = "lease_lost"
 
@@ -60,4 +60,4 @@ class SettingsError(Exception):
 
 
 class FatalError(Exception):
-    """The worker cannot do its work at all: queue gone, access denied. It exits with 1."""
+    """The worker cannot work at all: queue deleted, access denied. It exits with 1."""

@@ -1,4 +1,4 @@
-"""Handlers are methods; their signature says what they consume and publish."""
+"""Handlers: methods whose signature declares the events they consume and publish."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _MARK: Final = "__handles__"
 def handles(method: H) -> H:
     """Mark a method ``(self, event, transaction) -> outcomes`` as a handler.
 
-    Nothing is registered; see ``Handlers``. The event may be a union: one method, several
-    routes. The method returns the outcome, a tuple of them, or None.
+    Nothing is registered globally; see ``Handlers``. The event may be a union: one method then
+    handles several types. The method returns an outcome, a tuple of outcomes, or None.
     """
     setattr(method, _MARK, True)
     return method
@@ -27,7 +27,7 @@ def handles(method: H) -> H:
 
 @dataclass(frozen=True)
 class Route:
-    """What one handler takes and may lead to."""
+    """One handler: the event it consumes, and the events it may publish."""
 
     consumes: type[Event]
     publishes: tuple[type[Event], ...]
@@ -35,10 +35,10 @@ class Route:
 
 
 class Handlers:
-    """The handlers of one service, by the type of event they take."""
+    """The handlers of one service, by the type of event they consume."""
 
     def __init__(self, service: object) -> None:
-        """Collect the marked methods. Raises ``TypeError`` for a signature that is not one."""
+        """Collect the marked methods. Raises ``TypeError`` for an invalid signature."""
         self.routes: dict[type[Event], Route] = {}
         for route in _routes(service):
             if route.consumes in self.routes:
@@ -46,13 +46,13 @@ class Handlers:
             self.routes[route.consumes] = route
 
     def route(self, event: Event) -> Route | None:
-        """Find the handler of an event, if this service has one."""
+        """Find the handler of an event; None if this service has none."""
         return self.routes.get(type(event))
 
     def handle(self, event: Event, transaction: Transaction) -> tuple[Event, ...]:
         """Call the handler of an event and return its outcomes.
 
-        Raises ``TypeError`` for an outcome that the signature does not name.
+        Raises ``TypeError`` for an outcome that the signature does not declare.
         """
         route = self.routes[type(event)]
         returned = route.handler(event, transaction)
@@ -71,7 +71,7 @@ class Handlers:
 
     @property
     def publishes(self) -> frozenset[str]:
-        """The event types its handlers may lead to."""
+        """The event types its handlers may publish."""
         return frozenset(e.type for route in self.routes.values() for e in route.publishes)
 
 
@@ -88,7 +88,7 @@ def _routes(service: object) -> Iterator[Route]:
 
 
 def _signature(function: object) -> tuple[tuple[type[Event], ...], tuple[type[Event], ...]]:
-    """Read off what a handler consumes and publishes."""
+    """Return the event types that a handler consumes and publishes."""
     match list(get_type_hints(function).items()):
         case [(_, event), (_, transaction), ("return", returned)] if transaction is Transaction:
             return tuple(_union(event)), tuple(dict.fromkeys(_outcomes(returned)))

@@ -1,7 +1,7 @@
 """Exactly-once effects: an event is handled in one transaction with its own inbox row.
 
-Whoever handles it again - a duplicate, a redelivery, a second worker - finds the row and gets
-the outcomes that were recorded then.
+If it arrives again, as a duplicate, a redelivery or in a second worker, the row is found and the
+recorded outcomes are returned.
 """
 
 import time
@@ -15,17 +15,17 @@ from workers.envelope import Encoded, Envelope, Event
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
-from workers.runtime.leases import Lease
+from workers.runtime.lease import Lease
 from workers.runtime.ports import Record, Store
 
-# Conflicts are a matter of milliseconds: repeated in process, far inside the visibility timeout.
+# Conflicts last milliseconds: they are retried in process, well within the visibility timeout.
 CONFLICT_TRIES: Final = 8
 FIRST_WAIT: Final = 0.02  # s, doubling, with jitter
 LONGEST_WAIT: Final = 1.0  # s
 
 
 class Inbox:
-    """Handles each event of one service once."""
+    """Handles each event of one service exactly once."""
 
     def __init__(
         self,
@@ -47,21 +47,21 @@ class Inbox:
         )
 
     def takes(self, envelope: Envelope[Event]) -> bool:
-        """Tell whether the service has a handler for the event."""
+        """Return whether the service has a handler for the event."""
         return self._handlers.route(envelope.data) is not None
 
     def handle(self, envelope: Envelope[Event], lease: Lease, *, again: bool = False) -> Record:
-        """Handle the event, or recall what handling it led to. ``again``: it was tried here before.
+        """Handle the event, or return the outcomes recorded when it was handled before.
 
-        Raises whatever the handler raises, ``Conflict`` if others kept interfering, and
-        ``LeaseLost`` if the message may be in other hands by now.
+        ``again`` means that this worker has tried the event before. Raises any exception of the
+        handler, ``Conflict`` if other transactions kept interfering, and ``LeaseLost`` if another
+        worker may own the message.
         """
         first = lease.message.receive_count == 1 and not again
         if not first and (known := self._store.recall(envelope.key)):
             return known
         try:
-            # A first delivery is not looked up, nor what it creates: its transaction's conditions
-            # decide.
+            # A first delivery needs no look-up: the conditions of its transaction decide.
             return self._commit(envelope, lease, optimistic=first)
         except Conflict:
             return self._retrying(self._recall_or_commit, envelope, lease)
@@ -72,7 +72,7 @@ class Inbox:
     def _commit(
         self, envelope: Envelope[Event], lease: Lease, *, optimistic: bool = False
     ) -> Record:
-        lease.check()  # a handler may act on the world before it touches its transaction
+        lease.check()  # a handler may call out before it uses its transaction
         transaction = self._store.begin(envelope.key, guard=lease.check, optimistic=optimistic)
         events = self._handlers.handle(envelope.data, transaction)
         crash_point("handled")

@@ -1,9 +1,9 @@
-"""Isolation: a message that may have ended earlier workers runs alone in its process.
+"""Isolation: a message that may have crashed earlier workers runs alone in its process.
 
-Other handlers run together. A suspect waits until they have returned, and holds back those that
-would start. Neither its wait nor its run does so for longer than ``LIMIT``: what is slow must not
-stop a worker. Suspects never run with one another, because each has a start on record that counts
-if the process dies.
+Other handlers run together. A suspect waits until they have returned, and no other handler starts
+while it waits or runs. Each of the two is limited to ``LIMIT``: a slow message must not stop a
+worker. Suspects never run together, because each has a recorded start that counts as an attempt if
+the process dies.
 """
 
 import time
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from threading import Condition
 from typing import Final
 
-from workers.runtime.leases import Lease
+from workers.runtime.lease import Lease
 from workers.runtime.permits import Permits
 
-LIMIT: Final = 60.0  # s; what has not ended a process by then rarely does
-SUSPECT: Final = "suspect"  # the reason for which polling pauses meanwhile
-_GLANCE: Final = 1.0  # s; how often a waiting handler looks for leases that were lost
+LIMIT: Final = 60.0  # s; a message that crashes a process has usually done so by then
+SUSPECT: Final = "suspect"  # the reason given for the pause in polling
+_GLANCE: Final = 1.0  # s between two checks of a waiting handler for lost leases
 
 
 class Isolation:
@@ -29,7 +29,7 @@ class Isolation:
         now: Callable[[], float] = time.monotonic,
         rest: Callable[[Condition, float], object] = Condition.wait,
     ) -> None:
-        """``rest`` waits on a condition for so many seconds at most; see ``Breakers``."""
+        """``rest`` waits on a condition for at most so many seconds; see ``Breakers``."""
         self._permits = permits
         self._now = now
         self._rest = rest
@@ -41,7 +41,7 @@ class Isolation:
         self._changed = Condition()
 
     def enter(self, lease: Lease) -> bool:
-        """Wait until the message may be handled with others; False if it no longer may."""
+        """Wait until the message may run with others; False if the worker stops or it is lost."""
         with self._changed:
             while self._held_back():
                 if self._stopped or lease.lost is not None:
@@ -51,7 +51,7 @@ class Isolation:
             return True
 
     def enter_alone(self, lease: Lease) -> bool:
-        """Wait until nothing else runs here; False if that takes too long, or as ``enter`` says."""
+        """Wait until nothing else runs; False if that takes too long, or as for ``enter``."""
         with self._changed:
             self._suspects_waiting += 1
             self._permits.pause(SUSPECT)
@@ -80,27 +80,27 @@ class Isolation:
                 self._changed.notify_all()
 
     def relax(self) -> None:
-        """Let polling resume once a suspect has run for long; to be called now and then."""
+        """Resume polling once a suspect has run for ``LIMIT``; called periodically."""
         if SUSPECT in self._permits.paused:
             with self._changed:
                 self._resume()
 
     def stop(self) -> None:
-        """Let no more messages start that have to wait for it."""
+        """Turn away every message that waits, or would have to."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     def _held_back(self) -> bool:
-        """Tell whether a suspect runs alone, or waits to."""
+        """Return whether a suspect runs alone, or waits to."""
         if self._alone is None:
             return self._suspects_waiting > 0
         return self._alone.lost is None and self._now() - self._alone_since < LIMIT
 
     def _busy(self) -> bool:
-        """Tell whether anything runs that could be lost with a suspect.
+        """Return whether anything runs that a crash of the suspect would take down.
 
-        A lease that was lost is not: another worker has its message, or will.
+        A lost lease does not count: another worker owns its message, or will.
         """
         if self._alone is not None and self._alone.lost is None:
             return True

@@ -1,17 +1,17 @@
-"""How long an event can keep coming back, and how long what it led to is remembered.
+"""The retention of inbox rows: longer than any event can keep coming back.
 
-The longest way of one event, with the numbers of ``topology.json``:
+The longest path of one event, with the numbers of ``topology.json``:
 
-    23 days  SNS retries a queue that does not answer, also one whose answer got lost
-    14 days  it lies in the queue of what SNS could not deliver, until somebody moves it on
+    23 days  SNS retries a queue that does not answer, or whose answer got lost
+    14 days  the event is in the dead-letter queue of the subscription until someone moves it
      4 days  it waits in the queue (``retention``)
-    14 days  it lies in the dead-letter queue (``dlq_retention``), until somebody redrives it
-     4 days  it waits in the queue again: a redrive starts the clock anew
-    14 days  it lies in the dead-letter queue again
+    14 days  it is in the dead-letter queue (``dlq_retention``) until someone redrives it
+     4 days  it waits in the queue again: a redrive resets the clock
+    14 days  it is in the dead-letter queue again
     -------
     73 days
 
-A second redrive of the same message so late is not covered: look at its order first.
+A second redrive of the same message this late is not covered: check its order first.
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 """
@@ -19,5 +19,5 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-d
 from datetime import timedelta
 from typing import Final
 
-# Of inbox rows; and of the keys of a payment gateway, which stand in for them before a commit.
+# Also for the keys of a payment gateway, which replace inbox rows before a commit.
 INBOX_RETENTION: Final = timedelta(days=90)

@@ -1,9 +1,9 @@
-"""Flow control: nothing is received that cannot start (almost) at once.
+"""Flow control: a worker receives only messages that can start almost at once.
 
-A poller takes permits before it polls and gives back what it did not need. There are as many
-permits as handler slots, plus a read-ahead: what will start within ``READ_AHEAD_SECONDS`` at the
-measured rate, never more than one batch, and none at all for slow handlers. The lease table
-keeps messages that wait invisible, so a read-ahead never lapses.
+A poller takes permits before it polls and returns those it did not need. There are as many permits
+as handler slots, plus a read-ahead: the number of messages that will start within
+``READ_AHEAD_SECONDS`` at the measured rate, at most one batch, and none for slow handlers. The
+lease table keeps waiting messages invisible, so a message read ahead does not expire.
 """
 
 import math
@@ -15,39 +15,39 @@ from typing import Final
 MAX_BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 MAX_POLLERS: Final = 4
 READ_AHEAD_SECONDS: Final = 0.25
-# With few free slots a poll would fetch a message or two; wait this long (s) for more.
+# A poll with few free slots would fetch a message or two; wait this long (s) for more slots.
 PATIENCE: Final = 0.1
 _SMOOTHING: Final = 0.1
 
 
 class Permits:
-    """Says when to poll, and for how many messages."""
+    """Decides when to poll, and for how many messages."""
 
     def __init__(self, concurrency: int, *, now: Callable[[], float] = time.monotonic) -> None:
         self.concurrency = concurrency
         self.pollers = min(MAX_POLLERS, math.ceil(concurrency / MAX_BATCH))
         self.mean_duration: float | None = None  # s in a handler, smoothed
-        self.read_ahead = 0  # how many messages may wait for a slot
+        self.read_ahead = 0  # messages that may wait for a slot
         self._worthwhile = min(MAX_BATCH, math.ceil(concurrency / 4))  # free permits for a poll
         self._now = now
         self._held = 0
-        self._full_polls = 0  # in a row; as many pollers may poll, but always one
+        self._full_polls = 0  # consecutive; as many pollers may poll, but always one
         self._paused: set[str] = set()
         self._stopped = False
         self._changed = Condition()
 
     @property
     def held(self) -> int:
-        """Permits taken: messages being polled for, waiting or handled."""
+        """Permits taken: messages being requested, waiting or handled."""
         return self._held
 
     @property
     def paused(self) -> frozenset[str]:
-        """Why polling pauses, if it does."""
+        """The reasons for which polling is paused."""
         return frozenset(self._paused)
 
     def take(self, poller: int = 0) -> int:
-        """Wait until a poll is worth its request and take 1 to 10 permits; 0 means stop."""
+        """Wait until a poll is worthwhile and take 1 to 10 permits; 0 means stop."""
         patient_until: float | None = None
         with self._changed:
             while not self._stopped:
@@ -65,17 +65,17 @@ class Permits:
             return 0
 
     def received(self, taken: int, count: int) -> None:
-        """Give back what a poll did not use, and learn from it how many pollers are needed."""
+        """Return the permits that a poll did not use, and adapt the number of pollers."""
         with self._changed:
             self._held -= taken - count
             if count == MAX_BATCH:
                 self._full_polls += 1
-            elif count < taken:  # the queue had no more: a second poller would halve the batches
+            elif count < taken:  # the queue is empty: a second poller would halve the batches
                 self._full_polls = 0
             self._changed.notify_all()
 
     def finished(self, duration: float | None) -> None:
-        """Give back the permit of one message whose handler took ``duration`` s, if it ran."""
+        """Return the permit of a message; ``duration`` (s) is that of its handler, if it ran."""
         with self._changed:
             before = self._use()
             self._held -= 1
@@ -85,18 +85,18 @@ class Permits:
                 self._changed.notify_all()
 
     def pause(self, reason: str) -> None:
-        """Stop polling for ``reason``; what is in flight goes on."""
+        """Pause polling for ``reason``; messages in flight continue."""
         with self._changed:
             self._paused.add(reason)
 
     def resume(self, reason: str) -> None:
-        """Withdraw a reason to pause."""
+        """Remove a reason to pause."""
         with self._changed:
             self._paused.discard(reason)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let every poller end."""
+        """End every poller."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -107,13 +107,13 @@ class Permits:
         return self.concurrency + self.read_ahead - self._held
 
     def _learn(self, duration: float) -> None:
-        """Size the read-ahead by the rate at which handlers get free."""
+        """Size the read-ahead by the rate at which handlers become free."""
         mean = self.mean_duration
         mean = duration if mean is None else mean + _SMOOTHING * (duration - mean)
         self.mean_duration = mean
         starts_soon = READ_AHEAD_SECONDS * self.concurrency / max(mean, 1e-6)
         self.read_ahead = min(MAX_BATCH, int(starts_soon))
-        # With a read-ahead the slots are busy meanwhile: a poll can wait until it fetches ten.
+        # A full read-ahead keeps the slots busy: a poll can wait until it fetches ten.
         self._worthwhile = (
             MAX_BATCH
             if self.read_ahead == MAX_BATCH
@@ -123,8 +123,8 @@ class Permits:
     def _use(self) -> int:
         """Grade a poll now: 0 impossible, 1 after some patience, 2 at once.
 
-        A poller waits for the grade to rise; that wakes all of them, for one that has nothing to
-        do must not use up the wake-up of another.
+        Pollers wait for the grade to rise. All of them are woken: a poller with nothing to do must
+        not consume the wake-up of another.
         """
         free = self._free()
         return 0 if free <= 0 else 2 if free >= self._worthwhile else 1

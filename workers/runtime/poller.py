@@ -1,4 +1,4 @@
-"""Receiving: as much as can start, as long as nothing is wrong, with back-off when it is."""
+"""Polling: receives as many messages as can start, and backs off when the queue fails."""
 
 import random
 import time
@@ -12,7 +12,8 @@ import structlog
 from workers.runtime.acks import Acks
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
-from workers.runtime.leases import Lease, Leases
+from workers.runtime.lease import Lease
+from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import MAX_BATCH, Permits
 from workers.runtime.ports import Message, Queue
@@ -20,16 +21,16 @@ from workers.runtime.settlement import full_jitter
 
 FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
 LONGEST_BACKOFF: Final = 30.0  # s
-ON_THE_WAY: Final = 1.0  # s by which a poll may start later at SQS than here
+ON_THE_WAY: Final = 1.0  # s; a poll may start that much later at SQS than here
 
 log = structlog.get_logger()
 
 
 class Linger:
-    """How long to wait after a poll, so that the next one fetches more at once.
+    """A pause after a poll, so that the next poll fetches more at once.
 
-    Longer after each poll that brought few, shorter after each that was full: it settles where
-    polls are nearly full, and a backlog is not held up.
+    The pause grows with each poll that returned few messages and shrinks with each full one. It
+    settles where polls are nearly full, and does not delay a backlog.
     """
 
     def __init__(self, longest: float) -> None:
@@ -37,18 +38,18 @@ class Linger:
         self._now = 0.0
 
     def after(self, count: int, taken: int) -> float:
-        """Say how long to wait (s) after a poll for ``taken`` messages brought ``count``."""
+        """Return the pause (s) after a poll for ``taken`` messages that returned ``count``."""
         if count == MAX_BATCH:
             self._now *= 0.7
         elif 0 < count < taken:
             self._now = min(self._longest, self._now + self._longest / 4)
         else:
-            return 0.0  # nothing there, or nothing more wanted
+            return 0.0  # the queue is empty, or the poll asked for no more
         return self._now
 
 
 class Poller:
-    """Receives the messages of one queue and admits them to the work that handlers take."""
+    """Receives the messages of one queue and passes them to the handler threads."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Poller:
     ) -> None:
         self.work: SimpleQueue[Lease | None] = SimpleQueue()
         self.receiving: bool | None = None  # the last poll was answered; None before the first
-        self.polls: dict[int, float] = {}  # those that are open: poller -> since when
+        self.polls: dict[int, float] = {}  # open polls: poller -> when each began
         self._queue = queue
         self._permits = permits
         self._leases = leases
@@ -81,8 +82,8 @@ class Poller:
     def run(self, poller: int = 0) -> None:
         """Poll while there are permits: the loop of a poller thread.
 
-        Raises ``FatalError`` if the queue refuses before it ever answered; later such refusals
-        are waited out like an outage.
+        Raises ``FatalError`` if the queue refuses a poll before it has ever answered one. Later
+        refusals are treated like an outage.
         """
         failures = 0
         while taken := self._permits.take(poller):
@@ -93,11 +94,11 @@ class Poller:
                 self._stopping.wait(self._backoff(failures))
 
     def poll(self, taken: int, poller: int = 0) -> bool:
-        """Poll once, with permits taken before, and admit what comes; False if it failed."""
+        """Poll once for ``taken`` messages and admit those received; False if the poll failed."""
         messages: Sequence[Message] = ()
         self.polls[poller] = self._now()
         try:
-            # The first poll, also after an outage, asks without waiting: is the queue there?
+            # The first poll, also after an outage, does not wait: it only tests the queue.
             messages = self._queue.receive(taken, self._wait if self.receiving else 0)
         except (Unavailable, FatalError) as error:
             self._failed(error)
@@ -114,7 +115,7 @@ class Poller:
         return True
 
     def admit(self, message: Message) -> None:
-        """Take a received message in, unless it is here already or was handled before."""
+        """Admit a received message, unless it is here already or was handled before."""
         crash_point("received")
         lease = self._leases.grant(message)
         if lease is None:
@@ -126,12 +127,12 @@ class Poller:
             self.work.put(lease)
 
     def open_for(self) -> float:
-        """Say for how long (s) polls that are open may still bring messages; 0 if none is."""
+        """Return how long (s) open polls may still return messages; 0 if none is open."""
         ends = [opened + self._wait + ON_THE_WAY for opened in self.polls.copy().values()]
         return max(0.0, max(ends, default=0.0) - self._now())
 
     def stop(self) -> None:
-        """Receive no more; open polls end by themselves, or what they fetch would be lost."""
+        """Start no more polls. Open ones run to their end: SQS may have handed over messages."""
         self._stopping.set()
         self._permits.stop()
 
@@ -139,7 +140,7 @@ class Poller:
         return full_jitter(failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF, uniform=self._uniform)
 
     def _failed(self, error: Exception) -> None:
-        """Say so once; a queue that was never there is fatal."""
+        """Log the failure once; a queue that never answered is fatal."""
         self._telemetry.receive_errors(type(error).__name__).inc()
         if self.receiving is not False:
             log.error("receive.failing", queue=self._queue.name, reason=str(error))

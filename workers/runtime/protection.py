@@ -1,7 +1,7 @@
-"""ECS task scale-in protection: a task is not stopped for scaling in while a long handler runs.
+"""ECS task scale-in protection: ECS does not scale in a task while a long handler runs.
 
-Only work that would not fit the stop timeout is worth it: protected tasks hold up deployments.
-The agent is called on changes only, and its failures never reach the work.
+Only handlers that would not fit into the stop timeout are protected: protected tasks delay
+deployments. The agent is called on changes only, and its failures never affect the work.
 """
 
 import math
@@ -14,18 +14,18 @@ import structlog
 from workers.runtime.errors import Unavailable
 from workers.runtime.observability.telemetry import Telemetry
 
-RELEASE_AFTER: Final = 30.0  # s without a long handler; spares the agent short gaps
+RELEASE_AFTER: Final = 30.0  # s without a long handler; avoids calls for short gaps
 RETRY_AFTER: Final = 15.0  # s after the agent failed
-SPARE_MINUTES: Final = 5  # the protection outlives the longest handler by this
+SPARE_MINUTES: Final = 5  # the protection lasts this much longer than the longest handler
 
 log = structlog.get_logger()
 
 
 class TaskAgent(Protocol):
-    """The ECS agent beside this task."""
+    """The ECS agent of this task."""
 
     def protect(self, *, enabled: bool, minutes: int) -> None:
-        """Switch scale-in protection; it ends by itself after ``minutes``.
+        """Switch scale-in protection on or off; it expires after ``minutes``.
 
         Raises ``Unavailable``.
         """
@@ -53,7 +53,7 @@ class Protection:
         self._retry_at = -math.inf
 
     def step(self, oldest_running: float) -> None:
-        """Look at the longest-running handler (s) and do what has to change."""
+        """Update the protection, given for how long (s) the oldest handler has been running."""
         now = self._now()
         if oldest_running >= self._protect_after:
             self._long_until = now + RELEASE_AFTER
@@ -66,7 +66,7 @@ class Protection:
             self._switch(now, enabled=False)
 
     def drop(self) -> None:
-        """End the protection, if there is any: the task stops."""
+        """End the protection, if it is on: the task stops."""
         if self._renew_at is not None:
             self._switch(self._now(), enabled=False)
 

@@ -1,8 +1,8 @@
-"""Outcomes of several handlers, published in one request.
+"""Publishing: the outcomes of several handlers share one request.
 
-As a database's group commit: what comes while a request is under way shares the next one. So
-who is alone never waits for company, and under load every request is as full as it can be. A
-handler waits until its own outcomes were accepted: its message is still deleted only after them.
+This works like a database's group commit: outcomes that arrive during a request share the next
+one. A lone publisher never waits, and under load every request is as full as possible. A handler
+waits until SNS has accepted its own outcomes, and its message is deleted only after that.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must h
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What goes out in one request, and what became of it."""
+    """The events of one request, and its result."""
 
     events: list[Encoded] = field(default_factory=list)
     refused: Mapping[int, Exception] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Batch:
 
 
 class Publisher:
-    """A topic for many handlers at once."""
+    """A topic shared by many handlers."""
 
     def __init__(self, topic: Topic, *, longest_wait: float = LONGEST_WAIT) -> None:
         self._topic = topic
@@ -38,7 +38,7 @@ class Publisher:
 
     @property
     def waiting(self) -> int:
-        """How many outcomes wait for the request under way to end."""
+        """The number of outcomes that wait for the request under way."""
         batch = self._open
         return len(batch.events) if batch is not None else 0
 
@@ -79,7 +79,7 @@ class Publisher:
     def _send(self, batch: Batch) -> None:
         try:
             batch.refused = self._topic.publish(batch.events)
-        except Exception as error:  # noqa: BLE001 - it is everybody's in the batch, and raised there
+        except Exception as error:  # noqa: BLE001 - raised again in each handler of the batch
             batch.refused = dict.fromkeys(range(len(batch.events)), error)
         with self._changed:
             self._under_way -= 1

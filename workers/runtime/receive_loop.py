@@ -1,4 +1,4 @@
-"""The receive loop of one queue: all its threads, started and drained together."""
+"""The receive loop of one queue: starts its threads and drains them together."""
 
 import math
 import time
@@ -15,24 +15,25 @@ from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.isolation import SUSPECT, Isolation
-from workers.runtime.leases import HANDLER_TIMEOUT, Lease, Leases
+from workers.runtime.lease import Lease, State
+from workers.runtime.leases import HANDLER_TIMEOUT, Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.protection import Protection
 from workers.runtime.worker import Deadline
 
-STALE_POLL: Final = 30.0  # s beyond the wait; the client's own timeout is far shorter
-STALE_TICK: Final = 30.0  # s without a look at the leases
-EXCUSE_EVERY: Final = 5.0  # s between tries to record what could not be recorded before
-EXCUSE_TIMEOUT: Final = 1.0  # s for putting on record that what is handed back is no suspect
-_GLANCE: Final = 0.02  # s between looks while draining
+STALE_POLL: Final = 30.0  # s beyond the receive wait; the client times out long before
+STALE_TICK: Final = 30.0  # s without a tick of the lease thread
+EXCUSE_EVERY: Final = 5.0  # s between retries of failed excuses
+EXCUSE_TIMEOUT: Final = 1.0  # s to record that the messages handed back are no suspects
+_GLANCE: Final = 0.02  # s between checks while draining
 
 log = structlog.get_logger()
 
 
 class ReceiveLoop:
-    """All threads that take messages from one queue to their settlement."""
+    """The threads that receive, handle and settle the messages of one queue."""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class ReceiveLoop:
             self._unprotected.set()
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
-        """Name the loops to run, each in a thread of its own."""
+        """Return the loops to run, by the name of their thread."""
         loops: dict[str, Callable[[], None]] = {"lease": self._keep_leases, "ack": self._send_acks}
         loops["excuse"] = self._excuse_again
         for slot in range(self._permits.concurrency):
@@ -89,8 +90,8 @@ class ReceiveLoop:
     def drain(self, deadline: Deadline) -> bool:
         """Stop receiving, finish what fits, hand back the rest; False if work was interrupted.
 
-        Open polls are waited for: SQS may have handed over messages that would stay hidden. What
-        was not started is handed back after the last poll, or this process would get it again.
+        The drain waits for open polls: SQS may have handed over messages that would stay hidden.
+        It hands back messages after the last poll, or this process would receive them again.
         """
         self._poller.stop()
         self._start_until = lambda: deadline.handlers_until
@@ -108,18 +109,18 @@ class ReceiveLoop:
         return self._handlers.here == 0 and self._acks.backlog == 0
 
     def _hand_back(self, deadline: Deadline) -> None:
-        """Let others have every message that has no settlement.
+        """Make every message without a settlement visible to other workers.
 
-        At once, or if a poll could not be waited for, as soon as that cannot take it again.
+        They become visible at once, or, with a poll still open, once it can no longer receive them.
         """
-        leases = self._leases.unsettled()
+        # The leases are lost now: a handler that still ends must not settle its message.
+        leases = self._leases.hand_back()
         for lease in leases:
-            if lease.started_at is not None:
+            if lease.state is State.ABANDONED:
                 log.error("handler.interrupted", messageId=lease.message.id)
-            lease.lost = "handed back"  # a handler that ends after all must not settle it
         if leases:
-            # Half of what is left at most: a message that nobody hands back stays hidden for long.
-            # Most that are handed back without a record are only handled alone.
+            # At most half of the time left: a message not handed back stays hidden for a long time.
+            # One handed back without a record is merely handled alone.
             self._excuse(leases, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
         after = math.ceil(self._poller.open_for())
         for lease in leases:
@@ -127,13 +128,13 @@ class ReceiveLoop:
             self._telemetry.handed_back.inc()
 
     def _excuse(self, leases: Sequence[Lease], seconds: float) -> None:
-        """Say on record that they come back for a good reason: others can handle them together."""
+        """Record that the messages come back for a known reason: they are no suspects."""
         until = self._now() + seconds
         excusing = self._admission.excuse_all(leases)
         self._wait_until(lambda: not excusing.is_alive(), lambda: until)
 
     def problems(self) -> list[str]:
-        """Say why this process should be replaced, if so. Never calls AWS."""
+        """List the reasons to replace this process. Never calls AWS."""
         now = self._now()
         found = []
         if now - self._leases.last_tick > self._leases.tick + STALE_TICK:
@@ -146,30 +147,30 @@ class ReceiveLoop:
         return found
 
     def obstacles(self) -> list[str]:
-        """Say why no messages are being received at the moment, if so."""
+        """List the reasons why no messages are being received."""
         found = [f"{dependency} does not answer" for dependency in self._breakers.open()]
         if not self._poller.receiving:
             found.append("the queue does not answer")
         if ACKS in self._permits.paused:
             found.append("the queue does not confirm settlements")
         if SUSPECT in self._permits.paused:
-            found.append("a message that may have ended a worker runs alone")
+            found.append("a message that may have crashed a worker runs alone")
         if self._start_until is not None:
             found.append("stopping")
         return found
 
     def _handle(self) -> None:
-        """Take admitted messages one after the other: the loop of a handler thread."""
+        """Handle admitted messages one after the other: the loop of a handler thread."""
         while (lease := self._poller.work.get()) is not None:
             if self._may_start():
                 try:
                     self._consumer.consume(lease)
                 except BaseException as error:
-                    lease.broke = error
+                    self._admission.broken(lease, error)
                     raise
 
     def _may_start(self) -> bool:
-        """While draining, start only what is likely to end in time: three times the mean."""
+        """While draining, start only if three times the mean duration still fits."""
         if self._start_until is None:
             return True
         return self._now() + 3 * (self._permits.mean_duration or 0.0) < self._start_until()
@@ -200,20 +201,20 @@ class ReceiveLoop:
             self._unprotected.set()
 
     def _wait_until(self, condition: Callable[[], bool], limit: Callable[[], float]) -> None:
-        """Wait for something; a second signal moves the limit."""
+        """Wait for a condition; a second signal moves the limit."""
         while not condition() and self._now() < limit():
             self._sleep(_GLANCE)
 
 
 class _Headcount:
-    """How many threads of a kind there still are."""
+    """Counts the threads of one kind that still run."""
 
     def __init__(self, here: int) -> None:
         self.here = here
         self._lock = Lock()
 
     def leave_after(self, loop: Callable[[], None]) -> None:
-        """Run a thread's loop and note its end, the violent one too."""
+        """Run a thread's loop and note its end, also by an exception."""
         try:
             loop()
         finally:

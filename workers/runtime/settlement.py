@@ -1,4 +1,4 @@
-"""How a delivery ends: deleted, hidden, dead-lettered or handed back. Pure decisions."""
+"""Settlements: delete, retry, dead-letter or hand back. Pure decisions, no calls."""
 
 import random
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from workers.runtime.ports import AttemptLog, Failure
 
 BASE_DELAY: Final = 2.0  # s
 MAX_DELAY: Final = 900.0  # s
-# A message that is refused for a reason of the environment comes back after half of this (s) to
-# this. So in 14 days, the longest that SQS keeps a message, it uses up fewer than 700 receives of
-# the 1,000 after which SQS would move it to the dead-letter queue.
+# A message postponed because of the environment comes back after at most this (s) and at least
+# half of it. In 14 days, the longest retention of SQS, that uses fewer than 700 of the 1,000
+# receives after which SQS would move it to the dead-letter queue.
 MAX_POSTPONEMENT: Final = 3_600.0
 MAX_REASON: Final = 1_000  # characters; keeps a dead letter readable and below SQS's limits
 
@@ -40,20 +40,20 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Not ever: move the message to the dead-letter queue with the reason."""
+    """Never: move the message to the dead-letter queue with the reason."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
 class HandBack:
-    """Not here: the worker stops, and hands the message to another when it receives no more."""
+    """Not here: the worker is stopping, and its drain hands the message to another."""
 
 
 Settlement: TypeAlias = Delete | Retry | DeadLetter | HandBack
 
-# What says nothing about the message: a dependency that does not answer or refuses everybody, or
-# others that change the same documents.
+# Errors that say nothing about the message: a dependency does not answer or denies access, or
+# another transaction changes the same documents.
 ENVIRONMENT: Final = (Unavailable, FatalError, Conflict)
 
 
@@ -65,10 +65,10 @@ def settlement_for(
     receive_count: int,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Settlement:
-    """Decide what a failure of a message means for it.
+    """Decide how to settle a message whose handling failed.
 
-    ``attempts`` are those on record, this one included if it counts. Delays grow with
-    ``receive_count``, which also counts what was no attempt.
+    ``attempts`` are those on record, including this one if it counts. Delays grow with
+    ``receive_count``, which includes deliveries that did not count.
     """
     count = len(attempts.attempts)
     match error:
@@ -83,10 +83,10 @@ def settlement_for(
 
 
 def is_attempt(error: Exception) -> bool:
-    """Tell whether a failure counts against the message's ``max_attempts``.
+    """Return whether a failure counts against the message's ``max_attempts``.
 
-    The environment or a lost lease says nothing about the message; what is refused for good needs
-    no counting.
+    Failures of the environment and lost leases say nothing about the message. Permanent errors
+    need no counting.
     """
     return not isinstance(error, (*ENVIRONMENT, LeaseLost, PermanentError, EnvelopeError))
 
@@ -97,10 +97,10 @@ def postponement(
     *,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Retry:
-    """Let a message come back later that the environment has refused for long enough.
+    """Postpone a message that has waited long enough for the environment.
 
-    Half of a ceiling that doubles with each receive, and up to as much again at random: never at
-    once, or a long outage would use up the receives that SQS grants.
+    The delay is random between half of a ceiling and the ceiling, which doubles with each receive.
+    It is never zero, or a long outage would use up the receives that SQS allows.
     """
     ceiling = _ceiling(receive_count, BASE_DELAY, MAX_POSTPONEMENT)
     asked = getattr(error, "retry_after", None) or 0.0
@@ -114,7 +114,7 @@ def full_jitter(
     cap: float = MAX_DELAY,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float:
-    """Spread retries evenly below a ceiling that doubles each time (s).
+    """Return a random delay (s) below a ceiling that doubles each time.
 
     "Full jitter": https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
@@ -122,12 +122,12 @@ def full_jitter(
 
 
 def name_of(error: BaseException) -> str:
-    """Name the kind of an error, for a label or an attribute."""
+    """Return the name of an error, for a label or an attribute."""
     return error.name if type(error) is TransientError else type(error).__name__
 
 
 def text_of(error: BaseException) -> str:
-    """Give the text of an error without addresses, cut to ``MAX_REASON``."""
+    """Return the text of an error without addresses, cut to ``MAX_REASON``."""
     text = redact(str(error)) or type(error).__name__
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
 

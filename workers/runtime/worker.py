@@ -1,7 +1,7 @@
-"""The process around a service: its threads, its signals, its end.
+"""The process around a service: threads, signals and exit codes.
 
-Exit codes: 0 everything finished, 75 work was interrupted (sysexits' EX_TEMPFAIL: somebody will
-try again), 1 something broke that a restart may mend.
+Exit codes: 0 everything finished, 75 work was interrupted (EX_TEMPFAIL in sysexits: another worker
+tries again), 1 something broke that a restart may fix.
 """
 
 import math
@@ -24,7 +24,7 @@ BROKEN: Final = 1
 INTERRUPTED: Final = 75
 
 IMPATIENT: Final = 2.0  # s left after a second signal
-GLANCE: Final = 1.0  # s after which a signal is noticed at the latest
+GLANCE: Final = 1.0  # s; a signal is noticed within this time
 LONGEST_MARGIN: Final = 10.0  # s kept free before the platform kills the process
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Deadline:
-    """When the process has to be gone. All of it derives from the stop timeout (s)."""
+    """The time by which the process must exit, derived from the stop timeout (s)."""
 
     stop_timeout: float
     now: Callable[[], float] = time.monotonic
@@ -42,22 +42,22 @@ class Deadline:
 
     @property
     def at(self) -> float:
-        """When the process has to be gone (monotonic); infinite before the start."""
+        """The time by which the process must exit (monotonic); infinite before the start."""
         return min(self._planned, self._hurried)
 
     @property
     def margin(self) -> float:
-        """What is left unused, and what the last flush may take (s, half of it each)."""
+        """Seconds between ``at`` and the kill by the platform; handlers end half of it earlier."""
         return min(LONGEST_MARGIN, self.stop_timeout / 6)
 
     @property
     def handlers_until(self) -> float:
-        """When handlers must have ended (monotonic)."""
+        """The time by which handlers must have ended (monotonic)."""
         return self.at - self.margin / 2
 
     def start(self) -> None:
-        """Begin to count; a second call leaves no more than ``IMPATIENT`` seconds."""
-        # A signal may come in the middle of this: each of the two writes a value of its own.
+        """Start the clock; a second call leaves at most ``IMPATIENT`` seconds."""
+        # A signal may interrupt this method: each branch writes a different field.
         if next(self._starts) == 0:
             self._planned = self.now() + self.stop_timeout - self.margin
         else:
@@ -69,17 +69,17 @@ class Deadline:
 
 
 class Running(Protocol):
-    """What a worker runs: a receive loop, the HTTP API, the relay."""
+    """Something a worker can run: a receive loop, the HTTP API, the relay."""
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
-        """Name the loops to run, each in a thread of its own."""
+        """Return the loops to run, by the name of their thread."""
 
     def drain(self, deadline: Deadline) -> bool:
-        """Finish what is in flight; the threads end. False if work was interrupted."""
+        """Finish the work in flight and end the threads. False if work was interrupted."""
 
 
 class Worker:
-    """Runs a service until a signal, or a thread that breaks, ends it."""
+    """Runs a service until a signal or the death of a thread ends it."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Worker:
         stop_timeout: float,
         alongside: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
-        """``alongside`` names loops that need no stopping."""
+        """``alongside`` holds further loops, which need no stopping, by name."""
         self.deadline = Deadline(stop_timeout)
         self.stopping = False
         self._died: list[str] = []
@@ -98,7 +98,7 @@ class Worker:
         self._ends: SimpleQueue[str] = SimpleQueue()
 
     def run(self) -> int:
-        """Run to the end and return the exit code. For the main thread."""
+        """Run to the end and return the exit code. Call it in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         for name, loop in (self._alongside | dict(self._running.threads())).items():
@@ -114,14 +114,14 @@ class Worker:
         return code
 
     def problems(self) -> list[str]:
-        """Say why this process should be replaced, if so: it ends by itself, but not at once."""
+        """List the reasons to replace this process, while it is still draining."""
         return [f"the thread {name} died" for name in self._died]
 
     def _end(self) -> str:
         """Wait for a reason to end.
 
-        Never in one wait: of two signals at a time the kernel may give both to another thread,
-        and then nothing wakes this one, the only one that Python runs their handlers in.
+        Never block for good: the kernel may deliver a signal to another thread. Then nothing wakes
+        this one, and Python runs signal handlers only in this one.
         """
         while True:
             with suppress(Empty):
@@ -132,7 +132,7 @@ class Worker:
         self._ends.put(signal.Signals(number).name)
 
     def _supervised(self, name: str, loop: Callable[[], None]) -> None:
-        """End the worker if a thread dies: it must not look alive."""
+        """Run a thread's loop; if it dies, end the worker."""
         try:
             loop()
         except BaseException as error:  # the border of a thread
@@ -142,23 +142,23 @@ class Worker:
 
 
 class UntilStopped:
-    """A ``Running`` of loops that end by themselves once their flag is set."""
+    """A ``Running`` made of loops that end once their flag is set."""
 
     def __init__(self, loops: Mapping[str, Callable[[Flag], None]]) -> None:
-        """Each loop gets a thread, which has the name that is given here."""
+        """Each loop runs in a thread with the given name."""
         self._loops = dict(loops)
         self._started = Flag()
         self._stopping = Flag()
         self._ended = {name: Flag() for name in loops}
 
     def obstacles(self) -> list[str]:
-        """Say why it does not take work at the moment, if so."""
+        """List the reasons why no work is accepted."""
         if self._stopping.is_set():
             return ["stopping"]
         return [] if self._started.is_set() else ["starting"]
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
-        """Name the loops."""
+        """Return the loops by name."""
         return {name: partial(self._run, name) for name in self._loops}
 
     def drain(self, deadline: Deadline) -> bool:

@@ -1,4 +1,4 @@
-"""Logging as in production, and as before afterwards."""
+"""Fixtures: logging as in production, restored after each test."""
 
 import io
 import logging
@@ -12,13 +12,13 @@ from workers.runtime.observability.logs import configure
 
 @pytest.fixture
 def logged_lines(request, monkeypatch):
-    """Configure logging, for "debug" or another level; call the value for what was written."""
+    """Configure logging at "debug" or another level; call the value for the text written."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
     lines = configure(getattr(request, "param", "debug"), service="payment")
-    # Loggers of modules must not keep a stream that is closed after this test.
+    # Module loggers must not keep a stream that is closed after this test.
     structlog.configure(cache_logger_on_first_use=False)
 
     def written():

@@ -1,4 +1,4 @@
-"""Settlements go out in batches, every entry is accounted for, and none is lost at the end."""
+"""Settlements are sent in batches, every entry is confirmed, and none is lost at the end."""
 
 from threading import Thread
 
@@ -57,13 +57,13 @@ def desk():
     return Desk()
 
 
-def test_nothing_to_send_is_not_sent(desk):
+def test_an_empty_batch_is_not_sent(desk):
     """Case 16: SQS refuses an empty batch."""
     desk.flush()
     assert desk.queue.calls.total() == 0
 
 
-def test_a_single_delete_waits_for_company(desk):
+def test_a_single_delete_lingers_for_others(desk):
     (lease,) = desk.receive()
     desk.acks.delete(lease)
     desk.flush(after=LINGER / 2)
@@ -80,7 +80,7 @@ def test_a_full_batch_does_not_wait(desk):
     assert desk.queue.calls["delete"] == 1
 
 
-def test_many_deletes_go_ten_at_a_time(desk):
+def test_many_deletes_are_sent_ten_at_a_time(desk):
     for lease in desk.receive(25):
         desk.acks.delete(lease)
     desk.flush()
@@ -126,7 +126,7 @@ def test_only_the_entry_that_failed_is_sent_again(desk):
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "OverLimit", "InternalError", "Unknown"])
-def test_a_failed_entry_is_sent_again_whoever_is_to_blame(desk, code):
+def test_a_failed_entry_is_sent_again_even_if_sqs_blames_the_sender(desk, code):
     """Case 13: throttling comes with SenderFault true."""
     (lease,) = desk.receive()
     desk.acks.delete(lease)
@@ -152,7 +152,7 @@ def test_a_whole_call_that_failed_is_repeated(desk, method, error):
     assert desk.queue.calls[method] == 2
 
 
-def test_a_delete_whose_reply_got_lost_is_repeated_without_harm(desk):
+def test_a_delete_whose_reply_was_lost_is_repeated_without_harm(desk):
     (lease,) = desk.receive()
     desk.acks.delete(lease)
     desk.queue.fail_next("delete", OUTAGE, lost_reply=True)
@@ -174,7 +174,7 @@ def test_retries_slow_down(desk):
         assert desk.queue.calls["delete"] == calls + 1
 
 
-def test_a_retry_does_not_hold_up_the_others(desk):
+def test_a_retry_does_not_delay_the_others(desk):
     slow, quick = desk.receive(2)
     desk.acks.delete(slow)
     desk.queue.fail_next("delete", OUTAGE)
@@ -186,7 +186,7 @@ def test_a_retry_does_not_hold_up_the_others(desk):
 
 
 def test_the_newest_handle_is_used(desk):
-    """Case 14: redelivered within the linger; one delete settles both deliveries."""
+    """Case 14: the message is redelivered within the linger; one delete settles both deliveries."""
     (lease,) = desk.receive()
     desk.acks.delete(lease)
     desk.queue.redeliver("message-1")
@@ -214,7 +214,7 @@ def test_a_delivery_that_overtakes_the_delete_is_deleted_too(desk):
     assert len(queue) == desk.acks.backlog == 0
 
 
-def test_a_handle_of_no_use_ends_the_retries_and_is_remembered(desk):
+def test_an_invalid_handle_ends_the_retries_and_is_remembered(desk):
     """Case 10."""
     (lease,) = desk.receive()
     desk.acks.delete(lease)
@@ -236,7 +236,7 @@ def test_a_message_is_forgotten_once_its_delete_succeeded(desk):
     assert not desk.acks.was_handled("message-1")
 
 
-def test_a_retry_that_failed_is_not_taken_for_handled(desk):
+def test_a_failed_retry_does_not_count_as_handled(desk):
     (lease,) = desk.receive()
     desk.acks.hide(lease, 5)
     desk.queue.fail_entries("change_visibility", {0: "ReceiptHandleIsInvalid"})
@@ -245,7 +245,7 @@ def test_a_retry_that_failed_is_not_taken_for_handled(desk):
     assert not desk.acks.was_handled("message-1")
 
 
-def test_the_memory_of_what_was_handled_is_bounded(desk, monkeypatch):
+def test_the_list_of_handled_messages_is_bounded(desk, monkeypatch):
     monkeypatch.setattr("workers.runtime.acks.MAX_REMEMBERED", 5)
     for lease in desk.receive(10):
         desk.acks.delete(lease)
@@ -280,7 +280,7 @@ def test_a_settled_message_is_renewed_until_the_delete_is_confirmed(desk):
     assert len(desk.queue) == 0
 
 
-# With the thread that sends.
+# With the ack thread.
 
 
 def start(desk):
@@ -289,8 +289,8 @@ def start(desk):
     return thread
 
 
-def test_closing_sends_at_once_what_waits_for_company(desk):
-    """Case 17; the clock stands still: nothing else could be due."""
+def test_closing_sends_lingering_settlements_at_once(desk):
+    """Case 17. The clock stands still, so nothing else can be due."""
     thread = start(desk)
     deleted, hidden = desk.receive(2)
     desk.acks.delete(deleted)
@@ -302,15 +302,15 @@ def test_closing_sends_at_once_what_waits_for_company(desk):
     assert (len(desk.queue), desk.queue.visible) == (1, 1)
 
 
-def test_closing_without_anything_to_send_ends_the_thread(desk):
+def test_closing_with_nothing_to_send_ends_the_thread(desk):
     thread = start(desk)
     desk.acks.close()
     thread.join(2)
     assert not thread.is_alive()
 
 
-def test_a_settlement_after_the_closing_is_sent_too(desk):
-    """Case 17: handed over while the rest was on its way."""
+def test_a_settlement_submitted_after_closing_is_sent_too(desk):
+    """Case 17: it is submitted while the rest is being sent."""
     (first, late) = desk.receive(2)
     queue, delete = desk.queue, desk.queue.delete
 
@@ -329,7 +329,7 @@ def test_a_settlement_after_the_closing_is_sent_too(desk):
 
 
 def test_closing_waits_for_retries():
-    """Case 17: the last batch failed, and is not dropped for that."""
+    """Case 17: the last batch failed, and must not be dropped."""
     desk = Desk()
     real = Acks(desk.queue, desk.leases, desk.permits, telemetry=desk.telemetry)
     for lease in desk.receive(10):

@@ -1,4 +1,4 @@
-"""An outage pauses polling, probes find its end, and no way out leaves polling paused for ever."""
+"""An outage pauses polling, probes detect its end, and polling never stays paused."""
 
 from threading import Thread
 
@@ -41,7 +41,7 @@ def is_polling(fuses):
     return not fuses.permits.paused
 
 
-def test_a_few_failures_do_not_open_it(fuses):
+def test_a_few_failures_do_not_open_the_breaker(fuses):
     for _ in range(THRESHOLD - 1):
         assert fuses.breakers.failed(DB, "no answer") is False
     assert is_polling(fuses)
@@ -55,7 +55,7 @@ def test_consecutive_failures_pause_polling(fuses):
     assert fuses.gauge == 1
 
 
-def test_a_success_in_between_starts_the_count_again(fuses):
+def test_a_success_in_between_resets_the_count(fuses):
     for _ in range(3):
         for _ in range(THRESHOLD - 1):
             fuses.breakers.failed(DB, "no answer")
@@ -63,20 +63,20 @@ def test_a_success_in_between_starts_the_count_again(fuses):
     assert is_polling(fuses)
 
 
-def test_dependencies_are_counted_apart(fuses):
+def test_dependencies_are_counted_separately(fuses):
     for dependency in (DB, "sns") * (THRESHOLD - 1):
         fuses.breakers.failed(dependency, "no answer")
     assert is_polling(fuses)
 
 
-def test_a_message_that_was_under_way_does_not_close_it(fuses):
-    """It may never have needed the dependency."""
+def test_a_message_already_under_way_does_not_close_the_breaker(fuses):
+    """The message may not have used the dependency at all."""
     fuses.blow()
     fuses.breakers.succeeded()
     assert not is_polling(fuses)
 
 
-def test_one_message_at_a_time_tries_for_all(fuses):
+def test_one_message_at_a_time_probes_for_all(fuses):
     breaker = Breaker(State.OPEN, probe_at=10.0)
     assert not breaker.takes_turn(9.9)
     assert breaker.takes_turn(10.0)
@@ -84,7 +84,7 @@ def test_one_message_at_a_time_tries_for_all(fuses):
     assert fuses.breakers.open() == []
 
 
-def test_a_waiting_message_is_woken_rather_than_busy():
+def test_a_waiting_message_is_woken_instead_of_polling():
     assert Breaker(State.PROBING, probe_at=0.0).next_look(100.0) == 1.0
     assert Breaker(State.OPEN, probe_at=100.4).next_look(100.0) == pytest.approx(0.4)
     assert Breaker(State.OPEN, probe_at=130.0).next_look(100.0) == 1.0
@@ -102,19 +102,19 @@ def test_pauses_double_up_to_a_limit():
     assert pauses == [FIRST_PAUSE, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
 
 
-def test_the_probes_of_many_workers_are_spread():
+def test_the_probes_of_many_workers_are_spread_out():
     early, late = Breaker(failures=THRESHOLD - 1), Breaker(failures=THRESHOLD - 1)
     early.failed(0, jitter=0.0)
     late.failed(0, jitter=1.0)
     assert (early.probe_at, late.probe_at) == (FIRST_PAUSE / 2, FIRST_PAUSE)
 
 
-# The ways a probe can end.
+# Every way in which a probe can end.
 
 
 @pytest.fixture
 def probing():
-    """One message tries, none waits."""
+    """One message probes, none waits."""
     fuses = Fuses(RestlessClock())
     fuses.blow()
     assert fuses.breakers.wait(DB, lambda: False)
@@ -122,21 +122,21 @@ def probing():
     return fuses
 
 
-def test_a_probe_that_succeeds_closes_it(probing):
+def test_a_probe_that_succeeds_closes_the_breaker(probing):
     probing.breakers.succeeded(DB)
     assert is_polling(probing)
     assert probing.breakers.open() == []
     assert probing.gauge == 0
 
 
-def test_after_it_closed_the_count_starts_afresh(probing):
+def test_the_count_starts_at_zero_after_the_breaker_closed(probing):
     probing.breakers.succeeded(DB)
     for _ in range(THRESHOLD - 1):
         probing.breakers.failed(DB, "no answer")
     assert is_polling(probing)
 
 
-def test_a_probe_that_fails_keeps_it_open_for_the_next(probing):
+def test_a_failed_probe_keeps_the_breaker_open_for_the_next(probing):
     assert probing.breakers.failed(DB, "no answer") is True
     assert not is_polling(probing)
     assert probing.breakers.wait(DB, lambda: False)
@@ -144,14 +144,14 @@ def test_a_probe_that_fails_keeps_it_open_for_the_next(probing):
     assert is_polling(probing)
 
 
-def test_a_probe_that_comes_to_nothing_resumes_polling_until_the_next_failure(probing):
+def test_an_inconclusive_probe_resumes_polling_until_the_next_failure(probing):
     probing.breakers.abandon(DB)
     assert is_polling(probing)
     assert probing.breakers.failed(DB, "no answer") is True
     assert not is_polling(probing)
 
 
-def test_and_until_then_a_success_starts_the_count_again(probing):
+def test_after_an_inconclusive_probe_a_success_resets_the_count(probing):
     probing.breakers.abandon(DB)
     probing.breakers.succeeded()
     for _ in range(THRESHOLD - 1):
@@ -159,21 +159,21 @@ def test_and_until_then_a_success_starts_the_count_again(probing):
     assert is_polling(probing)
 
 
-def test_a_probe_that_fails_and_is_then_lost_resumes_polling(probing):
-    """The last message that waits takes the probes with it."""
+def test_polling_resumes_if_a_failed_probe_loses_its_lease(probing):
+    """Without a waiting message there is nobody left to probe."""
     probing.breakers.failed(DB, "no answer")
     assert probing.breakers.wait(DB, lambda: True) is False
     assert is_polling(probing)
 
 
-def test_a_stop_lets_every_message_go(probing):
+def test_a_stop_releases_every_message(probing):
     probing.breakers.failed(DB, "no answer")
     probing.breakers.stop()
     assert probing.breakers.wait(DB, lambda: False) is False
     assert is_polling(probing)
 
 
-def test_abandoning_what_nobody_probes_changes_nothing(fuses):
+def test_abandoning_without_a_probe_changes_nothing(fuses):
     fuses.breakers.abandon(None)
     fuses.breakers.abandon("sns")
     fuses.blow()
@@ -181,15 +181,15 @@ def test_abandoning_what_nobody_probes_changes_nothing(fuses):
     assert not is_polling(fuses)
 
 
-def test_a_late_failure_does_not_outlive_the_probe_that_succeeds(probing):
-    """A message that was under way before fails while another probes, and the probe succeeds."""
+def test_a_late_failure_does_not_outlive_a_successful_probe(probing):
+    """A message already under way fails while another probes, and the probe succeeds."""
     probing.breakers.failed(DB, "no answer")
     probing.breakers.succeeded(DB)
     assert is_polling(probing)
     assert probing.breakers.wait(DB, lambda: False) is True
 
 
-def test_waiting_messages_go_on_together_once_it_closes():
+def test_waiting_messages_continue_together_once_the_breaker_closes():
     fuses = Fuses()
     fuses.blow()
     answers = []
@@ -209,7 +209,7 @@ def test_waiting_messages_go_on_together_once_it_closes():
     assert answers == [True] * 5
 
 
-def test_a_stop_wakes_those_who_wait(fuses):
+def test_a_stop_wakes_every_waiting_message(fuses):
     fuses.blow()
     answers = []
     thread = Thread(

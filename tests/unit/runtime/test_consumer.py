@@ -1,4 +1,4 @@
-"""What happens to one message, from its start to its settlement."""
+"""One message, from its start to its settlement."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,7 +17,7 @@ from workers.runtime.errors import (
     Unavailable,
 )
 from workers.runtime.handler import handles
-from workers.runtime.leases import Lease
+from workers.runtime.lease import Lease
 from workers.runtime.ports import Failure, Record, Transaction
 from workers.runtime.settlement import Delete, Retry
 
@@ -66,7 +66,7 @@ def test_nothing_is_deleted_before_its_outcomes_are_published(worker):
 
 
 def test_a_redelivery_publishes_the_same_outcomes_again(worker):
-    """The reply got lost: SNS may have them, or not."""
+    """The reply got lost: SNS may or may not have them."""
     worker.send("order-1")
     worker.topic.fail_next("publish", SNS_DOWN, lost_reply=True)
     worker.run_dry()
@@ -93,7 +93,7 @@ def test_an_outcome_that_sns_did_not_accept_is_published_again(worker):
     assert worker.queue.dead_letters == []
 
 
-def test_an_outcome_that_sns_refuses_for_good_ends_in_the_dead_letter_queue(worker):
+def test_a_message_whose_outcome_sns_refuses_permanently_is_dead_lettered(worker):
     worker.send("order-1")
     worker.topic.fail_entries({0: PermanentError("too large")})
     worker.round()
@@ -101,7 +101,7 @@ def test_an_outcome_that_sns_refuses_for_good_ends_in_the_dead_letter_queue(work
     assert letter.failure == Failure("too large", "permanent", 0)
 
 
-def test_outcomes_that_may_be_accepted_later_are_not_given_up_for_one_that_will_not():
+def test_outcomes_refused_for_now_are_retried_even_if_another_is_refused_permanently():
     class Pair:
         @handles
         def charge(
@@ -125,7 +125,7 @@ def test_outcomes_that_may_be_accepted_later_are_not_given_up_for_one_that_will_
     assert len(worker.queue.dead_letters) == 1
 
 
-def test_an_event_nobody_handles_is_deleted_counted_and_warned_about_once(worker):
+def test_an_event_without_a_handler_is_deleted_and_counted_with_one_warning(worker):
     for number in range(3):
         worker.queue.send(an_envelope(a_shipment(), event_id=f"event-{number}").encode())
     with capture_logs() as lines:
@@ -156,7 +156,7 @@ def test_an_event_nobody_handles_is_deleted_counted_and_warned_about_once(worker
     ids=range(10),
 )
 def test_an_unreadable_message_goes_to_the_dead_letter_queue_at_once(worker, body):
-    """Cases 33 and 34: its neighbours are handled, and it is not lost."""
+    """Cases 33 and 34: the other messages are handled, and this one is not lost."""
     worker.queue.send(body)
     worker.send("order-1")
     worker.round()
@@ -168,7 +168,7 @@ def test_an_unreadable_message_goes_to_the_dead_letter_queue_at_once(worker, bod
     assert len(worker.queue) == 0
 
 
-def test_a_permanent_error_is_not_tried_again():
+def test_a_permanent_error_is_not_retried():
     """Case 40."""
     worker = Harness(Service(raising(PermanentError("no such order"))))
     worker.send("order-1")
@@ -201,7 +201,7 @@ def test_a_redriven_message_that_is_still_broken_gets_a_full_set_of_attempts():
     assert worker.queue.dead_letters[0].failure.attempts == 3
 
 
-def test_a_redriven_message_that_was_mended_is_handled_once():
+def test_a_redriven_message_that_was_fixed_is_handled_once():
     worker = Harness(Service(failing(ValueError("a bug"), times=3)))
     worker.send("order-1")
     worker.run_dry()
@@ -230,7 +230,7 @@ def test_a_failed_attempt_comes_back_after_its_delay():
     assert worker.effects() == 1
 
 
-def test_an_attempt_that_cannot_be_counted_is_not_held_against_the_message():
+def test_an_attempt_that_cannot_be_counted_does_not_count_against_the_message():
     worker = Harness(Service(failing(ValueError("a bug"), times=4)))
     worker.store.fail_next("record_attempt", Unavailable("x", dependency="dynamodb"), times=2)
     worker.send("order-1")
@@ -239,7 +239,7 @@ def test_an_attempt_that_cannot_be_counted_is_not_held_against_the_message():
     assert worker.queue.dead_letters == []
 
 
-def test_a_conflict_that_does_not_end_costs_no_attempt():
+def test_an_endless_conflict_costs_no_attempt():
     worker = Harness()
     worker.store.fail_next("commit", Conflict("others"), times=30)
     worker.send("order-1")
@@ -251,8 +251,8 @@ def test_a_conflict_that_does_not_end_costs_no_attempt():
 @pytest.mark.parametrize(
     "error", [Unavailable("503", dependency="sqs"), FatalError("denied"), PermanentError("size")]
 )
-def test_a_message_stays_if_the_dead_letter_queue_does_not_take_it(error):
-    """Case 34: never neither here nor there."""
+def test_a_message_stays_if_the_dead_letter_queue_refuses_it(error):
+    """Case 34: it is always in one of the two queues."""
     worker = Harness(Service(raising(PermanentError("no"))))
     worker.queue.fail_next("dead_letter", error)
     worker.send("order-1")
@@ -264,8 +264,8 @@ def test_a_message_stays_if_the_dead_letter_queue_does_not_take_it(error):
     assert len(worker.queue.dead_letters) == 1
 
 
-def test_a_dead_letter_whose_reply_got_lost_can_be_recognised_as_one():
-    """Case 35: the copy and its repeat carry the id of the same message."""
+def test_two_copies_of_a_dead_letter_can_be_recognised_as_one():
+    """Case 35: both copies carry the id of the same message."""
     worker = Harness(Service(raising(PermanentError("no"))))
     worker.queue.fail_next("dead_letter", Unavailable("reset", dependency="sqs"), lost_reply=True)
     worker.send("order-1")
@@ -274,7 +274,7 @@ def test_a_dead_letter_whose_reply_got_lost_can_be_recognised_as_one():
 
 
 def test_a_delete_that_fails_after_the_dead_letter_makes_no_second_copy():
-    """Case 35: the handle had expired; the next delivery is deleted unhandled."""
+    """Case 35: the handle had expired; the next delivery is deleted without being handled."""
     worker = Harness(Service(raising(PermanentError("no"))))
     worker.send("order-1")
     worker.queue.fail_entries("delete", {0: "ReceiptHandleIsInvalid"})
@@ -307,7 +307,7 @@ def test_a_lost_message_that_failed_for_good_is_not_dead_lettered():
     worker = Harness()
 
     def lose(_order):
-        worker.leases.unsettled()[0].lost = "expired"
+        worker.leases.lose(worker.leases.unsettled()[0], "expired")
         raise PermanentError("no")
 
     worker.service.act = lose
@@ -317,14 +317,15 @@ def test_a_lost_message_that_failed_for_good_is_not_dead_lettered():
     assert len(worker.queue) == 1
 
 
-def test_settling_says_what_became_of_it(worker):
-    lease = worker.leases.grant(a_message())
+def test_settle_returns_the_settlement_or_none_for_a_lost_lease(worker):
+    lease = worker.leases.grant(a_message(id="message-1"))
     assert worker.consumer.settle(lease, Retry(3)) == Retry(3)
-    lease.lost = "taken"
-    assert worker.consumer.settle(lease, Delete()) is None
+    lost = worker.leases.grant(a_message(id="message-2"))
+    worker.leases.lose(lost, "taken")
+    assert worker.consumer.settle(lost, Delete()) is None
 
 
-def test_a_handler_that_returns_what_it_does_not_publish_is_a_bug_like_any_other():
+def test_a_handler_that_returns_an_undeclared_outcome_fails_like_any_other_bug():
     class Liar:
         @handles
         def charge(self, _order: OrderCreated, _tx: Transaction) -> PaymentFailed:
@@ -339,7 +340,7 @@ def test_a_handler_that_returns_what_it_does_not_publish_is_a_bug_like_any_other
 # Outages.
 
 
-def test_a_message_that_waits_for_a_dependency_is_kept_and_tried_again():
+def test_a_message_that_waits_for_a_dependency_is_held_and_tried_again():
     worker = Harness(Service(failing(SNS_DOWN, times=THRESHOLD + 10)))
     worker.send(*[f"order-{n}" for n in range(THRESHOLD)])
     worker.receive()
@@ -348,7 +349,7 @@ def test_a_message_that_waits_for_a_dependency_is_kept_and_tried_again():
     assert worker.queue.calls["receive"] == 1
 
 
-def test_waiting_for_a_dependency_says_nothing_about_the_pace():
+def test_waiting_for_a_dependency_does_not_affect_the_measured_duration():
     worker = Harness()
     errors = [SNS_DOWN]
 
@@ -405,19 +406,19 @@ def test_polling_resumes_however_a_probe_ends(error):
     worker.run_dry()
 
 
-def test_a_probe_that_failed_otherwise_does_not_prove_the_dependency_well():
+def test_a_probe_that_failed_for_another_reason_does_not_close_the_breaker():
     worker = a_probe_that_ends_with(ValueError("a bug"))
     worker.breakers.failed("sns", "no answer")
     assert worker.permits.paused
 
 
-def test_a_message_that_paused_by_itself_ends_no_probe_of_another():
+def test_a_message_in_its_own_pause_does_not_end_the_probe_of_another():
     worker = Harness()
     errors = [SNS_DOWN, ValueError("a bug")]
 
     def act(_order):
         error = errors.pop(0)
-        if not errors:  # meanwhile the breaker has opened, and another message probes
+        if not errors:  # the breaker has opened by now, and another message probes
             for _ in range(THRESHOLD):
                 worker.breakers.failed("sns", "no answer")
             worker.breakers.wait("sns", lambda: False)
@@ -431,7 +432,7 @@ def test_a_message_that_paused_by_itself_ends_no_probe_of_another():
     assert worker.permits.paused
 
 
-def test_an_attempt_that_dynamodb_refuses_to_count_ends_no_thread():
+def test_an_attempt_that_dynamodb_refuses_to_count_does_not_end_the_thread():
     worker = Harness(Service(failing(ValueError("a bug"), times=1)))
     worker.store.fail_next("record_attempt", PermanentError("too large"))
     worker.send("order-1")
@@ -444,7 +445,7 @@ def test_polling_resumes_when_the_probing_message_is_lost():
 
     def act(_order):
         for lease in worker.leases.unsettled():
-            lease.lost = "expired"
+            worker.leases.lose(lease, "expired")
         raise SNS_DOWN
 
     worker.service.act = act
@@ -456,7 +457,7 @@ def test_polling_resumes_when_the_probing_message_is_lost():
     assert len(worker.leases) == worker.permits.held == 0
 
 
-def test_a_stop_leaves_what_waits_for_a_dependency_to_the_drain():
+def test_a_stop_leaves_messages_that_wait_for_a_dependency_to_the_drain():
     worker = Harness(Service(raising(SNS_DOWN)))
     worker.breakers.stop()
     worker.send(*[f"order-{n}" for n in range(THRESHOLD + 1)])
@@ -468,7 +469,7 @@ def test_a_stop_leaves_what_waits_for_a_dependency_to_the_drain():
     assert worker.sample("settlements_total", **labels) == THRESHOLD + 1
 
 
-def test_what_no_handler_should_raise_ends_the_thread_and_settles_nothing():
+def test_a_base_exception_ends_the_thread_and_settles_nothing():
     """Case 26: the worker notices the dead thread; see test_receive_loop.py."""
     worker = Harness(Service(raising(SystemExit(3))))
     worker.send("order-1")
@@ -479,7 +480,7 @@ def test_what_no_handler_should_raise_ends_the_thread_and_settles_nothing():
     assert [lease.message.id for lease in worker.leases.unsettled()] == ["message-1"]
 
 
-def test_the_wait_for_a_slot_is_measured_up_to_the_start(worker):
+def test_the_wait_for_a_slot_is_measured_until_the_start(worker):
     worker.send("order-1")
     worker.receive()
     worker.clock.advance(3)
@@ -487,7 +488,7 @@ def test_the_wait_for_a_slot_is_measured_up_to_the_start(worker):
     assert worker.sample("slot_wait_seconds_sum") == 3
 
 
-def test_a_lease_says_when_its_handler_started():
+def test_a_lease_shows_when_its_handler_started():
     worker = Harness()
     seen = []
     worker.service.act = lambda _order: seen.append(worker.leases.unsettled()[0].started_at)

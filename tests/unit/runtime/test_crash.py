@@ -1,4 +1,4 @@
-"""Crash points: where a process can be told to die, and that it costs nothing otherwise."""
+"""Crash points kill the process where they are armed, and do nothing elsewhere."""
 
 import dis
 import json
@@ -23,7 +23,7 @@ for _ in range(5):
 
 
 def passing(armed):
-    """Pass ``committed`` five times in a process of its own."""
+    """Pass ``committed`` five times in a separate process."""
     return subprocess.run(  # noqa: S603 - our own interpreter and program
         [sys.executable, "-c", PASSING],
         env=os.environ | {"WORKERS_CRASH": armed},
@@ -49,11 +49,11 @@ def test_a_process_dies_at_the_pass_it_was_armed_for():
     }
 
 
-def test_a_process_that_is_not_armed_lives():
+def test_a_process_that_is_not_armed_survives():
     assert passing("").returncode == 0
 
 
-def test_a_point_that_is_not_armed_does_nothing_but_return():
+def test_a_point_that_is_not_armed_just_returns():
     def nothing(_point):
         """Do nothing."""
 
@@ -72,14 +72,14 @@ def test_several_points_and_passes_are_read():
 @pytest.mark.parametrize(
     "wrong", ["comitted@3", "committed@0", "committed@-1", "committed@x", "@1"]
 )
-def test_what_cannot_be_read_is_answered_with_every_point_there_is(wrong):
+def test_an_invalid_value_is_rejected_with_a_list_of_every_point(wrong):
     with pytest.raises(SettingsError) as refused:
         crash.parse(wrong)
     assert wrong in str(refused.value)
     assert all(point in str(refused.value) for point in crash.POINTS)
 
 
-def test_a_worker_armed_with_an_unknown_point_exits_with_2_at_its_start():
+def test_a_worker_armed_with_an_unknown_point_exits_with_2_at_startup():
     done = subprocess.run(
         [sys.executable, "-m", "workers", "run", "payment"],
         env=os.environ | {"WORKERS_CRASH": "comitted@3"},
@@ -92,11 +92,11 @@ def test_a_worker_armed_with_an_unknown_point_exits_with_2_at_its_start():
     assert "committed" in done.stderr
 
 
-def test_a_point_that_is_passed_has_to_be_on_the_list():
+def test_passing_a_point_that_is_not_listed_raises():
     with pytest.raises(LookupError):
         crash.Armed({}, die=lambda *_: None)("comitted")
 
 
-def test_every_point_on_the_list_is_passed_somewhere():
+def test_every_listed_point_is_passed_somewhere():
     sources = "".join(path.read_text() for path in SOURCES.rglob("*.py"))
     assert [p for p in crash.POINTS if sources.count(f'crash_point("{p}")') != 1] == []

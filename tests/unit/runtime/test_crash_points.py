@@ -1,4 +1,4 @@
-"""The crash matrix: whatever call the power is cut before or after, nothing is lost or doubled.
+"""The crash matrix: a power cut before or after any call loses and duplicates nothing.
 
 The points are counted in a run without a fault, so a new call in the code is a new test here.
 """
@@ -23,7 +23,7 @@ MAX_PROCESSES = 10
 
 
 class Broken:
-    """A handler that fails technically, every time."""
+    """A handler that fails every time."""
 
     @handles
     def charge(self, order: OrderCreated, tx: Transaction) -> PaymentCompleted | None:
@@ -32,7 +32,7 @@ class Broken:
 
 
 class World:
-    """What outlives a process."""
+    """The queue, topic and store, which outlive a process."""
 
     def __init__(self, *events):
         self.clock = FakeClock()
@@ -56,7 +56,7 @@ class World:
         )
 
     def run(self, service, mains):
-        """Let a process run, and after a power cut another, until the queue is empty."""
+        """Run a process, and another after each power cut, until the queue is empty."""
         for _ in range(MAX_PROCESSES):
             worker = self.process(service, mains)
             try:
@@ -74,7 +74,7 @@ class World:
         assert {outcome.event_id for outcome in self.topic.published} <= committed
 
     def outcomes(self):
-        """What consumers see once duplicates are recognised: id -> type and data."""
+        """The events that consumers see without duplicates: id -> type and data."""
         seen = {}
         for outcome in self.topic.published:
             known = seen.setdefault(outcome.event_id, outcome)
@@ -104,7 +104,7 @@ def a_world(name):
     world = World(*SCENARIOS[name][1])
     if name == "malformed":
         world.queue.send("not JSON")
-    if name == "suspect":  # a worker had it, and nobody knows what became of that
+    if name == "suspect":  # a worker received it and never reported back
         (message,) = world.queue.receive(1, 0)
         world.queue.redeliver(message.id)
     return world
@@ -130,7 +130,7 @@ MATRIX = [
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    """How each scenario ends without a fault."""
+    """The outcome of each scenario without a fault."""
     return {name: run(name, Mains()) for name in SCENARIOS}
 
 
@@ -149,14 +149,12 @@ def test_a_power_cut_changes_nothing_in_the_end(name, point, undisturbed):
 
 
 @pytest.mark.parametrize(("name", "point"), MATRIX)
-def test_a_call_that_fails_or_whose_reply_is_lost_changes_nothing_in_the_end(
-    name, point, undisturbed
-):
+def test_a_failed_call_or_a_lost_reply_changes_nothing_in_the_end(name, point, undisturbed):
     error = Unavailable("no answer", dependency=point.name)
     assert_same_end(run(name, Mains(point, error)), undisturbed[name])
 
 
-def test_the_undisturbed_ends_are_the_right_ones(undisturbed):
+def test_undisturbed_runs_end_correctly(undisturbed):
     ends = {
         name: (sorted(kind for kind, _ in world.outcomes().values()), len(world.dead()))
         for name, world in undisturbed.items()

@@ -1,4 +1,4 @@
-"""An attempt that cannot be taken off the record ends no thread, and costs the others nothing."""
+"""A failed excuse ends no thread and does not affect other messages."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from support.fakes import FakeStore
 
 from workers.runtime.admission import Admission
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
-from workers.runtime.leases import Lease
+from workers.runtime.lease import Lease
 from workers.runtime.ports import Attempt
 
 ERRORS = (
@@ -40,15 +40,15 @@ def lease(number):
 
 
 def recorded(store, *leases):
-    """Put the start of a suspect on record for each."""
+    """Record the start of a suspect for each lease."""
     for each in leases:
         attempt = Attempt(receive_count=2, at="", worker="worker-1", error="")
         store.record_attempt(each.message.id, attempt, returned=False)
-        each.recorded = True
+        each.standing.recorded = True
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_one_that_fails_at_the_stop_leaves_the_others_excused_and_is_tried_again(
+def test_an_excuse_that_fails_at_the_stop_is_retried_and_does_not_affect_the_others(
     admission, store, error
 ):
     first, second = lease(1), lease(2)
@@ -60,14 +60,14 @@ def test_one_that_fails_at_the_stop_leaves_the_others_excused_and_is_tried_again
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_one_that_fails_after_the_handler_is_not_raised(admission, store, error):
+def test_an_excuse_that_fails_after_the_handler_raises_nothing(admission, store, error):
     only = lease(1)
     store.fail_next("excuse_attempt", error)
     admission.excuse(only, ended=True)
     assert store.calls["excuse_attempt"] == 1
 
 
-def test_what_cannot_be_excused_is_excused_later_whatever_became_of_its_lease(admission, store):
+def test_a_failed_excuse_is_repeated_later_without_its_lease(admission, store):
     only = lease(1)
     recorded(store, only)
     store.fail_next("excuse_attempt", ERRORS[-1], times=2)
@@ -80,7 +80,7 @@ def test_what_cannot_be_excused_is_excused_later_whatever_became_of_its_lease(ad
     assert store.calls["excuse_attempt"] == 3
 
 
-def test_what_counts_after_all_is_not_excused_later(admission, store):
+def test_an_attempt_that_counts_after_all_is_not_excused_later(admission, store):
     only = lease(1)
     recorded(store, only)
     store.fail_next("excuse_attempt", ERRORS[-1])
@@ -90,7 +90,7 @@ def test_what_counts_after_all_is_not_excused_later(admission, store):
     assert [a.error for a in store.attempts("message-1").attempts] == ["ValueError: a bug"]
 
 
-def test_starts_on_record_are_excused_first_because_they_count(admission, store):
+def test_recorded_starts_are_excused_first_because_they_count(admission, store):
     suspect, first = lease(1), Lease(a_message(id="message-2"), "handle", 0.0, 60.0)
     recorded(store, suspect)
     order = []

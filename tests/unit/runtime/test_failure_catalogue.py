@@ -1,4 +1,4 @@
-"""Failures that other SQS runtimes met, and how they end here: the ones that need a whole worker.
+"""Failures known from other SQS runtimes, each tested with a whole worker.
 
 tests/README.md says which case is covered where.
 """
@@ -17,7 +17,7 @@ OUTAGE = Unavailable("503", dependency="sqs")
 
 
 def test_a_message_that_waits_for_a_slot_is_not_delivered_twice():
-    """Case 1: one slot, ten messages, each as long as most of the visibility timeout."""
+    """Case 1: one slot and ten messages, each taking most of the visibility timeout."""
     worker = Harness(visibility_timeout=30)
     worker.service.act = lambda _order: worker.tick(24)
     worker.send(*[f"order-{n}" for n in range(10)])
@@ -30,8 +30,8 @@ def test_a_message_that_waits_for_a_slot_is_not_delivered_twice():
     assert len(worker.queue) == 0
 
 
-def test_no_message_is_kept_hidden_without_an_owner():
-    """Case 2: delivered again in flight, handled, and nothing of it stays in the table."""
+def test_no_message_stays_hidden_without_an_owner():
+    """Case 2: redelivered in flight and handled; nothing stays in the lease table."""
     worker = Harness()
     worker.send("order-1")
     worker.receive()
@@ -45,8 +45,8 @@ def test_no_message_is_kept_hidden_without_an_owner():
     assert len(worker.queue.extensions) == extensions
 
 
-def test_a_renewal_and_a_delete_that_cross_do_no_harm():
-    """Case 3: the delete comes between the look at the table and the request."""
+def test_a_renewal_that_crosses_a_delete_does_no_harm():
+    """Case 3: the delete comes between reading the table and sending the request."""
     worker = Harness()
     worker.send("order-1")
     worker.receive()
@@ -78,7 +78,7 @@ def test_a_message_stays_hidden_until_its_delete_is_confirmed():
     assert worker.service.handled == ["order-1"]
 
 
-def test_a_storm_of_renewal_errors_shorter_than_the_lease_is_survived():
+def test_a_lease_survives_renewal_errors_shorter_than_itself():
     """Case 5."""
     worker = Harness()
 
@@ -94,8 +94,8 @@ def test_a_storm_of_renewal_errors_shorter_than_the_lease_is_survived():
     assert len(worker.queue) == 0
 
 
-def test_a_message_handled_beyond_its_visibility_is_not_handled_again():
-    """Case 10: no renewal gets through, the delete is refused, the message comes back."""
+def test_a_message_whose_handler_outlasted_its_visibility_is_not_handled_again():
+    """Case 10: renewals fail, the delete is refused, the message comes back."""
     worker = Harness()
     worker.send("order-1")
     worker.receive()
@@ -108,8 +108,8 @@ def test_a_message_handled_beyond_its_visibility_is_not_handled_again():
     assert len(worker.queue) == 0
 
 
-def test_a_delete_that_silently_did_nothing_is_repeated_at_the_next_delivery():
-    """Case 10: with a stale handle a standard queue says yes and keeps the message."""
+def test_a_delete_without_effect_is_repeated_at_the_next_delivery():
+    """Case 10: with a stale handle a standard queue confirms the delete and keeps the message."""
     worker = Harness()
     worker.send("order-1")
     worker.receive()
@@ -145,7 +145,7 @@ def test_a_processed_message_whose_delete_failed_does_not_end_in_the_dead_letter
         max_size=6,
     )
 )
-def test_every_message_of_a_batch_ends_whatever_its_neighbours_do(failures):
+def test_every_message_of_a_batch_is_settled_whatever_the_others_do(failures):
     """Cases 12 and 13."""
     worker = Harness()
     worker.send(*[f"order-{n}" for n in range(10)])
@@ -157,7 +157,7 @@ def test_every_message_of_a_batch_ends_whatever_its_neighbours_do(failures):
     assert worker.permits.held == len(worker.leases) == worker.acks.backlog == 0
 
 
-def test_a_message_delivered_again_within_the_linger_is_deleted_once_and_for_all():
+def test_a_message_redelivered_within_the_linger_is_deleted_for_good():
     """Case 14."""
     worker = Harness()
     worker.send("order-1", "order-2")
@@ -171,8 +171,8 @@ def test_a_message_delivered_again_within_the_linger_is_deleted_once_and_for_all
     assert worker.service.handled == ["order-1", "order-2"]
 
 
-def test_an_event_id_with_every_character_that_is_allowed_settles():
-    """Case 15: batches are addressed by position, never by an id of ours."""
+def test_a_message_whose_event_id_has_every_allowed_character_is_settled():
+    """Case 15: batch entries are addressed by position, not by an event id."""
     worker = Harness()
     worker.queue.send(an_envelope(event_id="urn:x.1_-" + "y" * 91).encode())
     worker.round()
@@ -180,8 +180,8 @@ def test_an_event_id_with_every_character_that_is_allowed_settles():
 
 
 @pytest.mark.parametrize("moment", ["queue", "hand", "buffer", "retry"])
-def test_a_settlement_survives_the_stop_at_every_hand_over(moment):
-    """Case 17: deletes == successes, wherever the stop finds the message."""
+def test_no_settlement_is_lost_wherever_the_stop_happens(moment):
+    """Case 17: every success is deleted, wherever the stop finds the message."""
     worker = Harness()
     worker.send("order-1")
     worker.receive()
@@ -233,12 +233,12 @@ def test_permits_return_whatever_call_to_the_store_fails(call, error):
     assert worker.effects("order-1") == worker.effects("order-2") == 1
 
 
-def test_a_completion_is_counted_once_though_its_lease_was_lost():
+def test_a_completion_is_counted_once_even_if_its_lease_was_lost():
     """Case 30."""
     worker = Harness()
 
     def lose_and_fail(_order):
-        worker.leases.unsettled()[0].lost = "expired"
+        worker.leases.lose(worker.leases.unsettled()[0], "expired")
         raise TransientError("broken")
 
     worker.service.act = lose_and_fail
@@ -249,8 +249,8 @@ def test_a_completion_is_counted_once_though_its_lease_was_lost():
     assert worker.permits.held == 1
 
 
-def test_repeats_in_process_that_outlast_the_visibility_keep_the_message():
-    """Case 39: the pauses between conflicts are taken under the lease."""
+def test_a_message_is_kept_while_retries_in_process_outlast_its_visibility():
+    """Case 39: the lease is renewed during the pauses between conflicts."""
     worker = Harness(visibility_timeout=30)
     store = worker.store
 
@@ -269,7 +269,7 @@ def test_repeats_in_process_that_outlast_the_visibility_keep_the_message():
 
 
 def test_forty_deploys_in_a_row_cost_a_message_no_attempt():
-    """Case 41: what is handed back is received again, and SQS counts that, but we do not."""
+    """Case 41: SQS counts each receive after a hand-back; the attempt log does not."""
     worker = Harness()
     worker.send("order-1")
     for _ in range(40):
@@ -284,8 +284,8 @@ def test_forty_deploys_in_a_row_cost_a_message_no_attempt():
     assert worker.effects() == 1
 
 
-def test_a_worker_killed_in_its_handler_holds_nothing_up_beyond_the_lease():
-    """Case 47: there is no record of "in progress" that could get stuck."""
+def test_a_worker_killed_in_its_handler_blocks_its_message_only_until_the_lease_ends():
+    """Case 47: there is no "in progress" record that could get stuck."""
     worker = Harness()
 
     def die(_order):
@@ -303,7 +303,7 @@ def test_a_worker_killed_in_its_handler_holds_nothing_up_beyond_the_lease():
 
 
 def test_a_zombie_commits_nothing_over_its_successor():
-    """Case 48: paused past its lease while another worker handles the message."""
+    """Case 48: a worker is paused past its lease while another handles the message."""
     zombie = Harness()
 
     def pause(_order):
@@ -320,7 +320,7 @@ def test_a_zombie_commits_nothing_over_its_successor():
     assert len(zombie.queue) == 0
 
 
-def test_a_zombie_that_knows_it_touches_nothing():
+def test_a_zombie_that_knows_its_lease_is_lost_touches_nothing():
     """Case 48."""
     zombie = Harness()
 
@@ -337,7 +337,7 @@ def test_a_zombie_that_knows_it_touches_nothing():
 
 
 def test_two_workers_with_one_message_have_one_effect():
-    """Both read before either has committed."""
+    """Both read before either commits."""
     worker = Harness()
     worker.send("order-1")
     other = worker.restart(Service())
@@ -362,8 +362,8 @@ def test_outcomes_have_the_same_ids_however_often_they_are_published():
     assert len({outcome.event_id for outcome in worker.topic.published}) == 1
 
 
-def test_a_lost_message_that_waited_is_let_go():
-    """Nothing renewed it in time; its handler is not even called."""
+def test_a_message_lost_while_it_waited_is_dropped():
+    """It was not renewed in time, so its handler is not called."""
     worker = Harness()
     worker.send("order-1")
     worker.receive()
@@ -375,7 +375,7 @@ def test_a_lost_message_that_waited_is_let_go():
 
 
 def test_the_work_per_message_does_not_grow_with_their_number():
-    """Requests to SQS and to the store, for 100 and for 1,000 messages."""
+    """It compares requests to SQS and the store for 100 and for 1,000 messages."""
 
     def calls(count):
         worker = Harness()

@@ -1,5 +1,5 @@
-"""Several workers on one queue, their handlers interleaved at every call: nothing is lost,
-nothing is done twice, no dead letter is undeserved, nothing leaks."""
+"""Several workers on one queue, with handlers interleaved at every call: nothing is lost or
+done twice, every dead letter is deserved, and nothing leaks."""
 
 from collections import Counter, deque
 from contextlib import ExitStack
@@ -34,7 +34,7 @@ CALLS = {
     "topic": ["publish"],
 }
 REQUESTS = [(port, name) for port in CALLS for name in CALLS[port]]
-# What handling an order meets, once each. At most two: three would be a reason to give it up.
+# Errors that happen once each while an order is handled. Two at most: three would dead-letter it.
 PASSING = {
     "bug": lambda: ValueError("a bug"),
     "transient": lambda: TransientError("broken", retry_after=5),
@@ -43,7 +43,7 @@ PASSING = {
     "kill": Killed,
 }
 COUNTED = {"bug", "transient"}
-# What it meets every time.
+# Errors that happen every time.
 LASTING = {
     "always a bug": lambda: ValueError("a bug"),
     "permanent": lambda: PermanentError("no"),
@@ -59,7 +59,7 @@ PLANS = st.one_of(
 
 
 class Port:
-    """A port as a process has it: before each call a handler pauses, and may meet an outage."""
+    """A port as seen by one process: each call pauses first, and may fail with an outage."""
 
     def __init__(self, name, port, fleet):
         self._name = name
@@ -83,7 +83,7 @@ class Port:
 
 
 class Work:
-    """What was admitted; a handler that finds nothing pauses. Stands in for ``SimpleQueue``."""
+    """A ``SimpleQueue`` whose ``get`` pauses the handler while the queue is empty."""
 
     def __init__(self):
         self._leases = deque()
@@ -103,7 +103,7 @@ class Work:
 
 
 class Process:
-    """One worker: its handlers are threads of the real loop, taken step by step."""
+    """One worker whose handlers are threads of the real loop, run step by step."""
 
     def __init__(self, fleet):
         ports = {name: Port(name, getattr(fleet, name), fleet) for name in CALLS}
@@ -135,7 +135,7 @@ class Process:
         )
         self.loops = self.loop.threads()
         self.tasks = [Task(self.loops[f"handler-{slot}"]) for slot in range(CONCURRENCY)]
-        self.busy = True  # handlers go on during a drain
+        self.busy = True  # handlers continue during a drain
         self._watch()
         for task in self.tasks:
             task.lease = None
@@ -177,12 +177,12 @@ class Process:
         return [task for task in self.tasks if not task.dead and task.lease is not None]
 
     def step(self, slot, times=1):
-        """Take a handler so many steps; raises ``Killed`` if that ends the process."""
+        """Run a handler for ``times`` steps; raises ``Killed`` if one kills the process."""
         for _ in range(times):
             self.tasks[slot].step()
 
     def look_after(self):
-        """Do what the lease and ack threads do now and then."""
+        """Do the periodic work of the lease and ack threads."""
         self.worker.leases.renew()
         self.worker.acks.flush()
 
@@ -207,7 +207,7 @@ class Process:
 
 
 class InlineThread(Thread):
-    """Is done when it has been started."""
+    """A thread that has ended when ``start`` returns."""
 
     def start(self):
         super().start()
@@ -232,16 +232,16 @@ class Fleet(RuleBasedStateMachine):
         self.topic = FakeTopic()
         self.service = Service(self.act)
         self.down = {}  # port or dependency -> error
-        self.refused = 0  # one call in so many does not answer; 0 for none
+        self.refused = 0  # one in this many calls fails; 0 for none
         self.met = count(1)
-        self.plan = {}  # order id -> what handling it meets: a deque, or a name from LASTING
+        self.plan = {}  # order id -> its errors: a deque, or a name from LASTING
         self.sent = {}  # message id -> order id, or MALFORMED
-        self.earned = Counter()  # message id -> attempts it may have on record, at most
-        self.wrong = []  # what handlers saw that must not be
-        self.crashed = {}  # message id -> the delivery that ended with its process
+        self.earned = Counter()  # message id -> the most attempts it may have on record
+        self.wrong = []  # violations that handlers saw
+        self.crashed = {}  # message id -> the delivery whose process crashed
         self.processes = [Process(self) for _ in range(WORKERS)]
 
-    # What the world does to the workers.
+    # The environment of the workers.
 
     def act(self, order):
         """Handle an order, as planned."""
@@ -257,9 +257,9 @@ class Fleet(RuleBasedStateMachine):
             raise ERRORS[what]()  # noqa: RSE102 - each time another
 
     def check_start(self, lease):
-        """What may have ended its last worker is on record before it runs, and runs alone.
+        """Check that a message that may have crashed a worker is recorded, and runs alone.
 
-        An error here would be taken for the handler's, so it is noted and raised later.
+        An error raised here would count as the handler's, so it is noted and raised later.
         """
         message = lease.message
         suspect = self.crashed.get(message.id) == message.receive_count - 1
@@ -270,7 +270,7 @@ class Fleet(RuleBasedStateMachine):
             running = [x for x in running if x.started_at is not None and x.lost is None]
             for one, other in permutations(running, 2):
                 late = other.started_at - process.alone_since.get(one, 0) >= LIMIT
-                if one.recorded and (other.recorded or not late):
+                if one.standing.recorded and (other.standing.recorded or not late):
                     self.wrong.append(f"{one.message.id} does not run alone")
 
     def open_starts(self, message_id):
@@ -287,13 +287,13 @@ class Fleet(RuleBasedStateMachine):
         message = lease.message
         if message.receive_count not in self.open_starts(message.id):
             return
-        # Its start could not be excused. What was refused by the environment must not carry it on.
+        # Its start could not be excused, so it must not be postponed with the start on record.
         assert not isinstance(settlement, Retry)
         self.earned[message.id] += 1
 
     def gone(self, process, *, crashed=False):
-        """Put another process in the place of one that has ended."""
-        for task in process.tasks:  # the one that ended it included
+        """Replace a process that has ended with a new one."""
+        for task in process.tasks:  # including the one that ended it
             if task.lease is None:
                 continue
             message = task.lease.message
@@ -306,7 +306,7 @@ class Fleet(RuleBasedStateMachine):
         self.processes[self.processes.index(process)] = Process(self)
 
     def survive(self, process, action, *args, **options):
-        """Let a process do something that may end it."""
+        """Let a process do something that may kill it."""
         try:
             action(*args, **options)
         except Killed:
@@ -351,7 +351,7 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(number=NUMBERS, rounds=st.integers(1, 6))
     def work(self, number, rounds):
-        """A good while, for one worker."""
+        """One worker works for several rounds."""
         process = self.processes[number]
         self.survive(process, self.go_on, process, rounds)
 
@@ -382,7 +382,7 @@ class Fleet(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def a_worker_does_nothing_in_time(self, number):
-        """It is frozen for longer than its messages are hidden."""
+        """The worker is frozen for longer than its visibility timeout."""
         for process in self.processes:
             if process is not self.processes[number]:
                 process.worker.leases.renew()
@@ -395,14 +395,14 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def redeliver(self, data):
-        """SQS forgets that it delivered a message, or that it was deleted."""
+        """SQS delivers a message again, even if it was deleted."""
         message_id = data.draw(st.sampled_from(sorted(self.sent)))
         if message_id not in self.dead():
             self.queue.redeliver(message_id)
 
     @rule(limit=st.one_of(st.integers(0, 2), st.none()))
     def next_receive_is_odd(self, limit):
-        """It brings few messages, or one of them twice."""
+        """The next receive returns few messages, or one of them twice."""
         if limit is None:
             self.queue.repeat()
         else:
@@ -461,7 +461,7 @@ class Fleet(RuleBasedStateMachine):
     def crash(self, number):
         self.gone(self.processes[number], crashed=True)
 
-    # What always holds.
+    # The invariants.
 
     def dead(self):
         return {letter.message.id for letter in self.queue.dead_letters}
@@ -516,7 +516,7 @@ class Fleet(RuleBasedStateMachine):
                 assert "suspect" not in process.worker.permits.paused
 
     def teardown(self):
-        """Let all trouble end: then everything ends, within bounds."""
+        """End all faults: then every message is settled, within bounds."""
         try:
             self.contention.close()
             self.outages_end()

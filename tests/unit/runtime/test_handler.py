@@ -1,4 +1,4 @@
-"""The signature of a handler is its contract."""
+"""A handler's signature is its contract."""
 
 import pytest
 from support.builders import (
@@ -49,7 +49,7 @@ def tx():
     return FakeStore().begin("key")
 
 
-def test_a_signature_says_what_is_consumed_and_published():
+def test_the_signature_declares_the_events_consumed_and_published():
     handlers = Handlers(Shop())
 
     assert handlers.consumes == {"order.created", "order.cancelled", "order.refunded"}
@@ -62,7 +62,7 @@ def test_a_signature_says_what_is_consumed_and_published():
 
 
 @pytest.mark.parametrize("event", [a_cancellation(), a_refund_request()])
-def test_each_event_of_a_union_has_its_route(event, tx):
+def test_each_event_of_a_union_has_a_route(event, tx):
     handlers = Handlers(Shop())
 
     assert handlers.route(event).consumes is type(event)
@@ -81,7 +81,7 @@ def test_an_event_without_a_handler_has_no_route():
         ((a_reservation(), low_stock()), (a_reservation(), low_stock())),
     ],
 )
-def test_outcomes_come_as_a_tuple(answer, outcomes, tx):
+def test_outcomes_are_returned_as_a_tuple(answer, outcomes, tx):
     shop = Shop()
     shop.answer = answer
 
@@ -89,7 +89,7 @@ def test_outcomes_come_as_a_tuple(answer, outcomes, tx):
 
 
 @pytest.mark.parametrize("answer", [a_cancellation(), (a_decline(), an_order()), "declined"])
-def test_an_outcome_that_the_signature_does_not_name_is_refused(answer, tx):
+def test_an_outcome_that_the_signature_does_not_declare_is_refused(answer, tx):
     shop = Shop()
     shop.answer = answer
 
@@ -134,7 +134,7 @@ def any_event_out(self, order: OrderCreated, tx: Transaction) -> Event: ...
         any_event_out,
     ],
 )
-def test_a_signature_that_is_not_a_handlers_is_refused_by_name(handler):
+def test_an_invalid_signature_is_refused_with_the_name_of_its_method(handler):
     with pytest.raises(TypeError, match=r"Shop\.handler: "):
         Handlers(a_service(handler))
 

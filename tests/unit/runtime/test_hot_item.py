@@ -1,4 +1,4 @@
-"""Hundreds of handlers want one stock row at once: none is lost, whoever has to wait."""
+"""Hundreds of handlers write one stock row at once: some wait, and none is lost."""
 
 import random
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ from workers.runtime.errors import Conflict
 from workers.services.inventory import Inventory
 
 ROW = "stock#tea"
-PIECES = 2  # of each order
-COMMIT = 0.1  # s that a transaction is at its items; DynamoDB takes a tenth of it
-REFUSAL = 0.005  # s until it is known
+PIECES = 2  # units per order
+COMMIT = 0.1  # s that a transaction holds its items; DynamoDB takes a tenth of it
+REFUSAL = 0.005  # s until a conflict is reported
 SLOTS = 10  # handlers of one task
-LOOK = 5.0  # s between two looks at an empty queue
+LOOK = 5.0  # s between two polls of an empty queue
 
 
 @dataclass
 class Contention:
-    """How much there was."""
+    """Counts of commits and refusals."""
 
     refused: int = 0
-    at_it: set = field(default_factory=set)  # keys that a transaction under way writes
+    at_it: set = field(default_factory=set)  # keys that the transactions under way write
 
 
 class BusyStore(FakeStore):
-    """Takes its time, and refuses who writes an item that another transaction is at.
+    """A store whose commits take time, and conflict on items that another transaction writes.
 
     As DynamoDB does, with TransactionConflict:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
@@ -53,7 +53,7 @@ class BusyStore(FakeStore):
 
 
 class Fleet:
-    """Tasks of inventory on one queue; every handler is a thread on the virtual clock."""
+    """Inventory tasks on one queue; every handler is a thread on the virtual clock."""
 
     def __init__(self, tasks):
         clock = FakeClock()
@@ -78,7 +78,7 @@ class Fleet:
         self.turns.run(*handlers, self._keep)
 
     def _handle(self, task):
-        """Take messages one after the other, as a handler thread does, until there are none."""
+        """Handle messages one after the other, as a handler thread does, until there are none."""
         while len(self.queue):
             lease = task.next_lease()
             if lease is not None:
@@ -95,7 +95,7 @@ class Fleet:
                 task.acks.flush()
 
 
-def test_every_order_gets_its_pieces():
+def test_every_order_gets_its_items():
     random.seed(1)
     fleet = Fleet(tasks=20)
     orders = [f"order-{n}" for n in range(200)]
@@ -109,5 +109,5 @@ def test_every_order_gets_its_pieces():
         "reserved": needed,
         "reorderThreshold": 0,
     }
-    assert fleet.store.contention.refused > 2 * len(orders)  # it was a hot item indeed
+    assert fleet.store.contention.refused > 2 * len(orders)  # the item really was hot
     assert all(not log.attempts for log in fleet.store.attempt_logs.values())

@@ -1,15 +1,14 @@
-"""An event is handled once; whoever handles it again gets the outcomes recorded then."""
+"""An event is handled once; a repeat returns the outcomes recorded the first time."""
 
 import pytest
 from support.builders import a_message, a_payment, a_shipment, an_envelope, an_order
 from support.fakes import FakeClock, FakeStore
-from support.harness import Service
+from support.harness import Harness, Service
 
 from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted, decode
 from workers.runtime.errors import Conflict, LeaseLost, Unavailable
 from workers.runtime.handler import Handlers, handles
 from workers.runtime.inbox import CONFLICT_TRIES, LONGEST_WAIT, Inbox
-from workers.runtime.leases import Lease
 from workers.runtime.ports import Transaction
 
 
@@ -20,6 +19,7 @@ class Once:
         self.clock = FakeClock()
         self.store = FakeStore()
         self.service = service or Service()
+        self.leases = Harness().leases
         self.inbox = Inbox(
             "payment",
             store=self.store,
@@ -29,9 +29,18 @@ class Once:
 
     def deliver(self, envelope=None, *, receive_count=1, lost=None):
         envelope = envelope or an_envelope()
-        message = a_message(envelope, receive_count)
-        lease = Lease(message, message.receipt_handle, 0.0, 60.0, lost=lost)
-        return self.inbox.handle(envelope, lease)
+        lease = self.lease = self.leases.grant(a_message(envelope, receive_count))
+        if lost:
+            self.lose(lost)
+        try:
+            return self.inbox.handle(envelope, lease)
+        finally:
+            self.leases.settle(lease)
+            self.leases.close(lease)
+
+    def lose(self, reason):
+        """Lose the lease of the delivery under way."""
+        self.leases.lose(self.lease, reason)
 
     @property
     def effects(self):
@@ -58,7 +67,7 @@ def test_a_redelivery_gets_the_same_outcomes_without_the_handler(once):
     assert once.service.handled == ["order-1"]
 
 
-def test_a_first_delivery_costs_no_look_into_the_inbox(once):
+def test_a_first_delivery_does_not_read_the_inbox(once):
     once.deliver()
     assert once.store.calls["recall"] == 0
 
@@ -85,8 +94,8 @@ def test_a_commit_whose_reply_got_lost_counts_as_done(once):
     assert once.effects == 1
 
 
-def test_outcomes_carry_ids_that_a_repeat_would_give_again(once):
-    """Case 50: ids come from the cause."""
+def test_outcomes_get_the_same_ids_when_repeated(once):
+    """Case 50: ids derive from the cause."""
     ids = [outcome.event_id for outcome in once.deliver().outcomes]
     assert ids == [outcome.event_id for outcome in Once().deliver().outcomes]
 
@@ -123,41 +132,41 @@ class Creating:
         tx.put(f"effect#{order.order_id}", {"times": 1})
 
 
-def test_a_first_delivery_costs_no_look_at_what_it_creates():
+def test_a_first_delivery_does_not_read_the_document_it_creates():
     once = Once(Creating())
     once.deliver()
     assert once.store.calls["get"] == 0
     assert once.effects == 1
 
 
-def test_what_was_there_after_all_is_found_by_the_repetition():
+def test_a_document_that_already_existed_is_found_by_the_retry():
     once = Once(Creating())
     once.store.seed("effect#order-1", {"times": 7})
     once.deliver()
     assert once.service.found == [None, {"times": 7}]
 
 
-def test_a_redelivery_looks_before_it_creates():
+def test_a_redelivery_reads_before_it_creates():
     once = Once(Creating())
     once.store.seed("effect#order-1", {"times": 7})
     once.deliver(receive_count=2)
     assert once.service.found == [{"times": 7}]
 
 
-def test_a_conflict_is_repeated_in_process(once):
+def test_a_conflict_is_retried_in_process(once):
     once.store.fail_next("commit", Conflict("another was faster"), times=3)
     assert not once.deliver().repeated
     assert once.effects == 1
     assert once.store.attempt_logs == {}
 
 
-def test_a_conflict_with_our_own_twin_ends_in_its_record(once):
+def test_a_conflict_with_its_own_earlier_commit_returns_that_record(once):
     once.store.fail_next("commit", Conflict("cancelled"), lost_reply=True)
     assert once.deliver().repeated
     assert once.effects == 1
 
 
-def test_conflicts_without_end_are_given_up_after_a_moment(once):
+def test_endless_conflicts_are_given_up_after_a_moment(once):
     once.store.fail_next("commit", Conflict("another was faster"), times=99)
     before = once.clock()
     with pytest.raises(Conflict):
@@ -166,7 +175,7 @@ def test_conflicts_without_end_are_given_up_after_a_moment(once):
     assert once.clock() - before <= CONFLICT_TRIES * LONGEST_WAIT
 
 
-def test_a_message_that_was_lost_while_it_waited_does_not_reach_its_handler(once):
+def test_a_message_lost_while_it_waited_does_not_reach_its_handler(once):
     with pytest.raises(LeaseLost):
         once.deliver(lost="expired")
     assert once.service.handled == []
@@ -175,37 +184,27 @@ def test_a_message_that_was_lost_while_it_waited_does_not_reach_its_handler(once
 def test_a_lease_lost_in_the_handler_forbids_the_commit():
     """Case 48."""
     once = Once()
-    message = a_message(an_envelope())
-    lease = Lease(message, message.receipt_handle, 0.0, 60.0)
-
-    def lose(_order):
-        lease.lost = "expired"
-
-    once.service.act = lose
+    once.service.act = lambda _order: once.lose("expired")
     with pytest.raises(LeaseLost, match="expired"):
-        once.inbox.handle(an_envelope(), lease)
+        once.deliver()
     assert once.store.documents == {}
     assert once.store.records == {}
 
 
 def test_a_lease_lost_after_the_last_use_of_the_transaction_forbids_the_commit_too():
     class Forgetful:
-        lease = None
-
         @handles
         def reserve(
             self, _order: OrderCreated, _tx: Transaction
         ) -> InventoryReserved | InventoryLow | None:
-            self.lease.lost = "expired"
+            once.lose("expired")
 
     once = Once(Forgetful())
-    message = a_message(an_envelope())
-    once.service.lease = Lease(message, message.receipt_handle, 0.0, 60.0)
     with pytest.raises(LeaseLost):
-        once.inbox.handle(an_envelope(), once.service.lease)
+        once.deliver()
     assert once.store.records == {}
 
 
-def test_only_events_with_a_handler_are_taken(once):
+def test_only_events_with_a_handler_are_accepted(once):
     assert once.inbox.takes(an_envelope(an_order()))
     assert not once.inbox.takes(an_envelope(a_shipment()))

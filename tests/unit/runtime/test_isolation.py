@@ -1,4 +1,4 @@
-"""Who may run beside whom."""
+"""A suspect runs alone; all other messages run together."""
 
 from threading import Thread
 
@@ -6,19 +6,21 @@ import pytest
 from support.builders import a_message
 from support.eventually import eventually
 from support.fakes import FakeClock
+from support.harness import Harness
 
 from workers.runtime.isolation import LIMIT, Isolation
-from workers.runtime.leases import Lease
+from workers.runtime.lease import Lease
 from workers.runtime.permits import Permits
+
+LEASES = Harness().leases
 
 
 def a_lease(number):
-    message = a_message(id=f"message-{number}")
-    return Lease(message, message.receipt_handle, 0.0, 60.0)
+    return Lease(a_message(id=f"message-{number}"), "handle", 0.0, 60.0)
 
 
 class Handlers:
-    """Handler threads that enter and stay until told to leave."""
+    """Handler threads that enter, and stay until they are told to leave."""
 
     def __init__(self):
         self.clock = FakeClock()
@@ -63,7 +65,7 @@ def test_a_suspect_waits_until_the_others_have_returned(handlers):
     eventually(lambda: handlers.inside == [suspect])
 
 
-def test_nobody_starts_while_a_suspect_waits_or_runs(handlers):
+def test_no_other_handler_starts_while_a_suspect_waits_or_runs(handlers):
     first = handlers.start(a_lease(1))
     suspect = handlers.start(a_lease(2), alone=True)
     late = handlers.start(a_lease(3))
@@ -85,22 +87,22 @@ def test_two_suspects_take_turns(handlers):
     assert not handlers.permits.paused
 
 
-def test_a_hung_handler_that_lost_its_lease_holds_up_no_suspect(handlers):
+def test_a_hung_handler_that_lost_its_lease_blocks_no_suspect(handlers):
     hung = handlers.start(a_lease(1))
     suspect = handlers.start(a_lease(2), alone=True)
-    hung.lost = "handler_timeout"
+    LEASES.lose(hung, "handler_timeout")
     eventually(lambda: handlers.inside == [hung, suspect])
 
 
-def test_a_suspect_that_hangs_holds_up_nobody_for_good(handlers):
+def test_a_hung_suspect_blocks_other_handlers_only_for_a_while(handlers):
     suspect = handlers.start(a_lease(1), alone=True)
     handlers.clock.advance(LIMIT)
     other = handlers.start(a_lease(2))
     eventually(lambda: handlers.inside == [suspect, other])
 
 
-def test_nor_does_it_hold_up_polling(handlers):
-    """Whoever receives is told now and then: the lease thread sees to it."""
+def test_a_hung_suspect_pauses_polling_only_for_a_while(handlers):
+    """The lease thread calls ``relax`` at every tick."""
     suspect = handlers.start(a_lease(1), alone=True)
     handlers.isolation.relax()
     assert handlers.permits.paused == {"suspect"}
@@ -111,12 +113,13 @@ def test_nor_does_it_hold_up_polling(handlers):
 
 
 def test_polling_resumes_once_a_hung_suspect_has_lost_its_lease(handlers):
-    handlers.start(a_lease(1), alone=True).lost = "handler_timeout"
+    suspect = handlers.start(a_lease(1), alone=True)
+    LEASES.lose(suspect, "handler_timeout")
     handlers.isolation.relax()
     assert not handlers.permits.paused
 
 
-def test_a_suspect_that_waits_for_long_gives_up_its_turn_and_lets_others_run(handlers):
+def test_a_suspect_that_waits_too_long_gives_up_its_turn_and_lets_others_run(handlers):
     slow = handlers.start(a_lease(1))
     suspect = handlers.start(a_lease(2), alone=True)
     other = handlers.start(a_lease(3))
@@ -126,16 +129,16 @@ def test_a_suspect_that_waits_for_long_gives_up_its_turn_and_lets_others_run(han
     assert not handlers.permits.paused
 
 
-def test_but_no_other_suspect_runs_beside_it(handlers):
+def test_no_other_suspect_runs_while_a_hung_suspect_holds_its_lease(handlers):
     suspect = handlers.start(a_lease(1), alone=True)
     handlers.clock.advance(10 * LIMIT)
     other = handlers.start(a_lease(2), alone=True)
     assert handlers.inside == [suspect]
-    suspect.lost = "handler_timeout"
+    LEASES.lose(suspect, "handler_timeout")
     eventually(lambda: handlers.inside == [suspect, other])
 
 
-def test_a_stop_lets_those_go_that_wait(handlers):
+def test_a_stop_turns_away_waiting_messages(handlers):
     running = handlers.start(a_lease(1), alone=True)
     suspect = handlers.start(a_lease(2), alone=True)
     other = handlers.start(a_lease(3))
@@ -144,14 +147,14 @@ def test_a_stop_lets_those_go_that_wait(handlers):
     assert handlers.inside == [running]
 
 
-def test_a_message_that_is_lost_while_it_waits_is_not_handled(handlers):
+def test_a_message_lost_while_it_waits_is_not_handled(handlers):
     handlers.start(a_lease(1), alone=True)
     other = handlers.start(a_lease(2))
-    other.lost = "expired"
+    LEASES.lose(other, "expired")
     eventually(lambda: handlers.refused == [other])
 
 
-def test_leaving_twice_is_leaving_once(handlers):
+def test_leaving_twice_has_no_effect(handlers):
     lease = handlers.start(a_lease(1), alone=True)
     handlers.isolation.leave(lease)
     handlers.isolation.leave(lease)

@@ -1,4 +1,4 @@
-"""A message stays invisible to others until its settlement is confirmed; else its handler hears."""
+"""A message stays invisible until its settlement is confirmed, or its handler gets an error."""
 
 import pytest
 from hypothesis import given
@@ -54,7 +54,7 @@ def table():
 
 
 @pytest.mark.parametrize(("visibility", "tick"), [(30, 2.5), (60, 5.0), (600, 5.0), (2, 1 / 6)])
-def test_a_lease_is_looked_at_several_times_before_it_ends(visibility, tick):
+def test_a_lease_is_checked_several_times_before_it_ends(visibility, tick):
     assert Table(visibility).leases.tick == pytest.approx(tick)
 
 
@@ -79,7 +79,7 @@ def test_a_long_handler_keeps_its_message(table):
     assert table.queue.visible == 0
 
 
-def test_what_comes_due_soon_fills_up_the_batch(table):
+def test_leases_due_soon_fill_up_the_batch(table):
     table.grant(5)
     table.pass_time(10)
     table.grant(10)
@@ -104,7 +104,7 @@ def test_the_requested_timeout_never_depends_on_the_time_that_passed(seconds):
     assert {asked for _, asked in table.queue.extensions} == {60}
 
 
-def test_one_failed_renewal_is_repeated_at_the_next_tick(table):
+def test_a_failed_renewal_is_repeated_at_the_next_tick(table):
     """Case 5."""
     (lease,) = table.grant()
     table.queue.fail_next("change_visibility", OUTAGE)
@@ -114,7 +114,7 @@ def test_one_failed_renewal_is_repeated_at_the_next_tick(table):
 
 
 @pytest.mark.parametrize("error", [OUTAGE, FatalError("access denied")])
-def test_a_deadline_moves_only_when_sqs_said_yes(table, error):
+def test_a_deadline_moves_only_if_sqs_accepts_the_renewal(table, error):
     """Case 6."""
     (lease,) = table.grant()
     before = lease.deadline
@@ -124,7 +124,7 @@ def test_a_deadline_moves_only_when_sqs_said_yes(table, error):
 
 
 def test_an_entry_that_failed_is_renewed_at_the_next_tick(table):
-    """Case 13: decided by the code alone."""
+    """Case 13: only the error code decides."""
     first, second = table.grant(2)
     table.queue.fail_entries("change_visibility", {0: "RequestThrottled"})
     table.pass_time(40)
@@ -142,7 +142,7 @@ def test_a_lease_that_could_not_be_kept_is_lost(table):
         lease.check()
 
 
-def test_a_message_that_sqs_took_away_is_lost(table):
+def test_a_message_whose_handle_sqs_rejects_is_lost(table):
     (lease,) = table.grant()
     table.queue.delete([lease.handle])
     table.pass_time(35)
@@ -160,14 +160,14 @@ def test_a_hung_handler_loses_its_message(table):
     assert table.queue.visible == 1
 
 
-def test_a_message_that_waits_is_not_a_hung_handler(table):
+def test_a_waiting_message_does_not_count_as_a_hung_handler(table):
     (lease,) = table.grant()
     table.pass_time(HANDLER_TIMEOUT + 10)
     assert lease.lost is None
 
 
 def test_nothing_is_renewed_beyond_twelve_hours(table):
-    """Case 7: the request would fail, for SQS counts from the receive."""
+    """Case 7: SQS counts from the receive, so the request would fail."""
     (lease,) = table.grant()
     table.pass_time(MAX_INVISIBLE - 70)
     assert lease.lost is None
@@ -187,7 +187,7 @@ def test_a_lost_lease_is_reported_once(table):
 def test_a_settled_message_is_renewed_until_it_is_gone(table):
     """Case 4."""
     (lease,) = table.grant()
-    lease.settled = True
+    table.leases.settle(lease)
     table.pass_time(300)
     assert table.queue.visible == 0
     table.leases.close(lease)
@@ -199,40 +199,41 @@ def test_a_settled_message_is_renewed_until_it_is_gone(table):
 def test_a_settled_message_is_never_lost(table):
     """Its effect is committed: a delete with an old handle does no harm."""
     (lease,) = table.grant()
-    lease.settled = True
+    table.leases.settle(lease)
     table.queue.fail_next("change_visibility", OUTAGE, times=30)
     table.pass_time(120)
     assert lease.lost is None
 
 
-def test_a_renewal_of_a_deleted_message_is_no_event(table):
-    """Case 3: the lease thread and the ack thread know nothing of each other."""
+def test_renewing_a_deleted_message_is_not_reported(table):
+    """Case 3: the lease thread and the ack thread do not coordinate."""
     (lease,) = table.grant()
-    lease.settled = True
+    table.leases.settle(lease)
     table.queue.delete([lease.handle])
     table.pass_time(35)
     assert lease.lost is None
     assert table.lost("taken") == 0
 
 
-def test_a_message_that_is_to_come_back_is_not_hidden_again(table):
+def test_a_released_message_is_not_hidden_again(table):
     (lease,) = table.grant()
-    lease.renewable = False
+    table.leases.release(lease)
     table.pass_time(100)
     assert table.queue.extensions == []
     assert lease.lost is None
 
 
-def test_a_message_given_back_during_a_slow_renewal_is_not_hidden_again(table):
-    """The batches of one tick go out one after the other."""
+def test_a_message_released_during_a_slow_renewal_is_not_hidden_again(table):
+    """The batches of one tick are sent one after the other."""
     leases = table.grant(20)
     table.pass_time(25)
     queue = table.queue
     change = queue.change_visibility
 
     def slow_change(changes):
+        queue.change_visibility = change
         for lease in leases:
-            lease.renewable = False
+            table.leases.release(lease)
         return change(changes)
 
     queue.change_visibility = slow_change
@@ -240,7 +241,7 @@ def test_a_message_given_back_during_a_slow_renewal_is_not_hidden_again(table):
     assert len(queue.extensions) == 10
 
 
-def test_a_second_delivery_is_not_a_second_lease(table):
+def test_a_second_delivery_gets_no_second_lease(table):
     (lease,) = table.grant()
     table.queue.redeliver("message-1")
     table.clock.advance(10)
@@ -261,7 +262,7 @@ def test_a_second_delivery_is_renewed_with_its_own_handle(table):
 
 
 def test_a_newer_handle_is_not_blamed_for_the_older_one(table):
-    """The delivery arrived while the renewal of the one before was under way."""
+    """The redelivery arrives while the older handle is being renewed."""
     (lease,) = table.grant()
     queue, change = table.queue, table.queue.change_visibility
 
@@ -276,23 +277,25 @@ def test_a_newer_handle_is_not_blamed_for_the_older_one(table):
     assert lease.lost is None
 
 
-def test_closing_a_lease_twice_is_closing_it_once(table):
+def test_a_lost_lease_may_be_closed_twice(table):
+    """The drain hands the message back just as its handler ends."""
     (lease,) = table.grant()
+    table.leases.lose(lease, "expired")
     table.leases.close(lease)
     table.leases.close(lease)
     assert len(table.leases) == 0
 
 
 def test_an_old_lease_does_not_close_its_successor(table):
-    """Case 2: the message was settled and came again."""
+    """Case 2: the message was lost and received again."""
     old = table.leases.grant(a_message())
-    table.leases.close(old)
+    table.leases.lose(old, "expired")
     table.leases.grant(a_message(receive_count=2))
     table.leases.close(old)
     assert len(table.leases) == 1
 
 
-def test_the_oldest_running_handler_is_known(table):
+def test_the_age_of_the_oldest_running_handler_is_known(table):
     first, second, _waiting = table.grant(3)
     assert table.leases.oldest_running() == 0
     table.leases.start(first)
@@ -302,11 +305,11 @@ def test_the_oldest_running_handler_is_known(table):
     assert table.leases.oldest_running() == 10
 
 
-def test_unsettled_is_what_nobody_has_decided_about(table):
+def test_unsettled_lists_waiting_and_running_messages(table):
     waiting, running, settled, lost = table.grant(4)
     table.leases.start(running)
-    settled.settled = True
-    lost.lost = "taken"
+    table.leases.settle(settled)
+    table.leases.lose(lost, "taken")
     assert table.leases.unsettled() == [waiting, running]
 
 
@@ -318,8 +321,8 @@ def test_a_late_tick_is_measured(table):
     assert table.telemetry.registry.get_sample_value(name, labels) == 7
 
 
-def test_a_sweep_of_many_slow_requests_is_slow_but_not_stuck(table):
-    """SQS is a black hole: each batch waits for its time-out; the thread lives all the same."""
+def test_a_sweep_of_many_slow_requests_does_not_count_as_stuck(table):
+    """SQS does not answer: each batch times out, but the thread is alive."""
     table.grant(110)
     ages = []
 

@@ -1,4 +1,4 @@
-"""Outages, brown-outs and contention, met by a fleet: never a dead letter, nothing lost."""
+"""Outages, partial failures and contention never dead-letter or lose a message of a fleet."""
 
 import random
 from itertools import pairwise
@@ -17,7 +17,7 @@ CONTENDED = Conflict("others")
 
 
 class Weather:
-    """The environment of a fleet: ``error`` is what handlers meet, None if all is well."""
+    """The environment of a fleet: handlers raise ``error`` unless it is None."""
 
     def __init__(self, error=None):
         self.error = error
@@ -37,7 +37,7 @@ class Fleet:
         self.send, self.effects = first.send, first.effects
 
     def run(self, seconds):
-        """Let time pass in which each worker takes turns."""
+        """Let time pass while the workers take turns."""
         until = self.clock() + seconds
         while self.clock() < until:
             for worker in self.workers:
@@ -45,7 +45,7 @@ class Fleet:
             self.clock.advance(5)
 
     def deploy(self):
-        """Replace every worker; what one had and did not settle comes back by itself."""
+        """Replace every worker; unsettled messages become visible again by themselves."""
         self.workers = [worker.restart() for worker in self.workers]
 
     def drain(self):
@@ -64,8 +64,8 @@ def assert_all_handled_once(fleet, orders):
 
 @pytest.mark.parametrize("error", [DOWN, DENIED, CONTENDED], ids=["outage", "denied", "conflict"])
 @pytest.mark.parametrize(("size", "messages"), [(1, 1), (2, 1), (3, 10), (40, 200)])
-def test_hours_of_trouble_dead_letter_nothing(size, messages, error):
-    """With so little traffic each, that the breaker of no worker need ever open."""
+def test_hours_of_outage_dead_letter_nothing(size, messages, error):
+    """Each worker has so little traffic that its breaker may never open."""
     weather = Weather(error)
     fleet = Fleet(size, weather)
     orders = [f"order-{n}" for n in range(messages)]
@@ -77,7 +77,7 @@ def test_hours_of_trouble_dead_letter_nothing(size, messages, error):
     assert all(not log.attempts for log in fleet.store.attempt_logs.values())
 
 
-def test_nor_do_deploys_in_the_middle_of_an_outage():
+def test_deploys_during_an_outage_dead_letter_nothing():
     weather = Weather(DOWN)
     fleet = Fleet(4, weather)
     orders = [f"order-{n}" for n in range(10)]
@@ -89,7 +89,7 @@ def test_nor_do_deploys_in_the_middle_of_an_outage():
     assert_all_handled_once(fleet, orders)
 
 
-def test_a_brown_out_of_some_orders_holds_up_no_others():
+def test_failures_of_some_orders_do_not_delay_the_others():
     """The gateway fails for ten orders only; each of them would fill a slot."""
     bad = {f"order-{n}" for n in range(10)}
 
@@ -108,7 +108,7 @@ def test_a_brown_out_of_some_orders_holds_up_no_others():
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
-def test_a_dependency_that_fails_for_a_share_of_calls_costs_no_message(share):
+def test_a_dependency_that_fails_some_calls_costs_no_message(share):
     chance = random.Random(7)  # noqa: S311 - a test that repeats
 
     def act(_order):
@@ -121,8 +121,8 @@ def test_a_dependency_that_fails_for_a_share_of_calls_costs_no_message(share):
     assert_all_handled_once(fleet, orders)
 
 
-def test_half_of_the_messages_succeeding_does_not_hurt_the_other_half():
-    """A success closes no breaker and opens no way to the dead-letter queue."""
+def test_successes_of_half_the_messages_do_not_hurt_the_other_half():
+    """A success closes no breaker and dead-letters no other message."""
     down = True
 
     def act(order):
@@ -142,7 +142,7 @@ def test_half_of_the_messages_succeeding_does_not_hurt_the_other_half():
 
 
 def raising(*errors):
-    """Act on an order by raising the errors, one each time, then nothing."""
+    """Raise the errors one by one, then handle orders normally."""
     left = list(errors)
 
     def act(_order):
@@ -174,7 +174,7 @@ def test_pauses_between_tries_grow():
     assert pauses[-1] > pauses[0]
 
 
-def test_what_is_refused_for_long_gives_its_slot_to_others():
+def test_a_message_refused_for_long_gives_its_slot_to_others():
     worker = Harness(Service(raising(*[CONTENDED] * 1_000)))
     started = worker.clock()
     worker.send("order-1")
@@ -188,7 +188,7 @@ def test_what_is_refused_for_long_gives_its_slot_to_others():
     assert worker.sample("settlements_total", **labels) == 1
 
 
-def test_a_dependency_may_say_when_to_come_back():
+def test_a_dependency_may_set_the_pause():
     worker = Harness(Service(raising(Unavailable("busy", dependency="ses", retry_after=20))))
     started = worker.clock()
     worker.send("order-1")
@@ -197,7 +197,7 @@ def test_a_dependency_may_say_when_to_come_back():
     assert worker.clock() - started >= 20
 
 
-def test_nor_is_a_message_kept_that_is_asked_to_wait_for_longer_than_its_turn():
+def test_a_message_asked_to_wait_longer_than_its_slot_allows_is_postponed():
     worker = Harness(Service(raising(Unavailable("busy", dependency="ses", retry_after=HOUR))))
     worker.send("order-1")
     started = worker.clock()
@@ -214,19 +214,19 @@ def test_a_failed_attempt_that_cannot_be_counted_waits_until_it_can():
     assert worker.effects() == 1
 
 
-def test_what_is_given_back_for_the_environment_is_no_suspect():
+def test_a_message_postponed_because_of_the_environment_is_no_suspect():
     worker = Harness(Service(raising(*[CONTENDED] * 1_000)))
     worker.send("order-1")
     worker.round()
     assert worker.store.attempts("message-1").returned == 1
 
 
-def test_the_last_receive_that_sqs_grants_ends_with_a_reason():
-    """It takes lost replies and crashes by the hundred to get here."""
+def test_the_last_receive_that_sqs_allows_ends_with_a_reason():
+    """Only hundreds of lost replies and crashes can lead here."""
     worker = Harness(Service(raising(*[DOWN] * 1_000)))
     worker.send("order-1")
     worker.queue.received_before("message-1", times=999)
     worker.round()
     (letter,) = worker.queue.dead_letters
     assert letter.failure.type == "receives_exhausted"
-    assert letter.failure.reason == "received 1000 times, at last: no answer"
+    assert letter.failure.reason == "received 1000 times, last error: no answer"

@@ -1,4 +1,4 @@
-"""Nothing is received that cannot start soon, and no slot is empty for want of a poll."""
+"""A worker receives only what can start soon, and no slot stays empty for lack of a poll."""
 
 from threading import Thread
 
@@ -19,7 +19,7 @@ def a_thread(function, *args):
 
 
 def held_by(permits, count):
-    """Let ``count`` messages be in flight."""
+    """Put ``count`` messages in flight."""
     while permits.held < count:
         taken = permits.take()
         wanted = min(taken, count - permits.held + taken)
@@ -30,38 +30,38 @@ def test_a_poll_asks_for_no_more_than_can_start():
     assert Permits(3).take() == 3
 
 
-def test_a_poll_asks_for_no_more_than_sqs_gives():
+def test_a_poll_asks_for_no_more_than_sqs_returns():
     assert Permits(25).take() == MAX_BATCH
 
 
-def test_what_a_poll_did_not_need_is_given_back():
+def test_permits_that_a_poll_did_not_need_are_returned():
     permits = Permits(10)
     permits.received(permits.take(), 4)
     assert permits.held == 4
 
 
-def test_a_finished_message_gives_its_permit_back():
+def test_a_finished_message_returns_its_permit():
     permits = Permits(10)
     permits.received(permits.take(), 1)
     permits.finished(0.5)
     assert permits.held == 0
 
 
-def test_nothing_is_read_ahead_before_the_pace_is_known():
+def test_nothing_is_read_ahead_before_the_rate_is_known():
     assert Permits(10).read_ahead == 0
 
 
 @pytest.mark.parametrize(
     ("duration", "read_ahead"), [(0.001, 10), (0.25, 10), (0.5, 5), (2.4, 1), (2.6, 0), (60.0, 0)]
 )
-def test_what_is_read_ahead_starts_within_a_quarter_of_a_second(duration, read_ahead):
+def test_messages_read_ahead_start_within_a_quarter_of_a_second(duration, read_ahead):
     permits = Permits(10)
     permits.received(permits.take(), 1)
     permits.finished(duration)
     assert permits.read_ahead == read_ahead
 
 
-def test_the_measured_pace_follows_slowly():
+def test_the_measured_rate_changes_slowly():
     permits = Permits(10)
     held_by(permits, 2)
     permits.finished(1.0)
@@ -69,14 +69,14 @@ def test_the_measured_pace_follows_slowly():
     assert permits.mean_duration == pytest.approx(1.1)
 
 
-def test_a_message_whose_handler_did_not_run_says_nothing_about_the_pace():
+def test_a_message_whose_handler_did_not_run_does_not_affect_the_rate():
     permits = Permits(10)
     held_by(permits, 1)
     permits.finished(None)
     assert permits.mean_duration is None
 
 
-def test_a_few_free_slots_wait_a_moment_for_more():
+def test_a_poll_with_few_free_slots_waits_a_moment_for_more():
     clock = RestlessClock(PATIENCE / 4)
     permits = Permits(20, now=clock)
     held_by(permits, 19)
@@ -85,7 +85,7 @@ def test_a_few_free_slots_wait_a_moment_for_more():
     assert FakeClock.__call__(clock) - before >= PATIENCE
 
 
-def test_a_pause_stops_polling_until_its_reason_is_withdrawn():
+def test_a_pause_lasts_until_its_reason_is_removed():
     permits = Permits(10)
     permits.pause("breaker:sns")
     permits.pause("acks")
@@ -108,7 +108,7 @@ def test_a_stop_releases_every_waiting_poller():
         assert answers == [0]
 
 
-def test_full_polls_bring_in_more_pollers_and_an_empty_one_sends_them_away():
+def test_full_polls_add_pollers_and_an_empty_poll_removes_them():
     permits = Permits(40)
     assert permits.pollers == MAX_POLLERS
     permits.received(permits.take(0), MAX_BATCH)
@@ -121,8 +121,8 @@ def test_full_polls_bring_in_more_pollers_and_an_empty_one_sends_them_away():
     permits.stop()
 
 
-def test_one_full_poll_does_not_bring_in_another_poller():
-    """On a steady stream every now and then a poll is full; two pollers would halve the next."""
+def test_one_full_poll_does_not_add_a_poller():
+    """A steady stream fills a poll occasionally; a second poller would halve the next batch."""
     permits = Permits(40)
     permits.received(permits.take(0), MAX_BATCH)
     thread, answers = a_thread(permits.take, 1)
@@ -131,8 +131,8 @@ def test_one_full_poll_does_not_bring_in_another_poller():
     permits.stop()
 
 
-def test_a_poll_that_empties_the_queue_sends_the_others_away():
-    """Two pollers on a trickle would fetch half as much each, for twice the requests."""
+def test_a_poll_that_empties_the_queue_removes_the_other_pollers():
+    """With few messages, two pollers would fetch half as much each with twice the requests."""
     permits = Permits(40)
     permits.received(permits.take(0), MAX_BATCH)
     permits.received(permits.take(0), MAX_BATCH)
@@ -144,7 +144,7 @@ def test_a_poll_that_empties_the_queue_sends_the_others_away():
 
 
 def test_the_first_free_slot_wakes_the_poller_that_may_poll():
-    """Idle pollers wait on the same condition and must not swallow its wake-up."""
+    """Idle pollers wait on the same condition and must not consume its wake-up."""
     permits = Permits(40)
     held_by(permits, 39)
     permits.received(permits.take(0), 0)  # an empty poll: one poller is enough
@@ -159,8 +159,8 @@ def test_the_first_free_slot_wakes_the_poller_that_may_poll():
     permits.stop()
 
 
-def test_slots_that_a_faster_pace_frees_all_at_once_wake_a_poller():
-    """The read-ahead may grow by several with one message, past the count of one."""
+def test_slots_freed_at_once_by_a_faster_rate_wake_a_poller():
+    """One finished message may enlarge the read-ahead by several permits."""
     permits = Permits(40)
     held_by(permits, 40)
     permits.received(0, 0)
@@ -172,7 +172,7 @@ def test_slots_that_a_faster_pace_frees_all_at_once_wake_a_poller():
 
 
 @given(st.lists(st.tuples(st.integers(1, 10), st.floats(0.0001, 100))), st.integers(1, 200))
-def test_permits_are_neither_lost_nor_made(polls, concurrency):
+def test_permits_are_neither_lost_nor_created(polls, concurrency):
     permits = Permits(concurrency, now=RestlessClock())
     for count, duration in polls:
         taken = permits.take()

@@ -1,4 +1,4 @@
-"""Messages that end their worker, or never let it go: they take no others with them."""
+"""Messages that crash or hang their worker do not affect other messages."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ DOWN = Unavailable("no answer", dependency="dynamodb")
 
 
 class Killed(BaseException):
-    """The process ends here and now."""
+    """The process is killed at this point."""
 
 
 def kill_on_poison(order):
@@ -28,7 +28,7 @@ def kill_on_poison(order):
 
 
 def live_and_die(worker, *, deaths=20):
-    """Run workers one after the other until the queue is empty; returns how many were killed."""
+    """Run workers one after the other until the queue is empty; return how many were killed."""
     for death in range(deaths):
         try:
             worker.run_dry(pause=VISIBILITY)
@@ -41,7 +41,7 @@ def live_and_die(worker, *, deaths=20):
 
 
 @pytest.mark.parametrize("position", [0, 4, 9])
-def test_neighbours_of_a_message_that_kills_take_effect(position):
+def test_messages_next_to_one_that_kills_its_worker_are_handled(position):
     worker = Harness(Service(kill_on_poison))
     orders = [*GOOD[:position], POISON, *GOOD[position:]]
     worker.send(*orders)
@@ -70,7 +70,7 @@ def test_a_body_that_kills_the_decoder_is_covered_too():
     assert (letter.message.body, letter.failure.type) == ("a bomb", "worker_ended")
 
 
-def test_two_of_them_in_one_batch_are_told_apart():
+def test_two_messages_that_kill_in_one_batch_are_told_apart():
     poison = {"poison-1", "poison-2"}
 
     def act(order):
@@ -86,7 +86,7 @@ def test_two_of_them_in_one_batch_are_told_apart():
 
 
 def came_back(worker, *, times=1):
-    """Deliver what is in the queue, to workers that never say what became of it."""
+    """Deliver every message to workers that never report back."""
     for _ in range(times):
         for message in worker.queue.receive(10, 0):
             worker.queue.redeliver(message.id)
@@ -111,7 +111,7 @@ def test_a_first_delivery_is_not_looked_up(worker):
     assert calls["attempts"] == calls["record_attempt"] == calls["excuse_attempt"] == 0
 
 
-def test_a_message_that_came_back_unexplained_is_on_record_while_it_runs(worker):
+def test_a_message_that_came_back_unexplained_is_recorded_before_it_runs(worker):
     came_back(worker)
     seen = []
     worker.service.act = lambda _order: seen.append(worker.attempts())
@@ -121,7 +121,7 @@ def test_a_message_that_came_back_unexplained_is_on_record_while_it_runs(worker)
     assert worker.effects() == 1
 
 
-def test_and_alone(worker):
+def test_a_suspect_runs_alone(worker):
     came_back(worker)
     paused = []
     worker.service.act = lambda _order: paused.append(set(worker.permits.paused))
@@ -131,7 +131,7 @@ def test_and_alone(worker):
 
 
 @pytest.mark.parametrize("error", [TransientError("later"), DOWN])
-def test_what_a_worker_gave_back_itself_is_no_suspect(worker, error):
+def test_a_message_that_a_worker_handed_back_is_no_suspect(worker, error):
     errors = [error] * (1 if isinstance(error, TransientError) and error is not DOWN else 1_000)
     seen = []
 
@@ -148,7 +148,7 @@ def test_what_a_worker_gave_back_itself_is_no_suspect(worker, error):
     assert "suspect" not in seen[-1]
 
 
-def test_attempts_that_are_used_up_are_not_followed_by_another(worker):
+def test_a_message_without_attempts_left_is_not_handled_again(worker):
     open_attempts(worker, MAX_ATTEMPTS)
     came_back(worker, times=MAX_ATTEMPTS)
     worker.round()
@@ -167,7 +167,7 @@ def test_a_dead_letter_that_could_not_be_sent_is_sent_later_without_another_atte
     assert (failure.reason, failure.type, failure.attempts) == ("a bug", "ValueError", 3)
 
 
-def test_failed_attempts_and_ended_workers_count_together(worker):
+def test_failed_attempts_and_crashed_workers_count_together(worker):
     open_attempts(worker, 2)
     came_back(worker, times=2)
     worker.service.act = lambda _order: (_ for _ in ()).throw(ValueError("a bug"))
@@ -190,13 +190,13 @@ def test_a_suspect_that_meets_an_outage_is_excused(worker):
     worker.service.act = act
     worker.round()
     assert worker.effects() == 1
-    assert seen == [1, 1, 1, 1]  # one delivery, one attempt, however often it is tried
+    assert seen == [1, 1, 1, 1]  # one delivery is one attempt, however often it is tried
     assert worker.attempts() == 0
 
 
 @pytest.mark.parametrize("lost_reply", [False, True])
-def test_nor_does_a_brown_out_of_the_record_count_against_it(worker, lost_reply):
-    """Its starts are recorded, but while the handler is refused, nothing can be excused."""
+def test_a_record_that_cannot_be_written_does_not_count_against_a_suspect(worker, lost_reply):
+    """Its starts are recorded, but excuses fail while the handler fails."""
 
     def act(_order):
         raise DOWN
@@ -238,8 +238,7 @@ def test_a_suspect_whose_lease_is_lost_is_excused(worker):
     came_back(worker)
 
     def act(_order):
-        lease = worker.leases.unsettled()[0]
-        lease.lost = "expired"
+        worker.leases.lose(worker.leases.unsettled()[0], "expired")
         raise LeaseLost("expired")
 
     worker.service.act = act
@@ -247,7 +246,7 @@ def test_a_suspect_whose_lease_is_lost_is_excused(worker):
     assert worker.attempts() == 0
 
 
-def test_a_suspect_that_can_never_succeed_is_dead_lettered_for_that(worker):
+def test_a_suspect_with_a_permanent_error_is_dead_lettered_with_that_reason(worker):
     came_back(worker)
     worker.service.act = lambda _order: (_ for _ in ()).throw(PermanentError("no"))
     worker.round()
@@ -255,7 +254,7 @@ def test_a_suspect_that_can_never_succeed_is_dead_lettered_for_that(worker):
     assert worker.attempts() == 0
 
 
-def test_no_suspect_runs_before_its_start_is_on_record(worker):
+def test_no_suspect_runs_before_its_start_is_recorded(worker):
     came_back(worker)
     worker.store.fail_next("record_attempt", DOWN, times=2)
     calls = []
@@ -265,7 +264,7 @@ def test_no_suspect_runs_before_its_start_is_on_record(worker):
 
 
 def test_a_handled_message_that_keeps_coming_back_is_never_given_up(worker):
-    """Deletes fail for long: each redelivery is found handled, and is no attempt."""
+    """Deletes fail for a long time. Each redelivery was handled before and is no attempt."""
     for _ in range(MAX_ATTEMPTS + 3):
         worker.queue.fail_next("delete", DOWN, times=3)
         worker.round()
@@ -279,8 +278,8 @@ def test_a_handled_message_that_keeps_coming_back_is_never_given_up(worker):
 # Handlers that do not return.
 
 
-def test_a_handler_that_hangs_is_an_attempt():
-    """Its worker is replaced for it; see ``ReceiveLoop.problems``."""
+def test_a_hung_handler_counts_as_an_attempt():
+    """Its worker is replaced because of it; see ``ReceiveLoop.problems``."""
     worker = Harness(handler_timeout=100)
     worker.send("order-1")
     worker.receive()
@@ -289,10 +288,10 @@ def test_a_handler_that_hangs_is_an_attempt():
     eventually(lambda: worker.attempts() == 1)
     known = worker.store.attempts("message-1")
     assert [a.error for a in known.attempts] == [HANDLER_HUNG]
-    assert known.returned == 1  # others may run beside the next attempt: it does not kill
+    assert known.returned == 1  # no suspect: the next attempt may run with others
 
 
-def test_one_that_hangs_every_time_is_dead_lettered():
+def test_a_message_that_hangs_every_time_is_dead_lettered():
     worker = Harness(handler_timeout=100)
     worker.send("order-1")
     for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -309,7 +308,7 @@ def test_one_that_hangs_every_time_is_dead_lettered():
     assert worker.service.handled == []
 
 
-def test_a_redelivery_does_not_wait_for_a_lease_that_was_lost():
+def test_a_redelivery_does_not_wait_for_a_lost_lease():
     worker = Harness(handler_timeout=100)
     worker.send("order-1")
     worker.receive()
@@ -319,7 +318,7 @@ def test_a_redelivery_does_not_wait_for_a_lease_that_was_lost():
     worker.clock.advance(VISIBILITY)
     worker.round()
     assert worker.effects() == 1
-    assert worker.leases.oldest_running() > 100  # and the hung one is not forgotten
+    assert worker.leases.oldest_running() > 100  # the hung handler still counts
     worker.leases.close(hung)
     assert worker.leases.oldest_running() > 100
 
@@ -327,20 +326,19 @@ def test_a_redelivery_does_not_wait_for_a_lease_that_was_lost():
 # Stops.
 
 
-def test_a_first_delivery_that_a_stop_hands_back_is_no_suspect(worker):
+def test_a_first_delivery_handed_back_at_a_stop_is_no_suspect(worker):
     worker.receive()
     worker.admission.excuse_all(worker.leases.unsettled()).join()
     assert worker.store.attempts("message-1").returned == 1
 
 
-def test_a_suspect_that_a_stop_hands_back_stays_one_but_has_no_start_on_record(worker):
+def test_a_suspect_handed_back_at_a_stop_stays_one_without_a_recorded_start(worker):
     came_back(worker)
 
     def stop(_order):
         assert worker.attempts() == 1
         worker.admission.excuse_all(worker.leases.unsettled()).join()
-        for lease in worker.leases.unsettled():
-            lease.lost = "handed back"
+        worker.leases.hand_back()
 
     worker.service.act = stop
     worker.round()
@@ -348,15 +346,15 @@ def test_a_suspect_that_a_stop_hands_back_stays_one_but_has_no_start_on_record(w
     assert (known.attempts, known.returned) == ((), 0)
 
 
-def test_a_suspect_that_a_stop_hands_back_before_its_turn_stays_one(worker):
-    """Or each deploy would let it run with neighbours once more."""
+def test_a_suspect_handed_back_before_its_turn_stays_one(worker):
+    """Otherwise each deploy would let it run with others once more."""
     came_back(worker)
     worker.receive()
     worker.admission.excuse_all(worker.leases.unsettled()).join()
     assert worker.store.attempts("message-1").returned == 0
 
 
-def test_nor_does_an_outage_clear_a_suspect(worker):
+def test_an_outage_does_not_clear_a_suspect(worker):
     came_back(worker)
     worker.service.act = lambda _order: (_ for _ in ()).throw(DOWN)
     worker.round()
@@ -364,8 +362,8 @@ def test_nor_does_an_outage_clear_a_suspect(worker):
     assert (known.attempts, known.returned) == ((), 0)
 
 
-def test_a_delivery_does_not_count_its_own_start_as_an_earlier_one(worker):
-    """The excuse fails in the outage that its handler met, and the slot is kept."""
+def test_a_delivery_does_not_count_its_own_start_as_an_earlier_attempt(worker):
+    """The excuse fails in the same outage as the handler, and the slot is kept."""
     open_attempts(worker, 2)
     came_back(worker, times=2)
     worker.store.fail_next("excuse_attempt", DOWN)
@@ -376,8 +374,8 @@ def test_a_delivery_does_not_count_its_own_start_as_an_earlier_one(worker):
     assert worker.queue.dead_letters == []
 
 
-def test_a_partition_that_outlasts_the_lease_counts_against_nobody(worker):
-    """Neither DynamoDB nor SQS is there; the process lives on, and says so later."""
+def test_a_network_partition_longer_than_the_lease_counts_against_no_message(worker):
+    """DynamoDB and SQS are both unreachable. The process survives and records that later."""
     for _ in range(MAX_ATTEMPTS + 1):
         came_back(worker)
         worker.store.fail_next("excuse_attempt", DOWN, times=1_000)
@@ -396,19 +394,19 @@ def test_a_partition_that_outlasts_the_lease_counts_against_nobody(worker):
     assert worker.queue.dead_letters == []
 
 
-# Threads that end: a panic of a library, a bug of ours.
+# Threads that crash: a panic in a library, or a bug in the worker.
 
 
 class Panic(BaseException):
-    """As pydantic's core raises it for a bug of its own."""
+    """A ``BaseException``, as pydantic's core raises for its own bugs."""
 
 
-def test_a_message_that_ends_its_thread_has_failed_an_attempt_and_is_a_suspect():
+def test_a_message_that_crashes_its_thread_has_failed_an_attempt_and_is_a_suspect():
     worker = Harness()
     worker.send("order-1")
     worker.receive()
     (lease,) = worker.leases.unsettled()
-    lease.broke = Panic("index out of bounds")
+    worker.admission.broken(lease, Panic("index out of bounds"))
     worker.admission.excuse_all([lease]).join()
     known = worker.store.attempts("message-1")
     assert [a.error for a in known.attempts] == ["Panic: index out of bounds"]

@@ -1,4 +1,4 @@
-"""Receiving goes on through every error but one, and never in a hurry."""
+"""Polling survives every error but one, and backs off."""
 
 import contextlib
 from threading import Thread
@@ -21,7 +21,7 @@ def worker():
 
 
 def run_until(worker, polls):
-    """Run the loop of a poller for so many polls; tells the ceilings of its pauses."""
+    """Run the loop of a poller for ``polls`` polls; return the ceilings of its pauses."""
     ceilings = []
 
     def uniform(_low, high):
@@ -51,7 +51,7 @@ def run_until(worker, polls):
     return ceilings, [line["event"] for line in lines], poller
 
 
-def test_what_is_received_is_admitted_under_a_lease(worker):
+def test_received_messages_are_admitted_under_a_lease(worker):
     worker.send("order-1", "order-2")
     worker.receive()
     assert len(worker.leases) == worker.permits.held == 2
@@ -59,7 +59,7 @@ def test_what_is_received_is_admitted_under_a_lease(worker):
     assert worker.next_lease().message.id == "message-1"
 
 
-def test_errors_are_waited_out_with_growing_pauses(worker):
+def test_pauses_grow_while_polls_fail(worker):
     """Cases 24 and 25."""
     worker.queue.fail_next("receive", OUTAGE, times=10)
     ceilings, _, _ = run_until(worker, 11)
@@ -68,14 +68,14 @@ def test_errors_are_waited_out_with_growing_pauses(worker):
     assert worker.sample("receive_errors_total", error_type="Unavailable") == 10
 
 
-def test_a_success_ends_the_pauses(worker):
+def test_a_successful_poll_ends_the_pauses(worker):
     worker.queue.fail_next("receive", OUTAGE, times=3)
     ceilings, _, poller = run_until(worker, 5)
     assert len(ceilings) == 3
     assert poller.receiving
 
 
-def test_and_after_it_they_start_afresh(worker, monkeypatch):
+def test_pauses_start_small_again_after_a_success(worker, monkeypatch):
     receive = worker.queue.receive
 
     def answer(limit, wait):
@@ -90,7 +90,7 @@ def test_and_after_it_they_start_afresh(worker, monkeypatch):
     assert ceilings == [FIRST_BACKOFF * n for n in (1, 2, 4, 1, 2)]
 
 
-def test_trouble_and_its_end_are_each_said_once(worker):
+def test_a_failing_queue_and_its_recovery_are_each_logged_once(worker):
     worker.queue.fail_next("receive", OUTAGE, times=4)
     _, events, _ = run_until(worker, 6)
     assert events == ["receive.failing", "receive.working"]
@@ -104,7 +104,7 @@ def test_a_queue_that_never_answered_and_refuses_is_fatal(worker):
     assert worker.poller.polls == {}
 
 
-def test_an_outage_before_the_refusal_does_not_make_it_less_fatal(worker):
+def test_a_refusal_after_an_initial_outage_is_still_fatal(worker):
     worker.queue.fail_next("receive", OUTAGE)
     worker.queue.fail_next("receive", DENIED)
     with pytest.raises(FatalError):
@@ -121,7 +121,7 @@ def test_a_queue_that_refuses_later_is_waited_for(worker):
 
 
 @pytest.mark.parametrize("error", [OUTAGE, PermanentError("bug"), RuntimeError("bug")])
-def test_permits_come_back_whatever_a_poll_raises(worker, error):
+def test_permits_are_returned_whatever_a_poll_raises(worker, error):
     """Case 29."""
     worker.queue.fail_next("receive", error)
     with contextlib.suppress(PermanentError, RuntimeError):
@@ -130,7 +130,7 @@ def test_permits_come_back_whatever_a_poll_raises(worker, error):
     assert worker.poller.polls == {}
 
 
-def test_a_message_that_is_here_already_is_not_admitted_again(worker):
+def test_a_message_already_in_the_worker_is_not_admitted_again(worker):
     worker.send("order-1")
     worker.receive()
     worker.queue.redeliver("message-1")
@@ -171,7 +171,7 @@ def test_a_stop_waits_for_the_open_poll():
     worker = Harness(queue=queue)
     thread = Thread(target=worker.poller.run, daemon=True)
     thread.start()
-    while queue.calls["receive"] < 2:  # the first asks without waiting
+    while queue.calls["receive"] < 2:  # the first poll does not wait
         thread.join(0.001)
     worker.poller.stop()
     worker.send("order-1")
@@ -180,7 +180,7 @@ def test_a_stop_waits_for_the_open_poll():
     assert worker.next_lease().message.id == "message-1"
 
 
-def test_an_open_poll_may_bring_messages_until_sqs_ends_it_and_a_little_longer(worker):
+def test_an_open_poll_may_return_messages_until_slightly_after_its_wait(worker):
     assert worker.poller.open_for() == 0
     worker.poller.polls = {0: worker.clock() - 5, 1: worker.clock()}
     assert worker.poller.open_for() == 20 + ON_THE_WAY
@@ -188,13 +188,13 @@ def test_an_open_poll_may_bring_messages_until_sqs_ends_it_and_a_little_longer(w
     assert worker.poller.open_for() == 0
 
 
-def test_polls_that_bring_few_are_followed_by_growing_pauses():
+def test_pauses_grow_after_polls_that_return_few_messages():
     linger = Linger(0.05)
     pauses = [linger.after(3, taken=10) for _ in range(6)]
     assert pauses == pytest.approx([0.0125, 0.025, 0.0375, 0.05, 0.05, 0.05])
 
 
-def test_a_backlog_is_not_held_up():
+def test_a_backlog_is_not_delayed():
     linger = Linger(0.05)
     for _ in range(4):
         linger.after(3, taken=10)
@@ -205,7 +205,7 @@ def test_a_backlog_is_not_held_up():
 
 
 @pytest.mark.parametrize(("count", "taken"), [(0, 10), (3, 3)], ids=["nothing", "all it wanted"])
-def test_a_poll_that_leaves_nothing_to_wait_for_is_followed_at_once(count, taken):
+def test_an_empty_or_satisfied_poll_is_followed_at_once(count, taken):
     linger = Linger(0.05)
     linger.after(3, taken=10)
     assert linger.after(count, taken) == 0

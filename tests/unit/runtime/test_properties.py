@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: nothing is lost, nothing is done twice, nothing leaks."""
+"""In any order of events, nothing is lost, nothing is done twice and nothing leaks."""
 
 from collections import Counter
 
@@ -25,7 +25,7 @@ CALLS = {
 
 
 class OneWorker(RuleBasedStateMachine):
-    """A queue, and a worker that is sometimes replaced by another."""
+    """A queue, and a worker that is sometimes replaced."""
 
     def __init__(self):
         super().__init__()
@@ -107,9 +107,8 @@ class OneWorker(RuleBasedStateMachine):
 
     @rule()
     def stop(self):
-        """Hand back what was not started, send what is settled; another worker takes over."""
-        for lease in self.worker.leases.unsettled():
-            lease.lost = "handed back"
+        """Hand back the rest, send the settlements, and let another worker take over."""
+        for lease in self.worker.leases.hand_back():
             self.worker.acks.hide(lease, 0)
         self.worker.acks.close()
         self.worker.acks.flush()
@@ -151,7 +150,7 @@ class OneWorker(RuleBasedStateMachine):
 
     @invariant()
     def permits_are_conserved(self):
-        """All held permits are of messages here that wait; nobody polls between the steps."""
+        """Every permit held belongs to a waiting message; nothing polls between the steps."""
         assert self.worker.permits.held == self.worker.poller.work.qsize()
 
     @invariant()
@@ -167,7 +166,7 @@ class OneWorker(RuleBasedStateMachine):
         assert self.worker.permits.paused <= {"acks"}
 
     def teardown(self):
-        """Let the trouble end: everything gets settled, and each message has one end."""
+        """End all faults: every message is settled, exactly once."""
         for failures in self.plan.values():
             failures.clear()
         self.worker.run_dry(rounds=200)

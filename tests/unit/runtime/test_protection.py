@@ -1,4 +1,4 @@
-"""A task is protected from scale-in while it has to be, and not a moment for nothing."""
+"""A task is protected from scale-in while a long handler runs, and not otherwise."""
 
 import pytest
 from support.fakes import FakeClock
@@ -13,7 +13,7 @@ MINUTES = 15 + SPARE_MINUTES
 
 
 class Agent:
-    """The ECS agent, as far as this task is concerned."""
+    """A fake ECS agent."""
 
     def __init__(self):
         self.calls = []
@@ -39,7 +39,7 @@ class Task:
         )
 
     def run(self, seconds, oldest_running):
-        """Look every second, as the thread does."""
+        """Step every second, as the thread does."""
         for _ in range(int(seconds)):
             self.clock.advance(1)
             self.protection.step(oldest_running)
@@ -56,7 +56,7 @@ def task():
     return Task()
 
 
-def test_short_handlers_never_hold_up_a_deployment(task):
+def test_short_handlers_never_delay_a_deployment(task):
     task.run(600, PROTECT_AFTER - 1)
     assert task.agent.calls == []
 
@@ -68,17 +68,17 @@ def test_a_long_handler_is_protected_once(task):
     assert task.gauge == 1
 
 
-def test_the_protection_outlives_the_longest_handler(task):
+def test_the_protection_lasts_longer_than_the_longest_handler(task):
     task.run(1, PROTECT_AFTER)
     assert task.agent.calls[0][1] * 60 > HANDLER_TIMEOUT
 
 
-def test_it_is_renewed_at_half_its_time(task):
+def test_the_protection_is_renewed_at_half_its_duration(task):
     task.run(MINUTES * 60 / 2 + 2, PROTECT_AFTER)
     assert task.agent.calls == [(True, MINUTES)] * 2
 
 
-def test_it_ends_some_time_after_the_last_long_handler(task):
+def test_the_protection_ends_some_time_after_the_last_long_handler(task):
     task.run(1, PROTECT_AFTER)
     task.run(RELEASE_AFTER - 1, 0)
     assert len(task.agent.calls) == 1
@@ -94,7 +94,7 @@ def test_a_short_gap_between_long_handlers_costs_no_call(task):
     assert len(task.agent.calls) == 1
 
 
-def test_an_agent_that_fails_is_asked_again_later_and_never_given_up(task):
+def test_a_failing_agent_is_called_again_later_without_a_limit(task):
     """Case 43."""
     task.agent.errors = [Unavailable("500", dependency="ecs-agent")] * 5
     task.run(RETRY_AFTER * 5 + 2, PROTECT_AFTER)
@@ -102,7 +102,7 @@ def test_an_agent_that_fails_is_asked_again_later_and_never_given_up(task):
     assert task.gauge == 1
 
 
-def test_a_release_that_failed_is_repeated(task):
+def test_a_failed_release_is_repeated(task):
     task.run(1, PROTECT_AFTER)
     task.agent.errors = [Unavailable("500", dependency="ecs-agent")]
     task.run(RELEASE_AFTER + RETRY_AFTER + 2, 0)
@@ -110,19 +110,19 @@ def test_a_release_that_failed_is_repeated(task):
     assert task.gauge == 0
 
 
-def test_a_stop_drops_it(task):
+def test_a_stop_ends_the_protection(task):
     task.run(1, PROTECT_AFTER)
     task.protection.drop()
     assert task.agent.calls[-1] == (False, MINUTES)
 
 
-def test_a_stop_without_protection_asks_nobody(task):
+def test_a_stop_without_protection_calls_no_agent(task):
     task.run(10, 0)
     task.protection.drop()
     assert task.agent.calls == []
 
 
-def test_a_stop_survives_an_agent_that_fails(task):
+def test_a_stop_survives_a_failing_agent(task):
     task.run(1, PROTECT_AFTER)
     task.agent.errors = [Unavailable("500", dependency="ecs-agent")]
     task.protection.drop()

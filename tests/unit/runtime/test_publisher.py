@@ -1,4 +1,4 @@
-"""Handlers share requests to the topic, and each learns what became of its own outcomes."""
+"""Handlers share requests to the topic, and each gets the result of its own outcomes."""
 
 from threading import Event as Flag
 from threading import Thread
@@ -23,7 +23,7 @@ def outcome(number):
     return encoded(an_order(order_id=f"order-{number}"), event_id=f"event-{number}")
 
 
-def test_what_comes_while_a_request_is_under_way_shares_the_next(topic):
+def test_outcomes_that_arrive_during_a_request_share_the_next(topic):
     publisher = Publisher(topic, longest_wait=60)
     first = Publishing(publisher, [outcome(0)])
     eventually(lambda: topic.sizes == [1])
@@ -50,14 +50,14 @@ def test_a_batch_never_has_more_than_ten_and_a_full_one_does_not_wait(topic):
     eventually(lambda: topic.sizes == [1, 8, 4])
 
 
-def test_who_is_alone_does_not_wait():
+def test_a_lone_publisher_never_waits():
     publisher = Publisher(FakeTopic(), longest_wait=3600)
 
     assert publisher.publish([outcome(1)]) == {}
     assert publisher.publish([outcome(2)]) == {}
 
 
-def test_a_request_that_hangs_holds_up_nobody(topic):
+def test_a_hanging_request_does_not_block_the_others(topic):
     publisher = Publisher(topic, longest_wait=0.01)
     Publishing(publisher, [outcome(0)])
     eventually(lambda: topic.sizes == [1])
@@ -67,7 +67,7 @@ def test_a_request_that_hangs_holds_up_nobody(topic):
     eventually(lambda: topic.sizes == [1, 1])
 
 
-def test_each_learns_of_its_own_refusals_by_its_own_positions(topic):
+def test_each_publisher_gets_its_own_refusals_by_its_own_positions(topic):
     topic.refuses["event-11"] = PermanentError("too large")
     publisher = Publisher(topic, longest_wait=60)
     Publishing(publisher, [outcome(0)])
@@ -82,7 +82,7 @@ def test_each_learns_of_its_own_refusals_by_its_own_positions(topic):
     assert list(bad.told()) == [1]
 
 
-def test_an_error_of_the_request_is_everybodys(topic):
+def test_an_error_of_the_request_is_raised_for_every_publisher(topic):
     publisher = Publisher(topic, longest_wait=60)
     Publishing(publisher, [outcome(0)])
     eventually(lambda: topic.sizes == [1])
@@ -111,7 +111,7 @@ class Publishing:
 
 
 class Gated:
-    """A topic whose requests do not end before it is opened."""
+    """A topic whose requests block until it is opened."""
 
     def __init__(self):
         self.sizes = []

@@ -1,4 +1,4 @@
-"""All threads of a receive loop together: how they flow, and how they end."""
+"""All threads of a receive loop together: normal operation, stops and health."""
 
 from contextlib import contextmanager, suppress
 from threading import Event as Flag
@@ -19,8 +19,8 @@ from workers.runtime.observability.health import Health
 from workers.runtime.wiring import receive_loop
 from workers.runtime.worker import Deadline
 
-PATIENCE = 5  # s of real time that anything here may take
-POLL = 0.02  # s; a poll that finds nothing
+PATIENCE = 5  # s of real time; the limit for everything here
+POLL = 0.02  # s; the duration of an empty poll
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _quiet():
 
 
 class Gate:
-    """A handler that waits to be let through; tells how many have come."""
+    """A handler that blocks until it is opened, and counts its calls."""
 
     def __init__(self):
         self.came = Semaphore(0)
@@ -107,16 +107,16 @@ class Running:
 
     @staticmethod
     def _run(target):
-        with suppress(BaseException):  # what a thread dies of is the worker's concern
+        with suppress(BaseException):  # the worker deals with the death of a thread
             target()
 
 
 def eventually(condition):
     until = monotonic() + PATIENCE
-    nobody = Flag()
+    never = Flag()
     while not condition():
         assert monotonic() < until
-        nobody.wait(0.002)
+        never.wait(0.002)
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def within(seconds):
     assert monotonic() - before < seconds
 
 
-def test_messages_flow_from_the_queue_to_their_end():
+def test_messages_flow_from_the_queue_to_their_settlement():
     running = Running(concurrency=10).start()
     running.send(*[f"order-{n}" for n in range(200)])
     eventually(lambda: len(running.queue) == 0)
@@ -145,7 +145,7 @@ def test_settlements_of_many_messages_share_their_requests():
     running.drain()
 
 
-def test_a_slow_message_does_not_hold_up_the_others():
+def test_a_slow_message_does_not_delay_the_others():
     """Cases 31 and 32."""
     gate = Gate()
     running = Running(
@@ -168,7 +168,7 @@ def test_an_idle_loop_stops_at_once():
             assert not thread.is_alive()
 
 
-def test_a_running_handler_is_finished():
+def test_a_stop_waits_for_a_running_handler():
     """Case 20."""
     gate = Gate()
     running = Running(gate).start()
@@ -179,7 +179,7 @@ def test_a_running_handler_is_finished():
     assert len(running.queue) == 0
 
 
-def test_what_an_open_poll_brings_at_the_stop_is_handled():
+def test_messages_from_a_poll_open_at_the_stop_are_handled():
     """Case 18."""
     running = Running(receive_wait=PATIENCE).start()
     eventually(lambda: running.queue.calls["receive"] == 2)
@@ -208,7 +208,7 @@ def test_a_hung_handler_is_left_behind_and_its_message_handed_back():
     gate.opened.set()
 
 
-def test_a_handler_that_ends_after_it_was_given_up_commits_nothing():
+def test_a_handler_that_ends_after_its_message_was_handed_back_commits_nothing():
     gate = Gate()
     running = Running(gate, concurrency=1, stop_timeout=1).start()
     running.send("order-1")
@@ -235,14 +235,14 @@ def test_a_second_signal_leaves_the_handler_behind():
     gate.opened.set()
 
 
-def test_what_was_not_started_is_handed_back_and_no_receive_is_burnt_on_it():
-    """Case 19: after the last poll, or this process would get it again."""
+def test_a_message_that_was_not_started_is_handed_back_without_another_receive():
+    """Case 19: after the last poll, or this process would receive it again."""
     gate = Gate()
     running = Running(gate, concurrency=1, stop_timeout=1)
     running.send("order-1")
     running.start()
     gate.wait_for(1)
-    # Such a pace allows for a read-ahead; then the next handler hangs.
+    # This rate allows for a read-ahead; then the next handler hangs.
     gate.opened.set()
     eventually(lambda: len(running.queue) == 0)
     gate.opened.clear()
@@ -257,7 +257,7 @@ def test_what_was_not_started_is_handed_back_and_no_receive_is_burnt_on_it():
     assert running.queue.calls["receive"] == received
 
 
-def test_a_record_that_cannot_be_written_in_time_leaves_time_to_hand_back():
+def test_a_record_that_is_slow_to_write_leaves_time_to_hand_back():
     gate, left = Gate(), []
     running = Running(gate, concurrency=25, stop_timeout=12)
     running.store.excuse_attempt = lambda *_args, **_named: gate.opened.wait(PATIENCE)
@@ -280,8 +280,8 @@ def test_a_record_that_cannot_be_written_in_time_leaves_time_to_hand_back():
     gate.opened.set()
 
 
-def test_what_would_not_end_in_time_is_not_started():
-    """It is received by a poll that was open, at a pace of 0.4 s with 0.9 s left."""
+def test_a_message_that_would_not_end_in_time_is_not_started():
+    """An open poll returns it with 0.9 s left, while handlers take 0.4 s."""
     running = Running(
         lambda _order: Flag().wait(0.4), concurrency=1, stop_timeout=1.2, receive_wait=0.5
     )
@@ -301,7 +301,7 @@ def test_what_would_not_end_in_time_is_not_started():
     assert running.queue.visible == 1
 
 
-def test_settlements_that_fail_at_the_stop_are_repeated():
+def test_settlements_that_fail_during_the_stop_are_repeated():
     """Case 17."""
     gate = Gate()
     running = Running(gate).start()
@@ -313,7 +313,7 @@ def test_settlements_that_fail_at_the_stop_are_repeated():
     assert len(running.queue) == 0
 
 
-def test_settlements_that_cannot_be_confirmed_are_work_interrupted():
+def test_unconfirmed_settlements_count_as_interrupted_work():
     gate = Gate()
     running = Running(gate, stop_timeout=1).start()
     running.send("order-1")
@@ -324,7 +324,7 @@ def test_settlements_that_cannot_be_confirmed_are_work_interrupted():
         assert running.drain() is False
 
 
-def test_messages_that_wait_out_an_outage_are_let_go_at_the_stop():
+def test_messages_that_wait_for_a_dependency_are_handed_back_at_the_stop():
     def act(_order):
         raise Unavailable("no answer", dependency="sns")
 
@@ -397,11 +397,11 @@ def test_a_loop_that_receives_has_no_obstacles_and_no_problems():
     running.drain()
 
 
-def test_before_the_first_answer_it_is_not_ready():
+def test_a_loop_is_not_ready_before_the_first_answered_poll():
     assert Running().loop.obstacles() == ["the queue does not answer"]
 
 
-def test_a_failing_queue_is_an_obstacle_not_a_problem():
+def test_a_failing_queue_is_an_obstacle_but_no_problem():
     """Case 25."""
     running = Running()
     running.queue.fail_next("receive", Unavailable("503", dependency="sqs"), times=2)
@@ -421,14 +421,14 @@ def test_settlements_that_pile_up_are_an_obstacle():
     assert running.loop.problems() == []
 
 
-def test_a_stopping_worker_is_not_ready_but_lives():
+def test_a_stopping_worker_is_not_ready_but_healthy():
     running = Running().start()
     running.drain()
     assert "stopping" in running.loop.obstacles()
     assert running.loop.problems() == []
 
 
-def test_many_pollers_lose_and_double_nothing():
+def test_many_pollers_neither_lose_nor_duplicate_a_message():
     running = Running(concurrency=40)
     running.send(*[f"order-{n}" for n in range(1_000)])
     running.start()

@@ -1,4 +1,4 @@
-"""How a delivery ends, as a table."""
+"""Settlements of every kind of failure, as a table."""
 
 import pytest
 from hypothesis import given
@@ -58,13 +58,13 @@ OUTAGE = Unavailable("no answer", dependency="sns")
 @pytest.mark.parametrize(
     ("error", "attempts", "settlement"),
     [
-        # What cannot get better goes at once, however often it was tried.
+        # A permanent error is dead-lettered at once, whatever the number of attempts.
         (PermanentError("no such thing"), 0, dead("no such thing", "permanent", 0)),
         (PermanentError("no such thing"), 2, dead("no such thing", "permanent", 2)),
         (EnvelopeError("not JSON"), 0, dead("not JSON", "malformed", 0)),
         (UnknownType("order.eaten"), 0, dead("order.eaten", "unknown_type", 0)),
         (UnsupportedVersion("2.0"), 0, dead("2.0", "unsupported_version", 0)),
-        # A failed attempt is repeated until there have been enough.
+        # A failed attempt is retried up to the limit.
         (TransientError("broken"), 1, Retry(2)),
         (TransientError("broken"), 2, Retry(2)),
         (TransientError("broken"), 3, dead("broken", "transient", 3)),
@@ -72,20 +72,20 @@ OUTAGE = Unavailable("no answer", dependency="sns")
         (ValueError("a bug"), 3, dead("a bug", "ValueError", 3)),
         (TimeoutError(), 3, dead("TimeoutError", "TimeoutError", 3)),
         (TransientError("broken"), 4, dead("broken", "transient", 4)),
-        # A failure that could not be counted is not held against the message.
+        # A failure that could not be counted does not count against the message.
         (TransientError("broken"), 0, Retry(2)),
-        # The handler knows better when to come back.
+        # The handler may set the delay.
         (TransientError("later", retry_after=17), 1, Retry(17)),
         (TransientError("later", retry_after=0.5), 1, Retry(0.5)),
         (TransientError("later", retry_after=17), 3, dead("later", "transient", 3)),
         (TransientError("later", retry_after=-1), 1, Retry(0)),
         (TransientError("later", retry_after=10**9), 1, Retry(MAX_DELAY)),
-        # Nobody's fault: never a dead letter.
+        # The message is not at fault: never a dead letter.
         (LeaseLost("expired"), 0, Retry(2)),
     ],
     ids=lambda value: f"{type(value).__name__}-{value}" if isinstance(value, Exception) else None,
 )
-def test_an_error_decides_how_its_message_ends(error, attempts, settlement):
+def test_the_error_decides_the_settlement(error, attempts, settlement):
     assert settled(error, attempts=attempts) == settlement
 
 
@@ -103,7 +103,7 @@ def test_an_error_decides_how_its_message_ends(error, attempts, settlement):
         (LeaseLost(), False),
     ],
 )
-def test_only_what_the_message_may_be_to_blame_for_is_an_attempt(error, counts):
+def test_only_failures_the_message_may_cause_count_as_attempts(error, counts):
     assert is_attempt(error) is counts
 
 
@@ -117,37 +117,37 @@ def test_a_delay_is_never_longer_than_allowed(times):
     assert 0 <= full_jitter(times) <= MAX_DELAY
 
 
-def test_retries_are_spread_over_the_whole_delay():
+def test_retries_are_spread_over_the_whole_range():
     assert full_jitter(3, uniform=lambda low, _high: low) == 0
 
 
-def test_one_attempt_allowed_means_no_second_one():
+def test_with_one_attempt_allowed_there_is_no_second():
     assert isinstance(settled(ValueError(), attempts=1, max_attempts=1), DeadLetter)
 
 
-def test_a_reason_names_no_customer():
+def test_a_reason_contains_no_customer_address():
     settlement = settled(PermanentError("no mailbox for ada@example.com"))
     assert settlement.failure.reason == "no mailbox for [e-mail]"
 
 
-def test_a_reason_is_cut():
+def test_a_long_reason_is_cut():
     settlement = settled(PermanentError("x" * 5_000))
     assert len(settlement.failure.reason) == MAX_REASON
 
 
-def test_a_huge_error_text_is_dealt_with_at_once():
-    """A pattern that tries a long word from each of its letters would take minutes."""
+def test_a_huge_error_text_is_redacted_quickly():
+    """A regular expression that backtracks at each letter would take minutes."""
     settlement = settled(PermanentError("x" * 1_000_000 + " ada@example.com"))
     assert len(settlement.failure.reason) == MAX_REASON
 
 
-# What the environment refuses.
+# Failures of the environment.
 
 
 @pytest.mark.parametrize(
     ("receives", "least", "most"), [(1, 1, 2), (2, 2, 4), (9, 256, 512), (99, 1_800, 3_600)]
 )
-def test_a_postponement_is_never_short(receives, least, most):
+def test_a_postponement_is_at_least_half_of_its_ceiling(receives, least, most):
     assert postponement(OUTAGE, receives, uniform=lambda low, _high: low) == Retry(least)
     assert postponement(OUTAGE, receives, uniform=ceiling) == Retry(most)
 
@@ -160,7 +160,7 @@ def test_a_dependency_may_ask_for_a_longer_postponement():
 
 
 def test_postponements_never_use_up_the_receives_that_sqs_grants():
-    """For as long as SQS keeps a message at all, and with room for deploys and lost replies."""
+    """Over the longest retention of SQS, with room for deploys and lost replies."""
     seconds, receives = 0.0, 1
     while seconds < MAX_RETENTION:
         seconds += postponement(OUTAGE, receives, uniform=lambda low, _high: low).delay

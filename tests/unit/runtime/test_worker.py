@@ -1,4 +1,4 @@
-"""The process ends in time, with a code that says how, whatever ended it."""
+"""The process always exits in time, with the right exit code."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from workers.runtime.worker import (
 
 @pytest.fixture(autouse=True)
 def _signals():
-    """Give the signals back to pytest."""
+    """Restore pytest's signal handlers."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():
@@ -38,11 +38,11 @@ def deadline():
     return Deadline(120, now=FakeClock())
 
 
-def test_before_the_stop_there_is_all_the_time_in_the_world(deadline):
+def test_before_the_stop_the_deadline_is_infinite(deadline):
     assert deadline.remaining() == float("inf")
 
 
-def test_the_budget_leaves_a_margin_before_the_platform_kills(deadline):
+def test_the_deadline_leaves_a_margin_before_the_platform_kills(deadline):
     deadline.start()
     assert deadline.remaining() == 110
     assert deadline.handlers_until - deadline.now() == 105
@@ -69,7 +69,7 @@ def test_a_second_signal_leaves_two_seconds(deadline):
     assert deadline.handlers_until < deadline.now()
 
 
-def test_a_third_signal_gives_no_time_back(deadline):
+def test_a_third_signal_adds_no_time(deadline):
     deadline.start()
     deadline.start()
     deadline.now.advance(1)
@@ -77,15 +77,15 @@ def test_a_third_signal_gives_no_time_back(deadline):
     assert deadline.remaining() == IMPATIENT - 1
 
 
-def test_a_second_signal_near_the_end_gives_no_time_back(deadline):
+def test_a_second_signal_near_the_end_adds_no_time(deadline):
     deadline.start()
     deadline.now.advance(109)
     deadline.start()
     assert deadline.remaining() == 1
 
 
-def test_a_signal_in_the_middle_of_the_handler_of_another_counts():
-    """Case 22: Python runs the second handler between two steps of the first."""
+def test_a_signal_that_interrupts_the_handler_of_another_counts():
+    """Case 22: Python may run the second signal handler in the middle of the first."""
 
     class Interrupted(FakeClock):
         def __call__(self):
@@ -104,7 +104,7 @@ def test_a_signal_in_the_middle_of_the_handler_of_another_counts():
 
 
 class Loop:
-    """A ``Running`` of one thread that does what it is told."""
+    """A ``Running`` with one thread, controlled by the test."""
 
     def __init__(self, loop=None, *, finishes=True):
         self.started = Flag()
@@ -141,13 +141,13 @@ def signalled(loop, *numbers):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_ends_with_zero(number):
+def test_a_signal_drains_the_worker_and_the_exit_code_is_0(number):
     loop = Loop()
     assert signalled(loop, number) == DONE
     assert 109 < loop.drained_with <= 110
 
 
-def test_interrupted_work_has_a_code_of_its_own():
+def test_interrupted_work_has_its_own_exit_code():
     assert signalled(Loop(finishes=False), signal.SIGTERM) == INTERRUPTED
 
 
@@ -192,12 +192,12 @@ def test_a_thread_alongside_that_dies_ends_the_worker_too():
         assert worker.run() == BROKEN
 
 
-def test_a_thread_that_ends_by_itself_ends_nothing():
+def test_a_thread_that_returns_does_not_end_the_worker():
     loop = Loop(lambda: None)
     assert signalled(loop, signal.SIGTERM) == DONE
 
 
-# A loop with a flag.
+# ``UntilStopped``.
 
 
 def stopped(loop, seconds=120, now=None):
@@ -240,14 +240,14 @@ def test_a_loop_that_does_not_end_is_left_behind():
     assert not stopped(lambda _stopping: Flag().wait(), now=now)
 
 
-def test_a_loop_that_died_is_not_waited_for():
+def test_the_drain_does_not_wait_for_a_loop_that_died():
     def die(_stopping):
         raise RuntimeError("a bug")
 
     assert stopped(die)
 
 
-def test_the_end_is_waited_for_of_every_loop():
+def test_the_drain_waits_for_every_loop():
     last, clock = Flag(), FakeClock()
     running = UntilStopped(
         {"relay": lambda stopping: stopping.wait(), "shard-0": lambda _: last.wait()}

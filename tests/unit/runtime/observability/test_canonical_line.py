@@ -1,4 +1,4 @@
-"""One line says what happened to a message, with these fields and no others."""
+"""One line describes what happened to a message, with these fields and no others."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,7 +14,7 @@ OF_TROUBLE = {"errorType", "reason"}
 
 
 def told(act=None, body=None, rounds=1):
-    """Take a message through a worker; gives its last line and the worker."""
+    """Run a message through a worker; return its last line and the worker."""
     worker = Harness(Service(act))
     if body is None:
         worker.send("order-1")
@@ -61,7 +61,7 @@ def test_the_duration_is_that_of_the_handler():
     assert lines[-1]["durationMs"] == 1234.5
 
 
-def test_a_failure_for_good_names_its_reason():
+def test_a_permanent_failure_names_its_reason():
     (line,), _ = told(raising(PermanentError("no such article")))
     assert line.keys() == FIELDS | OF_EVENT | OF_TROUBLE
     assert line["outcome"] == "dead_lettered"
@@ -69,7 +69,7 @@ def test_a_failure_for_good_names_its_reason():
     assert (line["errorType"], line["reason"]) == ("PermanentError", "no such article")
 
 
-def test_a_failed_attempt_says_which_one_it_was():
+def test_a_failed_attempt_shows_its_number():
     lines, _ = told(raising(TransientError("broken")), rounds=3)
     assert all(line.keys() == FIELDS | OF_EVENT | OF_TROUBLE | {"attempts"} for line in lines)
     assert [(line["outcome"], line["attempts"], line["receiveCount"]) for line in lines] == [
@@ -86,13 +86,13 @@ def test_a_bug_comes_with_its_stack():
     assert line["stack"].endswith("KeyError: 'sku'\n")
 
 
-def test_an_unreadable_message_is_told_without_what_is_not_known():
+def test_an_unreadable_message_is_logged_without_the_unknown_fields():
     (line,), _ = told(body="not JSON")
     assert line.keys() == FIELDS | OF_TROUBLE
     assert line["outcome"] == "dead_lettered"
 
 
-def test_an_outage_that_ended_is_no_trouble_any_more():
+def test_an_outage_that_ended_is_not_logged_as_an_error():
     errors = [Unavailable("no answer", dependency="sns")] * 5
     worker = Harness()
     for _ in range(4):
@@ -110,11 +110,11 @@ def test_an_outage_that_ended_is_no_trouble_any_more():
     assert "reason" not in lines[-1]
 
 
-def test_a_lost_message_is_told_too():
+def test_a_lost_message_is_logged_too():
     worker = Harness()
 
     def lose(_order):
-        worker.leases.unsettled()[0].lost = "expired"
+        worker.leases.lose(worker.leases.unsettled()[0], "expired")
 
     worker.service.act = lose
     worker.send("order-1")
@@ -145,7 +145,7 @@ def test_the_age_in_the_queue_is_measured_on_first_deliveries_only():
     assert worker.sample("critical_time_seconds_count") == 3
 
 
-def test_a_message_sent_by_a_clock_that_is_ahead_is_no_older_than_it_is(monkeypatch):
+def test_a_message_from_a_clock_that_is_ahead_has_no_negative_age(monkeypatch):
     monkeypatch.setattr(canonical_line.time, "time", lambda: 0.0)
     _, worker = told()
     assert worker.sample("queue_age_seconds_sum") == 0

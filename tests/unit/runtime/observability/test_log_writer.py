@@ -1,4 +1,4 @@
-"""Lines leave many at once, urgent ones at once, and a reader that has stopped stops nobody."""
+"""Lines are written in batches, urgent ones at once, and a stalled reader never blocks work."""
 
 import io
 from threading import Event
@@ -9,7 +9,7 @@ from workers.runtime.observability.log_writer import LogWriter
 
 
 class Pipe(io.RawIOBase):
-    """Nobody reads while ``blocked`` is set."""
+    """A reader that stalls while ``blocked`` is set."""
 
     def __init__(self):
         self.writes = []
@@ -22,7 +22,7 @@ class Pipe(io.RawIOBase):
         return len(data)
 
 
-def test_lines_that_come_together_are_written_together():
+def test_lines_logged_together_are_written_together():
     pipe = Pipe()
     lines = LogWriter(pipe)
 
@@ -34,7 +34,7 @@ def test_lines_that_come_together_are_written_together():
     assert len(pipe.writes) <= 2
 
 
-def test_a_warning_leaves_without_anybody_asking_and_in_order():
+def test_a_warning_is_written_at_once_and_in_order():
     pipe = Pipe()
     lines = LogWriter(pipe)
 
@@ -44,7 +44,7 @@ def test_a_warning_leaves_without_anybody_asking_and_in_order():
     eventually(lambda: b"".join(pipe.writes) == b"first\nsecond\n")
 
 
-def test_a_reader_that_stopped_does_not_stop_who_logs_and_learns_what_it_missed():
+def test_a_stalled_reader_never_blocks_work_and_learns_what_it_missed():
     pipe = Pipe()
     pipe.open.clear()
     lines = LogWriter(pipe, max_pending=3)

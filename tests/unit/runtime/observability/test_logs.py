@@ -1,4 +1,4 @@
-"""Every line is one JSON object, whoever wrote it, and never too long or too telling."""
+"""Every log line is one JSON object, of limited length and without addresses."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def test_a_line_is_a_json_object_with_time_level_and_service(lines, log):
     }
 
 
-def test_what_is_bound_to_the_message_is_in_every_line_about_it(lines, log):
+def test_fields_bound_to_a_message_are_in_every_line_about_it(lines, log):
     with structlog.contextvars.bound_contextvars(eventId="event-1"):
         log.info("a")
     log.info("b")
@@ -59,7 +59,7 @@ def test_a_line_break_does_not_make_a_second_line(lines, log):
     ],
     ids=repr,
 )
-def test_an_address_does_not_get_into_a_line(logged_lines, log, value):
+def test_an_address_never_appears_in_a_line(logged_lines, log, value):
     log.info("mail", value=value)
     text = logged_lines()
     assert "[e-mail]" in text
@@ -67,7 +67,7 @@ def test_an_address_does_not_get_into_a_line(logged_lines, log, value):
     assert "example.com" not in text
 
 
-def test_an_address_in_a_stack_is_taken_out(logged_lines, log):
+def test_an_address_in_a_stack_is_removed(logged_lines, log):
     try:
         _fail("no mailbox for ada@example.com")
     except ValueError:
@@ -77,12 +77,12 @@ def test_an_address_in_a_stack_is_taken_out(logged_lines, log):
     assert "ada@example.com" not in text
 
 
-def test_what_is_no_address_stays():
+def test_text_that_is_no_address_stays():
     assert redact("a @ b, 3@, @home") == "a @ b, 3@, @home"
 
 
-def test_redacting_a_long_word_takes_no_time():
-    """It would hold up every thread: a pattern does not let go of the interpreter."""
+def test_redacting_a_long_word_is_quick():
+    """A slow regular expression would block every thread: it holds the interpreter lock."""
     before = time.process_time()
     redact("x" * 200_000 + " @ " + "y" * 200_000 + "@")
     assert time.process_time() - before < 0.5
@@ -133,7 +133,7 @@ def test_a_stack_of_the_standard_library_is_in_the_line(lines):
     assert line["stack"].endswith("ValueError: [e-mail]\n")
 
 
-def test_chatter_of_libraries_is_left_out(lines):
+def test_info_lines_of_libraries_are_left_out(lines):
     logging.getLogger("urllib3").info("connection opened")
     assert lines() == []
 
