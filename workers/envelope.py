@@ -21,10 +21,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-# SNS accepts 256 KiB, attributes included, unless the topic raises the limit:
-# https://docs.aws.amazon.com/general/latest/gr/sns.html
+from workers.limits import MAX_PUBLISH_BYTES
+
 # Our attributes take well under 2 KiB.
-MAX_BODY_BYTES: Final = 254 * 1024
+MAX_BODY_BYTES: Final = MAX_PUBLISH_BYTES - 2 * 1024
 
 MAJOR_VERSION: Final = 1
 VERSION: Final = f"{MAJOR_VERSION}.0"

@@ -6,11 +6,10 @@ from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.healthcheck import METRICS_PORT
+from workers.limits import MAX_RECEIVE_WAIT, MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import SettingsError
-from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
+from workers.topology_rules import MAX_CONCURRENCY
 
-# SQS waits at most 20 s: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
-MAX_RECEIVE_WAIT: Final = 20
 # What has to happen after the last poll returned: finish, flush, exit.
 _AFTER_LAST_POLL: Final = 10
 
@@ -31,7 +30,7 @@ class Settings(BaseSettings):
     queue_url: str | None = None
     dlq_url: str | None = None
     table_name: str | None = None
-    concurrency: int | None = Field(default=None, ge=1, le=200)
+    concurrency: int | None = Field(default=None, ge=1, le=MAX_CONCURRENCY)
     visibility_timeout: int | None = Field(default=None, ge=2, le=MAX_VISIBILITY_TIMEOUT)
     receive_linger_ms: int = Field(default=3, ge=0, le=1_000)  # at most, after a poll
     stop_timeout: int = Field(default=120, ge=5, le=3600)  # s; Fargate allows 120

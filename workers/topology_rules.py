@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from workers.limits import MAX_VISIBILITY_TIMEOUT
+
 DAY: Final = 86_400  # s
 
 # A queue must hide a message at least this long (s), or its renewals could come too late.
 MIN_VISIBILITY_TIMEOUT: Final = 30
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
-MAX_VISIBILITY_TIMEOUT: Final = 43_200
+MAX_CONCURRENCY: Final = 200  # handlers of one task, each a thread
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 MIN_RETENTION: Final = 60  # s
 MAX_RETENTION: Final = 14 * DAY
@@ -168,7 +169,7 @@ SERVICE_RULES: Final[Mapping[str, ServiceRule]] = {
         "visibility_timeout", MIN_VISIBILITY_TIMEOUT, MAX_VISIBILITY_TIMEOUT
     ),
     "max_attempts": _whole("max_attempts", 1, 100),
-    "concurrency": _whole("concurrency", 1, 200),
+    "concurrency": _whole("concurrency", 1, MAX_CONCURRENCY),
     "retention": _whole("retention", MIN_RETENTION, MAX_RETENTION),
     "dlq_retention": _whole("dlq_retention", MIN_RETENTION, MAX_RETENTION),
     # SQS keeps the original enqueue time of a message that it moves to the dead-letter queue:

@@ -1,21 +1,16 @@
-"""One worker without threads: a test takes its steps, on a virtual clock."""
+"""One worker without threads: a test takes its steps, on a virtual clock.
+
+Its parts are those of production, connected by ``workers.runtime.assembly``.
+"""
 
 from queue import Empty
 
 from support.builders import a_payment, an_envelope, an_order
 from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 from workers.events import OrderCreated, PaymentCompleted, decode
-from workers.runtime.acks import LINGER, Acks
-from workers.runtime.admission import Admission
-from workers.runtime.breaker import Breakers
-from workers.runtime.consumer import Consumer
+from workers.runtime.acks import LINGER
+from workers.runtime.assembly import Clock, Config, Ports, assemble
 from workers.runtime.handler import Handlers, handles
-from workers.runtime.inbox import Inbox
-from workers.runtime.isolation import Isolation
-from workers.runtime.leases import Leases
-from workers.runtime.observability.telemetry import Telemetry
-from workers.runtime.permits import Permits
-from workers.runtime.poller import Poller
 from workers.runtime.ports import Transaction
 from workers.topology import MAX_RECEIVE_COUNT
 
@@ -85,67 +80,38 @@ class Harness:
         self.topic = FakeTopic() if topic is None else topic
         self.store = FakeStore() if store is None else store
         self.service = service or Service()
-        self.handler_timeout = handler_timeout
         self.decode = decode
-        self.telemetry = Telemetry(self.queue.name)
-        self.permits = Permits(concurrency, now=RestlessClock())
-        rest = rest or (lambda _condition, seconds: self.tick(seconds))
-        self.isolation = Isolation(self.permits, now=self.clock, rest=rest)
-        self.admission = Admission(
-            self.store,
-            self.isolation,
-            max_attempts=max_attempts,
-            worker="worker-1",
-            utcnow=self.clock.now,
-        )
-        self.leases = Leases(
-            self.queue,
-            visibility_timeout=visibility_timeout,
-            handler_timeout=handler_timeout,
-            telemetry=self.telemetry,
-            on_hung=self.admission.hung,
-            now=self.clock,
-        )
-        self.acks = Acks(
-            self.queue, self.leases, self.permits, telemetry=self.telemetry, now=self.clock
-        )
-        self.breakers = Breakers(
-            self.permits,
-            telemetry=self.telemetry,
-            now=self.clock,
-            rest=rest,
-        )
-        self.poller = Poller(
-            self.queue,
-            permits=self.permits,
-            leases=self.leases,
-            acks=self.acks,
-            telemetry=self.telemetry,
-            wait=20,
-            linger=0,
-            now=self.clock,
-            uniform=lambda _low, _high: 0.0,
-        )
-        self.consumer = Consumer(
-            queue=self.queue,
-            topic=self.topic,
-            inbox=Inbox(
-                name,
-                store=self.store,
-                handlers=Handlers(self.service),
-                sleep=sleep or self.clock.advance,
+        self.parts = assemble(
+            Handlers(self.service),
+            decode,
+            Ports(self.queue, self.topic, self.store),
+            Config(
+                service=name,
+                worker="worker-1",
+                concurrency=concurrency,
+                max_attempts=max_attempts,
+                max_receives=MAX_RECEIVE_COUNT,
+                receive_wait=20,
+                receive_linger=0,
+                protect_after=60,
+                handler_timeout=handler_timeout,
             ),
-            admission=self.admission,
-            permits=self.permits,
-            leases=self.leases,
-            acks=self.acks,
-            breakers=self.breakers,
-            telemetry=self.telemetry,
-            decode=decode,
-            max_attempts=max_attempts,
-            max_receives=MAX_RECEIVE_COUNT,
-            now=self.clock,
+            Clock(
+                now=self.clock,
+                utcnow=self.clock.now,
+                sleep=sleep or self.clock.advance,
+                rest=rest or self._rest,
+            ),
         )
+        self.telemetry = self.parts.telemetry
+        self.permits = self.parts.permits
+        self.isolation = self.parts.isolation
+        self.admission = self.parts.admission
+        self.leases = self.parts.leases
+        self.acks = self.parts.acks
+        self.breakers = self.parts.breakers
+        self.poller = self.parts.poller
+        self.consumer = self.parts.consumer
 
     def send(self, *order_ids):
         """Put one order.created per id into the queue; returns the message ids."""
@@ -221,11 +187,16 @@ class Harness:
             topic=self.topic,
             store=self.store,
             clock=self.clock,
-            concurrency=self.permits.concurrency,
-            visibility_timeout=self.leases.visibility_timeout,
-            handler_timeout=self.handler_timeout,
+            concurrency=self.parts.config.concurrency,
+            handler_timeout=self.parts.config.handler_timeout,
             decode=self.decode,
         )
+
+    def _rest(self, condition, seconds):
+        if seconds is None:  # only another thread can end this wait
+            condition.wait()
+        else:
+            self.tick(seconds)
 
     def attempts(self, message_id="message-1"):
         """How many attempts at a message are on record."""

@@ -1,4 +1,4 @@
-"""What the composition root hands to whom."""
+"""The composition root passes on the numbers of map and settings."""
 
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -6,69 +6,74 @@ from unittest.mock import MagicMock
 import pytest
 
 from workers import bootstrap
-from workers.runtime.observability.health import Health
+from workers.runtime.assembly import assemble
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Topology
 
-
-@pytest.fixture
-def parts():
-    topology = Topology.load()
-    return bootstrap.Parts(
-        name="payment",
-        settings=Settings(receive_linger_ms=8, stop_timeout=90),
-        service=topology.services["payment"],
-        clients=MagicMock(),
-        topic=MagicMock(),
-        health=Health(),
-    )
+MAPPED = Topology.load().services["payment"]
 
 
 @pytest.fixture
-def wired(parts, monkeypatch):
-    """What the receive loop is made of."""
-    seen = {}
-    monkeypatch.setattr(bootstrap, "names", MagicMock())
-    monkeypatch.setattr(bootstrap, "receive_loop", lambda _name, **options: seen.update(options))
+def built(monkeypatch):
+    """Build payment; returns the ports and numbers of its receive loop, and the program."""
+    seen = SimpleNamespace()
+
+    def spy(handlers, decode, ports, config):
+        seen.ports, seen.config = ports, config
+        seen.assembly = assemble(handlers, decode, ports, config)
+        return seen.assembly
+
+    names = MagicMock()
+    names.queue_url.return_value = "https://sqs/1/payment-queue"
+    monkeypatch.setattr(bootstrap, "names", names)
+    monkeypatch.setattr(bootstrap.Clients, "connect", MagicMock())
+    monkeypatch.setattr(bootstrap, "assemble", spy)
     monkeypatch.setenv("ECS_AGENT_URI", "http://169.254.170.2/agent")
-    bootstrap._consumer(parts)  # noqa: SLF001 - the wiring is what is tested
-    return SimpleNamespace(**seen)
+
+    def build(**settings):
+        settings = Settings(receive_linger_ms=8, stop_timeout=90, **settings)
+        seen.program = bootstrap.build("payment", settings, Topology.load())
+        return seen
+
+    return build
 
 
-def test_a_loop_gets_the_limits_of_the_map(wired, parts):
-    assert wired.max_receives == MAX_RECEIVE_COUNT == 1_000
-    assert wired.max_attempts == parts.service.max_attempts
-    assert wired.concurrency == parts.service.concurrency
-    assert wired.visibility_timeout == parts.service.visibility_timeout
+def test_a_loop_gets_the_numbers_of_the_map(built):
+    seen = built()
+    assert seen.config.max_receives == MAX_RECEIVE_COUNT == 1_000
+    assert seen.config.max_attempts == MAPPED.max_attempts
+    assert seen.config.concurrency == MAPPED.concurrency
+    assert seen.assembly.leases.visibility_timeout == MAPPED.visibility_timeout
 
 
-def test_and_its_times_in_seconds(wired, parts):
-    assert wired.receive_linger == pytest.approx(0.008)
-    assert wired.receive_wait == parts.settings.receive_wait
-    assert wired.protect_after == 45
-    assert wired.agent is not None
+def test_settings_override_the_map(built):
+    seen = built(concurrency=7, visibility_timeout=33)
+    assert seen.config.concurrency == seen.assembly.permits.concurrency == 7
+    assert seen.ports.queue.visibility_timeout == seen.assembly.leases.visibility_timeout == 33
+    assert bootstrap.Clients.connect.call_args.kwargs == {"threads": 7}
 
 
-def test_a_worker_runs_beside_a_thread_that_keeps_its_credentials(parts, monkeypatch):
-    seen = {}
+def test_a_setting_of_one_number_leaves_the_other_to_the_map():
+    service = bootstrap.overridden(MAPPED, Settings(concurrency=7))
+    assert service == MAPPED.model_copy(update={"concurrency": 7})
+    assert bootstrap.overridden(MAPPED, Settings()) == MAPPED
 
-    class Stopped:
-        def __init__(self, _running, *, stop_timeout, alongside):
-            seen.update(alongside, stop_timeout=stop_timeout)
 
-        def run(self):
-            return 0
+def test_a_loop_gets_its_times_in_seconds(built):
+    seen = built()
+    assert seen.config.receive_linger == pytest.approx(0.008)
+    assert seen.config.receive_wait == Settings(stop_timeout=90).receive_wait
+    assert seen.config.protect_after == 45
+    assert seen.ports.agent is not None
 
-    monkeypatch.setattr(bootstrap.Parts, "of", lambda *_args: parts)
-    monkeypatch.setattr(bootstrap, "_build", lambda _parts: MagicMock())
-    monkeypatch.setattr(bootstrap, "Worker", Stopped)
-    monkeypatch.setattr(Health, "serve", lambda _self, port: port)
 
-    assert bootstrap.run("payment", parts.settings, Topology.load()) == 0
+def test_a_consumer_answers_for_its_loop(built):
+    seen = built()
+    assert seen.program.status.registry is seen.assembly.telemetry.registry
+    assert seen.program.status.obstacles() == ["the queue does not answer"]
+    assert seen.program.status.problems() == []
 
-    assert seen["stop_timeout"] == 90
-    naps = iter([None, None])
-    monkeypatch.setattr(bootstrap.time, "sleep", lambda _seconds: next(naps))
-    with pytest.raises(StopIteration):
-        seen["credentials"]()
-    assert parts.clients.refresh_credentials.call_count == 2
+
+def test_metric_lines_are_written_only_for_a_named_environment(built):
+    assert built().program.metric_lines is None
+    assert built(environment="prod").program.metric_lines is not None

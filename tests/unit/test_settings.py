@@ -5,7 +5,8 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from workers.settings import MAX_RECEIVE_WAIT, Settings, SettingsError
+from workers.limits import MAX_RECEIVE_WAIT
+from workers.settings import Settings, SettingsError
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ READERS = {
     "runtime/observability/emf.py": "a figure gets a wrong time",
     "runtime/observability/logs.py": "a log line gets a wrong time",
     "runtime/observability/canonical_line.py": "one figure of an age is wrong, and never negative",
-    "runtime/wiring.py": "the trail of a message's attempts says wrong times",
+    "runtime/assembly.py": "the trail of a message's attempts says wrong times",
 }
 
 

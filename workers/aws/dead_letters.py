@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from workers.aws.errors import code_of, translated
 from workers.aws.sqs import depth
-from workers.runtime.permits import MAX_BATCH
+from workers.limits import MAX_BATCH
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

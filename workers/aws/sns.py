@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workers.aws.errors import SDK_ERRORS, meaning, plain_code, translate
 from workers.envelope import Encoded
+from workers.limits import MAX_BATCH, MAX_PUBLISH_BYTES
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.ports import Outcomes
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
-# https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
-MAX_BATCH: Final = 10
-MAX_BATCH_BYTES: Final = 262_144  # bodies and attributes of all entries together
 _TYPE: Final = "String"
 
 # An entry and its size in bytes. The entry's id is the position of its event.
@@ -35,9 +33,9 @@ class SnsTopic:
         entries: list[Sized] = []
         for position, event in enumerate(events):
             entry, size = _entry(position, event)
-            if size > MAX_BATCH_BYTES:
+            if size > MAX_PUBLISH_BYTES:
                 errors[position] = PermanentError(
-                    f"sns: the event has {size} bytes; the limit is {MAX_BATCH_BYTES}"
+                    f"sns: the event has {size} bytes; the limit is {MAX_PUBLISH_BYTES}"
                 )
             else:
                 entries.append((entry, size))
@@ -73,11 +71,11 @@ class SnsTopic:
 
 def _batches(entries: Sequence[Sized]) -> "Iterator[list[PublishBatchRequestEntryTypeDef]]":
     batch: list[PublishBatchRequestEntryTypeDef] = []
-    room = MAX_BATCH_BYTES
+    room = MAX_PUBLISH_BYTES
     for entry, size in entries:
         if len(batch) == MAX_BATCH or size > room:
             yield batch
-            batch, room = [], MAX_BATCH_BYTES
+            batch, room = [], MAX_PUBLISH_BYTES
         batch.append(entry)
         room -= size
     if batch:

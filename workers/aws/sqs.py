@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workers.aws.errors import plain_code, translated
 from workers.aws.wire import Sqs
+from workers.limits import MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import FatalError, Unavailable
-from workers.runtime.ports import Failure, Message
-from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
+from workers.runtime.ports import MAX_REASON, Failure, Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Body and attributes together (bytes), and the characters that are not accepted:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES: Final = 1_048_576
-MAX_REASON: Final = 1_000  # characters: a reason is read in a console
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPE: Final = "String"
 UNANSWERED: Final = "Unanswered"  # the code of a batch's entry that the answer says nothing of

@@ -27,9 +27,9 @@ def run(service: ServiceName) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave(lines, DONE))
     # The AWS adapters take long to import; --help and usage errors should not wait for them.
-    from workers import bootstrap
+    from workers import bootstrap, process
 
-    leave(lines, bootstrap.run(service, settings, topology))
+    leave(lines, process.run(lambda: bootstrap.build(service, settings, topology), settings))
 
 
 @commands.command(epilog="Example: workers healthcheck --ready")

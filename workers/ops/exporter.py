@@ -11,8 +11,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from workers.ops.queues import Queues
+from workers.process import opening
 from workers.runtime.errors import FatalError, Unavailable
-from workers.runtime.observability.health import Health
+from workers.runtime.observability.health import Health, Status
 from workers.runtime.worker import UntilStopped, Worker
 
 LABELS: Final = ("messaging_destination_name", "state")
@@ -52,16 +53,13 @@ def serve(find: Callable[[], Queues], *, port: int, stop_timeout: float) -> int:
 
     Raises ``FatalError`` if the port is taken.
     """
-    health = Health()
-    health.registry = CollectorRegistry()
-    health.registry.register(QueueDepths(find))
-    ProcessCollector(registry=health.registry)
+    registry = CollectorRegistry()
+    registry.register(QueueDepths(find))
+    ProcessCollector(registry=registry)
     running = UntilStopped({"metrics": _wait})
-    health.obstacles = running.obstacles
-    try:
-        port = health.serve(port)
-    except OSError as error:
-        raise FatalError(f"METRICS_PORT {port}: {error.strerror}") from error
+    status = Status(obstacles=running.obstacles, registry=registry)
+    with opening("METRICS_PORT", port):
+        port = Health(lambda: status).serve(port)
     log.info("queues.serving", metricsPort=port)
     return Worker(running, stop_timeout=stop_timeout).run()
 

@@ -3,16 +3,15 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from workers.limits import MAX_RECEIVE_WAIT
 from workers.provision.policies import queue_policy, redrive_allow_policy, redrive_policy
 from workers.topology import Service, dlq_name, queue_name
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
-
-RECEIVE_WAIT: Final = 20  # s
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Messaging:
             {
                 "MessageRetentionPeriod": str(wanted.retention),
                 "Policy": json.dumps(queue_policy(arn, topic_arn)),
-                "ReceiveMessageWaitTimeSeconds": str(RECEIVE_WAIT),
+                "ReceiveMessageWaitTimeSeconds": str(MAX_RECEIVE_WAIT),
                 "RedrivePolicy": json.dumps(redrive_policy(dlq_arn)),
                 "VisibilityTimeout": str(wanted.visibility_timeout),
             },

@@ -14,6 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from workers.aws.outbox import Outbox, Row
 from workers.aws.outbox_leases import LEASE, OutboxLeases, ShardLease
+from workers.limits import MAX_BATCH
 from workers.relay.metrics import RelayMetrics
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError, Unavailable
@@ -23,8 +24,6 @@ RENEW_AFTER: Final = timedelta(seconds=5)
 MARGIN: Final = timedelta(seconds=5)  # lease time that a slow publish may take
 GRACE: Final = timedelta(seconds=2)  # order-api usually publishes a row itself within this time
 PAGE: Final = 100  # rows per query
-# https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
-BATCH: Final = 10
 
 log = structlog.get_logger()
 
@@ -98,11 +97,11 @@ class Sweep:
             if self._usable() is None:
                 return 0
             due = self._due(self._outbox.waiting(self.shard, PAGE))
-            for start in range(0, len(due), BATCH):
+            for start in range(0, len(due), MAX_BATCH):
                 lease = self._usable()
                 if lease is None:
                     break
-                self._publish(lease, due[start : start + BATCH])
+                self._publish(lease, due[start : start + MAX_BATCH])
         except LeaseLost:
             log.warning("outbox.lease_lost", shard=self.shard)
             self._keep(None)

@@ -17,12 +17,13 @@ from typing import Final
 
 import structlog
 
+from workers.limits import MAX_BATCH
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.lease import Lease
 from workers.runtime.leases import GONE, Leases
 from workers.runtime.observability.telemetry import Telemetry
-from workers.runtime.permits import MAX_BATCH, Permits
+from workers.runtime.permits import Permits
 from workers.runtime.ports import Queue
 
 LINGER: Final = 0.1  # s

@@ -15,15 +15,12 @@ from typing import Final
 
 import structlog
 
+from workers.limits import MAX_BATCH, MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.lease import EDGES, RENEWED, UNSETTLED, IllegalTransition, Lease
 from workers.runtime.observability.telemetry import Telemetry
-from workers.runtime.permits import MAX_BATCH
 from workers.runtime.ports import Message, Queue
 
-# A message can be hidden for 12 h from its receive; a longer request fails:
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
-MAX_INVISIBLE: Final = 43_200.0
 HANDLER_TIMEOUT: Final = 900.0  # s; a handler that runs longer counts as hung
 
 # SQS answers with these codes when a receipt handle is no longer valid.
@@ -46,15 +43,14 @@ class Leases:
         self,
         queue: Queue,
         *,
-        visibility_timeout: float,
         telemetry: Telemetry,
         handler_timeout: float = HANDLER_TIMEOUT,
         on_hung: Callable[[Lease], None] = lambda _lease: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """``on_hung`` is called with the lease of a hung handler; it must not block."""
-        self.visibility_timeout = visibility_timeout
-        self.tick = min(5.0, max(0.1, visibility_timeout / 12))
+        self.visibility_timeout = queue.visibility_timeout
+        self.tick = min(5.0, max(0.1, self.visibility_timeout / 12))
         self.last_tick = now()
         self._queue = queue
         self._telemetry = telemetry
@@ -160,7 +156,7 @@ class Leases:
         """Return why a lease must not, or can no longer, be renewed."""
         if lease.started_at is not None and now - lease.started_at > self._handler_timeout:
             return "handler_timeout"
-        if now - lease.received_at > MAX_INVISIBLE - self.visibility_timeout:
+        if now - lease.received_at > MAX_VISIBILITY_TIMEOUT - self.visibility_timeout:
             return "twelve_hours"
         return "expired" if now > lease.deadline else None
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from threading import Condition
 from typing import Final
 
-MAX_BATCH: Final = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+from workers.limits import MAX_BATCH
+
 MAX_POLLERS: Final = 4
 READ_AHEAD_SECONDS: Final = 0.25
 # A poll with few free slots would fetch a message or two; wait this long (s) for more slots.
@@ -23,13 +24,21 @@ _SMOOTHING: Final = 0.1
 class Permits:
     """Decides when to poll, and for how many messages."""
 
-    def __init__(self, concurrency: int, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        rest: Callable[[Condition, float | None], object] = Condition.wait,
+    ) -> None:
+        """``rest`` waits on a condition for so many seconds at most; None waits for a change."""
         self.concurrency = concurrency
         self.pollers = min(MAX_POLLERS, math.ceil(concurrency / MAX_BATCH))
         self.mean_duration: float | None = None  # s in a handler, smoothed
         self.read_ahead = 0  # messages that may wait for a slot
         self._worthwhile = min(MAX_BATCH, math.ceil(concurrency / 4))  # free permits for a poll
         self._now = now
+        self._rest = rest
         self._held = 0
         self._full_polls = 0  # consecutive; as many pollers may poll, but always one
         self._paused: set[str] = set()
@@ -61,7 +70,7 @@ class Permits:
                     return taken
                 if free <= 0:
                     patient_until = None
-                self._changed.wait(remaining if free > 0 else None)
+                self._rest(self._changed, remaining if free > 0 else None)
             return 0
 
     def received(self, taken: int, count: int) -> None:

@@ -9,13 +9,14 @@ from typing import Final
 
 import structlog
 
+from workers.limits import MAX_BATCH
 from workers.runtime.acks import Acks
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.lease import Lease
 from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
-from workers.runtime.permits import MAX_BATCH, Permits
+from workers.runtime.permits import Permits
 from workers.runtime.ports import Message, Queue
 from workers.runtime.settlement import full_jitter
 

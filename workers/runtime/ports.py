@@ -7,7 +7,7 @@ not answer, throttles or fails), ``FatalError`` (queue missing, access denied), 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from workers.envelope import Encoded
 
@@ -25,6 +25,10 @@ class Message:
     receipt_handle: str
     receive_count: int
     sent_at: float  # epoch seconds
+
+
+# Characters of each text in a dead letter: short enough to read in a console.
+MAX_REASON: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,10 @@ class Queue(Protocol):
     @property
     def name(self) -> str:
         """The queue's name, as in the AWS console."""
+
+    @property
+    def visibility_timeout(self) -> int:
+        """For how long (s) ``receive`` hides what it returns."""
 
     def receive(self, limit: int, wait: float) -> Sequence[Message]:
         """Receive up to ``limit`` (1 to 10) messages, waiting up to ``wait`` s for the first."""

@@ -5,16 +5,18 @@ one. A lone publisher never waits, and under load every request is as full as po
 waits until SNS has accepted its own outcomes, and its message is deleted only after that.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Condition
 from typing import Final
 
 from workers.envelope import Encoded
-from workers.runtime.permits import MAX_BATCH
+from workers.limits import MAX_BATCH
 from workers.runtime.ports import Outcomes, Topic
 
 LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must hold up nobody
+_GLANCE: Final = 1.0  # s between looks at a batch that another handler sends
 
 
 @dataclass(slots=True, eq=False)
@@ -29,9 +31,19 @@ class Batch:
 class Publisher:
     """A topic shared by many handlers."""
 
-    def __init__(self, topic: Topic, *, longest_wait: float = LONGEST_WAIT) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        *,
+        longest_wait: float = LONGEST_WAIT,
+        now: Callable[[], float] = time.monotonic,
+        rest: Callable[[Condition, float], object] = Condition.wait,
+    ) -> None:
+        """``rest`` waits on a condition for so many seconds at most; see ``Breakers``."""
         self._topic = topic
         self._longest_wait = longest_wait
+        self._now = now
+        self._rest = rest
         self._open: Batch | None = None  # can be joined
         self._under_way = 0  # requests
         self._changed = Condition()
@@ -53,7 +65,8 @@ class Publisher:
             batch.events.extend(events)
             self._changed.notify_all()  # a batch may be full now
             if joins:
-                self._changed.wait_for(lambda: batch.done)
+                while not batch.done:
+                    self._rest(self._changed, _GLANCE)
             else:
                 self._collect(batch)
         if not joins:
@@ -66,9 +79,9 @@ class Publisher:
 
     def _collect(self, batch: Batch) -> None:
         """Let others join while a request is under way, then close the batch."""
-        self._changed.wait_for(
-            lambda: self._under_way == 0 or self._is_full(batch), timeout=self._longest_wait
-        )
+        until = self._now() + self._longest_wait
+        while self._under_way > 0 and not self._is_full(batch) and self._now() < until:
+            self._rest(self._changed, until - self._now())
         if self._open is batch:
             self._open = None
         self._under_way += 1

@@ -15,7 +15,7 @@ from workers.runtime.errors import (
     Unavailable,
 )
 from workers.runtime.observability.logs import redact
-from workers.runtime.ports import AttemptLog, Failure
+from workers.runtime.ports import MAX_REASON, AttemptLog, Failure
 
 BASE_DELAY: Final = 2.0  # s
 MAX_DELAY: Final = 900.0  # s
@@ -23,7 +23,6 @@ MAX_DELAY: Final = 900.0  # s
 # half of it. In 14 days, the longest retention of SQS, that uses fewer than 700 of the 1,000
 # receives after which SQS would move it to the dead-letter queue.
 MAX_POSTPONEMENT: Final = 3_600.0
-MAX_REASON: Final = 1_000  # characters; keeps a dead letter readable and below SQS's limits
 
 
 @dataclass(frozen=True, slots=True)

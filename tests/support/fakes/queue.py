@@ -7,9 +7,9 @@ from random import Random
 
 from support.fakes.clock import FakeClock
 from support.fakes.faults import Faults
+from workers.limits import MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Failure, Message
-from workers.topology_rules import MAX_VISIBILITY_TIMEOUT
 
 MAX_BATCH = 10
 
@@ -56,7 +56,7 @@ class FakeQueue(Faults):
         self.dead_letters = []
         self.extensions = []  # (message id, seconds) of each change that took effect
         self._clock = clock or FakeClock()
-        self._visibility_timeout = visibility_timeout
+        self.visibility_timeout = visibility_timeout
         self._max_receives = max_receives
         self._blocking = blocking
         self._interrupted = False
@@ -196,7 +196,7 @@ class FakeQueue(Faults):
         now = self._clock()
         message.receive_count += 1
         message.received_at = now
-        message.visible_at = now + self._visibility_timeout
+        message.visible_at = now + self.visibility_timeout
         return self._copy(message)
 
     def _copy(self, message):

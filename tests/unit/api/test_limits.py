@@ -9,7 +9,6 @@ from support.stub import serving
 from workers.api.fast_path import SLOTS
 from workers.api.limits import MAX_IN_FLIGHT, REQUEST_THREADS
 from workers.bootstrap import Parts
-from workers.runtime.observability.health import Health
 from workers.settings import Settings
 from workers.topology import Topology
 
@@ -19,7 +18,7 @@ def parts(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     settings = Settings(topic_arn="arn:aws:sns:eu-west-1:123456789012:order-events")
-    return lambda name: Parts.of(name, settings, Topology.load(), Health())
+    return lambda name: Parts.of(name, settings, Topology.load())
 
 
 @pytest.mark.parametrize("client", ["dynamodb", "sns"])

@@ -5,7 +5,8 @@ from itertools import islice
 import pytest
 from support.builders import a_cancellation, encoded
 
-from workers.aws.sns import MAX_BATCH_BYTES, SnsTopic
+from workers.aws.sns import SnsTopic
+from workers.limits import MAX_PUBLISH_BYTES
 from workers.runtime.errors import PermanentError, Unavailable
 
 ARN = "arn:aws:sns:eu-west-1:123456789012:order-events"
@@ -87,14 +88,14 @@ def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
     assert topic.publish(events(count, size)) == {}
 
     assert [len(entries) for entries in calls] == batches
-    assert all(sum(map(size_of, entries)) <= MAX_BATCH_BYTES for entries in calls)
+    assert all(sum(map(size_of, entries)) <= MAX_PUBLISH_BYTES for entries in calls)
     assert [e["Id"] for entries in calls for e in entries] == [str(i) for i in range(count)]
 
 
 def test_an_entry_that_can_never_fit_is_not_sent(sns):
     _, _, topic = sns
 
-    errors = topic.publish(events(1, MAX_BATCH_BYTES))
+    errors = topic.publish(events(1, MAX_PUBLISH_BYTES))
 
     assert isinstance(errors[0], PermanentError)
 

@@ -22,9 +22,7 @@ class Desk:
         self.queue = FakeQueue(clock=self.clock)
         self.telemetry = Telemetry(self.queue.name)
         self.permits = Permits(10)
-        self.leases = Leases(
-            self.queue, visibility_timeout=60, telemetry=self.telemetry, now=self.clock
-        )
+        self.leases = Leases(self.queue, telemetry=self.telemetry, now=self.clock)
         self.acks = Acks(
             self.queue, self.leases, self.permits, telemetry=self.telemetry, now=self.clock
         )

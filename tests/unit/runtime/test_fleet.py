@@ -3,6 +3,7 @@ done twice, every dead letter is deserved, and nothing leaks."""
 
 from collections import Counter, deque
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import count, permutations
 from threading import Thread
 from unittest.mock import patch
@@ -17,7 +18,6 @@ from support.taken import Killed, Task, here, pause, rest
 
 from workers.runtime.errors import Conflict, FatalError, PermanentError, TransientError, Unavailable
 from workers.runtime.isolation import LIMIT
-from workers.runtime.receive_loop import ReceiveLoop
 from workers.runtime.settlement import Retry
 from workers.runtime.worker import Deadline
 from workers.topology import MAX_RECEIVE_COUNT
@@ -113,26 +113,13 @@ class Process:
             clock=fleet.clock,
             concurrency=CONCURRENCY,
             max_attempts=MAX_ATTEMPTS,
-            rest=rest,
+            rest=self._rest,
             sleep=lambda _seconds: pause(),
             **ports,
         )
         worker.poller.work = Work()
-        self.loop = ReceiveLoop(
-            poller=worker.poller,
-            consumer=worker.consumer,
-            admission=worker.admission,
-            isolation=worker.isolation,
-            permits=worker.permits,
-            leases=worker.leases,
-            acks=worker.acks,
-            breakers=worker.breakers,
-            protection=None,
-            telemetry=worker.telemetry,
-            receive_wait=0,
-            now=fleet.clock,
-            sleep=self._while_draining,
-        )
+        clock = replace(worker.parts.clock, sleep=self._while_draining)
+        self.loop = replace(worker.parts, clock=clock).loop()
         self.loops = self.loop.threads()
         self.tasks = [Task(self.loops[f"handler-{slot}"]) for slot in range(CONCURRENCY)]
         self.busy = True  # handlers continue during a drain
@@ -140,6 +127,13 @@ class Process:
         for task in self.tasks:
             task.lease = None
             task.step()
+
+    def _rest(self, condition, seconds):
+        """A handler pauses. Nothing else is a task: time passes for a poll that waits for slots."""
+        if here() is None:
+            self.fleet.clock.advance(seconds)
+        else:
+            rest(condition, seconds)
 
     def _watch(self):
         settle, hung = self.worker.consumer.settle, self.worker.admission.hung

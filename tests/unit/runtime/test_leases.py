@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from support.builders import a_message
 from support.fakes import FakeClock, FakeQueue
 
+from workers.limits import MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import FatalError, LeaseLost, Unavailable
-from workers.runtime.leases import HANDLER_TIMEOUT, MAX_INVISIBLE, Leases
+from workers.runtime.leases import HANDLER_TIMEOUT, Leases
 from workers.runtime.observability.telemetry import Telemetry
 
 OUTAGE = Unavailable("503", dependency="sqs")
@@ -22,7 +23,6 @@ class Table:
         self.telemetry = Telemetry(self.queue.name)
         self.leases = Leases(
             self.queue,
-            visibility_timeout=visibility_timeout,
             telemetry=self.telemetry,
             now=self.clock,
             **options,
@@ -169,7 +169,7 @@ def test_a_waiting_message_does_not_count_as_a_hung_handler(table):
 def test_nothing_is_renewed_beyond_twelve_hours(table):
     """Case 7: SQS counts from the receive, so the request would fail."""
     (lease,) = table.grant()
-    table.pass_time(MAX_INVISIBLE - 70)
+    table.pass_time(MAX_VISIBILITY_TIMEOUT - 70)
     assert lease.lost is None
     table.pass_time(20)
     assert lease.lost == "twelve_hours"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from support.fakes import FakeClock
 from support.harness import RestlessClock
 
-from workers.runtime.permits import MAX_BATCH, MAX_POLLERS, PATIENCE, Permits
+from workers.limits import MAX_BATCH
+from workers.runtime.permits import MAX_POLLERS, PATIENCE, Permits
 
 
 def a_thread(function, *args):

@@ -13,10 +13,9 @@ from support.harness import Service
 
 from workers.events import decode
 from workers.runtime.acks import MAX_BACKLOG
+from workers.runtime.assembly import Config, Ports, assemble
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import Handlers
-from workers.runtime.observability.health import Health
-from workers.runtime.wiring import receive_loop
 from workers.runtime.worker import Deadline
 
 PATIENCE = 5  # s of real time; the limit for everything here
@@ -62,24 +61,22 @@ class Running:
         self.queue = FakeQueue(clock=self.clock, blocking=True)
         self.store, self.topic = FakeStore(), FakeTopic()
         self.service = Service(act)
-        self.health = Health()
-        self.loop = receive_loop(
-            "payment",
-            queue=self.queue,
-            topic=self.topic,
-            store=self.store,
-            handlers=Handlers(self.service),
-            decode=decode,
-            visibility_timeout=60,
-            concurrency=concurrency,
-            max_attempts=3,
-            max_receives=5,
-            receive_wait=receive_wait,
-            receive_linger=0,
-            protect_after=stop_timeout / 2,
-            agent=agent,
-            health=self.health,
+        self.parts = assemble(
+            Handlers(self.service),
+            decode,
+            Ports(self.queue, self.topic, self.store, agent),
+            Config(
+                service="payment",
+                worker="worker-1",
+                concurrency=concurrency,
+                max_attempts=3,
+                max_receives=5,
+                receive_wait=receive_wait,
+                receive_linger=0,
+                protect_after=stop_timeout / 2,
+            ),
         )
+        self.loop = self.parts.loop()
         self.deadline = Deadline(stop_timeout)
         self.threads = []
 
@@ -103,7 +100,7 @@ class Running:
 
     def sample(self, name):
         labels = {"messaging_destination_name": self.queue.name}
-        return self.health.registry.get_sample_value(f"messaging_{name}", labels)
+        return self.parts.telemetry.registry.get_sample_value(f"messaging_{name}", labels)
 
     @staticmethod
     def _run(target):
@@ -393,7 +390,6 @@ def test_a_loop_that_receives_has_no_obstacles_and_no_problems():
     running = Running().start()
     eventually(lambda: not running.loop.obstacles())
     assert running.loop.problems() == []
-    assert running.health.obstacles() == []
     running.drain()
 
 

@@ -1,6 +1,7 @@
-"""One port for those who watch: /livez, /readyz and /metrics. Nothing behind it calls AWS."""
+"""The health port of a process: /livez, /readyz and /metrics. Nothing behind it calls AWS."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
 from typing import Final
@@ -14,16 +15,27 @@ Problems = Callable[[], list[str]]
 SOCKET_TIMEOUT: Final = 5  # s for one request
 
 
-class Health:
-    """Says whether this process lives (or should be replaced) and whether it works right now."""
+@dataclass(frozen=True)
+class Status:
+    """What a process answers about itself."""
 
-    def __init__(self) -> None:
-        self.registry: CollectorRegistry | None = None
-        self.problems: Problems = list
-        self.obstacles: Problems = lambda: ["starting"]
+    problems: Problems = list  # reasons to replace it
+    obstacles: Problems = list  # reasons why it takes no work at the moment
+    registry: CollectorRegistry | None = None  # without one there is no /metrics
+
+
+STARTING: Final = Status(obstacles=lambda: ["starting"])
+
+
+class Health:
+    """Answers whether a process is alive and ready, and serves its metrics."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        """``status`` is called for each request: a process has another once it has started."""
+        self._status = status
 
     def serve(self, port: int) -> int:
-        """Answer on all interfaces from a thread of its own; returns the port (0 picks one).
+        """Answer on all interfaces, in a thread; returns the port (0 picks a free one).
 
         Raises ``OSError`` if the port is taken.
         """
@@ -32,13 +44,14 @@ class Health:
         return server.server_port
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        status = self._status()
         match environ.get("PATH_INFO"):
             case "/livez":
-                return _report(self.problems(), start_response)
+                return _report(status.problems(), start_response)
             case "/readyz":
-                return _report([*self.problems(), *self.obstacles()], start_response)
-            case "/metrics" if self.registry is not None:
-                return make_wsgi_app(self.registry)(environ, start_response)  # type: ignore[no-any-return]  # WSGI is untyped
+                return _report([*status.problems(), *status.obstacles()], start_response)
+            case "/metrics" if status.registry is not None:
+                return make_wsgi_app(status.registry)(environ, start_response)  # type: ignore[no-any-return]  # WSGI is untyped
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"/livez, /readyz or /metrics\n"]
 

@@ -152,6 +152,7 @@ class MeasuredQueue:
         self._queue = queue
         self._durations = lru_cache(maxsize=256)(telemetry.operation_duration)
         self.name = queue.name
+        self.visibility_timeout = queue.visibility_timeout
 
     def receive(self, limit: int, wait: float) -> Sequence[Message]:
         """As ``Queue.receive``."""

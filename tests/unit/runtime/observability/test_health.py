@@ -1,4 +1,4 @@
-"""What those who watch get to see."""
+"""The answers of the health port."""
 
 import json
 import socket
@@ -8,14 +8,25 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from workers.runtime.observability.health import Health
+from workers.runtime.observability.health import STARTING, Health, Status
 
 TIMEOUT = 5
 
 
+class Process:
+    """One that starts, and may have another status later."""
+
+    status = STARTING
+
+
 @pytest.fixture
-def health():
-    return Health()
+def process():
+    return Process()
+
+
+@pytest.fixture
+def health(process):
+    return Health(lambda: process.status)
 
 
 @pytest.fixture
@@ -42,28 +53,28 @@ def test_a_process_that_starts_lives_but_is_not_ready(get):
     assert json.loads(body) == {"status": "failing", "problems": ["starting"]}
 
 
-def test_a_worker_without_obstacles_is_ready(health, get):
-    health.obstacles = list
+def test_a_worker_without_obstacles_is_ready(process, get):
+    process.status = Status()
     assert get("/readyz")[0] == 200
 
 
-def test_an_obstacle_makes_it_unready_but_not_dead(health, get):
-    health.obstacles = lambda: ["dynamodb does not answer"]
+def test_an_obstacle_makes_it_unready_but_not_dead(process, get):
+    process.status = Status(obstacles=lambda: ["dynamodb does not answer"])
     assert get("/livez")[0] == 200
     assert get("/readyz")[0] == 503
 
 
-def test_a_problem_is_a_reason_to_replace_it(health, get):
-    health.problems = lambda: ["a handler does not return"]
-    health.obstacles = list
+def test_a_problem_is_a_reason_to_replace_it(process, get):
+    process.status = Status(problems=lambda: ["a handler does not return"])
     assert get("/livez")[0] == get("/readyz")[0] == 503
     assert b"a handler does not return" in get("/livez")[1]
 
 
-def test_metrics_are_those_of_the_registry(health, get):
+def test_metrics_are_those_of_the_registry(process, get):
     assert get("/metrics")[0] == 404
-    health.registry = CollectorRegistry()
-    Counter("orders", "Orders", registry=health.registry).inc(3)
+    registry = CollectorRegistry()
+    Counter("orders", "Orders", registry=registry).inc(3)
+    process.status = Status(registry=registry)
     status, body = get("/metrics")
     assert status == 200
     assert b"orders_total 3.0" in body
@@ -73,9 +84,9 @@ def test_an_unknown_path_names_the_known_ones(get):
     assert get("/") == (404, b"/livez, /readyz or /metrics\n")
 
 
-def test_a_port_that_is_taken_is_an_error(get):
+def test_a_port_that_is_taken_is_an_error(health, get):
     with pytest.raises(OSError, match="in use"):
-        Health().serve(get.port)
+        health.serve(get.port)
 
 
 def test_one_silent_client_does_not_hold_up_the_next(get, capsys):

@@ -1,0 +1,187 @@
+"""Assembles the receive loop of one service from its ports, its numbers and a clock."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Condition
+from typing import TypeAlias
+
+from workers.envelope import Envelope, Event
+from workers.runtime.acks import Acks
+from workers.runtime.admission import Admission
+from workers.runtime.breaker import Breakers
+from workers.runtime.consumer import Consumer
+from workers.runtime.handler import Handlers
+from workers.runtime.inbox import Inbox
+from workers.runtime.isolation import Isolation
+from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
+from workers.runtime.permits import Permits
+from workers.runtime.poller import Poller
+from workers.runtime.ports import Queue, Store, Topic
+from workers.runtime.protection import Protection, TaskAgent
+from workers.runtime.publisher import Publisher
+from workers.runtime.receive_loop import ReceiveLoop
+
+Decode: TypeAlias = Callable[[str], Envelope[Event]]
+
+
+def _utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a receive loop reaches outside its process.
+
+    Without an ``agent`` the task is never protected from scale-in.
+    """
+
+    queue: Queue
+    topic: Topic
+    store: Store
+    agent: TaskAgent | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The names and numbers of a receive loop. Times in seconds.
+
+    The visibility timeout is not among them: the queue has it.
+    """
+
+    service: str
+    worker: str  # names this process in records of attempts
+    concurrency: int  # handlers at a time
+    max_attempts: int
+    max_receives: int  # after which SQS itself dead-letters a message
+    receive_wait: float  # of a poll that finds nothing
+    receive_linger: float  # at most, after a poll that was not full
+    protect_after: float  # in a handler, until the task is protected from scale-in
+    handler_timeout: float = HANDLER_TIMEOUT
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a receive loop tells the time and waits. A test lets time fly instead."""
+
+    now: Callable[[], float] = time.monotonic
+    utcnow: Callable[[], datetime] = _utcnow
+    sleep: Callable[[float], None] = time.sleep
+    # Waits on a condition for so many seconds at most; None waits for a change.
+    rest: Callable[[Condition, float | None], object] = Condition.wait
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a receive loop, connected. None of them has a thread yet."""
+
+    config: Config
+    clock: Clock
+    telemetry: Telemetry
+    permits: Permits
+    isolation: Isolation
+    admission: Admission
+    leases: Leases
+    acks: Acks
+    breakers: Breakers
+    poller: Poller
+    consumer: Consumer
+    protection: Protection | None
+
+    def loop(self) -> ReceiveLoop:
+        """Make the loop that runs the parts in threads."""
+        return ReceiveLoop(
+            poller=self.poller,
+            consumer=self.consumer,
+            admission=self.admission,
+            isolation=self.isolation,
+            permits=self.permits,
+            leases=self.leases,
+            acks=self.acks,
+            breakers=self.breakers,
+            protection=self.protection,
+            telemetry=self.telemetry,
+            receive_wait=self.config.receive_wait,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+        )
+
+
+REAL_TIME = Clock()
+
+
+def assemble(
+    handlers: Handlers, decode: Decode, ports: Ports, config: Config, clock: Clock = REAL_TIME
+) -> Assembly:
+    """Connect the parts of a receive loop that gives its messages, decoded, to ``handlers``."""
+    now, rest = clock.now, clock.rest
+    telemetry = Telemetry(ports.queue.name)
+    queue = MeasuredQueue(ports.queue, telemetry)
+    permits = Permits(config.concurrency, now=now, rest=rest)
+    isolation = Isolation(permits, now=now, rest=rest)
+    admission = Admission(
+        ports.store,
+        isolation,
+        max_attempts=config.max_attempts,
+        worker=config.worker,
+        utcnow=clock.utcnow,
+    )
+    leases = Leases(
+        queue,
+        telemetry=telemetry,
+        handler_timeout=config.handler_timeout,
+        on_hung=admission.hung,
+        now=now,
+    )
+    acks = Acks(queue, leases, permits, telemetry=telemetry, now=now)
+    breakers = Breakers(permits, telemetry=telemetry, now=now, rest=rest)
+    poller = Poller(
+        queue,
+        permits=permits,
+        leases=leases,
+        acks=acks,
+        telemetry=telemetry,
+        wait=config.receive_wait,
+        linger=config.receive_linger,
+        now=now,
+    )
+    consumer = Consumer(
+        queue=queue,
+        topic=Publisher(ports.topic, now=now, rest=rest),
+        inbox=Inbox(config.service, store=ports.store, handlers=handlers, sleep=clock.sleep),
+        admission=admission,
+        permits=permits,
+        leases=leases,
+        acks=acks,
+        breakers=breakers,
+        telemetry=telemetry,
+        decode=decode,
+        max_attempts=config.max_attempts,
+        max_receives=config.max_receives,
+        now=now,
+    )
+    protection = None
+    if ports.agent is not None:
+        protection = Protection(
+            ports.agent,
+            protect_after=config.protect_after,
+            handler_timeout=config.handler_timeout,
+            telemetry=telemetry,
+            now=now,
+        )
+    return Assembly(
+        config=config,
+        clock=clock,
+        telemetry=telemetry,
+        permits=permits,
+        isolation=isolation,
+        admission=admission,
+        leases=leases,
+        acks=acks,
+        breakers=breakers,
+        poller=poller,
+        consumer=consumer,
+        protection=protection,
+    )
