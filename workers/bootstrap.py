@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows every layer. Reads top-down as a wiring plan."""
+"""The composition root: the only module that knows every layer."""
 
 import os
 import socket
@@ -42,7 +42,7 @@ from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
 
 METRICS_NAMESPACE: Final = "OrderPipeline"  # in CloudWatch; terraform/alarms.tf has the same
-# As long as Stripe keeps its keys: https://docs.stripe.com/api/idempotent_requests
+# Stripe keeps its keys for the same time: https://docs.stripe.com/api/idempotent_requests
 IDEMPOTENCY_RETENTION: Final = timedelta(hours=24)
 
 
@@ -60,7 +60,7 @@ def build(name: str, settings: Settings, topology: Topology) -> Program:
 
 @dataclass(frozen=True)
 class Parts:
-    """What every service is made of."""
+    """The parts that every service needs."""
 
     name: str
     settings: Settings
@@ -70,9 +70,9 @@ class Parts:
 
     @classmethod
     def of(cls, name: str, settings: Settings, topology: Topology) -> Self:
-        """Make the clients and find the topic."""
+        """Create the clients and find the topic."""
         service = overridden(topology.services[name], settings)
-        # One connection for each thread that calls AWS: none of them should wait for another.
+        # Threads that call AWS at once: none of them should wait for a connection.
         threads = REQUEST_THREADS if name == "order-api" else service.concurrency
         clients = Clients.connect(settings, threads=threads)
         sns = clients.sns()
@@ -82,11 +82,11 @@ class Parts:
 
 def overridden(service: Service, settings: Settings) -> Service:
     """Return a service of the map with what the settings say instead."""
-    said = {
+    overrides = {
         "concurrency": settings.concurrency,
         "visibility_timeout": settings.visibility_timeout,
     }
-    return service.model_copy(update={name: n for name, n in said.items() if n is not None})
+    return service.model_copy(update={name: n for name, n in overrides.items() if n is not None})
 
 
 def _consumer(parts: Parts) -> Program:
@@ -152,7 +152,7 @@ def _service(name: str, settings: Settings, clients: Clients, table: str) -> obj
 
 
 def _order_api(parts: Parts) -> Program:
-    # Here, not above: FastAPI takes as long to import as all the rest, and only this service
+    # Imported here: FastAPI takes as long to import as everything else, and only this service
     # needs it.
     from workers.api.app import create_app  # noqa: PLC0415
     from workers.api.server import listen, serve  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen ``Settings``; wrong settings stop the start."""
+"""Reads the environment once into a frozen ``Settings``; an invalid setting stops the start."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -10,7 +10,7 @@ from workers.limits import MAX_RECEIVE_WAIT, MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import SettingsError
 from workers.topology_rules import MAX_CONCURRENCY
 
-# What has to happen after the last poll returned: finish, flush, exit.
+# Seconds kept free after the last poll returns: to finish, flush and exit.
 _AFTER_LAST_POLL: Final = 10
 
 
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment. Raises ``SettingsError`` naming every wrong variable."""
+        """Read the environment. Raises ``SettingsError`` naming every invalid variable."""
         try:
             return cls()
         except ValidationError as error:
@@ -56,5 +56,5 @@ class Settings(BaseSettings):
 
     @property
     def receive_wait(self) -> int:
-        """How long a poll waits (s): as long as SQS allows, but it must fit the stop timeout."""
+        """Seconds that a poll waits: as long as SQS allows and the stop timeout leaves time for."""
         return max(1, min(MAX_RECEIVE_WAIT, self.stop_timeout - _AFTER_LAST_POLL))

@@ -10,6 +10,7 @@ from typing import Final
 
 from local.cost.price_list import Batched, Measured, Prices
 from local.cost.task import Task
+from workers.limits import MAX_BATCH
 
 MILLION: Final = 1_000_000
 MONTH: Final = 730  # hours; what AWS's own calculator takes
@@ -17,7 +18,6 @@ MONTH: Final = 730  # hours; what AWS's own calculator takes
 # https://aws.amazon.com/sqs/pricing/ and https://aws.amazon.com/sns/pricing/
 CHUNK: Final = 64  # KiB
 MAX_PAYLOAD: Final = 256  # KiB; https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-MAX_BATCH: Final = 10
 OUTCOME: Final = 1  # KiB, with its attributes; the outcomes of this system take less
 UTILISATION: Final = 0.7  # of the handler slots, to leave room for peaks
 # Commit: inbox row and one document, up to 1 KB each; a transaction writes everything twice.

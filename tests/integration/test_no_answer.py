@@ -49,7 +49,7 @@ def delete(url):
 def a_wire(url):
     """Make the receive loop's own way to SQS, as impatient as the clients here."""
     session = boto3.Session("test", "test", region_name="eu-west-1")
-    return SqsWire.beside(
+    return SqsWire.like(
         session,
         session.client("sqs", endpoint_url=url),
         connect_timeout=TIMEOUT,

@@ -18,7 +18,7 @@ VISIBILITY = 60
 
 
 class RestlessClock(FakeClock):
-    """Moves whenever somebody looks at it, so that nobody has to wait."""
+    """Moves forward at every look, so that no wait takes real time."""
 
     def __init__(self, step=1.0):
         super().__init__()
@@ -67,7 +67,7 @@ class Harness:
         sleep=None,
         decode=decode,
     ):
-        """``sleep`` and ``rest`` let time fly, unless several workers share it (turns.py)."""
+        """``sleep`` and ``rest`` advance the clock, unless several workers share it (turns.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
         self.clock = clock or FakeClock()
         self.queue = queue
@@ -123,7 +123,7 @@ class Harness:
         ]
 
     def receive(self):
-        """Poll once, if there are permits; tells whether a poll was made."""
+        """Poll once if there are permits; return whether it did."""
         free = self.permits.concurrency + self.permits.read_ahead - self.permits.held
         if self.permits.paused or free <= 0:
             return False
@@ -138,7 +138,7 @@ class Harness:
             return None
 
     def work(self):
-        """Handle everything that was admitted; returns how many messages."""
+        """Handle everything that was admitted; return the number of messages."""
         count = 0
         while (lease := self.next_lease()) is not None:
             self.consumer.consume(lease)
@@ -146,12 +146,12 @@ class Harness:
         return count
 
     def settle(self):
-        """Let what lingers be sent."""
+        """Send the settlements that linger."""
         self.clock.advance(LINGER)
         self.acks.flush()
 
     def tick(self, seconds):
-        """Let time pass while the lease and ack threads do their work."""
+        """Advance the clock, doing what the lease and ack threads would do meanwhile."""
         until = self.clock() + seconds
         while self.clock() < until:
             self.clock.advance(min(self.leases.tick, until - self.clock()))
@@ -166,7 +166,7 @@ class Harness:
         return count
 
     def run_dry(self, rounds=40, pause=900):
-        """Go on until the queue is empty; retries are waited for."""
+        """Repeat until the queue is empty, waiting for retries."""
         for _ in range(rounds):
             self.round()
             if len(self.queue) == 0 and self.acks.backlog == 0:
@@ -176,7 +176,7 @@ class Harness:
                 self.clock.advance(pause)
                 self.leases.renew()
                 self.acks.flush()
-        raise AssertionError(f"{len(self.queue)} messages are left after {rounds} rounds")
+        raise AssertionError(f"{len(self.queue)} messages remain after {rounds} rounds")
 
     def restart(self, service=None):
         """Start another process on the same queue, topic and store."""
@@ -199,14 +199,14 @@ class Harness:
             self.tick(seconds)
 
     def attempts(self, message_id="message-1"):
-        """How many attempts at a message are on record."""
+        """Count the attempts on record for a message."""
         return len(self.store.attempts(message_id).attempts)
 
     def effects(self, order_id="order-1"):
-        """How often an order's effect was committed."""
+        """Count how often an order's effect was committed."""
         return self.store.documents.get(f"effect#{order_id}", {}).get("times", 0)
 
     def sample(self, name, **labels):
-        """Read a metric, 0 if it has not been touched."""
+        """Read a metric; 0 if it was never set."""
         labels = {"messaging_destination_name": self.queue.name} | labels
         return self.telemetry.registry.get_sample_value(f"messaging_{name}", labels) or 0

@@ -1,4 +1,4 @@
-"""The AWS clients. Make them in the main thread, before others start: sessions are not shared."""
+"""Creates the AWS clients, in the main thread: a boto3 session is not thread-safe."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT: Final = 2.0  # s
 READ_TIMEOUT: Final = 5.0  # s
-# A poll that is cut off hides up to ten messages and costs each a receive: wait longer than SQS.
+# A poll that is cut off hides up to ten messages and costs each a receive, so wait longer than SQS.
 POLL_MARGIN: Final = 5.0  # s
 TOTAL_ATTEMPTS: Final = 3
-# Threads of the process itself that call AWS: polls, leases, acks, relay.
+# Connections for threads other than handlers: polls, leases, acks, relay.
 SPARE_CONNECTIONS: Final = 4
 
 C = TypeVar("C", bound=BaseClient)
@@ -34,9 +34,9 @@ C = TypeVar("C", bound=BaseClient)
 
 @dataclass(frozen=True)
 class Clients:
-    """Makes the clients a process needs; any thread may use them, once they are made.
+    """Creates the clients that a process needs; any thread may use them afterwards.
 
-    Each call makes a new one: a service that sends no mail does not pay for SES.
+    Each call creates a new client, so a service that sends no e-mail never loads SES.
     """
 
     session: boto3.Session
@@ -54,35 +54,35 @@ class Clients:
         return cls(session, settings.receive_wait, threads)
 
     def poll(self) -> SqsWire:
-        """For receiving: one attempt, for the loop backs off itself and knows when to stop."""
+        """Create a client for receiving: one attempt, because the loop itself backs off."""
         return self._wire(read_timeout=self.receive_wait + POLL_MARGIN, repeat=False)
 
     def settle(self) -> SqsWire:
-        """For deletes and visibility: an open poll can never delay them."""
+        """Create a client for deletes and visibility changes, which an open poll never delays."""
         return self._wire(read_timeout=READ_TIMEOUT, repeat=True)
 
     def control(self) -> "SQSClient":
-        """For all else in SQS: names, depths, redrives."""
+        """Create a client for everything else in SQS: names, depths, redrives."""
         with translated("sqs"):
             return _checking(self.session.client("sqs", config=self._config()))
 
     def sns(self) -> "SNSClient":
-        """For publishing."""
+        """Create a client for publishing."""
         with translated("sns"):
             return _checking(self.session.client("sns", config=self._config()))
 
     def dynamodb(self) -> "DynamoDBClient":
-        """For documents, inbox and outbox."""
+        """Create a client for documents, inbox and outbox."""
         with translated("dynamodb"):
             return _checking(self.session.client("dynamodb", config=self._config()))
 
     def ses(self) -> "SESClient":
-        """For e-mail."""
+        """Create a client for e-mail."""
         with translated("ses"):
             return _checking(self.session.client("ses", config=self._config()))
 
     def _wire(self, *, read_timeout: float, repeat: bool) -> SqsWire:
-        return SqsWire.beside(
+        return SqsWire.like(
             self.session,
             self.control(),
             connect_timeout=CONNECT_TIMEOUT,
@@ -92,7 +92,7 @@ class Clients:
         )
 
     def refresh_credentials(self) -> None:
-        """Renew what is about to expire, so that no call has to wait for it. Any thread may.
+        """Refresh credentials that are about to expire, so that no call waits for it. Thread-safe.
 
         A failure is not raised: the next call that needs credentials tries again.
         """
@@ -111,34 +111,34 @@ class Clients:
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
-            # Otherwise the SDK composes a long one anew for each request.
+            # Otherwise the SDK builds a long one for each request.
             user_agent=USER_AGENT,
         )
 
 
 def _checking(client: C) -> C:
-    client.meta.events.register("before-parse", _refuse_half_an_answer)
-    client.meta.events.register("before-parse", _refuse_a_strangers_answer)
+    client.meta.events.register("before-parse", _refuse_truncated)
+    client.meta.events.register("before-parse", _refuse_foreign)
     return client
 
 
-def _refuse_half_an_answer(response_dict: Any, operation_model: Any, **_: object) -> None:
-    """Raise if the connection broke off: the SDK takes what it cannot parse for an empty answer.
+def _refuse_truncated(response_dict: Any, operation_model: Any, **_: object) -> None:
+    """Raise if the connection broke: the SDK treats a response that it cannot parse as empty.
 
-    It turns the length check of urllib3 off (``enforce_content_length`` in botocore.httpsession),
-    and then a document cut in half would count as absent.
+    It turns off urllib3's length check (``enforce_content_length`` in botocore.httpsession), so a
+    truncated document would count as absent.
     """
     promised = response_dict["headers"].get("content-length")
     if promised is not None and int(promised) != len(response_dict["body"]):
-        raise ConnectionClosedError(endpoint_url=f"{operation_model.name}, half an answer")
+        raise ConnectionClosedError(endpoint_url=f"{operation_model.name}, truncated")
 
 
-def _refuse_a_strangers_answer(response_dict: Any, operation_model: Any, **_: object) -> None:
-    """Raise for a success without AWS's request id: a proxy said it, or nobody.
+def _refuse_foreign(response_dict: Any, operation_model: Any, **_: object) -> None:
+    """Raise for a success without an AWS request ID: something else answered, such as a proxy.
 
-    To the SDK an empty page means "published", and "there is no such document".
+    To the SDK an empty page means "published", or "no such document".
     """
     if response_dict["status_code"] != OK or REQUEST_ID in response_dict["headers"]:
         return
-    if b"<RequestId>" not in response_dict["body"]:  # where LocalStack puts it for SNS and SES
-        raise ResponseParserError(f"{operation_model.name}: an answer that is not of AWS")
+    if b"<RequestId>" not in response_dict["body"]:  # LocalStack puts it here for SNS and SES
+        raise ResponseParserError(f"{operation_model.name}: the response is not from AWS")

@@ -1,8 +1,8 @@
-"""The one way to the session's credentials. Whatever goes wrong there is an outage.
+"""Guards a session's credentials: a failure to get them counts as an outage.
 
-The SDK resolves and renews credentials in the middle of any call, and raises whatever it met
-there: errors of its own, a bare ``RuntimeError`` for credentials that are still expired after a
-refresh, a ``KeyError`` for half a document. None of it says anything about the call.
+The SDK looks up and refreshes credentials in the middle of any call, and raises whatever went
+wrong: its own errors, a bare ``RuntimeError`` for credentials that are still expired after a
+refresh, a ``KeyError`` for an incomplete document. None of these is an error of the call.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from workers.aws.errors import MISCONFIGURED
 
 
 class GuardedCredentials:
-    """Stands in for botocore's ``Credentials`` in a session and in every client of it.
+    """Replaces botocore's ``Credentials`` in a session and in its clients.
 
-    They are looked for when they are first needed, and again until they are found: a client made
-    before the container's credentials were there does not stay without.
+    Credentials are looked up on first use, and again until they are found: a client created before
+    the container had credentials gets them later.
     """
 
     method = "guarded"
@@ -31,10 +31,10 @@ class GuardedCredentials:
         self._lock = Lock()
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Give what to sign with, renewed if need be. Any thread may.
+        """Return the keys to sign with, refreshed if necessary. Thread-safe.
 
-        Raises ``CredentialRetrievalError`` for whatever went wrong, but leaves a wrong
-        configuration (a profile that does not exist) what it is.
+        Raises ``CredentialRetrievalError`` for every failure but an invalid configuration (a
+        profile that does not exist), whose error is raised unchanged.
         """
         try:
             return self._credentials().get_frozen_credentials()
@@ -45,7 +45,7 @@ class GuardedCredentials:
             raise CredentialRetrievalError(provider=where, error_msg=repr(error)) from error
 
     def get_deferred_property(self, name: str) -> Callable[[], object]:
-        """Give a function that reads the account's id or the like, when an endpoint needs it."""
+        """Return a function that reads a property such as the account ID, for some endpoints."""
         return lambda: getattr(self.get_frozen_credentials(), name, None)
 
     def _credentials(self) -> Credentials:
@@ -58,7 +58,7 @@ class GuardedCredentials:
 
 
 class _GuardedResolver:
-    """What a session asks for its credentials, once."""
+    """The resolver that a session asks, once, for its credentials."""
 
     def __init__(self, resolver: CredentialResolver) -> None:
         self._resolver = resolver
@@ -68,9 +68,9 @@ class _GuardedResolver:
 
 
 def guarded_session(region: str, core: botocore.session.Session | None = None) -> boto3.Session:
-    """Make a session that finds credentials where the SDK does, and guards them.
+    """Create a session with the credentials that the SDK finds, guarded.
 
-    Raises what the SDK raises for a wrong configuration.
+    Raises the SDK's errors for an invalid configuration.
     """
     core = core or botocore.session.Session()
     session = boto3.Session(region_name=region, botocore_session=core)

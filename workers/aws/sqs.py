@@ -1,4 +1,4 @@
-"""A queue of SQS with its dead-letter queue."""
+"""An SQS queue and its dead-letter queue."""
 
 import math
 import re
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# Body and attributes together (bytes), and the characters that are not accepted:
+# Bytes of body and attributes together, and the characters that SQS refuses:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_MESSAGE_BYTES: Final = 1_048_576
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPE: Final = "String"
-UNANSWERED: Final = "Unanswered"  # the code of a batch's entry that the answer says nothing of
+UNANSWERED: Final = "Unanswered"  # error code of an entry that the response omits
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many messages a queue holds, about: the counts lag by some seconds."""
+    """Approximate numbers of messages in a queue: they lag by some seconds."""
 
     visible: int
     in_flight: int
@@ -38,7 +38,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class SqsQueue:
-    """The port ``Queue``. ``poll`` receives; ``control`` does all else, so neither waits."""
+    """The port ``Queue``. ``poll`` only receives, so that nothing else waits for an open poll."""
 
     poll: Sqs
     control: Sqs
@@ -54,7 +54,7 @@ class SqsQueue:
         return self.url.rpartition("/")[2]
 
     def receive(self, limit: int, wait: float) -> Sequence[Message]:
-        """Receive up to ``limit`` messages; asks for no attributes but the two it needs."""
+        """Receive up to ``limit`` messages, with only the two attributes that are used."""
         with _in_the_loop():
             answer = self.poll.receive_message(
                 QueueUrl=self.url,
@@ -122,7 +122,7 @@ class SqsQueue:
 
 
 def depth(client: "SQSClient", url: str) -> Depth:
-    """Ask how many messages a queue holds."""
+    """Return the approximate numbers of messages in a queue."""
     with translated("sqs"):
         counts = client.get_queue_attributes(
             QueueUrl=url,
@@ -140,7 +140,7 @@ def depth(client: "SQSClient", url: str) -> Depth:
 
 
 def _attributes(texts: Mapping[str, str], room: int) -> "dict[str, MessageAttributeValueTypeDef]":
-    """Take what fits into ``room`` bytes, in order: a full message still gets to the DLQ."""
+    """Keep what fits into ``room`` bytes, in order: even a message of maximum size is sent."""
     attributes: dict[str, MessageAttributeValueTypeDef] = {}
     for name, text in texts.items():
         left = room - _size(name) - _size(_TYPE)
@@ -152,15 +152,15 @@ def _attributes(texts: Mapping[str, str], room: int) -> "dict[str, MessageAttrib
 
 
 def _fit(text: str, room: int) -> str:
-    """Cut a text to ``room`` bytes without breaking a character."""
+    """Truncate a text to ``room`` bytes without splitting a character."""
     return text.encode()[: max(0, room)].decode(errors="ignore")
 
 
 @contextmanager
 def _in_the_loop() -> Iterator[None]:
-    """Raise nothing but ``Unavailable`` and ``FatalError``, whatever the answer was.
+    """Raise nothing but ``Unavailable`` and ``FatalError``, whatever the response was.
 
-    These requests have no message to blame, and nobody to ask but SQS, later.
+    No message is to blame for a failure of these requests; all that helps is to try again later.
     """
     try:
         with translated("sqs"):
@@ -172,7 +172,7 @@ def _in_the_loop() -> Iterator[None]:
 
 
 def _failures(answer: Any, asked: int) -> Mapping[int, str]:
-    """Give position -> error code. An entry that the answer does not name was not done."""
+    """Return position -> error code. An entry that the response omits has failed."""
     failed = {int(entry["Id"]): plain_code(entry["Code"]) for entry in answer.get("Failed", ())}
     done = {int(entry["Id"]) for entry in answer.get("Successful", ())}
     missing = set(range(asked)) - done - failed.keys()

@@ -1,8 +1,8 @@
-"""The few requests that a receive loop makes all the time, without the SDK's client around them.
+"""Sends the few requests that a receive loop makes all the time, without the SDK's client.
 
-Signing is the SDK's, connections are urllib3's; what is left out is what a client does between
-the two for every request, which takes about as long again as all the rest. Names, arguments,
-answers and errors are those of the SDK's SQS client.
+The SDK signs them and urllib3 sends them. Left out is the client between the two, which takes
+about as much CPU time as all the rest. Names, arguments, responses and errors are those of the
+SDK's SQS client.
 """
 
 import os
@@ -36,15 +36,16 @@ if TYPE_CHECKING:
 
 USER_AGENT: Final = f"workers/{version('workers')}"
 OK: Final = 200
-# Every answer of AWS has one, an error too.
+# In every response from AWS, errors included.
 REQUEST_ID: Final = "x-amzn-requestid"
 
 
 class Repeats(urllib3.Retry):
-    """Tries again, at once, where a connection broke off; never after silence.
+    """Retries at once after a broken connection; never after a read timeout.
 
-    A connection that was cut while it was idle (a NAT gateway does so after 350 s) shows only
-    when it is used again, and a pool is full of them then. What met silence has taken long enough.
+    A connection that was cut while idle (a NAT gateway does so after 350 s) fails only when it is
+    used again, and by then the pool may be full of them. A request that timed out has taken long
+    enough.
     """
 
     def increment(self, method: Any = None, url: Any = None, *rest: Any, **others: Any) -> Any:
@@ -54,10 +55,10 @@ class Repeats(urllib3.Retry):
         return super().increment(method, url, *rest, **others)
 
 
-# Deletes and visibility changes may be repeated. So may a dead letter: it is there twice if the
-# connection broke after SQS had taken it, under the id of one message, and a redrive of both has
-# one effect. Not repeated it would be handled once more for nothing. A receive is never repeated:
-# the messages in its lost answer would be hidden, and up to ten more with the next.
+# Deletes and visibility changes may be repeated. So may a dead letter: if the connection broke
+# after SQS accepted it, there are two copies with the ID of one message, and a redrive of both has
+# one effect. Without the retry the message would be handled again for nothing. A receive is never
+# repeated: the messages in a lost response stay hidden, and the retry would hide up to ten more.
 REPEATS: Final = Repeats(
     total=2,
     allowed_methods=None,  # any: urllib3 itself repeats no POST
@@ -67,7 +68,7 @@ REPEATS: Final = Repeats(
 
 
 class Sqs(Protocol):
-    """What a queue needs of SQS: an ``SqsWire``, or the SDK's client."""
+    """The operations of SQS that a queue uses: an ``SqsWire``, or the SDK's client."""
 
     def receive_message(self, **parameters: Any) -> Any:
         """As the SDK's."""
@@ -84,7 +85,7 @@ class Sqs(Protocol):
 
 @dataclass(frozen=True)
 class SqsWire:
-    """Speaks SQS's JSON protocol. Any thread may call."""
+    """Speaks SQS's JSON protocol. Thread-safe."""
 
     session: "boto3.Session"
     region: str
@@ -93,7 +94,7 @@ class SqsWire:
     repeats: urllib3.Retry | bool
 
     @classmethod
-    def beside(
+    def like(
         cls,
         session: "boto3.Session",
         client: "SQSClient",
@@ -103,7 +104,7 @@ class SqsWire:
         connections: int,
         repeat: bool,
     ) -> Self:
-        """Talk to where ``client`` talks to. Times in seconds. Opens no connection yet."""
+        """Use the endpoint and region of ``client``. Times in seconds. Opens no connection yet."""
         endpoint = client.meta.endpoint_url
         pool = _pool(
             endpoint,
@@ -137,7 +138,7 @@ class SqsWire:
         return self._call("SendMessage", parameters)
 
     def _call(self, action: str, parameters: Mapping[str, Any]) -> Any:
-        """Send one request. Raises ``ClientError`` and the SDK's errors of connections."""
+        """Send one request. Raises ``ClientError`` and the SDK's connection errors."""
         request = self._signed(action, orjson.dumps(parameters))
         try:
             answer = self.pool.urlopen(
@@ -145,7 +146,7 @@ class SqsWire:
                 self.url,
                 body=request.data,
                 headers=dict(request.headers.items()),
-                redirect=False,  # what is signed for AWS is sent to nobody else
+                redirect=False,  # never send a signed request anywhere else
                 retries=self.repeats,
             )
         except urllib3.exceptions.HTTPError as error:
@@ -154,7 +155,7 @@ class SqsWire:
         if answer.status != OK:
             raise _refusal(action, answer, fields or {})
         if fields is None or REQUEST_ID not in answer.headers:
-            raise ResponseParserError(f"{action}: an answer that is not of AWS: {self.url}")
+            raise ResponseParserError(f"{action}: the response is not from AWS: {self.url}")
         return fields
 
     def _signed(self, action: str, body: bytes) -> AWSRequest:
@@ -188,13 +189,13 @@ class SqsWire:
 
 
 def _authorities() -> str:
-    """Name the file of those who may vouch for AWS, as the SDK finds it in the environment."""
+    """Return the file of certificate authorities, from the same variables as the SDK."""
     named = (os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"))
     return next(filter(None, named), certifi.where())
 
 
 def _pool(endpoint: str, **options: Any) -> urllib3.PoolManager:
-    """Go through the proxy of the environment, as the SDK does."""
+    """Use the proxy from the environment, as the SDK does."""
     proxies = ProxyConfiguration(get_environ_proxies(endpoint))
     if proxy := proxies.proxy_url_for(endpoint):
         headers = proxies.proxy_headers_for(proxy)
@@ -203,7 +204,7 @@ def _pool(endpoint: str, **options: Any) -> urllib3.PoolManager:
 
 
 def _parse(body: bytes) -> Any:
-    """Read an answer: an object, or None for what is not one."""
+    """Parse a response body: a JSON object, or None if it is anything else."""
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -214,7 +215,7 @@ def _parse(body: bytes) -> Any:
 def _refusal(
     action: str, answer: urllib3.BaseHTTPResponse, fields: Mapping[str, Any]
 ) -> ClientError:
-    """Read an error as the SDK does: the code of the older protocol comes in a header."""
+    """Build an error as the SDK does: the older protocol's code comes in a header."""
     older: Sequence[str] = answer.headers.get("x-amzn-query-error", "").split(";")
     code = older[0] or str(fields.get("__type", answer.status)).rpartition("#")[2]
     message = str(fields.get("message") or fields.get("Message") or "")

@@ -66,13 +66,13 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Bind without asking DNS for our own name, which may take seconds."""
+        """Bind without looking up the host name in DNS, which may take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]  # typed for every family
         self.setup_environ()
 
     def handle_error(self, *_: object) -> None:
-        """Keep probes that stall or hang up out of the log too."""
+        """Keep probes that stall or disconnect out of the log too."""
 
 
 class _Quiet(WSGIRequestHandler):
