@@ -1,1 +1,1 @@
-"""The receive loop measured beside its peers, on a stand-in of AWS. Start with ``README.md``."""
+"""Benchmarks the receive loop against its peers on a stand-in for AWS. See ``README.md``."""

@@ -30,10 +30,10 @@ scenarios:
 
 
 def main() -> int:
-    """Play the scenarios asked for; 0 if every peer of ours finished."""
+    """Run the requested scenarios. Returns 0 if every peer of this project finished."""
     arguments = _parser().parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # What was started is tethered to this process and ends with it.
+        # Everything that was started is tethered to this process and ends with it.
         signal.signal(number, lambda *_: os._exit(INTERRUPTED))
     folder = environments.HOME / "results" / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{os.getpid()}"
     folder.mkdir(parents=True)
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def _console() -> Console:
-    """Make the console of the tables: in a file they may be as wide as they like."""
+    """Create the console for the tables, ``WIDE`` if the output is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=WIDE)
 
 
@@ -73,29 +73,33 @@ def _parser() -> argparse.ArgumentParser:
     titles = "\n".join(f"  {name:13} {each.title}" for name, each in SCENARIOS.items())
     parser = argparse.ArgumentParser(
         prog="make bench",
-        description="Measure the receive loop beside its peers, on a stand-in of AWS.",
+        description="Benchmark the receive loop against its peers on a stand-in for AWS.",
         epilog=f"{EXAMPLES}{titles}\n\npeers:\n  {', '.join(PEERS)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", type=_scenario, help="default: all of them"
+        "scenarios", nargs="*", metavar="SCENARIO", type=_scenario, help="default: all"
     )
     parser.add_argument(
-        "--peers", type=_peers, help="comma-separated, or all; default: a choice per scenario"
+        "--peers",
+        type=_peers,
+        help="comma-separated names, or all (default: depends on the scenario)",
     )
-    parser.add_argument("--rounds", type=int, help="default: 3 where processor time is compared")
-    parser.add_argument("--messages", type=int, help="instead of the scenario's number")
+    parser.add_argument("--rounds", type=int, help="default: 3 if CPU time is compared, else 1")
+    parser.add_argument(
+        "--messages", type=int, help="number of messages (default: depends on the scenario)"
+    )
     parser.add_argument(
         "--wrapped", action="store_true", help="wrap messages as SNS does without raw delivery"
     )
-    parser.add_argument("--markdown", action="store_true", help="print Markdown at the end, too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where the results go")
+    parser.add_argument("--markdown", action="store_true", help="also print Markdown at the end")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     return parser
 
 
 def _scenario(name: str) -> str:
     if name not in SCENARIOS:
-        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(SCENARIOS)}")
+        raise argparse.ArgumentTypeError(f"unknown scenario {name}; known: {', '.join(SCENARIOS)}")
     return name
 
 
@@ -103,7 +107,7 @@ def _peers(text: str) -> Sequence[str]:
     names = list(PEERS) if text == "all" else text.split(",")
     for name in names:
         if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(PEERS)}")
+            raise argparse.ArgumentTypeError(f"unknown peer {name}; known: {', '.join(PEERS)}")
     return names
 
 

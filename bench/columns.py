@@ -1,4 +1,4 @@
-"""How each figure is named and rounded."""
+"""The heading and the decimal places of each figure."""
 
 # figure -> heading, decimal places
 COLUMNS: dict[str, tuple[str, int]] = {

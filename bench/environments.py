@@ -1,4 +1,4 @@
-"""Environments made on demand: one per peer, in a cache outside the checkout."""
+"""Creates an environment per peer on demand, in a cache outside the checkout."""
 
 import fcntl
 import hashlib
@@ -20,12 +20,12 @@ _PATIENCE = 600.0  # s for one installation
 
 
 class NotInstalled(Exception):
-    """An environment cannot be made; the text says why."""
+    """An environment cannot be created; the message says why."""
 
 
 @cache
 def standin_python() -> str:
-    """Find the interpreter of the stand-in; without a network it has to do with asyncio's loop."""
+    """Return the interpreter for the stand-in. Without a network it runs without uvloop."""
     try:
         return python("standin", STANDIN_PACKAGES)
     except NotInstalled:
@@ -33,7 +33,7 @@ def standin_python() -> str:
 
 
 def command(peer: Peer) -> list[str]:
-    """Say how to start a peer; make its environment if need be. Raises ``NotInstalled``."""
+    """Return the command of a peer; create its environment if needed. Raises ``NotInstalled``."""
     if peer.node:
         return [_which("node"), str(_node_folder(peer) / "run.js")]
     interpreter = python(peer.folder, peer.packages) if peer.packages else sys.executable
@@ -43,7 +43,7 @@ def command(peer: Peer) -> list[str]:
 
 
 def python(name: str, packages: tuple[str, ...]) -> str:
-    """Give an interpreter with these packages, made if need be. Raises ``NotInstalled``."""
+    """Return an interpreter with these packages, installed if needed. Raises ``NotInstalled``."""
     folder = _folder(name, sys.version, *packages)
     interpreter = folder / "bin" / "python"
     with _missing(folder) as missing:
@@ -56,7 +56,7 @@ def python(name: str, packages: tuple[str, ...]) -> str:
 
 
 def _node_folder(peer: Peer) -> Path:
-    """Copy the program and install what its package.json pins."""
+    """Copy the program and install the packages that its package.json pins."""
     source = _PEERS / peer.folder
     folder = _folder(peer.folder, *(path.read_text("utf-8") for path in sorted(source.iterdir())))
     with _missing(folder) as missing:
@@ -69,14 +69,14 @@ def _node_folder(peer: Peer) -> Path:
 
 
 def _folder(name: str, *contents: str) -> Path:
-    """Give the folder of an environment with these contents: other contents, another folder."""
+    """Return the folder of an environment; it depends on the name and all contents."""
     digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:12]
     return HOME / "environments" / f"{name}-{digest}"
 
 
 @contextmanager
 def _missing(folder: Path) -> Iterator[bool]:
-    """Say whether the block has to make an environment; only one process at a time does."""
+    """Yield whether the block must create the environment. Only one process enters at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     ready = folder.with_suffix(".ready")
     with folder.with_suffix(".lock").open("w") as lock:
@@ -99,7 +99,9 @@ def _run(arguments: list[str]) -> None:
             arguments, capture_output=True, text=True, timeout=_PATIENCE, check=False, cwd=HOME
         )
     except subprocess.TimeoutExpired:
-        raise NotInstalled(f"no installation within {_PATIENCE:.0f} s") from None
+        raise NotInstalled(f"the installation took longer than {_PATIENCE:.0f} s") from None
     if done.returncode:
         complaint = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise NotInstalled(" ".join(complaint) or f"{arguments[0]} exited {done.returncode}")
+        raise NotInstalled(
+            " ".join(complaint) or f"{arguments[0]} exited with code {done.returncode}"
+        )

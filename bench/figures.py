@@ -1,4 +1,4 @@
-"""From what was counted to the figures of a run."""
+"""Computes the figures of a run from the counts of the stand-in."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ _BATCH = 10
 
 
 def drained_figures(stage: Stage, work: Sequence[float]) -> Figures:
-    """Judge a run that had ``work`` (s per handler) to do."""
+    """Return the figures of a run with ``work`` (s per handler)."""
     staging, report = stage.staging, stage.ask("report")
     queue = report["queues"][staging.peer.queue]
     begin = report["samples"]["released"]
@@ -45,12 +45,12 @@ def drained_figures(stage: Stage, work: Sequence[float]) -> Figures:
 
 
 def idle_figures(actions: Mapping[str, int], cpu: float) -> Figures:
-    """Judge a minute without messages."""
+    """Return the figures of a minute without messages."""
     return {"idle requests": sum(actions.values()), "idle cpu": cpu}
 
 
 def memory_figures(replicas: Sequence[Memory]) -> Figures:
-    """Sum up the memory of a peer."""
+    """Return the total memory of a peer."""
     return {
         "resident": sum(each.resident for each in replicas),
         "proportional": sum(each.proportional for each in replicas),
@@ -59,9 +59,10 @@ def memory_figures(replicas: Sequence[Memory]) -> Figures:
 
 
 def _renewals_needed(staging: Staging, held: float, wall: float) -> float:
-    """Count requests for ``held`` s of messages in hand, each renewed per half visibility timeout.
+    """Return the requests needed to renew messages held for ``held`` s in total.
 
-    A request renews ten at most, and only what one process holds.
+    Each message is renewed once per half visibility timeout. A request renews at most ten
+    messages of one process.
     """
     half = staging.visibility_timeout / 2
     return max(held / half / _BATCH, wall / half * staging.replicas)
@@ -76,7 +77,7 @@ def _requests_per_message(actions: Mapping[str, int], done: int) -> Figures:
 
 
 def _traced(trace: Path, sent: Sequence[float]) -> Figures:
-    """Compare what handlers noted with what was sent: lost is what no handler ever began."""
+    """Compare the starts of handlers with the messages sent: a message without a start is lost."""
     started: dict[int, float] = {}
     for line in trace.read_text("ascii").splitlines() if trace.exists() else ():
         order, at = line.split()

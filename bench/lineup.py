@@ -1,4 +1,4 @@
-"""Who takes part: each peer's program, packages and wire format."""
+"""The peers: program, packages and wire format of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from importlib.metadata import version
 from bench import messages
 from bench.messages import Wire
 
-BOTO3 = f"boto3=={version('boto3')}"  # everyone has the one that this project is locked to
+BOTO3 = f"boto3=={version('boto3')}"  # the version that this project pins
 LIMIT = "limit-boto3"
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One program that consumes the queue.
+    """A program that consumes the queue.
 
-    Without ``packages`` it runs in the project's own environment; with them, in one made for it.
+    With ``packages`` it runs in an environment of its own, else in the project's environment.
     """
 
     name: str
@@ -24,14 +24,14 @@ class Peer:
     wire: Wire = messages.raw
     queue: str = "bench"
     environment: Mapping[str, str] = field(default_factory=dict)
-    share: float = 1.0  # of a scenario's messages; for peers that would take minutes
+    share: float = 1.0  # of a scenario's messages, below 1 for peers that would take minutes
     module: str = ""  # run with -m instead of the folder's run.py
     node: bool = False
-    handles: bool = True  # runs the handler at all
-    only: tuple[str, ...] = ()  # the scenarios it is made for; none: every one
+    handles: bool = True  # runs the handler
+    only: tuple[str, ...] = ()  # scenarios that it supports; empty: all
 
     def takes_part(self, scenario: str) -> bool:
-        """Say whether it is made for a scenario."""
+        """Return whether the peer supports a scenario."""
         return not self.only or scenario in self.only
 
 

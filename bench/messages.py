@@ -1,4 +1,4 @@
-"""The messages of a run: real orders in the project's envelope, as each peer expects them."""
+"""Creates the messages of a run: real orders in the wire format of each peer."""
 
 import base64
 import json
@@ -16,17 +16,17 @@ _STAMP = 1_767_225_600_000  # ms
 
 
 def order_id(number: int, seconds: float) -> str:
-    """Name an order; the handlers read from it how long to work (microseconds)."""
+    """Return an order id that tells the handlers how long to work (microseconds)."""
     return f"order-{number}.{seconds * 1e6:.0f}"
 
 
 def number_of(order: str) -> int:
-    """Read the number back from the id of an order."""
+    """Return the number in an order id."""
     return int(order.removeprefix("order-").partition(".")[0])
 
 
 def envelopes(work: Sequence[float]) -> list[str]:
-    """Write one order.created per entry; the entry is how long its handler works (s)."""
+    """Return one order.created per entry of ``work``, the handler time (s)."""
     return [_envelope(number, seconds) for number, seconds in enumerate(work)]
 
 
@@ -48,12 +48,12 @@ def _envelope(number: int, seconds: float) -> str:
 
 
 def raw(envelope: str, _number: int) -> str:
-    """As it arrives with raw message delivery, which this project subscribes with."""
+    """Return the envelope as SNS delivers it raw, which is how this project subscribes."""
     return envelope
 
 
 def sns(envelope: str, number: int) -> str:
-    """As SNS wraps it by default.
+    """Return the envelope as SNS wraps it by default.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
     """
@@ -76,19 +76,19 @@ def sns(envelope: str, number: int) -> str:
 
 
 def pyqs(envelope: str, _number: int) -> str:
-    """A task of PyQS."""
+    """Return a PyQS task."""
     return json.dumps({"task": TASK, "args": [envelope], "kwargs": {}})
 
 
 def taskhawk(envelope: str, number: int) -> str:
-    """A task of taskhawk."""
+    """Return a taskhawk task."""
     metadata = {"priority": "default", "timestamp": _STAMP, "version": "1.0"}
     task = {"id": _uuid(number), "metadata": metadata, "headers": {}, "task": TASK}
     return json.dumps({**task, "args": [envelope], "kwargs": {}})
 
 
 def dramatiq(envelope: str, number: int) -> str:
-    """A message of dramatiq, as dramatiq-sqs encodes it."""
+    """Return a dramatiq message, as dramatiq-sqs encodes it."""
     message = {
         "queue_name": "bench",
         "actor_name": "work",
@@ -102,7 +102,7 @@ def dramatiq(envelope: str, number: int) -> str:
 
 
 def celery(envelope: str, number: int) -> str:
-    """A task of Celery, protocol 2, as kombu's SQS transport encodes it.
+    """Return a Celery task (protocol 2), as kombu's SQS transport encodes it.
 
     https://docs.celeryq.dev/en/stable/internals/protocol.html
     """

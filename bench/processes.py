@@ -1,4 +1,4 @@
-"""Processor time and memory of processes with all their descendants. Linux; standard library."""
+"""Reads CPU time and memory of process trees. Linux only; uses only the standard library."""
 
 import os
 import time
@@ -15,7 +15,7 @@ class Memory:
 
     processes: int
     resident: float
-    proportional: float  # shared pages divided among those who share them
+    proportional: float  # shared pages divided by the number of processes that share them
 
 
 def tree(pid: int) -> list[int]:
@@ -28,23 +28,23 @@ def tree(pid: int) -> list[int]:
             found.append(parent)
             for task in tasks:
                 todo += map(int, (task / "children").read_text("ascii").split())
-        except OSError:  # it ended meanwhile
+        except OSError:  # it has ended
             continue
     return found
 
 
-def processor_seconds(pid: int) -> float:
-    """Sum up the processor time of a tree, children that have ended included."""
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a tree (s), including children that have ended."""
     return sum(_own_seconds(each) for each in tree(pid))
 
 
 def _own_seconds(pid: int) -> float:
     try:
-        # The clock of a process, in nanoseconds: CPUCLOCK_SCHED of clock_getcpuclockid(3).
-        # /proc/PID/stat counts in hundredths of a second only.
+        # The CPU clock of the process, in nanoseconds: CPUCLOCK_SCHED, clock_getcpuclockid(3).
+        # /proc/PID/stat only counts hundredths of a second.
         own = time.clock_gettime((~pid << 3) | 2)
         fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    except OSError:  # it ended meanwhile
+    except OSError:  # it has ended
         return 0.0
     return own + (int(fields[13]) + int(fields[14])) / _TICKS  # cutime, cstime
 
@@ -56,7 +56,7 @@ def memory(pid: int) -> Memory:
     for each in pids:
         try:
             rollup = Path(f"/proc/{each}/smaps_rollup").read_text("ascii")
-        except OSError:  # it ended meanwhile
+        except OSError:  # it has ended
             continue
         kb = {name: int(size) for name, size in _sizes(rollup)}
         resident += kb["Rss"]

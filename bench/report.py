@@ -1,4 +1,4 @@
-"""Tables for people, Markdown for documents, JSON for programs."""
+"""Formats results as tables, as Markdown and as JSON."""
 
 import json
 import platform
@@ -19,7 +19,7 @@ from bench.targets import TARGETS
 
 
 def show(console: Console, result: Result) -> None:
-    """Print the table of one scenario, and under it doubts and targets."""
+    """Print the table of one scenario, followed by targets and warnings."""
     table = Table(title=result.scenario.title, title_justify="left", title_style="bold")
     table.add_column("peer")
     for heading in _headings(result):
@@ -35,7 +35,7 @@ def show(console: Console, result: Result) -> None:
 
 
 def show_summary(console: Console, results: Sequence[Result]) -> None:
-    """Print what costs money or time in all scenarios, a row per peer."""
+    """Print the key figures of all scenarios, one row per peer."""
     heading, *rows = summary({each.scenario.name: each.figures for each in results})
     table = Table(title="All scenarios", title_justify="left", title_style="bold")
     for position, cell in enumerate(heading):
@@ -46,7 +46,7 @@ def show_summary(console: Console, results: Sequence[Result]) -> None:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """Write the tables for a document, the summary first."""
+    """Return all tables as Markdown, the summary first."""
     heading, *rows = summary({each.scenario.name: each.figures for each in results})
     parts = ["\n".join([_line(heading), _ruler(heading), *map(_line, rows)])]
     for result in results:
@@ -60,7 +60,7 @@ def markdown(results: Sequence[Result]) -> str:
 
 
 def save(results: Sequence[Result], path: Path) -> None:
-    """Write every run, and what the runs amount to, as JSON."""
+    """Write every run and the results to a JSON file."""
     document = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -81,7 +81,7 @@ def save(results: Sequence[Result], path: Path) -> None:
 
 
 def progress(run: Run) -> str:
-    """One line about a run that has ended."""
+    """Return one line about a finished run."""
     if run.problem:
         return f"{run.scenario} {run.peer}: {run.problem}"
     shown = ("cpu", "requests", "utilisation", "idle requests", "idle cpu", "start cpu", "wall")

@@ -1,4 +1,4 @@
-"""Rounds of one scenario: the peers take turns, medians are compared."""
+"""Runs the rounds of a scenario: peers take turns, and medians are compared."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +11,13 @@ from bench.lineup import LIMIT, Peer
 from bench.run import Conditions, Run, run
 from bench.scenarios import Scenario
 
-# Above it (slowest / fastest round of the limit) the machine did too much else.
+# Above this ratio (slowest / fastest round of the limit) the machine was too busy.
 TRUSTED_SPREAD = 1.5
 
 
 @dataclass(frozen=True)
 class Result:
-    """All runs of a scenario and what they amount to."""
+    """All runs of a scenario and their medians."""
 
     scenario: Scenario
     runs: tuple[Run, ...]
@@ -26,13 +26,13 @@ class Result:
 
     @property
     def doubt(self) -> str:
-        """Why the figures are not to be trusted; empty if they are."""
+        """The reason not to trust the figures; empty if there is none."""
         spread = self.figures.get(LIMIT, {}).get("spread", 1.0)
         if spread <= TRUSTED_SPREAD:
             return ""
         return (
             f"The machine was too busy to trust these figures: the rounds of {LIMIT} "
-            f"differ by a factor of {spread:.2f} (trusted up to {TRUSTED_SPREAD})."
+            f"differ by a factor of {spread:.2f} (limit: {TRUSTED_SPREAD})."
         )
 
 
@@ -45,7 +45,7 @@ def play(
     folder: Path,
     tell: Callable[[Run], None],
 ) -> Result:
-    """Run A B C, A B C, ...: what else the machine does hits everyone alike."""
+    """Run A B C, A B C, ...: other load on the machine affects all peers alike."""
 
     def one(peer: Peer) -> Run:
         done = run(peer, scenario, conditions, folder)
@@ -63,7 +63,7 @@ def play(
 
 
 def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
-    """Sum up what the rounds found."""
+    """Combine the runs of all rounds into a result."""
     compared = [_with_ratio(run_, round_) for round_ in rounds for run_ in round_]
     names = dict.fromkeys(run_.peer for run_ in compared)
     mine = {name: [run_ for run_ in compared if run_.peer == name] for name in names}
@@ -79,7 +79,7 @@ def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
 
 
 def _with_ratio(run_: Run, others: Sequence[Run]) -> Run:
-    """Set the processor time against the limit's in the same round."""
+    """Add the ratio of the CPU time to that of the limit in the same round."""
     limit = next((each.figures.get("cpu") for each in others if each.peer == LIMIT), None)
     if limit and "cpu" in run_.figures:
         run_.figures["ratio"] = run_.figures["cpu"] / limit

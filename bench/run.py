@@ -1,4 +1,4 @@
-"""One run: one peer in one scenario, and the figures it leaves."""
+"""Runs one peer in one scenario and returns its figures."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,34 +14,34 @@ from bench.scenarios import Scenario, arrivals
 from bench.stage import Died, Stage, Staging, staged
 
 IDLE = 60.0  # s
-_CALM = 0.03  # s of processor time in half a second, below which a process has warmed up
+_CALM = 0.03  # s of CPU time per 0.5 s, below which a process has warmed up
 _LONGEST_WARM_UP = 20.0  # s
-_MANY = 10_000  # messages, of which slow peers get a share
-_GLANCE = 0.5  # s
-_SLICE = 2.0  # s; how often a run that drains looks whether its peer is alive
+_MANY = 10_000  # messages, from which on slow peers get only a share
+_POLL_INTERVAL = 0.5  # s
+_SLICE = 2.0  # s between checks that the peer is alive during a drain
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run found."""
+    """The result of one run."""
 
     peer: str
     scenario: str
-    problem: str = ""  # why the figures are missing, or not to be compared
+    problem: str = ""  # why the figures are missing or not comparable
     figures: Figures = field(default_factory=dict)
     actions: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the person at the command line may change."""
+    """The options of the command line that change a scenario."""
 
     messages: int | None = None
     wrapped: bool = False  # in SNS notifications, for every peer that takes plain bodies
 
 
 def run(peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path) -> Run:
-    """Run one peer through one scenario; a problem ends in the result, never in an exception."""
+    """Run one peer in one scenario. A problem is part of the result, not an exception."""
     staging = Staging(
         peer=peer,
         concurrency=scenario.concurrency,
@@ -71,12 +71,12 @@ def run(peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path) ->
 def _drain(
     stage: Stage, command: Sequence[str], scenario: Scenario, conditions: Conditions
 ) -> dict[str, Any]:
-    """Let the peer warm up, give it the messages, and wait until none is left."""
+    """Warm the peer up, release the messages and wait until none is left."""
     peer = stage.staging.peer
     wire = peer.wire
     if conditions.wrapped and wire is messages.raw:
         wire = messages.sns
-    # A rate is a rate for everyone; only what is there at once may be less.
+    # Only messages that are all there at once are reduced: a rate is the same for all peers.
     share = peer.share if scenario.messages >= _MANY and not scenario.rate else 1.0
     number = round((conditions.messages or scenario.messages) * share)
     work = scenario.work(number)
@@ -97,20 +97,20 @@ def _drain(
 
 
 def _idle(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
-    """Count what a peer does while there is nothing to do."""
+    """Count the requests and the CPU time of a peer without messages."""
     stage.start_peer(command)
     warm_up(stage)
     stage.ask("release")
-    before = stage.processor_seconds()
+    before = stage.cpu_seconds()
     time.sleep(IDLE)
     stage.check()
     actions = stage.ask("report")["actions"]
-    figures = idle_figures(actions, stage.processor_seconds() - before)
+    figures = idle_figures(actions, stage.cpu_seconds() - before)
     return {"figures": figures | memory_figures(stage.memory()), "actions": actions}
 
 
 def _start(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
-    """Take the time from exec to the first receive."""
+    """Measure the time from exec to the first receive."""
     begin = time.time()
     stage.start_peer(command)
     _until(stage, lambda: "first receive" in stage.ask("report")["samples"], _LONGEST_WARM_UP)
@@ -119,12 +119,12 @@ def _start(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
 
 
 def warm_up(stage: Stage) -> None:
-    """Wait until the peer polls and has stopped to work."""
+    """Wait until the peer polls and its CPU use has settled."""
     last, calm = 0.0, 0
 
     def is_warm() -> bool:
         nonlocal last, calm
-        spent = stage.processor_seconds()
+        spent = stage.cpu_seconds()
         calm = calm + 1 if spent - last < _CALM * len(stage.processes) else 0
         last = spent
         return calm > 1 and bool(stage.ask("report")["actions"].get("SQS.ReceiveMessage"))
@@ -133,13 +133,13 @@ def warm_up(stage: Stage) -> None:
 
 
 def _until(stage: Stage, condition: Callable[[], bool], patience: float) -> None:
-    """Poll for a condition. Raises ``Died`` if the peer ends or never gets there."""
+    """Wait for a condition. Raises ``Died`` if the peer ends, or after ``patience`` s."""
     deadline = time.monotonic() + patience
     while not condition():
         stage.check()
         if time.monotonic() > deadline:
             raise Died(f"not ready within {patience:.0f} s: {stage.last_line()}")
-        time.sleep(_GLANCE)
+        time.sleep(_POLL_INTERVAL)
 
 
 def wait(stage: Stage, timeout: float) -> bool:

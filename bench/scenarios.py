@@ -1,4 +1,4 @@
-"""The scenarios: what is asked of every peer, as data."""
+"""The scenarios of the benchmark, as data."""
 
 import math
 import random
@@ -13,31 +13,31 @@ _SEED = 7
 
 
 def nothing(number: int) -> list[float]:
-    """Handlers that return at once."""
+    """Return the work of handlers that return at once."""
     return [0.0] * number
 
 
 def fifty_milliseconds(number: int) -> list[float]:
-    """Handlers that wait 50 ms."""
+    """Return the work of handlers that wait 50 ms."""
     return [0.05] * number
 
 
 def heavy_tailed(number: int) -> list[float]:
-    """Lognormal with mean 50 ms and sigma 1.5: most are quick, a few take seconds."""
+    """Return lognormal work, mean 50 ms and sigma 1.5: most is short, some takes seconds."""
     rng, sigma = random.Random(_SEED), 1.5  # noqa: S311 - not for secrets
     drawn = [rng.lognormvariate(math.log(0.05) - sigma**2 / 2, sigma) for _ in range(number)]
     return [0.05 * each * number / sum(drawn) for each in drawn]
 
 
 def three_timeouts(number: int) -> list[float]:
-    """Four to eight seconds: three times a visibility timeout of two."""
+    """Return work of 4 to 8 s: on average three times a visibility timeout of 2 s."""
     rng = random.Random(_SEED)  # noqa: S311 - not for secrets
     return [rng.uniform(4.0, 8.0) for _ in range(number)]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One situation. Times in seconds."""
+    """One scenario. Times are in seconds."""
 
     name: str
     title: str
@@ -47,15 +47,15 @@ class Scenario:
     messages: int = 2_000
     work: Work = nothing
     rate: float = 0.0  # messages a second; 0: all at once
-    regular: bool = False  # arrivals evenly spaced, else as a Poisson process
+    regular: bool = False  # evenly spaced arrivals, else a Poisson process
     concurrency: int = 10
     visibility_timeout: int = 60
     faults: dict[str, float] = field(default_factory=dict)
     replicas: int = 1
     rounds: int = 1  # by default
-    together: bool = False  # peers mostly wait: run them all at the same time
-    trace: bool = False  # have handlers note each start
-    timeout: float = 120.0  # after the last message came in
+    together: bool = False  # run all peers at the same time, because they mostly wait
+    trace: bool = False  # handlers record each start
+    timeout: float = 120.0  # after the last message has arrived
 
 
 _LIMITS = ("limit-boto3", "limit-pipeline")
@@ -133,7 +133,7 @@ _TABLE = (
     ),
     Scenario(
         "errors",
-        "One request in 20 throttled, one in 20 answered into the void; visibility timeout 5 s",
+        "One request in 20 throttled, one answer in 20 lost; visibility timeout 5 s",
         ("limit-pipeline", "naive-batch-threads", "sqs-workers", "sqs-consumer", "ours"),
         ("messages", "lost", "rush", "duplicates", "dead letters", "requests", "wall"),
         visibility_timeout=5,
@@ -178,7 +178,7 @@ SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _TABLE
 
 
 def arrivals(scenario: Scenario, number: int) -> list[float]:
-    """Give each message's delay after the release (s)."""
+    """Return the delay of each message after the release (s)."""
     if not scenario.rate:
         return [0.0] * number
     if scenario.regular:

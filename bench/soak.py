@@ -1,9 +1,9 @@
-"""``python -m bench.soak``: 200,000 messages through the receive loop, and its memory must be flat.
+"""Checks that the memory of the receive loop does not grow: ``python -m bench.soak``.
 
-The receive loop is the one that runs in production, log lines and metrics included, around a
-store that forgets and the stand-in of SQS. Its resident memory is read after each round. Exit
-code 0: what the second half of the messages added is within the bound; 1: it grew, or a message
-was lost, doubled or dead-lettered; 2: the arguments make no sense.
+200,000 messages go through the receive loop of production, with log lines and metrics, on a store
+that keeps nothing and the stand-in for SQS. Resident memory is read after each round. Exits with 0
+if the second half of the messages added at most the bound, with 1 if it added more or a message
+was lost, duplicated or dead-lettered, and with 2 for invalid arguments.
 """
 
 import argparse
@@ -20,22 +20,24 @@ from bench.stage import Died, Stage, Staging, staged
 
 MESSAGES = 200_000
 ROUNDS = 20  # readings of the memory
-# Leaking 32 bytes a message would be 3.1 MiB of the second half. Where nothing leaks, what
-# allocators keep for later still moves by some tenths.
+# A leak of 32 bytes per message adds 3.1 MiB in the second half. Without a leak, memory that the
+# allocators keep varies by a few tenths of a MiB.
 BOUND = 3.0  # MiB
 CONCURRENCY = 20
 VISIBILITY_TIMEOUT = 30  # s
-PATIENCE = 120.0  # s for a round; on an idle machine it takes five
+PATIENCE = 120.0  # s per round, which takes 5 s on an idle machine
 
 
 def main() -> int:
-    """Soak, and print the memory over time."""
+    """Run the soak test and print the memory over time. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--messages", type=int, default=MESSAGES)
-    parser.add_argument("--bound", type=float, default=BOUND, help="MiB in the second half")
+    parser.add_argument(
+        "--bound", type=float, default=BOUND, help="limit for the growth in the second half (MiB)"
+    )
     wanted = parser.parse_args()
     if wanted.messages < ROUNDS or wanted.bound <= 0:
-        parser.error(f"--messages is at least {ROUNDS}, --bound above 0")
+        parser.error(f"--messages must be at least {ROUNDS}, --bound above 0")
     per_round = wanted.messages // ROUNDS
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -47,14 +49,14 @@ def main() -> int:
     steps = max(later - earlier for earlier, later in pairwise(resident[len(resident) // 2 :]))
     held = grown <= wanted.bound
     print(  # noqa: T201 - a command line
-        f"{'ok' if held else 'FAILED'}: {per_round * ROUNDS:,} messages; the second half added "
-        f"{grown:+.1f} MiB of at most {wanted.bound:.1f} (largest step {steps:+.1f})"
+        f"{'ok' if held else 'FAILED'}: {per_round * ROUNDS:,} messages; growth in the second half "
+        f"{grown:+.1f} MiB, limit {wanted.bound:.1f} (largest step {steps:+.1f})"
     )
     return 0 if held else 1
 
 
 def soak(per_round: int, log: Path) -> Iterator[float]:
-    """Run the rounds; gives the resident memory (MiB) at the start and after each.
+    """Run the rounds. Yields the resident memory (MiB) at the start and after each round.
 
     Raises ``Died`` if the loop ends, or does not handle each message exactly once.
     """
@@ -78,18 +80,18 @@ def soak(per_round: int, log: Path) -> Iterator[float]:
             stage.load(bodies, [0.0] * per_round)
             stage.ask("release")
             if not wait(stage, PATIENCE):
-                raise Died(f"round {number} was not finished after {PATIENCE:.0f} s")
+                raise Died(f"round {number} did not finish within {PATIENCE:.0f} s")
             _check(stage, per_round)
             yield _read(stage, number * per_round)
 
 
 def _check(stage: Stage, expected: int) -> None:
-    """Raise ``Died`` unless each message of the round was delivered once, and deleted."""
+    """Raise ``Died`` unless each message of the round was delivered once and deleted."""
     queues = stage.ask("report")["queues"]
     queue, dead = (queues[f"{stage.staging.peer.queue}{suffix}"] for suffix in ("", "-dlq"))
     found = queue.get("delivered", 0), queue.get("deleted", 0), dead["live"]
     if found != (expected, expected, 0):
-        raise Died(f"of {expected}, (delivered, deleted, dead) were {found}")
+        raise Died(f"expected {expected} messages; delivered, deleted, dead: {found}")
 
 
 def _read(stage: Stage, done: int) -> float:

@@ -1,4 +1,4 @@
-"""The stage of one run: a stand-in of its own, and the peer's processes in front of it."""
+"""Runs the processes of one run: its own stand-in for AWS, and the peer."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import environments
 from bench.lineup import Peer
-from bench.processes import Memory, memory, processor_seconds
+from bench.processes import Memory, cpu_seconds, memory
 from local.tether import Tether
 
 _LOOPBACK = "127.0.0.1"
@@ -25,12 +25,12 @@ _GRACE = 3.0  # s from SIGTERM to SIGKILL
 
 
 class Died(Exception):
-    """A peer ended by itself; the text quotes its log."""
+    """A peer ended by itself or did not work; the message quotes its log."""
 
 
 @dataclass(frozen=True)
 class Staging:
-    """How a peer is put on the stage."""
+    """The configuration of a run."""
 
     peer: Peer
     concurrency: int
@@ -43,7 +43,7 @@ class Staging:
 
 @dataclass
 class Stage:
-    """What a run acts on."""
+    """A running stand-in, and the processes of the peer."""
 
     staging: Staging
     tether: Tether
@@ -56,7 +56,7 @@ class Stage:
         return f"http://{_LOOPBACK}:{self.port}/000000000000/{self.staging.peer.queue}"
 
     def ask(self, what: str, **fields: object) -> Any:
-        """Ask the stand-in's control."""
+        """Send a request to the control interface of the stand-in."""
         timeout = _ASK_TIMEOUT + float(fields.get("timeout", 0))  # type: ignore[arg-type]  # a number
         connection = HTTPConnection(_LOOPBACK, self.port, timeout=timeout)
         try:
@@ -66,7 +66,7 @@ class Stage:
             connection.close()
 
     def load(self, bodies: Sequence[str], delays: Sequence[float]) -> None:
-        """Give the stand-in the messages; it keeps them until ``release`` is asked."""
+        """Load messages into the stand-in, which holds them until the request ``release``."""
         queue = self.staging.peer.queue
         messages = [(queue, body, delay) for body, delay in zip(bodies, delays, strict=True)]
         for begin in range(0, len(messages), _CHUNK):
@@ -93,23 +93,23 @@ class Stage:
         """Raise ``Died`` if a process of the peer has ended."""
         for process in self.processes:
             if process.poll() is not None:
-                raise Died(f"ended with {process.returncode}: {self.last_line()}")
+                raise Died(f"exited with code {process.returncode}: {self.last_line()}")
 
     def last_line(self) -> str:
-        """Read the end of the peer's log."""
+        """Return the last line of the peer's log."""
         lines = self.staging.log.read_text("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else "its log is empty"
 
-    def processor_seconds(self) -> float:
-        """Sum up the processor time of the peer so far."""
-        return sum(processor_seconds(process.pid) for process in self.processes)
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the peer so far (s)."""
+        return sum(cpu_seconds(process.pid) for process in self.processes)
 
     def memory(self) -> list[Memory]:
         """Read the memory of each replica of the peer."""
         return [memory(process.pid) for process in self.processes]
 
     def _environment(self) -> dict[str, str]:
-        """Return an environment in which AWS is the stand-in, and nothing else."""
+        """Return an environment in which AWS clients use only the stand-in."""
         staging = self.staging
         mine = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BENCH_"))}
         return mine | {
@@ -134,7 +134,7 @@ class Stage:
 
 @contextmanager
 def staged(staging: Staging) -> Iterator[Stage]:
-    """Set the stage; the run starts the peer. Everything has ended afterwards."""
+    """Start the stand-in; the block starts the peer. All processes have ended afterwards."""
     python = environments.standin_python()
     with Tether() as tether, _standin(python, tether) as (server, port):
         stage = Stage(staging, tether, port)
@@ -146,9 +146,9 @@ def staged(staging: Staging) -> Iterator[Stage]:
                 faults=staging.faults,
             )
             yield stage
-            _ask_to_leave(stage.processes)
+            _terminate(stage.processes)
         finally:
-            os.killpg(tether.group, signal.SIGKILL)  # all that this stage started, and no more
+            os.killpg(tether.group, signal.SIGKILL)  # only processes that this stage started
             for process in (*stage.processes, server):
                 process.wait()
 
@@ -168,8 +168,8 @@ def _standin(python: str, tether: Tether) -> Iterator[tuple[subprocess.Popen[byt
         yield server, int(line)
 
 
-def _ask_to_leave(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Send SIGTERM and wait a moment, so that logs are complete."""
+def _terminate(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Send SIGTERM and wait up to ``_GRACE`` s, so that logs are complete."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + _GRACE

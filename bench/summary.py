@@ -1,4 +1,4 @@
-"""All scenarios in one table: what costs money or time, a row per peer."""
+"""Lays out the key figures of all scenarios in one table, one row per peer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -32,7 +32,7 @@ Figured = Mapping[str, Mapping[str, Figures]]  # scenario -> peer -> figures
 
 
 def summary(figured: Figured) -> list[list[str]]:
-    """Lay out the table, its heading first. Only the columns of scenarios that ran."""
+    """Return the rows of the table, heading first, with columns only for scenarios that ran."""
     columns = [column for column in SUMMARY if column.scenario in figured]
     peers = dict.fromkeys(peer for column in columns for peer in figured[column.scenario])
     rows = [[peer, *_cells(peer, columns, figured)] for peer in _ours_last(peers)]

@@ -1,4 +1,4 @@
-"""What this project's runtime is held to."""
+"""The targets for the figures of this project's runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Target:
     places: int = 2
 
     def judge(self, results: Mapping[str, Figures]) -> "Verdict | None":
-        """Compare; None if the peer or the figure is missing."""
+        """Compare the figure with the bound. Returns None if either is missing."""
         figure = results.get(self.peer, {}).get(self.figure)
         bound = self._bound(results)
         if figure is None or bound is None:
@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A target and what was found."""
+    """A target and the measured figure."""
 
     target: Target
     figure: float
@@ -47,7 +47,7 @@ class Verdict:
     met: bool
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Return the verdict as one line."""
         target, places = self.target, self.target.places
         sign = ">=" if target.at_least else "<="
         word = "met" if self.met else "MISSED"
@@ -82,12 +82,12 @@ TARGETS: dict[str, tuple[Target, ...]] = {
         Target("ours-linger", "latency p50", 125, places=0),
     ),
     "onepersecond": (
-        Target("ours", "start p50", 15 + 5, places=1),  # one request, and
+        Target("ours", "start p50", 15 + 5, places=1),  # one request (15 ms) plus 5 ms
         Target("ours", "start p99", 15 + 20, places=1),
     ),
     "errors": (
         Target("ours", "lost", 0, places=0),
-        Target("ours", "rush", 50, places=0),  # requests in a second that led nowhere
+        Target("ours", "rush", 50, places=0),  # fruitless requests in one second
     ),
     "idle": (
         Target("ours", "idle requests", 3, places=0),

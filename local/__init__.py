@@ -1,1 +1,1 @@
-"""The whole system on one machine: an embedded AWS and every service as a process."""
+"""Development tools: the whole system on one machine, its demo, its faults and its costs."""

@@ -1,4 +1,4 @@
-"""One service process of this machine."""
+"""One service process on this machine."""
 
 import http.client
 import subprocess
@@ -10,25 +10,25 @@ from typing import Final
 
 _LOOPBACK: Final = "127.0.0.1"
 _ASK_TIMEOUT: Final = 1.0  # s
-_ASK_AGAIN: Final = 0.1  # s
+_POLL_INTERVAL: Final = 0.1  # s
 
 
-# What the n-th life of a process, counted from 0, gets into its environment.
+# (process name, number of restarts so far) -> additions to the environment of that run.
 Lives = Callable[[str, int], Mapping[str, str]]
 
 
-def alike(_name: str, _life: int) -> Mapping[str, str]:
-    """Let every life of a process be like the others."""
+def no_additions(_name: str, _life: int) -> Mapping[str, str]:
+    """Run a process in the same environment every time."""
     return {}
 
 
 class NotReady(Exception):
-    """A process did not get ready in time; the text names it and its log."""
+    """A process was not ready in time; the message names it and its log."""
 
 
 @dataclass
 class Child:
-    """A process that is started again under the same name, port and log."""
+    """A process that keeps its name, port and log across restarts."""
 
     service: str
     name: str  # "payment-1"
@@ -37,10 +37,10 @@ class Child:
     group: int  # the process group to join
     port: int  # of /metrics, /livez, /readyz
     log: Path
-    lives: Lives = alike
+    lives: Lives = no_additions
     restarts: int = 0
-    died_at: float | None = None  # seen dead, to be started again
-    leaving: bool = False  # told to end
+    died_at: float | None = None  # monotonic time at which its end was noticed; a restart follows
+    stopping: bool = False  # SIGTERM was sent; no restart
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -62,16 +62,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id, also after its end; 0 before the start."""
+        """The process id, also after the process has ended; 0 before the start."""
         return self._process.pid if self._process else 0
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; -9 if signal 9 ended it."""
+        """The exit code, -9 if signal 9 ended the process; None while it runs."""
         return self._process.poll() if self._process else None
 
     def is_ready(self) -> bool:
-        """Ask it: True if it answers that it takes work."""
+        """Return whether ``/readyz`` answers 200."""
         connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=_ASK_TIMEOUT)
         try:
             connection.request("GET", "/readyz")
@@ -81,14 +81,14 @@ class Child:
         finally:
             connection.close()
 
-    def ask_to_leave(self) -> None:
-        """Send SIGTERM; it will not be started again."""
-        self.leaving = True
+    def terminate(self) -> None:
+        """Send SIGTERM. The process will not be restarted."""
+        self.stopping = True
         if self._process:
             self._process.terminate()
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; after ``timeout`` s end it. Returns the exit code."""
+        """Wait for the process to end; kill it after ``timeout`` s. Returns the exit code."""
         if self._process is None:
             return 0
         try:
@@ -99,11 +99,11 @@ class Child:
 
 
 def wait_until_ready(children: Sequence[Child], timeout: float) -> None:
-    """Wait until each answers that it is ready. Raises ``NotReady`` after ``timeout`` s."""
+    """Wait until all processes are ready. Raises ``NotReady`` after ``timeout`` s."""
     deadline = time.monotonic() + timeout
     waiting = list(children)
     while waiting := [child for child in waiting if not child.is_ready()]:
         if time.monotonic() > deadline:
             late = ", ".join(f"{child.name} (see {child.log})" for child in waiting)
             raise NotReady(f"not ready after {timeout:.0f} s: {late}")
-        time.sleep(_ASK_AGAIN)
+        time.sleep(_POLL_INTERVAL)

@@ -1,4 +1,4 @@
-"""Runs the services of one machine as processes of their own, as ECS runs them as tasks."""
+"""Runs services as supervised processes on this machine, as ECS runs them as tasks."""
 
 import itertools
 import sys
@@ -9,26 +9,26 @@ from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Final, Self
 
-from local.child import Child, Lives, NotReady, alike, wait_until_ready
+from local.child import Child, Lives, NotReady, no_additions, wait_until_ready
 from local.ports import release_port, reserve_port
 from local.tether import Tether
 
-STOP_TIMEOUT: Final = 30.0  # s; ECS's own default between SIGTERM and SIGKILL
+STOP_TIMEOUT: Final = 30.0  # s; the default of ECS between SIGTERM and SIGKILL
 READY_TIMEOUT: Final = 60.0  # s
 _RESTART_DELAY: Final = 1.0  # s
-_LOOK_AGAIN: Final = 0.1  # s
+_POLL_INTERVAL: Final = 0.1  # s
 
 
 def run_service(service: str) -> Sequence[str]:
-    """Give the command that runs a service."""
+    """Return the command that runs a service."""
     return [sys.executable, "-m", "workers", "run", service]
 
 
 class Processes:
-    """Starts processes, and starts again what ends by itself, until ``stop``.
+    """Starts processes, and restarts those that end by themselves, until ``stop``.
 
-    They die with this process, however it ends, and Ctrl-C reaches only this process. Their
-    output goes to ``<directory>/<name>.log``. Any thread may call.
+    They end when this process ends, whatever the cause, and Ctrl-C reaches only this process.
+    Their output goes to ``<directory>/<name>.log``. Thread-safe.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Processes:
         directory: Path,
         *,
         command: Callable[[str], Sequence[str]] = run_service,
-        lives: Lives = alike,
+        lives: Lives = no_additions,
         restart_delay: float = _RESTART_DELAY,
     ) -> None:
-        self.restarts = 0  # of all processes, those that are gone included
-        self.exits: list[tuple[str, int]] = []  # name and exit code of all that has ended
+        self.restarts = 0  # of all processes, including those that have been stopped
+        self.exits: list[tuple[str, int]] = []  # name and exit code of every process that has ended
         self._directory = directory
         self._command = command
         self._lives = lives
@@ -54,7 +54,7 @@ class Processes:
         self._supervisor.start()
 
     def start(self, service: str, environment: Mapping[str, str], *, count: int = 1) -> None:
-        """Start processes of a service. ``METRICS_PORT`` is added, different for each."""
+        """Start ``count`` processes of a service, each with a ``METRICS_PORT`` of its own."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for _ in range(count):
             self._start(service, environment)
@@ -62,20 +62,20 @@ class Processes:
     def scale(self, service: str, count: int, *, timeout: float = STOP_TIMEOUT) -> dict[str, int]:
         """Start or stop processes until ``count`` run. Returns exit codes by name.
 
-        A new one gets the environment of the oldest; raises ``LookupError`` if there is none.
+        New processes copy the environment of the oldest. Raises ``LookupError`` if none runs.
         """
         children = self._of(service)
         if not children:
-            raise LookupError(f"no process of {service} to take the environment from")
+            raise LookupError(f"no running process of {service} to copy the environment from")
         self.start(service, children[0].environment, count=max(0, count - len(children)))
         return self._end(children[count:], timeout)
 
     def replace(
         self, service: str, changes: Mapping[str, str], *, timeout: float = STOP_TIMEOUT
     ) -> dict[str, int]:
-        """Deploy: start each process anew with changed environment, then stop the old ones.
+        """Deploy: start new processes with a changed environment, then stop the old ones.
 
-        Raises ``NotReady``, and leaves the old ones running, if a new one does not get ready.
+        Raises ``NotReady``, and keeps the old processes, if a new one does not become ready.
         """
         old = self._of(service)
         new = [self._start(service, {**child.environment, **changes}) for child in old]
@@ -87,12 +87,12 @@ class Processes:
         return self._end(old, timeout)
 
     def wait_until_ready(self, timeout: float = READY_TIMEOUT) -> None:
-        """Wait until every process answers that it is ready. Raises ``NotReady``."""
+        """Wait until every process is ready. Raises ``NotReady``."""
         wait_until_ready(self.children, timeout)
 
     @property
     def children(self) -> tuple[Child, ...]:
-        """What runs, or waits to be started again."""
+        """The processes that run or wait for a restart."""
         with self._lock:
             return tuple(self._children)
 
@@ -134,7 +134,7 @@ class Processes:
     def _end(self, children: Sequence[Child], timeout: float) -> dict[str, int]:
         with self._lock:
             for child in children:
-                child.ask_to_leave()
+                child.terminate()
         deadline = time.monotonic() + timeout
         codes = {child.name: child.wait(deadline - time.monotonic()) for child in children}
         with self._lock:
@@ -145,13 +145,13 @@ class Processes:
         return codes
 
     def _supervise(self) -> None:
-        while not self._stopped.wait(_LOOK_AGAIN):
+        while not self._stopped.wait(_POLL_INTERVAL):
             with self._lock:
                 for child in self._children:
                     self._restart_if_dead(child, time.monotonic())
 
     def _restart_if_dead(self, child: Child, now: float) -> None:
-        if child.leaving or child.exit_code is None:
+        if child.stopping or child.exit_code is None:
             return
         if child.died_at is None:
             child.died_at = now

@@ -1,4 +1,4 @@
-"""The whole system on one machine: the embedded AWS, provisioned, and every service running."""
+"""The whole system on one machine: the embedded AWS, its resources and every service."""
 
 import os
 import shutil
@@ -15,17 +15,17 @@ from workers.provision.provision import provision
 from workers.settings import Settings
 from workers.topology import Topology
 
-# A person waits for the end: short stops, so short polls (see Settings.receive_wait), and a
-# message whose worker was killed comes back soon.
+# Somebody waits for the results: stops are short, hence polls too (see Settings.receive_wait), and
+# the messages of a killed worker come back soon.
 STOP_TIMEOUT: Final = 12  # s
 VISIBILITY_TIMEOUT: Final = 10  # s
 
 
 class System:
-    """Up and ready for as long as the ``with`` block; logs are in ``directory``.
+    """The running system for the duration of a ``with`` block; logs are in ``directory``.
 
-    While it is up, this process's own environment points at the embedded AWS, so every AWS
-    client made here talks to it. Port 0 takes any free port.
+    While it runs, the environment of this process points at the embedded AWS, so every AWS
+    client created here uses it. Port 0 picks a free port.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class System:
         environment: Mapping[str, str] | None = None,
         **named: Any,
     ) -> None:
-        """Each consumer gets ``workers`` processes.
+        """Prepare ``workers`` processes per consumer.
 
-        ``environment`` is added to that of every process, and ``named`` is for ``Processes``.
+        ``environment`` is added to that of every process; ``named`` goes to ``Processes``.
         """
         self.directory = directory
         self.topology = Topology.load()
@@ -56,7 +56,7 @@ class System:
         self._up = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start everything; returns when every service is ready.
+        """Start everything and wait until every service is ready.
 
         Raises ``EmbeddedAwsError``, ``ProvisionError`` or ``NotReady``.
         """
@@ -65,7 +65,7 @@ class System:
         with ExitStack() as up:
             up.callback(_restore, dict(os.environ))
             up.enter_context(self.aws)
-            environment = self.aws.environment(_foreign(os.environ))
+            environment = self.aws.environment(_without_settings(os.environ))
             _restore(environment)
             self.settings = Settings.load()
             self.clients = Clients.connect(self.settings, threads=1)
@@ -93,8 +93,8 @@ class System:
         }
 
 
-def _foreign(environment: "os._Environ[str]") -> dict[str, str]:
-    """Leave out settings that somebody made for another environment."""
+def _without_settings(environment: "os._Environ[str]") -> dict[str, str]:
+    """Drop settings of the services, which may belong to another environment."""
     own = {name.upper() for name in Settings.model_fields}
     return {name: value for name, value in environment.items() if name not in own}
 

@@ -1,6 +1,6 @@
-"""A TCP proxy on loopback that can be cut, held, spoiled, and made to lose what it carries.
+"""A TCP proxy on loopback that injects faults below HTTP: cuts, delays, corruption, loss.
 
-For what goes wrong below HTTP. It needs two threads a connection, which sleep while it is idle.
+It uses two threads per connection, which sleep while the connection is idle.
 """
 
 import socket
@@ -12,110 +12,110 @@ from typing import Final, Literal
 
 LOOPBACK: Final = "127.0.0.1"
 _CHUNK: Final = 65_536
-# On, and no time to linger: closing then resets the connection. man 7 socket, SO_LINGER.
+# Linger on, for 0 s: closing the socket resets the connection. man 7 socket, SO_LINGER.
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 Direction = Literal["answers", "requests"]
 
 
 class TcpProxy:
-    """Passes TCP on to another port of this machine, until ``close``. Any thread may call.
+    """Forwards TCP to another port of this machine until ``close``. Thread-safe.
 
     =================  ============================================================  ===========
     call               what happens                                                  undone by
     =================  ============================================================  ===========
-    ``cut``            connections end, new ones are refused                         ``join``
-    ``hold``           answers wait, those with certain bytes or all                 ``release``
+    ``cut``            connections close, new ones are refused                       ``join``
+    ``hold``           answers wait: all, or those with certain bytes                ``release``
     ``spoil``          bytes of every answer are replaced                            ``spoil``
-    ``black_hole``     nothing arrives any more, on either side, nor does an end     ``heal``
-    ``strand``         half-open: the server's side of each connection is gone and
-                       the client is not told; new connections are sound             -
-    ``reset_after``    one connection is reset after so many bytes                   ``heal``
+    ``black_hole``     neither side receives anything, not even a close              ``heal``
+    ``strand``         half-open: the server's side of each connection is closed
+                       and the client is not told; new connections work              -
+    ``reset_after``    one connection is reset after a number of bytes               ``heal``
     =================  ============================================================  ===========
     """
 
     def __init__(self, target: int) -> None:
-        """``target`` is a port. Nothing passes before ``join``."""
-        self.reached = 0  # connections that came
+        """Prepare a proxy for the port ``target``. It accepts no connections before ``join``."""
+        self.reached = 0  # connections accepted
         self.resets = 0
         self._target = target
         self._port = 0
         self._listener: socket.socket | None = None
-        self._lines: list[_Line] = []
+        self._connections: list[_Connection] = []
         self._spoiled = (b"", b"")
         self._held = b""
         self._flowing = Event()
         self._flowing.set()
         self._hole = False
-        self._left: dict[Direction, int] = {}  # bytes until a reset
+        self._left: dict[Direction, int] = {}  # bytes left until a reset
         self._lock = Lock()
 
     @property
     def url(self) -> str:
-        """Its address; the same after a ``cut`` and another ``join``."""
+        """The address, which stays the same after a ``cut`` and another ``join``."""
         return f"http://{LOOPBACK}:{self._port}"
 
     def join(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._listener = socket.create_server((LOOPBACK, self._port))
         self._port = self._listener.getsockname()[1]
         _in_background(self._accept, self._listener)
 
     def cut(self) -> None:
-        """End all connections and refuse new ones."""
+        """Close all connections and refuse new ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             _end(listener)
         self._end_all()
 
     def close(self) -> None:
-        """End all connections for good."""
+        """Close all connections and stop."""
         self.release()
         self.cut()
 
     def hold(self, held: bytes = b"") -> None:
-        """Keep back each answer with these bytes in it, and what follows on its connection."""
+        """Delay each answer that contains these bytes, and all that follows on its connection."""
         self._held = held
         self._flowing.clear()
 
     def release(self) -> None:
-        """Pass on what was held."""
+        """Forward what was held."""
         self._flowing.set()
 
     def spoil(self, old: bytes, new: bytes) -> None:
-        """Replace bytes in every answer. Raises ``ValueError`` unless both are as long."""
+        """Replace bytes in every answer. Raises ``ValueError`` if the lengths differ."""
         if len(old) != len(new):
             raise ValueError(f"{old!r} and {new!r} differ in length")
         self._spoiled = (old, new)
 
     def black_hole(self) -> None:
-        """Swallow what is sent on all connections, and on new ones, without a word."""
+        """Silently drop everything sent on current and new connections."""
         with self._lock:
             self._hole = True
-            for line in self._lines:
-                line.dead = True
+            for each in self._connections:
+                each.dead = True
 
     def strand(self) -> None:
-        """End the server's side of each connection there is; the client's stays open."""
+        """Close the server's side of every current connection; the client's side stays open."""
         with self._lock:
-            for line in self._lines:
-                line.dead = True
-                if line.far is not None:
-                    _end(line.far)
+            for each in self._connections:
+                each.dead = True
+                if each.far is not None:
+                    _end(each.far)
 
     def reset_after(self, count: int, direction: Direction = "answers") -> None:
-        """Pass on ``count`` more bytes, then reset the connection that carries the next."""
+        """Forward ``count`` more bytes, then reset the connection that carries the next."""
         with self._lock:
             self._left[direction] = count
 
     def heal(self) -> None:
-        """Pass everything on again. Connections that lost something end."""
+        """Forward everything again. Connections that have lost data are closed."""
         with self._lock:
             self._hole = False
             self._left.clear()
-            dead = [line for line in self._lines if line.dead]
-        for line in dead:
-            line.end()
+            dead = [each for each in self._connections if each.dead]
+        for each in dead:
+            each.end()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -133,24 +133,24 @@ class TcpProxy:
             _end(near)
             return
         for each in (near, far):
-            if each is not None:  # a proxy that collects small writes adds 40 ms to each request
+            if each is not None:  # without it, Nagle's algorithm adds 40 ms to each request
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line = _Line(near, far)
+        connection = _Connection(near, far)
         with self._lock:
-            line.dead = self._hole
-            self._lines = [each for each in self._lines if not each.ended]
-            self._lines.append(line)
+            connection.dead = self._hole
+            self._connections = [each for each in self._connections if not each.ended]
+            self._connections.append(connection)
             cut = self._listener is None
         if cut:
-            line.end()
+            connection.end()
             return
-        _in_background(self._pass_on, line, near, far, "requests")
+        _in_background(self._forward, connection, near, far, "requests")
         if far is not None:
-            _in_background(self._pass_on, line, far, near, "answers")
+            _in_background(self._forward, connection, far, near, "answers")
 
-    def _pass_on(
+    def _forward(
         self,
-        line: "_Line",
+        connection: "_Connection",
         source: socket.socket,
         sink: socket.socket | None,
         direction: Direction,
@@ -159,25 +159,25 @@ class TcpProxy:
             while data := source.recv(_CHUNK):
                 if direction == "answers":
                     data = self._answer(data)
-                if line.dead or sink is None:
+                if connection.dead or sink is None:
                     continue
-                passing = self._until_a_reset(direction, data)
+                passing = self._until_reset(direction, data)
                 sink.sendall(data[:passing])
                 if passing < len(data):
                     self.resets += 1
-                    line.reset()
-        if line.dead:
+                    connection.reset()
+        if connection.dead:
             _end(source)
-        elif not line.ended:
-            line.end()
+        elif not connection.ended:
+            connection.end()
 
     def _answer(self, data: bytes) -> bytes:
         if self._held in data:
             self._flowing.wait()
         return data.replace(*self._spoiled) if self._spoiled[0] else data
 
-    def _until_a_reset(self, direction: Direction, data: bytes) -> int:
-        """Count the bytes that may pass: all of them, or those before the reset that is due."""
+    def _until_reset(self, direction: Direction, data: bytes) -> int:
+        """Return the number of bytes to forward: all, or those before a reset."""
         with self._lock:
             if (left := self._left.pop(direction, None)) is None:
                 return len(data)
@@ -187,18 +187,18 @@ class TcpProxy:
 
     def _end_all(self) -> None:
         with self._lock:
-            lines, self._lines = self._lines, []
-        for line in lines:
-            line.end()
+            connections, self._connections = self._connections, []
+        for each in connections:
+            each.end()
 
 
-class _Line:
-    """A connection: the client's end and, unless it came into a black hole, the server's."""
+class _Connection:
+    """The client's socket and the server's; the latter is None for one made in a black hole."""
 
     def __init__(self, near: socket.socket, far: socket.socket | None) -> None:
         self.near = near
         self.far = far
-        self.dead = False  # whatever happens at one end, the other does not hear of it
+        self.dead = False  # nothing that happens on one side reaches the other
         self.ended = False
 
     def end(self) -> None:
@@ -219,7 +219,7 @@ def _in_background(run: Callable[..., None], *arguments: object) -> None:
 
 
 def _end(end: socket.socket) -> None:
-    with suppress(OSError):  # not connected any more; a thread may still be reading from it
+    with suppress(OSError):  # already disconnected; a thread may still be reading from it
         end.shutdown(socket.SHUT_RDWR)
     end.close()
 

@@ -1,18 +1,18 @@
-"""A group of processes that does not outlive the process that started it."""
+"""A process group that ends when the process that started it ends."""
 
 import subprocess
 import sys
 from typing import Final, Self
 
-# The guard leads the group. It reads a pipe that only its parent can write to; nothing is ever
-# written, so the read ends when the parent does, however it ends.
+# The guard leads the group and reads a pipe whose only writer is its parent. The parent writes
+# nothing, so the read returns when the parent ends, whatever the cause.
 _GUARD: Final = "import os, signal, sys; sys.stdin.buffer.read(); os.killpg(0, signal.SIGKILL)"
 
 
 class Tether:
-    """Start a process with ``process_group=tether.group``, and it dies when this process dies.
+    """Kills the processes started with ``process_group=tether.group`` when this process ends.
 
-    The group is not the terminal's, so Ctrl-C reaches this process and not those tied to it.
+    The group is not the terminal's, so Ctrl-C reaches this process and not those in the group.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Tether:
         return self._guard.pid
 
     def release(self) -> None:
-        """Let go. What is still in the group lives on."""
+        """Stop guarding. Processes that are still in the group keep running."""
         self._guard.kill()
         self._guard.communicate()
 

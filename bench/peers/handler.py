@@ -1,6 +1,6 @@
-"""What every peer in Python does with a message: parse it, and work as long as its order says.
+"""The handler of every Python peer: parses the message and works as long as its order says.
 
-Also reads what the harness tells a peer through the environment.
+Also reads the configuration that the harness passes in the environment.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ TRACE = os.environ.get("BENCH_TRACE")
 
 
 def handle(body: str) -> None:
-    """Work on one message, with the thread."""
+    """Handle one message; blocks the thread."""
     seconds = begin(order_of(body))
     if seconds:
         time.sleep(seconds)
 
 
 async def handle_async(body: str) -> None:
-    """Work on one message, without blocking the loop."""
+    """Handle one message without blocking the event loop."""
     seconds = begin(order_of(body))
     if seconds:
         await asyncio.sleep(seconds)
 
 
 def order_of(body: str) -> str:
-    """Read the id of the order from an envelope, raw or in an SNS notification."""
+    """Return the order id in an envelope, raw or in an SNS notification."""
     envelope = json.loads(body)
     if "Message" in envelope:
         envelope = json.loads(envelope["Message"])
@@ -40,7 +40,7 @@ def order_of(body: str) -> str:
 
 
 def begin(order_id: str) -> float:
-    """Note the start if asked to; return how long to work (s): "order-17.50000" says 50 ms."""
+    """Record the start if requested. Returns the work (s): 0.05 for "order-17.50000"."""
     if TRACE:
         _note(f"{order_id} {time.time()}\n")
     return int(order_id.rpartition(".")[2]) / 1e6

@@ -1,4 +1,4 @@
-"""A stand-in of SQS, SNS and DynamoDB that is fast enough to measure clients with.
+"""A stand-in for SQS, SNS and DynamoDB that is fast enough to benchmark clients.
 
-Needs nothing but the standard library, orjson and (for speed) uvloop; imports nothing of ours.
+It needs only the standard library, orjson and, for speed, uvloop. It does not import ``workers``.
 """

@@ -1,4 +1,4 @@
-"""``python -m bench.standin``: prints its port once it answers."""
+"""Runs the stand-in: ``python -m bench.standin`` prints its port once it accepts connections."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from bench.standin.control import run
 
 try:
     from uvloop import run as run_loop
-except ImportError:  # slower, but the same
+except ImportError:  # slower, same behaviour
     run_loop = asyncio.run
 
 run_loop(run())

@@ -1,4 +1,4 @@
-"""The harness's side of the stand-in: ``POST /bench/...`` loads, releases, waits and reports."""
+"""The control interface for the harness: ``POST /bench/...`` loads, releases, waits, reports."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from bench.processes import processor_seconds
+from bench.processes import cpu_seconds
 from bench.standin.faults import Faults
 from bench.standin.http import Connection, Request
 from bench.standin.queue import Queue
@@ -18,7 +18,7 @@ PREFIX = "/bench/"
 
 
 class Control:
-    """Holds messages back until the client is warm, and samples its processor time."""
+    """Holds messages until the client has warmed up, and samples its CPU time."""
 
     def __init__(self, port: int) -> None:
         self.server = Server(port, on_receive=self._note_receive, on_drained=self._note_drained)
@@ -29,7 +29,7 @@ class Control:
         self._waiting: list[Callable[[], None]] = []
 
     def connection(self) -> Connection:
-        """Make the protocol of a new connection."""
+        """Return the protocol for a new connection."""
         return Connection(self._serve)
 
     def _serve(self, request: Request) -> None:
@@ -56,7 +56,7 @@ class Control:
         request.reply(b"{}")
 
     def _do_release(self, request: Request) -> None:
-        """Let the messages in, each after its delay, and begin to count."""
+        """Send the messages, each after its delay, and reset the counters."""
         self.server.clear_figures()
         self._samples["released"] = self._sample()
         held, self._held = self._held, []
@@ -73,7 +73,7 @@ class Control:
         request.reply(b"{}")
 
     def _do_drained(self, request: Request, timeout: float) -> None:
-        """Answer as soon as no message is left, or with false after ``timeout`` s."""
+        """Answer true as soon as no message is left, or false after ``timeout`` s."""
         if self._drained():
             request.reply(b"true")
             return
@@ -123,7 +123,7 @@ class Control:
         return self._to_come == 0 and not any(queue.live for queue in self.server.queues())
 
     def _sample(self) -> dict[str, float]:
-        return {"at": time(), "cpu": sum(map(processor_seconds, self._pids))}
+        return {"at": time(), "cpu": sum(map(cpu_seconds, self._pids))}
 
 
 def _figures(queue: Queue) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _figures(queue: Queue) -> dict[str, Any]:
 async def run() -> None:
     """Serve on a free port of the loopback interface until the process is ended."""
     listener = await asyncio.get_running_loop().create_server(
-        lambda: control.connection(),  # noqa: PLW0108 - it needs the port to be made
+        lambda: control.connection(),  # noqa: PLW0108 - ``control`` exists only after the listener
         "127.0.0.1",
         0,
         backlog=512,

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, in a fixed rhythm so that every peer meets the same."""
+"""Injects faults at fixed intervals, so that every peer meets the same ones."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _HIT = frozenset(
 
 @dataclass
 class Faults:
-    """Every how many requests one is throttled, or done but not answered; 0 is never."""
+    """The intervals, in requests, of throttled requests and of lost answers; 0: never."""
 
     latency: float = 0.0  # s added to every answer
     throttle_every: int = 0
@@ -25,7 +25,7 @@ class Faults:
     _seen: int = 0
 
     def throttles(self, action: str) -> bool:
-        """Say whether this request is refused with a throttling error."""
+        """Return whether this request is throttled."""
         if action not in _HIT:
             return False
         self._seen += 1
@@ -34,7 +34,7 @@ class Faults:
         return hit
 
     def loses(self, action: str) -> bool:
-        """Say whether this request is done, but its reply gets lost."""
+        """Return whether this request is executed but its answer is lost."""
         if action not in _HIT or not self.lose_every:
             return False
         hit = self._seen % self.lose_every == self.lose_every // 2

@@ -1,4 +1,4 @@
-"""HTTP/1.1, as little as AWS's SDKs need, on raw asyncio."""
+"""The subset of HTTP/1.1 that AWS SDKs need, on asyncio protocols."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ _END = b"\r\n\r\n"
 
 @dataclass(eq=False)
 class Request:
-    """One request and the way to answer it."""
+    """A request and its connection."""
 
     path: str
     target: str  # "AmazonSQS.ReceiveMessage"; empty for the query protocol
@@ -27,17 +27,17 @@ class Request:
         self.connection.send(body, status, kind, extra)
 
     def hang_up(self) -> None:
-        """Cut the connection off without an answer."""
+        """Close the connection without an answer."""
         self.connection.transport.abort()
 
 
 @dataclass(eq=False)
 class Connection(asyncio.Protocol):
-    """One client's connection; calls ``serve`` for each request, one after the other."""
+    """A client's connection; calls ``serve`` for one request after the other."""
 
     serve: Callable[[Request], None]
     transport: asyncio.Transport = field(init=False)
-    gone: Callable[[], None] | None = None  # who wants to know if the client goes
+    gone: Callable[[], None] | None = None  # called if the client disconnects
     _buffer: bytes = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -45,12 +45,12 @@ class Connection(asyncio.Protocol):
         self.transport = transport
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Tell whoever still wants to answer."""
+        """Call ``gone``."""
         if self.gone:
             self.gone()
 
     def data_received(self, data: bytes) -> None:
-        """Serve every request that is complete."""
+        """Serve every complete request."""
         self._buffer += data
         while self._buffer:
             head, end, rest = self._buffer.partition(_END)
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
             self.serve(Request(path, target[1].decode() if target else "", rest[:size], self))
 
     def send(self, body: bytes, status: int, kind: bytes, extra: bytes) -> None:
-        """Write an answer, if the client is still there."""
+        """Write an answer unless the client has disconnected."""
         if not self.transport.is_closing():
             self.transport.write(
                 b"HTTP/1.1 %d -\r\nContent-Type: %s\r\nContent-Length: %d\r\n"

@@ -1,4 +1,4 @@
-"""Long polls: receives that wait for a message."""
+"""Long polls: receive requests that wait for a message."""
 
 import asyncio
 from collections import deque
@@ -8,12 +8,12 @@ from time import time
 
 from bench.standin.queue import Queue, Stored
 
-_TICK = 0.001  # s; a timer must not fire before what it waits for
+_TICK = 0.001  # s; added to timers, which must not fire too early
 
 
 @dataclass(eq=False)
 class Poll:
-    """One receive that waits."""
+    """One waiting receive request."""
 
     limit: int
     hide_for: float
@@ -22,18 +22,18 @@ class Poll:
     timer: asyncio.TimerHandle = field(init=False)
 
     def end(self, messages: list[Stored]) -> None:
-        """Answer it."""
+        """Answer the poll."""
         self.forget()
         self.answer(messages)
 
     def forget(self) -> None:
-        """Drop it unanswered: its client has gone."""
+        """Drop the poll without an answer: its client has disconnected."""
         self.timer.cancel()
         self.waiting.remove(self)
 
 
 class Polls:
-    """The receives that wait at one queue."""
+    """The waiting receive requests of one queue."""
 
     def __init__(
         self, queue: Queue, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time
@@ -47,7 +47,7 @@ class Polls:
     def receive(
         self, limit: int, hide_for: float, wait: float, answer: Callable[[list[Stored]], None]
     ) -> Poll | None:
-        """Answer at once if there are messages or ``wait`` (s) is 0, else return the poll."""
+        """Answer at once if there are messages or ``wait`` (s) is 0, else return a poll."""
         messages = self.queue.receive(limit, hide_for, self._now())
         if messages or wait <= 0:
             answer(messages)
@@ -59,7 +59,7 @@ class Polls:
         return poll
 
     def wake(self) -> None:
-        """Give what is visible to those who wait, longest waiting first."""
+        """Deliver visible messages to the waiting polls, longest waiting first."""
         while self._waiting:
             poll = self._waiting[0]
             messages = self.queue.receive(poll.limit, poll.hide_for, self._now())
@@ -69,7 +69,7 @@ class Polls:
             poll.end(messages)
 
     def _set_alarm(self) -> None:
-        """Look again when a hidden message becomes visible."""
+        """Set a timer for the next hidden message that becomes visible."""
         if self._alarm:
             self._alarm.cancel()
         expiry = self.queue.next_expiry()

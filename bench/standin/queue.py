@@ -1,6 +1,6 @@
-"""The semantics of one SQS queue: what is visible, in flight, deleted. No sockets, no timers.
+"""The semantics of one SQS queue: visible, in flight, deleted. No sockets, no timers.
 
-Times are epoch seconds, given by the caller.
+Times are epoch seconds, passed by the caller.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 """
 
@@ -12,12 +12,12 @@ from itertools import count
 
 import orjson
 
-# SQS handles have about this length (characters), and clients pay for every one of them.
+# Receipt handles of SQS have about this length, which costs clients CPU time.
 _PADDING = "AQEB" + "b2YgcmVhbGlzdGljIGxlbmd0aA" * 13
 
 
 class InvalidHandle(Exception):
-    """The handle is not one of this queue, or a newer receive has made it stale."""
+    """The handle does not belong to this queue, or a newer receive has replaced it."""
 
 
 class NotInFlight(Exception):
@@ -26,12 +26,12 @@ class NotInFlight(Exception):
 
 @dataclass(eq=False, slots=True)
 class Stored:
-    """A message and where it is."""
+    """A message and its state."""
 
     number: int
     body: str
     sent_at: float
-    encoded: bytes  # the part of a receive's answer that never changes
+    encoded: bytes  # the constant part of its JSON in a receive answer
     receives: int = 0
     first_received_at: float = 0.0
     received_at: float = 0.0
@@ -46,7 +46,7 @@ class Stored:
 
 @dataclass
 class Queue:
-    """One queue. ``tally`` counts what happened to it."""
+    """One queue. ``tally`` counts its events."""
 
     name: str
     visibility_timeout: float = 30.0
@@ -54,7 +54,7 @@ class Queue:
     messages: list[Stored] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)  # s from send to delete
-    held: float = 0.0  # s from receive to delete, of all
+    held: float = 0.0  # s from receive to delete, sum of all messages
     most_in_flight: int = 0
     in_flight: int = 0
     live: int = 0
@@ -98,9 +98,9 @@ class Queue:
         return taken
 
     def delete(self, handle: str, now: float) -> bool:
-        """Delete a message and say whether it is gone now. Raises ``InvalidHandle``.
+        """Delete a message. Returns whether it is deleted now; raises ``InvalidHandle``.
 
-        Like SQS, accept a stale handle without deleting anything.
+        Like SQS, it accepts a stale handle without deleting anything.
         """
         message, receives = self._find(handle)
         if message.deleted:
@@ -130,7 +130,7 @@ class Queue:
         self.expire(now)
 
     def expire(self, now: float) -> None:
-        """Make visible again what has been hidden long enough."""
+        """Make messages visible again whose visibility timeout is over."""
         while self._expiries and self._expiries[0][0] <= now:
             until, _, message = heapq.heappop(self._expiries)
             if message.hidden_until == until:
@@ -139,18 +139,18 @@ class Queue:
                 self._visible.append(message)
 
     def next_expiry(self) -> float | None:
-        """When the next hidden message becomes visible again."""
+        """Return when the next hidden message becomes visible; None if none is hidden."""
         while self._expiries and self._expiries[0][2].hidden_until != self._expiries[0][0]:
             heapq.heappop(self._expiries)
         return self._expiries[0][0] if self._expiries else None
 
     @property
     def visible(self) -> int:
-        """How many messages could be received now."""
+        """The number of messages that could be received now."""
         return self.live - self.in_flight
 
     def clear_figures(self) -> None:
-        """Begin to count anew."""
+        """Reset the counters."""
         self.tally.clear()
         self.latencies.clear()
         self.held = 0.0
@@ -169,5 +169,5 @@ class Queue:
 
 
 def message_id(number: int) -> str:
-    """Give the id of the message sent as the ``number``-th."""
+    """Return the id of the message with this number."""
     return f"00000000-0000-4000-8000-{number:012x}"

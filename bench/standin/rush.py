@@ -1,4 +1,4 @@
-"""Requests that lead nowhere: what a hot loop looks like from the outside."""
+"""Counts fruitless requests, which reveal a hot loop."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ WINDOW = 1.0  # s
 
 @dataclass
 class Rush:
-    """Counts requests since the last message was deleted, second by second."""
+    """Counts requests since the last delete, second by second."""
 
     most: int = 0  # in one second without progress
     _since: float = 0.0
@@ -15,7 +15,7 @@ class Rush:
     _deleted: int = 0
 
     def note(self, now: float, deleted: int) -> None:
-        """Note a request; ``deleted`` is how many messages have been deleted so far."""
+        """Count a request; ``deleted`` is the number of messages deleted so far."""
         if deleted != self._deleted or now - self._since >= WINDOW:
             self._since, self._requests, self._deleted = now, 0, deleted
         self._requests += 1

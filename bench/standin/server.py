@@ -1,4 +1,4 @@
-"""AWS for the clients: answers every request, counts it, and makes it slow or fail as asked."""
+"""The AWS interface for clients: answers and counts requests, and applies the faults."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ from bench.standin.rush import Rush
 from bench.standin.sns import Sns, form_of
 from bench.standin.sqs import Refused, Sqs
 
-# Answers that keep no state: enough for a service whose documents are always new.
+# Stateless answers, which are enough for a service whose documents are always new.
 _DYNAMODB: dict[str, Any] = {"GetItem": {}, "TransactWriteItems": {}, "UpdateItem": {}}
 
 
@@ -28,7 +28,7 @@ class Reply(Protocol):
 
 
 class Server:
-    """The stand-in of AWS. ``on_receive`` and ``on_drained`` tell the harness what happens."""
+    """The stand-in for AWS. ``on_receive`` and ``on_drained`` notify the harness."""
 
     def __init__(
         self, port: int, *, on_receive: Callable[[], None], on_drained: Callable[[], None]
@@ -45,7 +45,7 @@ class Server:
         return [polls.queue for name, polls in self.sqs.queues.items() if not name.endswith("-dlq")]
 
     def clear_figures(self) -> None:
-        """Begin to count anew."""
+        """Reset the counters."""
         self.actions.clear()
         self.rush = Rush()
         for polls in self.sqs.queues.values():
@@ -95,7 +95,7 @@ class Server:
 
 
 def _read(request: Request) -> tuple[str, str, dict[str, Any]]:
-    """Give service, action and fields: JSON with a target, or else the query protocol."""
+    """Return service, action and fields of a JSON request, or else of the query protocol."""
     if request.target:
         service, _, action = request.target.partition(".")
         name = service.partition("_")[0].removeprefix("Amazon")

@@ -1,4 +1,4 @@
-"""What clients ask in the query protocol: publishing to SNS, and what some ask at their start.
+"""Answers the query protocol: publishing to SNS, and calls that some clients make at start.
 
 https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 """
@@ -10,7 +10,7 @@ from bench.standin.queue import message_id
 from bench.standin.sqs import ACCOUNT, Refused
 
 _ARN = f"arn:aws:sns:eu-west-1:{ACCOUNT}"
-_AT_THE_START = {
+_AT_START = {
     "CreateTopic": f"<TopicArn>{_ARN}:orders</TopicArn>",
     "GetCallerIdentity": f"<Account>{ACCOUNT}</Account><Arn>{_ARN}:root</Arn><UserId>x</UserId>",
     "ListTopics": "<Topics/>",
@@ -19,7 +19,7 @@ _AT_THE_START = {
 
 
 class Sns:
-    """A topic without subscribers: it counts what is published."""
+    """A topic without subscribers that counts messages."""
 
     def __init__(self) -> None:
         self.published = 0
@@ -36,8 +36,8 @@ class Sns:
                     for entry in _entries(form)
                 )
                 result = f"<Successful>{members}</Successful><Failed/>"
-            case _ if action in _AT_THE_START:
-                result = _AT_THE_START[action]
+            case _ if action in _AT_START:
+                result = _AT_START[action]
             case _:
                 raise Refused("InvalidAction")
         return (
@@ -51,7 +51,7 @@ class Sns:
 
 
 def form_of(body: bytes) -> dict[str, str]:
-    """Read the body of a request."""
+    """Parse the body of a request."""
     return dict(parse_qsl(body.decode(), keep_blank_values=True))
 
 

@@ -1,4 +1,4 @@
-"""The actions of SQS, in its JSON protocol.
+"""Implements the actions of SQS in its JSON protocol.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html
 """
@@ -21,7 +21,7 @@ Fields = dict[str, Any]
 
 
 class Refused(Exception):
-    """The request gets an error: its code, as in the reference."""
+    """The request is refused with an error code of the API reference."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -32,7 +32,7 @@ class Sqs:
     """All queues."""
 
     def __init__(self, url: str, drained: Callable[[], None]) -> None:
-        """``drained`` is called when a delete left a queue empty."""
+        """Create no queues yet. ``drained`` is called when a delete leaves a queue empty."""
         self.queues: dict[str, Polls] = {}
         self._url = url
         self._drained = drained
@@ -51,13 +51,13 @@ class Sqs:
         }
 
     def queue(self, name: str) -> Polls:
-        """Find a queue, or make it."""
+        """Return a queue, created if needed."""
         if name not in self.queues:
             self.queues[name] = Polls(Queue(name), asyncio.get_running_loop())
         return self.queues[name]
 
     def act(self, action: str, fields: Fields, reply: Reply) -> Poll | None:
-        """Do what is asked and answer, now or (a poll is returned) later. Raises ``Refused``."""
+        """Execute an action and answer it, later if a poll is returned. Raises ``Refused``."""
         if action == "ReceiveMessage":
             return self._receive(fields, reply)
         if action not in self._actions:
@@ -112,7 +112,7 @@ class Sqs:
         return {"MessageId": sent["MessageId"], "MD5OfMessageBody": sent["MD5OfBody"]}
 
     def _each(self, one: Callable[[Fields], Fields], fields: Fields) -> Fields:
-        """Do a batch entry by entry."""
+        """Apply an action to each entry of a batch."""
         entries = fields["Entries"]
         if not entries:
             raise Refused("EmptyBatchRequest")
@@ -155,7 +155,7 @@ class Sqs:
         return {"Attributes": attributes}
 
     def url_of(self, name: str) -> str:
-        """Give the URL of a queue."""
+        """Return the URL of a queue."""
         return f"{self._url}/{ACCOUNT}/{name}"
 
     def _polls(self, fields: Fields) -> Polls:

@@ -1,1 +1,1 @@
-"""The embedded AWS: a process that stands in for AWS in demos and tests."""
+"""The embedded AWS: a local process that replaces AWS in the demo and in tests."""

@@ -1,4 +1,4 @@
-"""Which requests reached the embedded AWS: by service and operation, and by queue."""
+"""Counts the requests to the embedded AWS by service, operation and queue."""
 
 import io
 import re
@@ -18,9 +18,9 @@ _FORM_FIELD = re.compile(rb"(?:^|&)(Action|QueueUrl)=([\w%.+-]*)", re.ASCII)
 
 @dataclass(frozen=True)
 class Request:
-    """One request as far as counting, serialising and authorising need it."""
+    """The parts of a request that counting, serialising and authorising need."""
 
-    key: str  # access key id; "" if it was not signed, and so for the next two
+    key: str  # access key id; this and the next two are "" for an unsigned request
     region: str
     service: str  # as in the signature: "sqs"
     protocol: str  # "json", "query" or "rest"
@@ -30,7 +30,7 @@ class Request:
 
     @classmethod
     def read(cls, environ: "WSGIEnvironment") -> Self:
-        """Read a request, and leave its body readable for the next application."""
+        """Read a request and keep its body readable for the next application."""
         body = b""
         if length := environ.get("CONTENT_LENGTH"):
             body = environ["wsgi.input"].read(int(length))
@@ -62,7 +62,7 @@ def _queue(service: str, body: bytes, form: dict[str, str]) -> str:
 
 @dataclass
 class Counts:
-    """Counts requests; any thread may add."""
+    """Request counters. Thread-safe."""
 
     _operations: Counter[tuple[str, str]] = field(default_factory=Counter)
     _queues: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -1,7 +1,7 @@
-"""The short way to moto for the services that every order needs: without Flask in between.
+"""Calls moto's handlers directly, without Flask, for the services that every order uses.
 
-Flask, its routing and moto's search for the service take longer than most of these requests.
-What answers is the same: moto's handler of the service. Everything else takes the long way.
+Flask, its routing and moto's lookup of the service take longer than most of these requests. The
+handlers are the same. All other requests go through Flask.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from local.aws.refusals import Answer
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# By service and the start of the target; the target is empty for services that read forms.
+# By service and target prefix; the prefix is empty for services of the query protocol.
 _HANDLERS: Final[dict[tuple[str, str], type[BaseResponse]]] = {
     ("dynamodb", "DynamoDB_20120810"): DynamoHandler,
     ("ses", ""): EmailResponse,
@@ -38,7 +38,7 @@ _PARTITION: Final = "aws"
 
 @dataclass(frozen=True)
 class _Read:
-    """A request as moto's parsers want it."""
+    """A request in the form that moto's parsers expect."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class _Read:
 
 
 def handler_for(request: Request, environ: "WSGIEnvironment") -> type[BaseResponse] | None:
-    """Find the handler if the short way is open: a plain POST to the root, of a known operation."""
+    """Return the handler for a plain POST to the root of a known operation, or None."""
     if environ["PATH_INFO"] != "/" or environ["REQUEST_METHOD"] != "POST":
         return None
     if environ.get("QUERY_STRING") or environ.get("HTTP_CONTENT_ENCODING"):
@@ -60,7 +60,7 @@ def handler_for(request: Request, environ: "WSGIEnvironment") -> type[BaseRespon
 
 
 def ask(handler_class: type[BaseResponse], request: Request, environ: "WSGIEnvironment") -> Answer:
-    """Let moto's handler answer a request."""
+    """Answer a request with moto's handler."""
     headers: Any = EnvironHeaders(environ)
     text = request.body.decode()
     values: Any = (
@@ -68,7 +68,7 @@ def ask(handler_class: type[BaseResponse], request: Request, environ: "WSGIEnvir
     )
     read: Any = _Read("POST", "/", environ.get("CONTENT_TYPE", ""), headers, request.body, values)
     handler = handler_class()
-    # What BaseResponse.setup_class finds out.
+    # The attributes that BaseResponse.setup_class sets.
     handler.is_werkzeug_request = True
     handler.normalized_request = read
     handler.uri = f"http://{environ['HTTP_HOST']}/"

@@ -1,4 +1,4 @@
-"""The embedded AWS as a process of its own: ``python -m local.aws.embedded --port 4566``."""
+"""Runs the embedded AWS in its own process: ``python -m local.aws.embedded --port 4566``."""
 
 import argparse
 import http.client
@@ -19,15 +19,15 @@ _LOOPBACK: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 60.0  # s; about one second on an idle machine
 _STOP_TIMEOUT: Final = 5.0  # s
 _ASK_TIMEOUT: Final = 5.0  # s
-_ASK_AGAIN: Final = 0.02  # s
+_POLL_INTERVAL: Final = 0.02  # s
 
 
 class EmbeddedAwsError(Exception):
-    """The embedded AWS did not start; the text says why."""
+    """The embedded AWS did not start; the message says why."""
 
 
 class EmbeddedAws:
-    """The embedded AWS, for as long as the ``with`` block. It dies with this process."""
+    """The embedded AWS for the duration of a ``with`` block. It ends when this process ends."""
 
     def __init__(self, *, port: int = 0, log: Path | None = None) -> None:
         self._port = port or reserve_port()
@@ -41,9 +41,9 @@ class EmbeddedAws:
         return f"http://{_LOOPBACK}:{self._port}"
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return an environment in which every AWS client talks to this endpoint only.
+        """Return an environment in which every AWS client uses this endpoint only.
 
-        Whatever AWS settings a person has are left out, so that nothing reaches an account.
+        The inherited AWS settings are left out, so that no request reaches a real account.
         """
         others = {name: value for name, value in inherited.items() if not name.startswith("AWS_")}
         region = inherited.get("AWS_REGION") or "eu-west-1"
@@ -64,12 +64,12 @@ class EmbeddedAws:
         return counts
 
     def cpu_seconds(self) -> float:
-        """Return the processor time it has used so far, in s."""
+        """Return the CPU time that it has used so far (s)."""
         seconds: float = self._ask("cpu")["seconds"]
         return seconds
 
     def mails(self) -> list[dict[str, Any]]:
-        """List the mails sent so far: ``id, from, to, subject, body``."""
+        """List the e-mails sent so far: ``id, from, to, subject, body``."""
         mails: list[dict[str, Any]] = self._ask("mails")
         return mails
 
@@ -79,9 +79,9 @@ class EmbeddedAws:
         return used
 
     def inject(self, rules: Sequence[Rule | Mapping[str, Any]], seed: int = 0) -> None:
-        """Let requests fail by these rules, in place of all earlier ones.
+        """Inject faults by these rules, which replace all earlier ones.
 
-        Raises ``ValueError``, which lists what is known, if a rule cannot be read.
+        Raises ``ValueError``, which lists the valid values, for an invalid rule.
         """
         documents = [rule.model_dump() if isinstance(rule, Rule) else dict(rule) for rule in rules]
         answer = self._ask("faults", "POST", {"seed": seed, "rules": documents})
@@ -89,12 +89,12 @@ class EmbeddedAws:
             raise ValueError(answer["error"])
 
     def faults(self) -> dict[str, Any]:
-        """Tell the rules, each with ``seen`` and ``fired``, and ``fired`` in total by mode."""
+        """Return the rules with ``seen`` and ``fired`` each, and ``fired`` by mode."""
         counts: dict[str, Any] = self._ask("faults")
         return counts
 
     def heal(self) -> dict[str, Any]:
-        """Let no request fail any more. Gives the counts up to now, as ``faults``."""
+        """Remove all rules. Returns the counts so far, as ``faults`` does."""
         counts: dict[str, Any] = self._ask("faults", "DELETE")
         return counts
 
@@ -140,14 +140,14 @@ class EmbeddedAws:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise EmbeddedAwsError(
-                    f"the embedded AWS ended with {process.returncode} (see {self._log}); "
-                    f"is port {self._port} in use, is the extra 'local' installed?"
+                    f"the embedded AWS exited with code {process.returncode} (see {self._log}); "
+                    f"check that port {self._port} is free and the extra 'local' is installed"
                 )
             try:
                 if self._ask("health")["pid"] == process.pid:
                     return
             except OSError:
-                time.sleep(_ASK_AGAIN)
+                time.sleep(_POLL_INTERVAL)
         raise EmbeddedAwsError(f"the embedded AWS did not answer within {_START_TIMEOUT:.0f} s")
 
     def _ask(self, what: str, method: str = "GET", document: object = None) -> Any:
@@ -162,7 +162,7 @@ class EmbeddedAws:
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    # Only this process needs moto: it takes a second to import, and it is changed for good.
+    # Only this process imports moto: the import takes a second, and the patches are permanent.
     from local.aws.server import serve  # noqa: PLC0415 - see above
 
     parser = argparse.ArgumentParser(prog="python -m local.aws.embedded", description=__doc__)

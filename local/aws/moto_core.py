@@ -1,4 +1,4 @@
-"""Where moto takes long for what every request needs: looked up once, or done at once."""
+"""Speeds up the parts of moto that every request uses."""
 
 import base64
 import secrets
@@ -17,21 +17,21 @@ from moto.core.utils import camelcase_to_underscores, get_value, method_names_fr
 from moto.sns import models as sns
 from moto.sqs import models as sqs
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 _REQUEST_ID: Final = 52  # characters
 
 
-def shorten_moto() -> None:
-    """Apply everything in this module. What is answered stays the same."""
-    _look_names_up_once()
-    _draw_request_ids_at_once()
-    _pick_from_plain_results()
-    _take_attribute_values_as_they_are()
+def speed_up_moto() -> None:
+    """Apply all patches of this module. They do not change any answer."""
+    _cache_names()
+    _generate_request_ids_in_one_call()
+    _cache_result_keys()
+    _copy_attribute_values()
 
 
-def _look_names_up_once() -> None:
-    """Remember the methods of a class, and what a name is in snake case."""
+def _cache_names() -> None:
+    """Cache the methods of each class, and the snake case of each name."""
 
     @lru_cache
     def names(owner: type) -> frozenset[str]:
@@ -43,8 +43,8 @@ def _look_names_up_once() -> None:
         vars(module)["camelcase_to_underscores"] = snake
 
 
-def _draw_request_ids_at_once() -> None:
-    """Draw a request id in one go; moto draws it letter by letter."""
+def _generate_request_ids_in_one_call() -> None:
+    """Generate a request id in one call; moto draws it letter by letter."""
 
     def request_id(headers: dict[str, Any]) -> str:
         headers["x-amzn-requestid"] = drawn = secrets.token_hex(_REQUEST_ID // 2).upper()
@@ -53,14 +53,14 @@ def _draw_request_ids_at_once() -> None:
     vars(responses)["gen_amzn_requestid_long"] = request_id
 
 
-def _pick_from_plain_results() -> None:
-    """Work out once under which names a field may be found in a dictionary.
+def _cache_result_keys() -> None:
+    """Cache the dictionary keys under which a field may be found.
 
-    moto does for each field of each answer. The names depend on the field alone, unless the
-    result is an object of a class of its own.
+    moto computes them for each field of each answer. They depend on the field alone, unless the
+    result is an object other than a dictionary.
     """
 
-    @around(AttributePicker, "__call__")
+    @wrap(AttributePicker, "__call__")
     def pick(original: Method, picker: AttributePicker, context: AttributePickerContext) -> Any:
         if type(context.obj) is not dict or picker.response_transformers:
             return original(picker, context)
@@ -77,13 +77,13 @@ def _pick_from_plain_results() -> None:
         return known[kind]
 
 
-def _take_attribute_values_as_they_are() -> None:
-    """Copy DynamoDB's attribute values into the answer: they are kept as they are sent.
+def _copy_attribute_values() -> None:
+    """Copy DynamoDB's attribute values into the answer: moto stores them in the wire format.
 
-    Only bytes have a form of their own in JSON. moto asks each value for every type there is.
+    Only bytes need encoding in JSON. moto tests each value for every type.
     """
 
-    @around(BaseJSONSerializer, "_serialize_type_map")
+    @wrap(BaseJSONSerializer, "_serialize_type_map")
     def serialize(  # noqa: PLR0917 - as moto calls it
         original: Method,
         serializer: BaseJSONSerializer,

@@ -1,6 +1,6 @@
-"""How moto is corrected: by wrapping a method or a function of a module.
+"""Patches moto by wrapping a method of a class or a function of a module.
 
-The wrapper says which rule of AWS it restores.
+The docstring of each patch names the AWS behaviour that it restores.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 Method: TypeAlias = Callable[..., Any]
 
 
-def around(owner: type | ModuleType, name: str) -> Callable[[Method], Method]:
+def wrap(owner: type | ModuleType, name: str) -> Callable[[Method], Method]:
     """Replace ``owner.name`` by the decorated function, which gets the original first."""
     original = getattr(owner, name)
 

@@ -1,4 +1,4 @@
-"""How services of AWS say no: each protocol and a few services have their own words for it."""
+"""Access denied responses: the format depends on the protocol and, for some, on the service."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Answer:
 
 
 def answer(request: Request, refusal: Refusal) -> Answer:
-    """Word a refusal as the service would."""
+    """Return a refusal in the format of the service."""
     match request.protocol:
         case "json" | "rest" if request.service != "s3":
             return _in_json(request, refusal)
@@ -42,7 +42,7 @@ def _in_json(request: Request, refusal: Refusal) -> Answer:
     code = "AccessDeniedException" if refusal.known else "UnrecognizedClientException"
     headers = [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-ErrorType", code)]
     if request.service == "sqs" and refusal.known:
-        # SQS was a query service once: the SDK reads the old code from here.
+        # SQS used the query protocol once: the SDK reads the old error code from this header.
         headers.append(("x-amzn-query-error", "AccessDenied;Sender"))
     body = json.dumps({"__type": code, "message": refusal.message, "Message": refusal.message})
     return Answer(

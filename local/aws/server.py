@@ -1,6 +1,6 @@
-"""The embedded AWS itself: moto, corrected, behind one door.
+"""The server of the embedded AWS: moto with corrections, access checks and faults.
 
-Only the server's own process imports this module: it changes moto for good.
+Only the server's own process imports this module, because it patches moto permanently.
 """
 
 import json
@@ -20,13 +20,13 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from local.aws.corrections import Corrections
 from local.aws.counts import Counts, Request
 from local.aws.direct import ask, handler_for
-from local.aws.faults.door import FaultyDoor
+from local.aws.faults.middleware import FaultMiddleware
 from local.aws.iam.access import Access
 from local.aws.mails import sent_mails
-from local.aws.moto_core import shorten_moto
+from local.aws.moto_core import speed_up_moto
 from local.aws.refusals import Answer, answer
 from local.aws.services.dynamodb import correct_dynamodb
-from local.aws.services.expressions import read_expressions_once
+from local.aws.services.expressions import cache_expressions
 from local.aws.services.sns import correct_sns
 from local.aws.services.sqs import correct_sqs
 from local.aws.services.strict_dynamodb import refusal
@@ -38,47 +38,48 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOPBACK: Final = "127.0.0.1"
-# Longer than a client keeps an idle connection (s), so that it is never closed under a request.
+# s; longer than clients keep idle connections, so that none is closed during a request.
 _KEEP_ALIVE: Final = 300
-# A worker opens many connections at once; a full backlog would reset them.
+# A worker opens many connections at once; a full backlog would reset some of them.
 _BACKLOG: Final = 256
-# Services whose requests run at the same time: SQS waits in them, and is corrected for that, and
-# SNS hands over to SQS. Elsewhere moto is not made for it: DynamoDB loses acknowledged writes,
-# and others delete, fail, and tell the repeated request that there is nothing to delete.
-_AT_ONCE: Final = frozenset({"sqs", "sns"})
+# Services whose requests run concurrently: SQS, because long polls wait, and SNS, which passes
+# messages to SQS. Both are corrected for it. The rest of moto is not thread-safe: DynamoDB loses
+# acknowledged writes, and other services delete, fail, and answer the repeated request that there
+# is nothing to delete.
+_CONCURRENT: Final = frozenset({"sqs", "sns"})
 
 
 def serve(port: int) -> None:
     """Serve AWS on the loopback interface until SIGTERM or SIGINT."""
-    os.environ["MOTO_PORT"] = str(port)  # where moto calls itself
+    os.environ["MOTO_PORT"] = str(port)  # moto sends requests to itself there
     refuse_what_sqs_refuses()
     refuse_move_tasks()
     refuse_what_sns_refuses()
-    shorten_moto()
+    speed_up_moto()
     correct_sqs()
     correct_sns()
     correct_dynamodb()
     correct_tables()
-    read_expressions_once()
+    cache_expressions()
     moto = DomainDispatcherApplication(create_backend_app)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Everything is in memory, so there is nothing to finish; open polls must not hold it up.
+        # All state is in memory, so nothing has to be finished; open polls must not delay the exit.
         signal.signal(number, lambda *_: os._exit(0))
     _Server(
         (LOOPBACK, port),
-        FaultyDoor(Door(moto)),
-        numthreads=1,  # which cheroot wants, and which have nothing to do
+        FaultMiddleware(Frontend(moto)),
+        numthreads=1,  # cheroot needs one, although it stays idle
         request_queue_size=_BACKLOG,
         timeout=_KEEP_ALIVE,
     ).safe_start()
 
 
 class _Server(Server):
-    """A server with a thread for each connection, for as long as the connection lasts.
+    """A server with one thread per connection, for the life of the connection.
 
-    A connection of an SDK is always either in use, perhaps in a long poll, or about to be. To
-    wait for it elsewhere, and to hand it to a thread for every request, takes longer than most
-    requests, and cheroot keeps ten such connections open only.
+    An SDK's connection is nearly always in use, perhaps by a long poll. Waiting for it in another
+    thread and passing it on for each request takes longer than most requests, and cheroot keeps
+    only ten such connections open.
     """
 
     def process_conn(self, conn: HTTPConnection) -> None:
@@ -90,13 +91,13 @@ class _Server(Server):
             while conn.communicate():  # type: ignore[no-untyped-call] # cheroot has few types
                 pass
         except ConnectionError:
-            pass  # the client has gone
+            pass  # the client has disconnected
         finally:
             conn.close()
 
 
-class Door:
-    """The WSGI application in front of moto: it counts, serialises, and refuses."""
+class Frontend:
+    """The WSGI application in front of moto: counts, authorises and serialises requests."""
 
     def __init__(self, moto: "WSGIApplication") -> None:
         self._moto = moto
@@ -121,7 +122,7 @@ class Door:
         if request.service == "dynamodb" and (why := refusal(json.loads(request.body or b"{}"))):
             error = {"__type": "com.amazon.coral.validate#ValidationException", "message": why}
             return _json(start_response, error, "400 Bad Request", "application/x-amz-json-1.0")
-        if request.service in _AT_ONCE:
+        if request.service in _CONCURRENT:
             return self._ask(request, environ, start_response)
         with self._one_at_a_time.setdefault(request.service, Lock()):
             return list(self._ask(request, environ, start_response))
@@ -129,7 +130,7 @@ class Door:
     def _ask(
         self, request: Request, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Let moto answer, by the short way where there is one."""
+        """Answer with moto's handler where possible, else through Flask."""
         if handler := handler_for(request, environ):
             return _send(start_response, ask(handler, request, environ))
         return self._moto(environ, start_response)

@@ -1,1 +1,1 @@
-"""Faults against the whole system, and what must be true all the same."""
+"""The chaos run: injects faults into the whole system and checks its invariants."""

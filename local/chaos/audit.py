@@ -1,4 +1,4 @@
-"""An extra subscriber of the topic that hears everything and forgets nothing."""
+"""An extra subscriber of the topic that records every delivery."""
 
 from pathlib import Path
 from threading import Event as Flag
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 NAME: Final = "audit"
-WAIT: Final = 1  # s of one poll; the embedded AWS keeps a thread busy for it
-HIDDEN: Final = 5  # s; an answer of ours that gets lost comes back soon
-AGAIN: Final = 0.2  # s after a poll that failed
+WAIT: Final = 1  # s of one poll, which occupies a thread of the embedded AWS
+VISIBILITY_TIMEOUT: Final = 5  # s; messages of a lost answer come back soon
+RETRY_PAUSE: Final = 0.2  # s of pause after a failed poll
 
 
 class Audit:
-    """Collects the body of every delivery, for as long as the ``with`` block."""
+    """Records the body of every delivery during a ``with`` block."""
 
     def __init__(
         self, clients: Clients, settings: Settings, topology: Topology, path: Path
@@ -48,13 +48,13 @@ class Audit:
         self._file.close()
 
     def _listen(self) -> None:
-        """Listen until it is over and nothing is left."""
+        """Receive until the block has ended and the queue is empty."""
         while True:
             over = self._over.is_set()
             try:
                 heard = self._poll()
             except SDK_ERRORS:
-                self._over.wait(AGAIN)
+                self._over.wait(RETRY_PAUSE)
                 continue
             if over and not heard and not self._left():
                 return
@@ -67,7 +67,7 @@ class Audit:
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=10,
-            VisibilityTimeout=HIDDEN,
+            VisibilityTimeout=VISIBILITY_TIMEOUT,
             WaitTimeSeconds=WAIT,
         )
         messages = answer.get("Messages", [])
@@ -86,7 +86,7 @@ class Audit:
 
 
 def _subscribed(sqs: "SQSClient", sns: "SNSClient", settings: Settings, topology: Topology) -> str:
-    """Make the audit queue and give its URL. Its filter lets every event of the map through."""
+    """Create the audit queue for all events of the topology. Returns its URL."""
     like = next(iter(topology.consumers.values()))
     everything = like.model_copy(update={"consumes": topology.events})
     messaging = Messaging(sqs, sns, settings.name_prefix, lambda _: None)

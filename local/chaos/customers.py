@@ -1,4 +1,4 @@
-"""Customers: place orders over HTTP, repeat what was not answered, and remember what was said."""
+"""Simulated customers: place orders over HTTP, retry unanswered requests, record the answers."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -20,18 +20,18 @@ from workers.samples import SampleOrder
 
 AT_ONCE: Final = 8  # customers
 REQUEST_TIMEOUT: Final = 10.0  # s
-PATIENCE: Final = 60.0  # s of repeating one request
+PATIENCE: Final = 60.0  # s of retrying one request
 CURIOSITY: Final = 30.0  # s of waiting for an order to be confirmed
-LOOK_AGAIN: Final = 0.5  # s
-# Shares of customers: who never repeats a request that failed, and who repeats one that did not.
+POLL_INTERVAL: Final = 0.5  # s
+# Shares of customers: those that never retry, and those that repeat a successful request.
 IMPATIENT: Final = 0.05
 ANXIOUS: Final = 0.1
-_AGAIN: Final = frozenset({409, 429})  # and what is 500 or more: the same request, once more
+_RETRIED: Final = frozenset({409, 429})  # and 500 or more: retry the same request
 
 
 @dataclass
 class Customers:
-    """All of them. The same seed makes the same ones impatient or anxious."""
+    """All customers. The same seed makes the same ones impatient or anxious."""
 
     url: str
     history: History
@@ -39,7 +39,7 @@ class Customers:
     prefix: str = ""  # of idempotency keys
 
     def place(self, orders: Sequence[SampleOrder]) -> Iterator[SampleOrder]:
-        """Place the orders, several at a time; gives each once its customer has left."""
+        """Place the orders, ``AT_ONCE`` at a time. Yields each when its customer is done."""
         with (
             httpx.Client(base_url=self.url, timeout=REQUEST_TIMEOUT) as api,
             ThreadPoolExecutor(AT_ONCE) as customers,
@@ -49,9 +49,9 @@ class Customers:
                 yield done.result()
 
     def _order(self, api: httpx.Client, order: SampleOrder) -> SampleOrder:
-        dice = random.Random(f"{self.seed}-{order.number}")  # noqa: S311 - repeatable on purpose
-        patience = 0.0 if dice.random() < IMPATIENT else PATIENCE
-        anxious = dice.random() < ANXIOUS
+        rng = random.Random(f"{self.seed}-{order.number}")  # noqa: S311 - repeatable on purpose
+        patience = 0.0 if rng.random() < IMPATIENT else PATIENCE
+        anxious = rng.random() < ANXIOUS
         request = _Request(api, self.history, order, PLACE, f"{self.prefix}{order.idempotency_key}")
         placed = request.until_answered("/orders", order.body(), patience)
         if placed and anxious:
@@ -71,7 +71,7 @@ class Customers:
 
 
 def _is_confirmed(api: httpx.Client, order_id: str) -> bool:
-    """Look at an order until it is confirmed; False if the customer has lost patience before."""
+    """Wait until an order is confirmed. Returns False after ``CURIOSITY`` s."""
 
     def state() -> str:
         try:
@@ -84,7 +84,7 @@ def _is_confirmed(api: httpx.Client, order_id: str) -> bool:
         Retrying(
             retry=retry_if_result(lambda state: state != "confirmed"),
             stop=stop_after_delay(CURIOSITY),
-            wait=wait_fixed(LOOK_AGAIN),
+            wait=wait_fixed(POLL_INTERVAL),
             retry_error_callback=lambda _: "",
         )(state)
     )
@@ -92,7 +92,7 @@ def _is_confirmed(api: httpx.Client, order_id: str) -> bool:
 
 @dataclass(frozen=True)
 class _Request:
-    """One thing that a customer wants."""
+    """One request of a customer, with its idempotency key."""
 
     api: httpx.Client
     history: History
@@ -101,7 +101,7 @@ class _Request:
     key: str
 
     def until_answered(self, path: str, body: dict[str, Any], patience: float) -> Op | None:
-        """Send it, and again while it is unknown what became of it; None if that stays so."""
+        """Send the request until its result is known. Returns None unless it was acknowledged."""
         op: Op = Retrying(
             retry=retry_if_result(lambda op: op.type == "unknown"),
             stop=stop_after_delay(patience),
@@ -119,7 +119,7 @@ class _Request:
         if answer.is_success:
             order_id = answer.json()["orderId"]
             return self._note("acknowledged", answer, order_id=order_id, body=answer.text)
-        lasting = answer.is_client_error and answer.status_code not in _AGAIN
+        lasting = answer.is_client_error and answer.status_code not in _RETRIED
         return self._note("failed" if lasting else "unknown", answer, detail=answer.text[:500])
 
     def _note(self, what: Type, answer: httpx.Response | None = None, **fields: str) -> Op:

@@ -1,4 +1,4 @@
-"""What is left after a run: stores, queues, the audit, the logs. Collected once, then only read."""
+"""The evidence of a run: tables, queues, recorded deliveries and logs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import orjson
 from local.chaos.history import Op
 from workers.aws import names
 from workers.aws.items import to_document
+from workers.aws.outbox_leases import ShardLease
 from workers.ops.dlq import DeadMessage, look
 from workers.ops.queues import QueueState
 from workers.samples import SampleOrder
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-MOST_DEAD: Final = 1_000  # dead letters looked at per queue
+MOST_DEAD: Final = 1_000  # dead letters read per queue
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One delivery that the audit heard: its bytes, and what they say."""
+    """One delivery that the audit recorded: its body and the fields in it."""
 
     body: str
     fields: Mapping[str, Any]
 
     @classmethod
     def read(cls, body: str) -> "Event":
-        """Read the body of a delivery; one that is not JSON has no fields."""
+        """Read the body of a delivery. A body that is not JSON has no fields."""
         try:
             fields = orjson.loads(body)
         except ValueError:
@@ -45,27 +46,27 @@ class Event:
 
     @property
     def id(self) -> str:
-        """The event's id."""
+        """The event id."""
         return str(self.fields.get("eventId", ""))
 
     @property
     def type(self) -> str:
-        """Its type."""
+        """The event type."""
         return str(self.fields.get("eventType", ""))
 
     @property
     def source(self) -> str:
-        """Who published it."""
+        """The service that published the event."""
         return str(self.fields.get("source", ""))
 
     @property
     def order_id(self) -> str:
-        """The order it is about."""
+        """The order of the event."""
         return str(self.fields.get("data", {}).get("orderId", ""))
 
     @property
     def key(self) -> str:
-        """What consumers deduplicate on."""
+        """The key on which consumers deduplicate."""
         return f"{self.source}#{self.id}"
 
 
@@ -79,31 +80,22 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseSeen:
-    """A relay's lease as it stood at some moment."""
-
-    shard: str
-    fence: int
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
 class Planted:
-    """A message that must end in a dead-letter queue, and how."""
+    """A message that must end in a dead-letter queue, and its expected reason."""
 
     service: str
-    type: str  # of the failure; empty for any
-    reason: str  # what it has to contain
-    body: str = ""  # of a malformed one
-    number: int = 0  # of a planned order
+    type: str  # expected failure type; empty: any
+    reason: str  # text that the reason must contain
+    body: str = ""  # of a malformed message
+    number: int = 0  # of the planned order
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the invariants are checked from."""
+    """Everything that the invariants are checked against."""
 
     planned: Mapping[int, SampleOrder]  # by number
-    seeded: Mapping[str, int]  # stock by article
+    seeded: Mapping[str, int]  # initial stock by item
     history: Sequence[Op]
     tables: Mapping[str, Mapping[str, Row]]  # table -> key -> row
     queues: Sequence[QueueState]
@@ -113,16 +105,16 @@ class Evidence:
     consumes: Mapping[str, frozenset[str]]  # service -> types of event
     table_of: Mapping[str, str]  # service -> table
     planted: Sequence[Planted] = ()
-    # Whether a delivery or a request may have been repeated: then a dead letter may have copies,
-    # for it is sent before its message is deleted.
+    # Whether a delivery or a request may have been repeated. Then a dead letter may have copies,
+    # because it is sent before its message is deleted.
     repeats: bool = True
     exits: Sequence[tuple[str, int]] = ()  # name of a process, exit code
-    kills: Mapping[str, int] = field(default_factory=dict)  # by the runner, by name
-    leases: Sequence[LeaseSeen] = ()
-    directory: str = ""  # where to look
+    kills: Mapping[str, int] = field(default_factory=dict)  # kills by the runner, by process name
+    leases: Sequence[ShardLease] = ()  # as seen during the run
+    directory: str = ""  # of the logs
 
     def rows(self, table: str, prefix: str) -> dict[str, Row]:
-        """Give the rows of a table whose key starts so, by the rest of the key."""
+        """Return the rows whose key starts with ``prefix``, by the rest of the key."""
         return {
             key.removeprefix(prefix): row
             for key, row in self.tables.get(table, {}).items()
@@ -136,17 +128,17 @@ class Evidence:
 
     @cached_property
     def ledger(self) -> list[Row]:
-        """The lines of the payment gateway's ledger."""
+        """The entries of the payment gateway's ledger."""
         return list(self.rows("payment", "ledger#").values())
 
     def number_of(self, order_id: str) -> int:
-        """Say which planned order this is; 0 if none."""
+        """Return the number of the planned order; 0 if there is none."""
         email = str(self.orders.get(order_id, {}).get("customerEmail", ""))
         return self.by_email.get(email, 0)
 
     @cached_property
     def by_email(self) -> dict[str, int]:
-        """The number of each planned order, by its customer's address."""
+        """The numbers of the planned orders, by e-mail address."""
         return {order.email: number for number, order in self.planned.items()}
 
     @cached_property
@@ -166,7 +158,9 @@ def _rows(dynamodb: "DynamoDBClient", table: str) -> Iterator[tuple[str, Row]]:
     for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         for item in page["Items"]:
             row = to_document(item)
-            if waiting := item.get("outboxShard"):  # the table's own, so not in the document
+            if waiting := item.get(
+                "outboxShard"
+            ):  # an attribute of the row, so not in the document
                 row["outboxShard"] = waiting["S"]
             yield item["pk"]["S"], row
 
@@ -174,7 +168,7 @@ def _rows(dynamodb: "DynamoDBClient", table: str) -> Iterator[tuple[str, Row]]:
 def read_dead_letters(
     sqs: "SQSClient", settings: Settings, topology: Topology
 ) -> dict[str, list[DeadMessage]]:
-    """Look into every dead-letter queue."""
+    """Read every dead-letter queue."""
     return {
         service: look(sqs, names.dlq_url(sqs, settings, service), limit=MOST_DEAD)
         for service in topology.consumers
@@ -182,7 +176,7 @@ def read_dead_letters(
 
 
 def read_log(directory: Path) -> Iterator[LogLine]:
-    """Read every log below a directory."""
+    """Read every log file in a directory."""
     for path in sorted(directory.glob("*.log")):
         for text in path.read_text("utf-8", "replace").splitlines():
             try:
@@ -193,5 +187,5 @@ def read_log(directory: Path) -> Iterator[LogLine]:
 
 
 def money(value: object) -> Decimal:
-    """Read an amount as the stores keep it."""
+    """Convert a stored amount."""
     return Decimal(str(value))

@@ -1,4 +1,4 @@
-"""The names of what can be done to the system, and how much of it a run of so many orders gets."""
+"""The faults of a run, and how often each is injected."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -6,40 +6,40 @@ from typing import Any, Final
 
 from local.aws.faults.modes import EVERYTHING, MODES
 
-# Done to processes, by count of orders placed. The share is of orders; at least one each.
+# Faults of processes: description, and injections per order placed. At least one of each.
 PROCESSES: Final = {
-    "kill": ("SIGKILL a process, whatever it is doing", 0.03),
-    "crash": ("a process ends itself at a named point of a message's life", 0.01),
-    "stop": ("SIGSTOP a worker for longer than its messages stay hidden, while others work", 0.001),
-    "partition": ("nothing passes between one worker and AWS, for as long as a stop", 0.001),
-    "deploy": ("SIGTERM every process, one service after the other, and start a new one", 0.002),
-    "clock": ("processes' clocks are off by ten minutes, either way", 0.0),
+    "kill": ("SIGKILL a process at any moment", 0.03),
+    "crash": ("a process kills itself at a named crash point", 0.01),
+    "stop": ("SIGSTOP a worker for longer than the visibility timeout, while others work", 0.001),
+    "partition": ("cut one worker off from AWS, for as long as a stop", 0.001),
+    "deploy": ("SIGTERM and restart every process, one after the other", 0.002),
+    "clock": ("process clocks are off by ten minutes, either way", 0.0),
 }
-# Done to requests to AWS, at random by a seed; the rate is of requests.
+# Faults of requests to AWS, at random by the seed.
 CALLS: Final = {
     "drop_before": "a request does not arrive",
-    "drop_after": "a request is carried out and its answer is lost",
-    "throttle": "AWS answers that it is too much",
+    "drop_after": "a request is executed but its answer is lost",
+    "throttle": "AWS throttles the request",
     "error": "AWS answers 500",
-    "delay": "an answer comes late",
-    "duplicate": "SNS delivers twice, SQS hands out a message that is in flight",
+    "delay": "an answer is late",
+    "duplicate": "SNS delivers twice, SQS delivers a message that is in flight",
     "partial": "some entries of a batch fail",
-    "stale": "an index is behind its table",
+    "stale": "an index lags behind its table",
     "expired": "the credentials have expired",
-    "conflict": "another transaction is in the way",
+    "conflict": "a conflict with another transaction",
 }
-# After these a message may be dead-lettered twice.
+# Faults after which a message may be dead-lettered twice.
 REPEATING: Final = frozenset(
     {"kill", "crash", "stop", "partition", "drop_before", "drop_after", "error", "duplicate"}
 )
-RATE: Final = 0.05  # of the requests of every operation
-RARE: Final = "stale"  # so few requests are about an index that it gets the whole rate
+RATE: Final = 0.05  # share of failing requests, per operation
+RARE: Final = "stale"  # gets the whole rate, because it affects few requests
 DELAY: Final = 0.5  # s
 MIN_KILLS: Final = 3
 
 
 class UnknownFault(ValueError):
-    """There is no such fault; the text lists those there are."""
+    """Unknown fault; the message lists the known ones."""
 
 
 def names() -> list[str]:
@@ -48,24 +48,26 @@ def names() -> list[str]:
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """Read a list of names, separated by commas; empty is all of them. Raises ``UnknownFault``."""
+    """Parse comma-separated names; an empty text means all faults. Raises ``UnknownFault``."""
     asked = tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
     if unknown := [name for name in asked if name not in names()]:
-        raise UnknownFault(f"no fault {', '.join(unknown)}: one of {', '.join(names())}")
+        raise UnknownFault(
+            f"unknown fault {', '.join(unknown)}; known faults: {', '.join(names())}"
+        )
     return asked or tuple(names())
 
 
 def count(fault: str, orders: int) -> int:
-    """Say how often a fault is done to processes while so many orders are placed."""
+    """Return how often a process fault is injected while ``orders`` orders are placed."""
     share = PROCESSES[fault][1]
     return max(MIN_KILLS if fault == "kill" else 1, ceil(share * orders)) if share else 0
 
 
 def rules(faults: Sequence[str]) -> list[dict[str, Any]]:
-    """Give the rules for the embedded AWS: ``RATE`` of every operation fails, in equal parts.
+    """Return the rules for the embedded AWS: ``RATE`` of the requests of every operation fail.
 
-    What can happen to any operation makes up the rate; delays, and what only some operations can
-    meet, come on top.
+    The modes that affect every operation share the rate equally. Delays, and modes that affect
+    only some operations, are added to it.
     """
     modes = [name for name in faults if name in CALLS]
     failing = [name for name in modes if MODES[name] == EVERYTHING and name != "delay"]
@@ -79,6 +81,6 @@ def rules(faults: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _operations(mode: str) -> list[str]:
-    """Name what a mode can happen to: everything, or some services' operations."""
+    """Return the patterns of operations that a mode affects."""
     services = {operation.partition(".")[0] for operation in MODES[mode]}
     return ["*"] if "*" in services else [f"{service}.*" for service in sorted(services)]

@@ -1,7 +1,7 @@
-"""What customers did and what they were told: one line per request and per answer.
+"""The history of a run: one line per customer request and one per answer.
 
-A request whose answer is lost is *unknown*: it may have been carried out or not. Both are right,
-twice is not.
+A request whose answer is lost is *unknown*: it may or may not have been executed. Both are
+correct, but executing it twice is not.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,11 +20,11 @@ REFUND: Final = "refund"
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A request, or what became of it."""
+    """A request, or its result."""
 
     type: Type
     action: str  # PLACE, CANCEL, REFUND
-    key: str  # the idempotency key: repeats of a request have the same
+    key: str  # the idempotency key, shared by the repeats of a request
     number: int  # of the planned order
     order_id: str = ""
     status: int = 0  # HTTP; 0 without an answer
@@ -33,7 +33,7 @@ class Op:
 
 
 class History:
-    """The history of one run, in memory and in a file; any thread may write."""
+    """The history of one run, in memory and in a file. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self.ops: list[Op] = []
@@ -53,13 +53,13 @@ class History:
 
 
 def read(path: Path) -> Iterator[Op]:
-    """Read a history back."""
+    """Read a history from its file."""
     for line in path.read_bytes().splitlines():
         yield Op(**orjson.loads(line))
 
 
 def verdicts(ops: Iterable[Op], action: str = PLACE) -> dict[str, Op]:
-    """Say what became of each request, by its key: one acknowledgement outweighs the rest."""
+    """Return the result of each request by key. One acknowledgement outweighs all others."""
     weight = {"invoked": 0, "failed": 1, "unknown": 2, "acknowledged": 3}
     found: dict[str, Op] = {}
     for op in ops:

@@ -1,4 +1,4 @@
-"""Does to the system what the schedule says."""
+"""Injects the scheduled faults into the processes of the system."""
 
 import os
 import random
@@ -15,12 +15,12 @@ from local.system import System
 from local.tcp_proxy import TcpProxy
 
 READY_TIMEOUT: Final = 60.0  # s
-GLANCE: Final = 0.1  # s
-PAUSE: Final = 2.0  # s by which a stopped worker outlasts the visibility timeout
+POLL_INTERVAL: Final = 0.1  # s
+PAUSE: Final = 2.0  # s that a stop lasts beyond the visibility timeout
 
 
 class Nemesis:
-    """Kills, stops and replaces processes. What takes long is done on the side."""
+    """Kills, stops and replaces processes. Long faults run in the background."""
 
     def __init__(
         self,
@@ -29,54 +29,54 @@ class Nemesis:
         *,
         seed: int,
         visibility_timeout: float,
-        wires: Mapping[str, TcpProxy],
+        proxies: Mapping[str, TcpProxy],
     ) -> None:
-        """``wires``: between a process and AWS, by its name."""
+        """``proxies``: between a process and AWS, by the name of the process."""
         self.done: Counter[str] = Counter()
-        self.kills: Counter[str] = Counter()  # by the name of the process
+        self.kills: Counter[str] = Counter()  # by process name
         self._system = system
-        self._ahead = list(actions)
-        self._dice = random.Random(f"{seed}-nemesis")  # noqa: S311 - repeatable on purpose
+        self._scheduled = list(actions)
+        self._rng = random.Random(f"{seed}-nemesis")  # noqa: S311 - repeatable on purpose
         self._hidden = visibility_timeout
-        self._wires = wires
-        self._side = ThreadPoolExecutor(4)
-        self._under_way: list[Future[None]] = []
+        self._proxies = proxies
+        self._background = ThreadPoolExecutor(4)
+        self._running: list[Future[None]] = []
 
     def act(self, placed: int) -> None:
-        """Do everything that is due."""
-        while self._ahead and self._ahead[0].due <= placed:
-            action = self._ahead.pop(0)
+        """Inject every fault that is due after ``placed`` orders."""
+        while self._scheduled and self._scheduled[0].due <= placed:
+            action = self._scheduled.pop(0)
             match action.fault:
                 case "kill":
                     self._kill(action.service)
                 case "stop":
-                    self._under_way.append(self._side.submit(self._stop, action.service))
+                    self._running.append(self._background.submit(self._stop, action.service))
                 case "partition":
-                    self._under_way.append(self._side.submit(self._cut_off))
+                    self._running.append(self._background.submit(self._cut_off))
                 case "deploy":
-                    self._under_way.append(self._side.submit(self._deploy))
+                    self._running.append(self._background.submit(self._deploy))
 
     def calm_down(self) -> None:
-        """Wait for what is under way; every process goes on."""
-        wait(self._under_way)
-        self._side.shutdown()
+        """Wait for the faults in progress, and let every process continue."""
+        wait(self._running)
+        self._background.shutdown()
         for child in self._system.processes.children:
             _signal(child, signal.SIGCONT)
-        for future in self._under_way:
+        for future in self._running:
             future.result()
 
     def _kill(self, service: str) -> None:
-        """Kill a process of the service; of another one if that has just died."""
-        everything = [child for child in self._system.processes.children if not child.leaving]
+        """Kill a process of the service, or of another one if none is alive."""
+        everything = [child for child in self._system.processes.children if not child.stopping]
         for candidates in (self._of(service), everything):
             alive = [child for child in candidates if child.exit_code is None]
-            if alive and _signal(child := self._dice.choice(alive), signal.SIGKILL):
+            if alive and _signal(child := self._rng.choice(alive), signal.SIGKILL):
                 self.kills[child.name] += 1
                 self.done["kill"] += 1
                 return
 
     def _stop(self, service: str) -> None:
-        """Stop a worker for so long that others get its messages, then let it go on."""
+        """Stop a worker until others receive its messages, then let it continue."""
         processes = self._system.processes
         running = self._of(service)
         victim = running[0]
@@ -86,32 +86,32 @@ class Nemesis:
             self.done["stop"] += 1
         time.sleep(self._hidden + PAUSE)
         _signal(victim, signal.SIGCONT)
-        self._back_to(service, len(running))
+        self._scale_down(service, len(running))
 
     def _cut_off(self) -> None:
-        """Let nothing pass between a worker and AWS, while another works, and then all again."""
-        name, wire = self._dice.choice(list(self._wires.items()))
+        """Cut a worker off from AWS while another works, then reconnect it."""
+        name, proxy = self._rng.choice(list(self._proxies.items()))
         service = name.rpartition("-")[0]
         running = len(self._of(service))
         self._system.processes.scale(service, running + 1)
-        wire.black_hole()
+        proxy.black_hole()
         self.done["partition"] += 1
         time.sleep(self._hidden + PAUSE)
-        wire.heal()
-        self._back_to(service, running)
+        proxy.heal()
+        self._scale_down(service, running)
 
-    def _back_to(self, service: str, count: int) -> None:
-        """End the newest once they are up: a SIGTERM during the start is no deploy."""
+    def _scale_down(self, service: str, count: int) -> None:
+        """Stop the newest processes once they are ready: this is no test of SIGTERM at start-up."""
         for child in self._of(service)[count:]:
             _until_ready(child)
         self._system.processes.scale(service, count)
 
     def _deploy(self) -> None:
-        """End each process with SIGTERM; the supervisor starts the next."""
+        """End each process with SIGTERM; the supervisor restarts it."""
         for child in self._system.processes.children:
             _until_ready(child)
             before = child.pid
-            if not child.leaving and _signal(child, signal.SIGTERM):
+            if not child.stopping and _signal(child, signal.SIGTERM):
                 _until_ready(child, not_as=before)
         self.done["deploy"] += 1
 
@@ -119,17 +119,17 @@ class Nemesis:
         return [
             child
             for child in self._system.processes.children
-            if child.service == service and not child.leaving
+            if child.service == service and not child.stopping
         ]
 
 
 def _until_ready(child: Child, *, not_as: int = 0) -> None:
-    """Wait until a process is up, not as the one with a certain pid, but not for ever."""
+    """Wait up to ``READY_TIMEOUT`` s until a process is ready under a pid other than ``not_as``."""
     deadline = time.monotonic() + READY_TIMEOUT
-    while time.monotonic() < deadline and not child.leaving:
+    while time.monotonic() < deadline and not child.stopping:
         if child.pid != not_as and child.is_ready():
             return
-        time.sleep(GLANCE)
+        time.sleep(POLL_INTERVAL)
 
 
 def _signal(child: Child, number: signal.Signals) -> bool:

@@ -1,4 +1,4 @@
-"""The verdict, for a person and as a document."""
+"""Formats the verdict as text and as a JSON document."""
 
 import time
 from collections import Counter
@@ -10,26 +10,26 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from local.chaos.checker import INVARIANTS
+from local.chaos.checker import INVARIANTS, UNPLANNED
 from local.chaos.history import PLACE, verdicts
 from local.chaos.runner import Progress, Verdict
 
-SHOWN: Final = 5  # violations of one invariant
+SHOWN: Final = 5  # violations printed per invariant
 REFRESHES: Final = 8  # a second
 KINDS: Final = ("lost", "doubled", "phantom")
 
 
 def document(verdict: Verdict) -> dict[str, Any]:
-    """Give the verdict as a JSON document."""
+    """Return the verdict as a JSON document."""
     evidence, options = verdict.evidence, verdict.options
     orders = Counter(op.type for op in verdicts(evidence.history, PLACE).values())
     letters = sum(map(len, evidence.dead.values()))
-    innocent = sum("innocent" in v.what for v in verdict.violations)
+    unplanned = sum(v.what.startswith(UNPLANNED) for v in verdict.violations)
     return {
         "ok": verdict.held,
         "seed": options.seed,
         "command": options.command,
-        "beside": verdict.beside,
+        "beside": verdict.other_version,
         "seconds": round(verdict.seconds, 1),
         "cpuSeconds": round(verdict.cpu_seconds, 1),
         "orders": {
@@ -44,8 +44,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
         **{kind: sum(v.what.startswith(f"{kind}:") for v in verdict.violations) for kind in KINDS},
         "deadLetters": {
             "planted": len(evidence.planted),
-            "copies": max(0, letters - innocent - len(evidence.planted)),
-            "others": innocent,
+            "copies": max(0, letters - unplanned - len(evidence.planted)),
+            "others": unplanned,
         },
         "logs": evidence.directory,
         "violations": [
@@ -56,7 +56,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
-    """Print the verdict for a person."""
+    """Print the verdict as text."""
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(text, style=style), soft_wrap=True)
@@ -72,15 +72,15 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     say(
         f"{done['kill'] + done['crash']} kills ({done['crash']} at crash points), "
         f"{done['stop']} stops, {done['partition']} partitions, {done['deploy']} deploys; "
-        f"requests to AWS: {injected or 'untouched'}"
+        f"faults in requests to AWS: {injected or 'none'}"
     )
     say(
         f"{found['events']} events, {found['lost']} lost, {found['doubled']} doubled, "
-        f"{found['phantom']} phantom; dead letters: {found['deadLetters']['planted']} planted, "
+        f"{found['phantom']} phantom; dead letters: {found['deadLetters']['planted']} planned, "
         f"{found['deadLetters']['copies']} copies, {found['deadLetters']['others']} others"
     )
-    if verdict.beside:
-        say(f"another version beside: {verdict.beside}")
+    if verdict.other_version:
+        say(f"other version: {verdict.other_version}")
     say("")
     broken = Counter(v.invariant for v in verdict.violations)
     for name, invariant in INVARIANTS.items():
@@ -91,8 +91,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         if broken[name] > SHOWN:
             say(f"          and {broken[name] - SHOWN} more", "red")
     say("")
-    say(f"logs, history and audit: {found['logs']}")
-    say(f"to repeat: {found['command']}")
+    say(f"Logs, history and recorded deliveries: {found['logs']}")
+    say(f"To repeat: {found['command']}")
 
 
 def _mark(*, held: bool) -> Text:

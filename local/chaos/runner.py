@@ -1,4 +1,4 @@
-"""One run: orders and faults together, then a drain without faults, then the invariants."""
+"""Runs orders and faults together, drains without faults, then checks the invariants."""
 
 import random
 import resource
@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -16,46 +16,47 @@ from botocore.config import Config
 from local.chaos import evidence as evidence_of
 from local.chaos import faults, launch
 from local.chaos.audit import Audit
-from local.chaos.beside import check_out
 from local.chaos.checker import Violation, check
 from local.chaos.customers import Customers
-from local.chaos.evidence import Event, Evidence, LeaseSeen, Planted
+from local.chaos.evidence import Event, Evidence, Planted
 from local.chaos.history import History
 from local.chaos.nemesis import Nemesis
+from local.chaos.other_version import check_out
 from local.chaos.schedule import Lives, schedule
 from local.demo.plan import plan, stock_for
+from local.demo.run import MALFORMED
 from local.ports import release_port, reserve_port
 from local.system import System
 from local.tcp_proxy import TcpProxy
 from workers.aws import names
-from workers.aws.errors import SDK_ERRORS
 from workers.aws.outbox import Outbox
+from workers.aws.outbox_leases import OutboxLeases, ShardLease
 from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
+from workers.runtime.errors import FatalError, PermanentError, TransientError
 from workers.samples import REORDER_THRESHOLD, SampleOrder
 from workers.topology import Topology
 
-VISIBILITY_TIMEOUT: Final = 6  # s: what a kill hides comes back soon
+VISIBILITY_TIMEOUT: Final = 6  # s; messages of a killed worker come back soon
 RESTART_DELAY: Final = 0.2  # s
-GLANCE: Final = 0.5  # s between looks at queues and leases
-LOOKS: Final = 3  # that find nothing in a row: what is in flight may yet lead to more
-PATIENCE: Final = 120.0  # s without any change until the drain is given up
-MALFORMED: Final = '{"eventType": "order.created", "data": '
+POLL_INTERVAL: Final = 0.5  # s between reads of queues and leases
+EMPTY_READS: Final = 3  # in a row that end the drain: a message in flight may lead to others
+PATIENCE: Final = 120.0  # s without any change until the drain fails
 
 
-# Of whole tables: after a long run a page may take the embedded AWS many seconds.
+# For scans: after a long run the embedded AWS may take many seconds per page.
 PATIENT: Final = Config(read_timeout=120, retries={"total_max_attempts": 5})
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for."""
+    """The options of a run."""
 
     orders: int
     seed: int
     faults: tuple[str, ...]
     workers: int = 1  # processes per consumer
-    beside: str = ""  # a commit whose code runs beside this one
+    beside: str = ""  # a commit whose code also runs, one process per consumer
 
     @property
     def command(self) -> str:
@@ -69,19 +70,19 @@ class Options:
 
 @dataclass
 class Progress:
-    """What a person sees while it runs."""
+    """The state shown during a run."""
 
     planned: int
     stage: str = "starting"
     placed: int = 0
     waiting: int = 0  # messages
-    done: Mapping[str, int] = field(default_factory=dict)  # faults to processes
+    done: Mapping[str, int] = field(default_factory=dict)  # process faults injected so far
     started: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run has found."""
+    """The result of a run."""
 
     options: Options
     evidence: Evidence
@@ -90,16 +91,16 @@ class Verdict:
     injected: Mapping[str, int]  # by mode
     seconds: float
     cpu_seconds: float  # of all processes
-    beside: str = ""  # the commit whose code ran beside, or why none did
+    other_version: str = ""  # the commit that ran at the same time, or why none did
 
     @property
     def held(self) -> bool:
-        """Whether every invariant held."""
+        """True if every invariant held."""
         return not self.violations
 
 
 class Chaos:
-    """Runs orders through the system while it is being broken."""
+    """Places orders while faults are injected into the system."""
 
     def __init__(
         self, options: Options, directory: Path, *, show: Callable[[Progress], None]
@@ -111,34 +112,34 @@ class Chaos:
         self._orders = _orders(options)
         self._poison = _poison(self._orders)
         self._port = reserve_port()
-        self._wires = _wires(options, self._port)
+        self._proxies = _proxies(options, self._port)
         self._lives = Lives(
             options.seed,
             asked=options.faults,
             orders=options.orders,
-            endpoints={name: wire.url for name, wire in self._wires.items()},
+            endpoints={name: proxy.url for name, proxy in self._proxies.items()},
         )
-        self._leases: list[LeaseSeen] = []
-        self._look_again = 0.0
+        self._leases: list[ShardLease] = []
+        self._next_look = 0.0  # monotonic
         self._injected: Counter[str] = Counter()
-        self._beside = ""
+        self._other_version = ""
 
     def run(self) -> Verdict:
-        """Run. Raises what starting the system raises."""
+        """Run. Raises the exceptions of ``System.__enter__``."""
         started, cpu = time.monotonic(), _cpu()
         with ExitStack() as up:
             up.callback(release_port, self._port)
-            for wire in self._wires.values():
-                up.callback(wire.close)
+            for proxy in self._proxies.values():
+                up.callback(proxy.close)
             system = up.enter_context(self._system())
             history = History(self._directory / "history.jsonl")
             up.callback(history.close)
-            self._start_others(system)
+            self._start_other_version(system)
             audit = Audit(
                 system.clients, system.settings, system.topology, self._directory / "audit.jsonl"
             )
             with audit:
-                nemesis = self._break_while_ordering(system, history)
+                nemesis = self._place_orders_under_faults(system, history)
                 self._drain(system)
             self._stage("checking the invariants")
             exits = list(system.processes.exits)
@@ -152,19 +153,19 @@ class Chaos:
             injected=dict(self._injected),
             seconds=time.monotonic() - started,
             cpu_seconds=_cpu() - cpu,
-            beside=self._beside,
+            other_version=self._other_version,
         )
 
-    def _start_others(self, system: System) -> None:
-        """Start a process of every consumer with the code of another commit."""
+    def _start_other_version(self, system: System) -> None:
+        """Start one process of every consumer with the code of another commit."""
         ref = self._options.beside
         if not ref:
             return
-        other = check_out(ref, self._directory / "beside")
+        other = check_out(ref, self._directory / "other-version")
         if other is None:
-            self._beside = f"skipped: there is no {ref} here"
+            self._other_version = f"skipped: commit {ref} not found"
             return
-        self._beside = other.commit
+        self._other_version = other.commit
         for child in system.processes.children:
             if child.service in system.topology.consumers:
                 system.processes.start(child.service, {**child.environment, **other.environment})
@@ -184,9 +185,9 @@ class Chaos:
             restart_delay=RESTART_DELAY,
         )
 
-    def _break_while_ordering(self, system: System, history: History) -> Nemesis:
+    def _place_orders_under_faults(self, system: System, history: History) -> Nemesis:
         options = self._options
-        self._stage("filling the stock")
+        self._stage("adding stock")
         for sku, available in stock_for(self._orders).items():
             set_stock(
                 system.clients.dynamodb(),
@@ -210,7 +211,7 @@ class Chaos:
             actions,
             seed=options.seed,
             visibility_timeout=VISIBILITY_TIMEOUT,
-            wires=self._wires,
+            proxies=self._proxies,
         )
         self._stage("placing orders")
         self._inject(system)
@@ -219,7 +220,7 @@ class Chaos:
         ):
             self._progress.placed, self._progress.done = placed, dict(nemesis.done)
             self._show(self._progress)
-            self._look_at_leases(system)
+            self._read_leases(system)
             nemesis.act(placed)
         self._lives.calm = True
         nemesis.calm_down()
@@ -235,13 +236,13 @@ class Chaos:
             self._injected.update(system.aws.heal()["fired"])
 
     def _drain(self, system: System) -> None:
-        """Wait, without faults, until nothing is left, or nothing has changed for too long."""
+        """Wait without faults until all queues are empty, or nothing changes for ``PATIENCE`` s."""
         self._stage("draining")
         outbox = Outbox(system.clients.dynamodb(), system.settings.name_prefix + "orders")
         depths = Queues(system.clients, system.settings, system.topology)
         seen: object = None
         changed_at, quiet = time.monotonic(), 0
-        while quiet < LOOKS and time.monotonic() - changed_at < PATIENCE:
+        while quiet < EMPTY_READS and time.monotonic() - changed_at < PATIENCE:
             queues = depths.states()
             unpublished = sum(outbox.oldest(shard) is not None for shard in range(outbox.SHARDS))
             waiting = sum(q.visible + q.in_flight + q.delayed for q in queues)
@@ -250,23 +251,20 @@ class Chaos:
                 seen, changed_at = queues, time.monotonic()
             self._progress.waiting = waiting
             self._show(self._progress)
-            self._look_at_leases(system)
-            time.sleep(GLANCE)
+            self._read_leases(system)
+            time.sleep(POLL_INTERVAL)
 
-    def _look_at_leases(self, system: System) -> None:
-        if time.monotonic() < self._look_again:
+    def _read_leases(self, system: System) -> None:
+        if time.monotonic() < self._next_look:
             return
-        self._look_again = time.monotonic() + GLANCE
-        dynamodb, table = system.clients.dynamodb(), system.settings.name_prefix + "orders"
+        self._next_look = time.monotonic() + POLL_INTERVAL
+        leases = OutboxLeases(system.clients.dynamodb(), system.settings.name_prefix + "orders")
         for shard in range(Outbox.SHARDS):
-            key = {"pk": {"S": f"lease#outbox#{shard}"}}
-            try:
-                item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-            except SDK_ERRORS:
-                continue  # the faults are for everybody
-            if item:
-                seen = LeaseSeen(str(shard), int(item["fence"]["N"]), item["leaseOwner"]["S"])
-                self._leases.append(seen)
+            with suppress(
+                FatalError, PermanentError, TransientError
+            ):  # injected faults hit this too
+                if held := leases.look(shard):
+                    self._leases.append(ShardLease(shard, held.owner, held.fence))
 
     def _evidence(
         self,
@@ -327,23 +325,23 @@ class Chaos:
         self._show(self._progress)
 
 
-def _wires(options: Options, port: int) -> dict[str, TcpProxy]:
-    """Put a wire between AWS and the worker that is to be cut off: the first of some consumer."""
+def _proxies(options: Options, port: int) -> dict[str, TcpProxy]:
+    """Put a proxy between AWS and the worker to cut off: the first of a random consumer."""
     if "partition" not in options.faults:
         return {}
-    dice = random.Random(f"{options.seed}-wires")  # noqa: S311 - repeatable on purpose
-    wire = TcpProxy(port)
-    wire.join()
-    return {f"{dice.choice(list(Topology.load().consumers))}-1": wire}
+    rng = random.Random(f"{options.seed}-wires")  # noqa: S311 - repeatable on purpose
+    proxy = TcpProxy(port)
+    proxy.join()
+    return {f"{rng.choice(list(Topology.load().consumers))}-1": proxy}
 
 
 def _launch(service: str) -> Sequence[str]:
-    # By its path: the version beside may not have it. -P: its neighbours are no modules.
+    # By path: another version may not have the module. -P: keep its directory off sys.path.
     return [sys.executable, "-P", launch.__file__, "run", service]
 
 
 def _orders(options: Options) -> list[SampleOrder]:
-    """Plan orders as the demo does, but only one with a technical failure: it is for good here."""
+    """Plan orders as the demo does, but only one technical failure, which is permanent here."""
     planned = plan(options.orders, options.seed)
     technical = next(order for order in planned if order.kind == "technical")
     return [
@@ -356,14 +354,14 @@ def _orders(options: Options) -> list[SampleOrder]:
 
 def _poison(orders: Sequence[SampleOrder]) -> dict[str, SampleOrder]:
     """Choose the orders that end in payment's dead-letter queue."""
-    dice = random.Random(len(orders))  # noqa: S311 - repeatable on purpose
+    rng = random.Random(len(orders))  # noqa: S311 - repeatable on purpose
     return {
         "technical": next(order for order in orders if order.kind == "technical"),
-        "abort": dice.choice([order for order in orders if order.kind == "success"]),
+        "abort": rng.choice([order for order in orders if order.kind == "success"]),
     }
 
 
 def _cpu() -> float:
-    """Processor time (s) of this process and of all its children that have ended."""
+    """Return the CPU time (s) of this process and of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)

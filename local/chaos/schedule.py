@@ -1,4 +1,4 @@
-"""What happens to which process when: by count of orders, never by time. One seed, one schedule."""
+"""Schedules process faults by the number of orders placed. One seed, one schedule."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,19 @@ from local.chaos import faults
 from workers.runtime.crash import POINTS, VARIABLE
 
 CLOCKS: Final = (-600, 0, 600)  # s
-LATEST_PASS: Final = 20  # of a crash point
+LATEST_PASS: Final = (
+    20  # a process crashes when it passes its crash point for the n-th time, up to this
+)
 _PREFIXES: Final = {"order-api": "api.", "relay": "relay."}
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something done to a process once so many orders have been placed."""
+    """A fault that is due after ``due`` orders have been placed."""
 
     due: int
     fault: str
-    service: str  # empty: to all of them
+    service: str  # empty: all services
 
 
 def schedule(
@@ -30,28 +32,28 @@ def schedule(
     services: Sequence[str],
     consumers: Sequence[str],
 ) -> list[Action]:
-    """Spread the faults over the run, sorted by when they are due."""
-    dice = random.Random(f"{seed}-schedule")  # noqa: S311 - repeatable on purpose
+    """Spread the faults over the run, in the order in which they are due."""
+    rng = random.Random(f"{seed}-schedule")  # noqa: S311 - repeatable on purpose
     actions = []
     for fault in ("kill", "stop", "partition", "deploy"):
         times = faults.count(fault, orders) if fault in asked else 0
         for number in range(times):
-            due = round((number + dice.random()) * orders / times)
-            service = {"kill": dice.choice(services), "stop": dice.choice(consumers)}.get(fault, "")
+            due = round((number + rng.random()) * orders / times)
+            service = {"kill": rng.choice(services), "stop": rng.choice(consumers)}.get(fault, "")
             actions.append(Action(min(due, orders - 1), fault, service))
     return sorted(actions, key=lambda action: action.due)
 
 
 class Lives:
-    """What each life of each process gets into its environment. Calm ones get nothing but a clock.
+    """Chooses additions to the environment of each life of a process; a restart is a new life.
 
-    About ``crashes`` lives end at a crash point: those that begin while there are crashes left.
+    Lives end at a crash point as long as planned crashes are left and ``calm`` is False.
     """
 
     def __init__(
         self, seed: int, *, asked: Sequence[str], orders: int, endpoints: Mapping[str, str]
     ) -> None:
-        """``endpoints``: who does not reach AWS directly, by the name of the process."""
+        """``endpoints``: AWS endpoints by process name, for processes behind a proxy."""
         self._seed = seed
         self._endpoints = endpoints
         self._clock = "clock" in asked
@@ -59,12 +61,12 @@ class Lives:
         self.calm = False
 
     def __call__(self, name: str, life: int) -> Mapping[str, str]:
-        """Give what is added to the environment of the n-th life of a process."""
+        """Return the additions to the environment of the n-th life of a process."""
         service = name.rpartition("-")[0]
         own: dict[str, str] = {}
         if self._clock:
-            dice = random.Random(f"{self._seed}-{name}")  # noqa: S311 - repeatable on purpose
-            own["CHAOS_CLOCK"] = str(dice.choice(CLOCKS))
+            rng = random.Random(f"{self._seed}-{name}")  # noqa: S311 - repeatable on purpose
+            own["CHAOS_CLOCK"] = str(rng.choice(CLOCKS))
         if name in self._endpoints:
             own["AWS_ENDPOINT_URL"] = self._endpoints[name]
         if not self.calm and self._crashes > 0:
@@ -73,7 +75,7 @@ class Lives:
         return own
 
     def _crash(self, service: str, seed: str) -> str:
-        dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         prefix = _PREFIXES.get(service)
         points = [p for p in POINTS if (p.startswith(prefix) if prefix else "." not in p)]
-        return f"{dice.choice(points)}@{dice.randint(1, LATEST_PASS)}"
+        return f"{rng.choice(points)}@{rng.randint(1, LATEST_PASS)}"

@@ -1,1 +1,1 @@
-"""What a consumer costs on AWS."""
+"""The cost model of a consumer on AWS."""

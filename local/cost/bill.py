@@ -1,4 +1,4 @@
-"""An estimate as people read it: rows of a table, and what was assumed."""
+"""Formats an estimate: the rows of a table, and its assumptions."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from local.cost.task import Task
 
 
 def rows(estimate: Estimate) -> list[dict[str, str]]:
-    """Give a row per line and one for the sum: this runtime, and one delete per message."""
+    """Return a row per line and one for the total, with batched and with single deletes."""
     found = [
         {"service": line.service, "unit": line.unit}
         | _cells("", line.batched)
@@ -24,16 +24,16 @@ def rows(estimate: Estimate) -> list[dict[str, str]]:
 
 
 def assumptions(estimate: Estimate, task: Task, measured: Measured, prices: Prices) -> list[str]:
-    """Say what the estimate rests on."""
+    """List the assumptions of the estimate, one sentence each."""
     size = f"{task.cpu / 1024:g} vCPU and {task.memory} MiB, {task.architecture}"
     return [
-        "single: one delete request per message; everything else is the same.",
-        f"{estimate.tasks} task(s) of {size}: slots and processors at most {UTILISATION:.0%} busy.",
-        f"{measured.cpu_ms:g} ms of processor time a message, measured on another processor.",
-        f"SQS and SNS bill each {CHUNK} KiB of a request; empty polls are billed as well.",
-        f"One outcome of up to {OUTCOME} KiB per message; SNS delivers to SQS free of charge.",
-        f"{WRITE_UNITS} write units a message: inbox row and one document, in a transaction.",
-        f"A month has {MONTH} hours; free tiers, storage, logs and network are left out.",
+        "single: one delete request per message; everything else is equal.",
+        f"{estimate.tasks} task(s) of {size}: slots and vCPUs at most {UTILISATION:.0%} busy.",
+        f"{measured.cpu_ms:g} ms of CPU time per message, measured on a different CPU.",
+        f"SQS and SNS bill per {CHUNK} KiB of a request; empty polls are billed too.",
+        f"One outcome of up to {OUTCOME} KiB per message; delivery from SNS to SQS is free.",
+        f"{WRITE_UNITS} write units per message: inbox row and one document, in a transaction.",
+        f"A month has {MONTH} hours; free tiers, storage, logs and network are not included.",
         f"Measured {measured.date}: {measured.how}",
         *_origins(prices),
     ]

@@ -1,6 +1,6 @@
-"""What messages cost at list prices: a model without side effects, fed with measured figures.
+"""Estimates the cost of messages at list prices from measured figures. No side effects.
 
-It compares this runtime with one that deletes its messages one by one; all else is the same.
+It compares this runtime with one that deletes its messages one by one; everything else is equal.
 """
 
 import math
@@ -13,21 +13,21 @@ from local.cost.task import Task
 from workers.limits import MAX_BATCH
 
 MILLION: Final = 1_000_000
-MONTH: Final = 730  # hours; what AWS's own calculator takes
-# SQS and SNS bill every 64 KB of a request as a request.
+MONTH: Final = 730  # hours; the value that the AWS pricing calculator uses
+# SQS and SNS bill every 64 KB of a request as one request.
 # https://aws.amazon.com/sqs/pricing/ and https://aws.amazon.com/sns/pricing/
 CHUNK: Final = 64  # KiB
 MAX_PAYLOAD: Final = 256  # KiB; https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-OUTCOME: Final = 1  # KiB, with its attributes; the outcomes of this system take less
-UTILISATION: Final = 0.7  # of the handler slots, to leave room for peaks
-# Commit: inbox row and one document, up to 1 KB each; a transaction writes everything twice.
+OUTCOME: Final = 1  # KiB, with attributes; the outcomes of this system are smaller
+UTILISATION: Final = 0.7  # share of handler slots in use, to leave room for peaks
+# Commit: inbox row and one document, up to 1 KB each; transactional writes cost twice as much.
 # https://aws.amazon.com/dynamodb/pricing/on-demand/
 WRITE_UNITS: Final = 2 * 2
 
 
 @dataclass(frozen=True)
 class Usage:
-    """How much of something, and what it costs in US dollars."""
+    """The amount used of a resource, and its cost in US dollars."""
 
     per_million: float  # units per million messages
     dollars_per_million: float
@@ -36,7 +36,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the bill, for this runtime and for one delete per message."""
+    """One line of the bill, with batched and with single deletes."""
 
     service: str
     unit: str
@@ -46,12 +46,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The bill at one rate."""
+    """The bill for one message rate."""
 
     tasks: int
     lines: tuple[Line, ...]
-    batched: float  # dollars a month in all
-    single: float  # the same with one delete per message
+    batched: float  # total, US dollars per month
+    single: float  # the same with single deletes
 
 
 def estimate(
@@ -64,9 +64,9 @@ def estimate(
     measured: Measured,
     prices: Prices,
 ) -> Estimate:
-    """Estimate the bill of one consumer that gets ``rate`` messages a second, all month.
+    """Estimate the bill of one consumer that receives ``rate`` messages per second, all month.
 
-    Raises ``ValueError`` for what cannot be.
+    Raises ``ValueError`` for arguments out of range.
     """
     _check(rate, handler_ms, payload_kib, concurrency)
     tasks = tasks_needed(
@@ -101,17 +101,17 @@ def estimate(
 def tasks_needed(
     rate: float, handler_ms: float, concurrency: int, *, cpu_ms: float, vcpu: float
 ) -> int:
-    """Say how many tasks keep handler slots and processors busy ``UTILISATION`` of the time.
+    """Return the number of tasks that keeps slots and vCPUs busy for ``UTILISATION`` of the time.
 
-    ``cpu_ms`` is the processor time of a message, ``vcpu`` what a task has.
+    ``cpu_ms`` is the CPU time per message, ``vcpu`` the number of vCPUs per task.
     """
     slots = handler_ms / 1000 / concurrency
-    processor = cpu_ms / 1000 / vcpu
-    return max(1, math.ceil(round(rate * max(slots, processor) / UTILISATION, 6)))
+    cpu = cpu_ms / 1000 / vcpu
+    return max(1, math.ceil(round(rate * max(slots, cpu) / UTILISATION, 6)))
 
 
 def billed(batch: float, kib: float) -> float:
-    """Say how many requests are billed per message in batches of ``batch`` on average."""
+    """Return the requests billed per message for an average batch of ``batch`` messages."""
     smaller = math.floor(batch)
     more = batch - smaller
     chunks = (1 - more) * _chunks(smaller * kib) + more * _chunks((smaller + 1) * kib)
@@ -119,11 +119,12 @@ def billed(batch: float, kib: float) -> float:
 
 
 def idle_polls(rate: float, per_minute: float) -> float:
-    """Say how many polls a second end empty, where messages come at random.
+    """Return the empty polls per second when messages arrive at random.
 
-    A poll ends with the first message, or empty after its time: ``per_minute`` where none come.
+    A poll ends with the first message, or empty after its wait time. ``per_minute`` is the number
+    of polls per minute without any messages.
     """
-    expected = rate * 60 / per_minute  # messages within the time of an empty poll
+    expected = rate * 60 / per_minute  # messages during the wait time of a poll
     return rate * math.exp(-expected) / -math.expm1(-expected)
 
 
@@ -137,7 +138,7 @@ def _receives(rate: float, kib: float, measured: Measured) -> float:
 
 
 def _batch(rate: float, measured: Batched) -> float:
-    """Scale a batch: the message that starts it, and those that come while it is collected."""
+    """Return the batch size at a rate: the first message, and those that arrive in its window."""
     window = (1 / measured.per_message - 1) / measured.rate
     return min(MAX_BATCH, 1 + rate * window)
 

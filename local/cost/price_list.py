@@ -1,4 +1,4 @@
-"""What the model of costs is fed with: list prices, and what was measured of this runtime."""
+"""The inputs of the cost model: list prices, and measurements of this runtime."""
 
 from importlib import resources
 from typing import Literal, Self
@@ -16,23 +16,23 @@ class Price(_Row):
     """A list price in US dollars, without tax."""
 
     dollars: PositiveFloat
-    as_of: str | None  # date of the source; None: no dated source was at hand
+    as_of: str | None  # date of the source; None: the source is undated
     source: str
     note: str
 
 
 class Compute(_Row):
-    """What a Fargate task costs an hour."""
+    """The hourly prices of a Fargate task."""
 
     vcpu_hour: Price
     gb_hour: Price
 
 
 class Prices(_Row):
-    """The prices of one region; requests and units per million.
+    """The prices of one region; requests and units are per million.
 
-    What an environment costs that does nothing is in terraform/README.md: ``endpoint_hour`` (an
-    interface endpoint in one zone), ``metric_month`` and ``alarm_month`` (each metric it looks at).
+    terraform/README.md derives the cost of an idle environment from ``endpoint_hour`` (an
+    interface endpoint in one zone), ``metric_month`` and ``alarm_month`` (per alarm metric).
     """
 
     sqs_requests: Price
@@ -46,22 +46,24 @@ class Prices(_Row):
 
     @classmethod
     def load(cls, region: str) -> Self:
-        """Read the price list. Raises ``ValueError`` for a region that it does not have."""
+        """Read the price list. Raises ``ValueError`` for a region that is not in it."""
         regions = _List.model_validate_json(_text("prices.json")).regions
         if region not in regions:
-            raise ValueError(f"no prices of {region!r}: one of {', '.join(regions)}")
+            raise ValueError(
+                f"no prices for region {region!r}; known regions: {', '.join(regions)}"
+            )
         return cls.model_validate(regions[region])
 
 
 class Batched(_Row):
-    """How many requests a message took where messages came at ``rate`` a second."""
+    """Requests per message, measured at ``rate`` messages per second."""
 
     rate: PositiveFloat
     per_message: PositiveFloat
 
 
 class Measured(_Row):
-    """What the benchmark counted of one process."""
+    """The figures that the benchmark measured for one process."""
 
     how: str
     date: str
@@ -70,11 +72,11 @@ class Measured(_Row):
     deletes: Batched
     publishes: Batched
     reads: float  # DynamoDB reads per message, of one document each
-    cpu_ms: PositiveFloat  # processor time per message
+    cpu_ms: PositiveFloat  # CPU time per message
 
     @classmethod
     def load(cls) -> Self:
-        """Read what was measured last."""
+        """Read the latest measurements."""
         return cls.model_validate_json(_text("measured.json"))
 
 

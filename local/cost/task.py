@@ -1,11 +1,11 @@
-"""The tasks that containers run in."""
+"""The Fargate tasks that containers run in."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from local.cost.price_list import Architecture, Prices
 
-# MiB that go with CPU units (1024 are one vCPU).
+# CPU units (1024 = 1 vCPU) -> possible memory sizes (MiB).
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
 SIZES: Final = {
     256: (512, 1024, 2048),
@@ -20,17 +20,17 @@ SIZES: Final = {
 class Task:
     """The size of a Fargate task."""
 
-    cpu: int = 256  # 1024 are one vCPU
+    cpu: int = 256  # 1024 = 1 vCPU
     memory: int = 512  # MiB
     architecture: Architecture = "arm64"
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` for a size that Fargate does not have."""
+        """Raise ``ValueError`` for a size that Fargate does not offer."""
         if self.memory not in SIZES.get(self.cpu, ()):
-            raise ValueError(f"Fargate has no task of {self.cpu} CPU units and {self.memory} MiB")
+            raise ValueError(f"Fargate does not offer {self.cpu} CPU units with {self.memory} MiB")
 
     def hourly(self, prices: Prices) -> float:
-        """Say what it costs an hour, in US dollars."""
+        """Return the cost per hour (US dollars)."""
         compute = prices.fargate[self.architecture]
         return (
             self.cpu / 1024 * compute.vcpu_hour.dollars

@@ -1,1 +1,1 @@
-"""``workers demo`` and ``workers local``."""
+"""The demo (``workers demo``) and the local system (``workers local``)."""

@@ -1,4 +1,4 @@
-"""What must be true after the demo, checked against the stores. Each check can fail."""
+"""Checks the results of the demo against the tables, queues, e-mails and logs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from local.demo.books import Books
-from local.demo.journal import Journal
 from local.demo.plan import stock_for
+from local.demo.service_logs import ServiceLogs
+from local.demo.tables import Snapshot
 from workers.ops.dlq import DeadMessage
 from workers.ops.queues import QueueState
 from workers.samples import SampleOrder
@@ -26,16 +26,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the checks look at."""
+    """Everything that the checks use."""
 
     planned: Mapping[str, SampleOrder]  # by order id
-    books: Books
+    tables: Snapshot
     queues: Sequence[QueueState]
     first_dead: Mapping[str, Sequence[DeadMessage]]  # by service, before the fix
     last_dead: Mapping[str, Sequence[DeadMessage]]  # by service, at the end
-    malformed: Sequence[str]  # bodies planted in payment's queue
+    malformed: Sequence[str]  # bodies sent to payment's queue
     mails: Sequence[Mapping[str, Any]]
-    journal: Journal
+    logs: ServiceLogs
     restarts: int
     max_attempts: int  # of payment
 
@@ -45,7 +45,7 @@ def check_all(evidence: Evidence) -> list[Check]:
     return [
         _final_states(evidence),
         _no_double_charge(evidence),
-        _takings(evidence),
+        _revenue(evidence),
         _stock(evidence),
         _nothing_left(evidence),
         _technical_failures(evidence),
@@ -61,29 +61,31 @@ def _final_states(evidence: Evidence) -> Check:
     wrong = [
         f"order {planned.number} ({planned.kind}) is {state}"
         for order_id, planned in evidence.planned.items()
-        if (state := evidence.books.orders.get(order_id, {}).get("state")) != planned.ends
+        if (state := evidence.tables.orders.get(order_id, {}).get("state")) != planned.ends
     ]
-    strangers = len(evidence.books.orders) - len(evidence.planned)
-    if strangers:
-        wrong.append(f"{strangers} orders that nobody was told of")
-    return Check("every order ended as planned, none was placed twice", not wrong, _some(wrong))
+    unplanned = len(evidence.tables.orders) - len(evidence.planned)
+    if unplanned:
+        wrong.append(f"{unplanned} orders that nobody placed")
+    return Check(
+        "every order reached its planned state, none exists twice", not wrong, _some(wrong)
+    )
 
 
 def _no_double_charge(evidence: Evidence) -> Check:
-    charges = Counter(e.order_id for e in evidence.books.ledger if e.kind == "charge")
+    charges = Counter(e.order_id for e in evidence.tables.ledger if e.kind == "charge")
     twice = [order_id for order_id, count in charges.items() if count > 1]
     return Check("no order was charged twice", bool(charges) and not twice, _some(twice))
 
 
-def _takings(evidence: Evidence) -> Check:
+def _revenue(evidence: Evidence) -> Check:
     expected = sum(
         (p.total for p in evidence.planned.values() if p.ends == "confirmed"), Decimal(0)
     )
-    takings = evidence.books.takings
+    revenue = evidence.tables.revenue
     return Check(
-        "the money taken is that of the confirmed orders",
-        takings == expected,
-        f"took {takings}, expected {expected}",
+        "revenue equals the total of the confirmed orders",
+        revenue == expected,
+        f"revenue {revenue}, expected {expected}",
     )
 
 
@@ -94,12 +96,12 @@ def _stock(evidence: Evidence) -> Check:
             reserved.update(dict(planned.items))
     wrong = []
     for sku, seeded in stock_for(list(evidence.planned.values())).items():
-        found = evidence.books.stock[sku]
+        found = evidence.tables.stock[sku]
         expected = {AVAILABLE: seeded - reserved[sku], RESERVED: reserved[sku]}
         if any(found.get(field) != value for field, value in expected.items()):
             wrong.append(f"{sku}: {found}, expected {expected}")
     return Check(
-        "stock is conserved: what left is reserved for confirmed orders", not wrong, _some(wrong)
+        "stock is conserved: only confirmed orders hold reservations", not wrong, _some(wrong)
     )
 
 
@@ -109,8 +111,8 @@ def _nothing_left(evidence: Evidence) -> Check:
         for q in evidence.queues
         if q.visible or q.in_flight or q.delayed
     ]
-    if evidence.books.unpublished:
-        wrong.append(f"outbox: {evidence.books.unpublished}")
+    if evidence.tables.unpublished:
+        wrong.append(f"outbox: {evidence.tables.unpublished}")
     return Check("queues and outbox are empty", not wrong, _some(wrong))
 
 
@@ -118,13 +120,13 @@ def _technical_failures(evidence: Evidence) -> Check:
     expected = {o for o, p in evidence.planned.items() if p.kind == "technical"}
     dead = [m for m in evidence.first_dead["payment"] if m.order_id]
     wrong = sorted(expected ^ {m.order_id for m in dead})
-    # A worker that was killed may leave it to SQS to move its message, without a reason.
+    # If a worker is killed, SQS may dead-letter its message, without a reason.
     if not evidence.restarts:
         wrong += [
             f"{m.order_id} after {m.attempts}" for m in dead if m.attempts != evidence.max_attempts
         ]
     return Check(
-        "technical failures were dead-lettered after their last attempt", not wrong, _some(wrong)
+        "technical failures were dead-lettered after the last attempt", not wrong, _some(wrong)
     )
 
 
@@ -133,41 +135,41 @@ def _only_planted(evidence: Evidence) -> Check:
     wrong = sorted((bodies - Counter(evidence.malformed)) + (Counter(evidence.malformed) - bodies))
     unexplained = [m.id for m in evidence.last_dead["payment"] if m.type != "malformed"]
     return Check(
-        "dead-letter queues hold the malformed messages only, with the reason",
+        "dead-letter queues hold only the malformed message, with its reason",
         not wrong and not unexplained,
         f"{len(wrong)} unexpected or missing" if wrong else _some(unexplained),
     )
 
 
 def _duplicates(evidence: Evidence) -> Check:
-    repeated = evidence.journal.repeated
-    return Check("the duplicate event was recognised", repeated >= 1, f"{repeated} repeated")
+    repeated = evidence.logs.repeated
+    return Check("the duplicate event was detected", repeated >= 1, f"{repeated} repeated")
 
 
 def _mails(evidence: Evidence) -> Check:
     addressed = Counter(address for mail in evidence.mails for address in mail["to"])
     without = [p.email for p in evidence.planned.values() if not addressed[p.email]]
-    return Check("every customer heard of the order", not without, f"{len(without)} did not")
+    return Check("every customer received an e-mail", not without, f"{len(without)} did not")
 
 
 def _counters(evidence: Evidence) -> Check:
-    counters = evidence.books.counters
+    counters = evidence.tables.counters
     created, confirmed = counters.get("order.created", 0), counters.get("order.confirmed", 0)
     revenue = counters.get("revenue.EUR", 0)
-    expected = evidence.books.takings
+    expected = evidence.tables.revenue
     placed = len(evidence.planned)
     held = created == placed and revenue == expected
     return Check(
-        "analytics counted every order and the revenue once",
+        "analytics counted every order and its revenue once",
         held,
-        f"{created} of {placed} created, {confirmed} confirmed, {revenue} of {expected}",
+        f"{created} of {placed} created, {confirmed} confirmed, revenue {revenue} of {expected}",
     )
 
 
 def _privacy(evidence: Evidence) -> Check:
-    seen = [p.number for p in evidence.planned.values() if p.email in evidence.journal.text]
+    seen = [p.number for p in evidence.planned.values() if p.email in evidence.logs.text]
     return Check(
-        "no log shows a customer's address", bool(evidence.journal.text) and not seen, _some(seen)
+        "no log contains a customer's address", bool(evidence.logs.text) and not seen, _some(seen)
     )
 
 

@@ -1,4 +1,4 @@
-"""What the demo orders, and how each order must end. The same seed plans the same orders."""
+"""Plans the orders of the demo, each with its expected end. The same seed plans the same orders."""
 
 import random
 from collections import Counter
@@ -7,37 +7,37 @@ from typing import Final
 
 from workers.samples import PRICES, Kind, SampleOrder
 
-# How often each kind is planned, beside one of each.
+# Relative frequency of each kind, in addition to one order of each.
 WEIGHTS: Final[dict[Kind, int]] = {
     "success": 70,
     "declined": 9,
     "out_of_stock": 9,
     "refused": 4,  # declined and out of stock: the second scenario
     "technical": 4,
-    "cancelled": 4,  # at once, while services are at work on it
-    "refunded": 4,  # once it is confirmed, and before it ships
+    "cancelled": 4,  # at once, while services are processing it
+    "refunded": 4,  # after it is confirmed, before it ships
 }
 MIN_ORDERS: Final = len(WEIGHTS)
-SPARE_STOCK: Final = 5  # less than the threshold, so every article gets low
+SPARE_STOCK: Final = 5  # below the reorder threshold, so every item runs low
 
 
 def plan(orders: int, seed: int) -> list[SampleOrder]:
-    """Plan so many orders, at least one of each kind, in a shuffled sequence."""
-    dice = random.Random(seed)  # noqa: S311 - a demo, and repeatable on purpose
+    """Plan orders in random sequence, at least one of each kind."""
+    rng = random.Random(seed)  # noqa: S311 - a demo, and repeatable on purpose
     kinds: list[Kind] = list(WEIGHTS)
-    kinds += dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=orders - len(kinds))
-    dice.shuffle(kinds)
-    return [SampleOrder(number, kind, _items(dice)) for number, kind in enumerate(kinds, start=1)]
+    kinds += rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=orders - len(kinds))
+    rng.shuffle(kinds)
+    return [SampleOrder(number, kind, _items(rng)) for number, kind in enumerate(kinds, start=1)]
 
 
 def stock_for(planned: Sequence[SampleOrder]) -> dict[str, int]:
-    """Say how much of each article to have: enough for all, then little more."""
+    """Return the stock per item: enough for all orders, plus a little."""
     demand: Counter[str] = Counter(dict.fromkeys(PRICES, SPARE_STOCK))
     for order in planned:
         demand.update(dict(order.items))
     return dict(demand)
 
 
-def _items(dice: random.Random) -> tuple[tuple[str, int], ...]:
-    skus = dice.sample(list(PRICES), k=dice.choice((1, 1, 2)))
-    return tuple((sku, dice.randint(1, 3)) for sku in skus)
+def _items(rng: random.Random) -> tuple[tuple[str, int], ...]:
+    skus = rng.sample(list(PRICES), k=rng.choice((1, 1, 2)))
+    return tuple((sku, rng.randint(1, 3)) for sku in skus)

@@ -1,21 +1,22 @@
-"""The demo: real orders through the whole system, every scenario, every expectation checked."""
+"""The demo: places real orders, plays every scenario and checks the results."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from local.demo import books, journal
-from local.demo.books import Books
+from local.aws.embedded import EmbeddedAws
+from local.demo import service_logs, tables
 from local.demo.checks import Check, Evidence, check_all
 from local.demo.plan import plan, stock_for
-from local.system import System
 from workers.aws import names
+from workers.aws.clients import Clients
 from workers.aws.dead_letters import redrive
 from workers.aws.sns import SnsTopic
 from workers.envelope import Encoded
@@ -23,23 +24,52 @@ from workers.ops.dlq import DeadMessage, look
 from workers.ops.queues import Queues, QueueState
 from workers.ops.stock import set_stock
 from workers.samples import REORDER_THRESHOLD, SampleOrder
+from workers.settings import Settings
+from workers.topology import Topology
 
-CUSTOMERS: Final = 8  # who place orders at the same time
+CUSTOMERS: Final = 8  # that place orders concurrently
 REQUEST_TIMEOUT: Final = 10.0  # s
-PLACE_TIMEOUT: Final = 60.0  # s to get one order accepted, whatever is being killed
-GLANCE: Final = 0.25  # s between looks at the stores
-RESTRAINT: Final = 9  # so many times the duration of a look is left between two
-PATIENCE: Final = 120.0  # s without any change until a stage is given up
+PLACE_TIMEOUT: Final = 60.0  # s to get one order accepted, even if processes are killed meanwhile
+POLL_INTERVAL: Final = 0.25  # s between reads of queues and tables, at least
+IDLE_FACTOR: Final = 9  # the pause between two reads is at least this many times their duration
+PATIENCE: Final = 120.0  # s without any change until a stage fails
 MALFORMED: Final = '{"eventType": "order.created", "data": '
 
 
 class DemoError(Exception):
-    """The demo could not go on; the text says at which stage."""
+    """The demo cannot continue; the message says at which stage."""
+
+
+class SystemProcesses(Protocol):
+    """The processes of a running system."""
+
+    restarts: int
+
+    def replace(self, service: str, changes: Mapping[str, str]) -> dict[str, int]:
+        """Deploy a service with a changed environment. Returns exit codes by name."""
+
+
+class RunningSystem(Protocol):
+    """The system that the demo uses: ``local.system.System``, or one that Terraform created."""
+
+    settings: Settings
+    topology: Topology
+    clients: Clients
+    directory: Path  # of the logs
+    aws: EmbeddedAws
+
+    @property
+    def api_url(self) -> str:
+        """The address of order-api."""
+
+    @property
+    def processes(self) -> SystemProcesses:
+        """The processes."""
 
 
 @dataclass
 class Progress:
-    """What a person sees while the demo runs."""
+    """The state shown while the demo runs."""
 
     planned: int
     stage: str = "starting"
@@ -50,25 +80,25 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """How the demo went."""
+    """The result of the demo."""
 
     planned: Mapping[str, SampleOrder]  # by order id
     evidence: Evidence
     checks: tuple[Check, ...]
     requests: Mapping[str, Any]
-    aws_cpu_seconds: float  # processor time of the embedded AWS, the final checks included
+    aws_cpu_seconds: float  # CPU time of the embedded AWS, including the final checks
     seconds: float
 
     @property
     def held(self) -> bool:
-        """Whether every expectation held."""
+        """True if every check passed."""
         return all(check.held for check in self.checks)
 
     @property
     def slowest(self) -> tuple[str, float]:
-        """The order that took longest from placing to its end, and how long (s)."""
-        orders = self.evidence.books.orders
-        seconds = {order_id: books.seconds_to_end(order) for order_id, order in orders.items()}
+        """The order that took longest, and its time from placing to its end (s)."""
+        orders = self.evidence.tables.orders
+        seconds = {order_id: tables.seconds_to_end(order) for order_id, order in orders.items()}
         return max(seconds.items(), key=lambda item: item[1])
 
 
@@ -76,7 +106,7 @@ class Demo:
     """Plays the scenarios on a running system."""
 
     def __init__(
-        self, system: System, *, orders: int, seed: int, show: Callable[[Progress], None]
+        self, system: RunningSystem, *, orders: int, seed: int, show: Callable[[Progress], None]
     ) -> None:
         self._system = system
         self._plan = plan(orders, seed)
@@ -86,35 +116,35 @@ class Demo:
         self._sqs = system.clients.control()
         self._dynamodb = system.clients.dynamodb()
         self._queues = Queues(system.clients, system.settings, system.topology)
-        self._look_at = 0.0
+        self._next_look = 0.0  # monotonic
         self._states: dict[str, str] = {}
-        self._published = 0  # before the last look
-        self._cpu = 0.0  # s that the embedded AWS had used at the start
+        self._published = 0  # requests to SNS before the last look
+        self._cpu = 0.0  # s; CPU time of the embedded AWS at the start
 
     def run(self) -> Result:
-        """Play everything. Raises ``DemoError`` if a stage does not end."""
+        """Play every scenario. Raises ``DemoError`` if a stage does not finish."""
         self._cpu = self._system.aws.cpu_seconds()
-        self._stage("filling the stock")
-        self._fill_stock()
+        self._stage("adding stock")
+        self._add_stock()
         self._stage("placing orders")
         self._place_all()
-        self._plant_troubles()
-        self._stage("following the orders")
+        self._inject_bad_messages()
+        self._stage("waiting for the orders to finish")
         self._until(lambda: self._pending() <= self._technical)
-        self._stage("giving money back before shipping")
+        self._stage("refunding orders before they ship")
         self._refund_all()
         self._stage("waiting for technical failures to reach the dead-letter queue")
-        # An event that was delivered twice may be there twice.
+        # An event that is delivered twice may be dead-lettered twice.
         self._until(lambda: self._dead_letters("payment") >= len(self._technical) + 1)
         first_dead = self._look_at_dead_letters()
-        self._stage("deploying the fix of payment")
+        self._stage("deploying the fix for payment")
         self._system.processes.replace("payment", {"ALLOW_SIMULATION": "false"})
         self._stage("redriving payment's dead-letter queue")
         redrive(self._sqs, self._dlq_url("payment"), self._queue_url("payment"))
-        self._until(lambda: not self._pending() and self._quiet())
+        self._until(lambda: not self._pending() and self._idle())
         return self._result(first_dead)
 
-    def _fill_stock(self) -> None:
+    def _add_stock(self) -> None:
         for sku, available in stock_for(self._plan).items():
             set_stock(
                 self._dynamodb,
@@ -145,13 +175,13 @@ class Demo:
         with httpx.Client(base_url=self._system.api_url, timeout=REQUEST_TIMEOUT) as api:
             refund_all(api, self._placed)
 
-    def _plant_troubles(self) -> None:
-        """Send payment a message that nobody can read, and repeat an event that was published."""
+    def _inject_bad_messages(self) -> None:
+        """Send payment a malformed message, and publish an event for the second time."""
         self._sqs.send_message(QueueUrl=self._queue_url("payment"), MessageBody=MALFORMED)
         order_id = next(o for o, planned in self._placed.items() if planned.kind == "success")
-        order = books.read_orders(self._dynamodb, self._system.settings)[order_id]
+        order = tables.read_orders(self._dynamodb, self._system.settings)[order_id]
         event_id = str(order["correlationId"])
-        body = books.outbox_body(self._dynamodb, self._system.settings, event_id)
+        body = tables.outbox_body(self._dynamodb, self._system.settings, event_id)
         sns = self._system.clients.sns()
         arn = names.topic_arn(sns, self._system.settings, self._system.topology.topic)
         if refused := SnsTopic(sns, arn).publish([Encoded.read(body)]):
@@ -167,21 +197,21 @@ class Demo:
     def _dead_letters(self, service: str) -> int:
         return next(q.dead for q in self._progress.queues if q.service == service)
 
-    def _quiet(self) -> bool:
-        """Whether nothing is under way: a message in flight may yet lead to others.
+    def _idle(self) -> bool:
+        """Return whether no message waits or is in flight, and none is about to be published.
 
-        Queues are looked at one after the other. If something was published meanwhile, it may
-        have passed from one that was looked at later to one that had been looked at before.
+        Queues are read one after the other. An event published meanwhile may have moved from a
+        queue that was read later to one that was read earlier.
         """
         busy = any(q.visible or q.in_flight or q.delayed for q in self._progress.queues)
         return (
             not busy
-            and not books.count_unpublished(self._dynamodb, self._system.settings)
+            and not tables.count_unpublished(self._dynamodb, self._system.settings)
             and self._publications() == self._published
         )
 
     def _publications(self) -> int:
-        """Count what has reached SNS so far."""
+        """Count the publish requests to SNS so far."""
         counts: Mapping[str, int] = self._system.aws.requests()["services"]["sns"]
         return counts.get("Publish", 0) + counts.get("PublishBatch", 0)
 
@@ -193,18 +223,17 @@ class Demo:
             return dict(zip(services, found, strict=True))
 
     def _result(self, first_dead: Mapping[str, list[DeadMessage]]) -> Result:
-        self._stage("checking the stores")
+        self._stage("checking the results")
         settings, topology = self._system.settings, self._system.topology
-        final: Books = books.read(self._dynamodb, settings)
         evidence = Evidence(
             planned=self._placed,
-            books=final,
+            tables=tables.read(self._dynamodb, settings),
             queues=self._queues.states(),
             first_dead=first_dead,
             last_dead=self._look_at_dead_letters(),
             malformed=[MALFORMED],
             mails=self._system.aws.mails(),
-            journal=journal.read(self._system.directory),
+            logs=service_logs.read(self._system.directory),
             restarts=self._system.processes.restarts,
             max_attempts=topology.services["payment"].max_attempts,
         )
@@ -218,7 +247,7 @@ class Demo:
         )
 
     def _until(self, reached: Callable[[], bool]) -> None:
-        """Wait for a condition, for as long as anything changes."""
+        """Wait for a condition as long as orders or queues change."""
         seen: object = None
         changed_at = time.monotonic()
         while True:
@@ -229,24 +258,24 @@ class Demo:
                 seen, changed_at = now, time.monotonic()
             if time.monotonic() - changed_at > PATIENCE:
                 raise DemoError(
-                    f"nothing has changed for {PATIENCE:.0f} s while {self._progress.stage}; "
-                    f"the logs are in {self._system.directory}"
+                    f"no progress for {PATIENCE:.0f} s while {self._progress.stage}; "
+                    f"see the logs in {self._system.directory}"
                 )
-            time.sleep(GLANCE / 2)
+            time.sleep(POLL_INTERVAL / 2)
 
     def _look(self) -> bool:
-        """Look at queues and orders and show them, unless it is too early to do so again."""
+        """Read queues and orders and show them. Returns False if it is too early to read again."""
         started = time.monotonic()
-        if started < self._look_at:
+        if started < self._next_look:
             return False
         self._published = self._publications()
         self._progress.queues = tuple(self._queues.states())
         pending = [each for each in self._placed if self._states.get(each, "pending") == "pending"]
-        self._states |= books.read_states_of(self._dynamodb, self._system.settings, pending)
+        self._states |= tables.read_states_of(self._dynamodb, self._system.settings, pending)
         self._progress.states = Counter(self._states.values())
         self._show(self._progress)
         ended = time.monotonic()
-        self._look_at = ended + max(GLANCE, RESTRAINT * (ended - started))
+        self._next_look = ended + max(POLL_INTERVAL, IDLE_FACTOR * (ended - started))
         return True
 
     def _stage(self, name: str) -> None:
@@ -261,7 +290,7 @@ class Demo:
 
 
 def refund_all(api: httpx.Client, placed: Mapping[str, SampleOrder]) -> None:
-    """Ask for the money of the orders that are planned so; they have to be confirmed."""
+    """Request a refund for the orders planned as refunded, which must be confirmed."""
     for order_id, order in placed.items():
         if order.kind == "refunded":
             headers = {"Idempotency-Key": f"{order.idempotency_key}-refund"}
@@ -271,7 +300,7 @@ def refund_all(api: httpx.Client, placed: Mapping[str, SampleOrder]) -> None:
 def _post(
     api: httpx.Client, path: str, body: Mapping[str, object], headers: Mapping[str, str]
 ) -> dict[str, str]:
-    """Post until an answer comes: the idempotency key makes repeats harmless."""
+    """Post until an answer arrives; the idempotency key makes repeats harmless."""
 
     def once() -> dict[str, str]:
         answer = api.post(path, json=body, headers=dict(headers))

@@ -1,4 +1,4 @@
-"""What the demo shows: a live view for a person, a summary, and the same as a document."""
+"""Shows the demo: a live view, a summary as text, and the same as a JSON document."""
 
 import time
 from collections import Counter
@@ -31,7 +31,7 @@ def showing(console: Console) -> Iterator[Callable[[Progress], None]]:
 
 
 class _Lines:
-    """Prints each stage once."""
+    """Prints a line when a stage starts."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -50,7 +50,7 @@ def _picture(progress: Progress) -> RenderableType:
     bar.add_row(
         Text(f"{time.monotonic() - progress.started:5.1f} s"),
         ProgressBar(total=progress.planned, completed=ended, width=40),
-        Text(f"{ended} of {progress.planned} orders at their end"),
+        Text(f"{ended} of {progress.planned} orders finished"),
     )
     orders = "   ".join(f"{state} {progress.states.get(state, 0)}" for state in STATES)
     queues = Table(box=None, header_style="bold", padding=(0, 2))
@@ -63,7 +63,7 @@ def _picture(progress: Progress) -> RenderableType:
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """Give everything the demo found out as one JSON document."""
+    """Return the result as one JSON document."""
     evidence = result.evidence
     slowest, seconds = result.slowest
     return {
@@ -71,7 +71,7 @@ def summary(result: Result) -> dict[str, Any]:
         "seconds": round(result.seconds, 1),
         "orders": {
             "total": len(result.planned),
-            "byState": dict(evidence.books.states),
+            "byState": dict(evidence.tables.states),
             "byKind": dict(Counter(p.kind for p in result.planned.values())),
             "slowest": {"orderId": slowest, "seconds": round(seconds, 2)},
         },
@@ -81,7 +81,7 @@ def summary(result: Result) -> dict[str, Any]:
                 "visible": queue.visible,
                 "inFlight": queue.in_flight,
                 "deadLetters": queue.dead,
-                "outcomes": dict(evidence.journal.outcomes.get(queue.service, {})),
+                "outcomes": dict(evidence.logs.outcomes.get(queue.service, {})),
             }
             for queue in evidence.queues
         ],
@@ -90,9 +90,9 @@ def summary(result: Result) -> dict[str, Any]:
             for service, letters in evidence.last_dead.items()
             for m in letters
         ],
-        "takings": str(evidence.books.takings),
-        "stock": {sku: dict(stock) for sku, stock in evidence.books.stock.items()},
-        "outbox": evidence.books.unpublished,
+        "takings": str(evidence.tables.revenue),
+        "stock": {sku: dict(stock) for sku, stock in evidence.tables.stock.items()},
+        "outbox": evidence.tables.unpublished,
         "doubleCharges": double_charges(result),
         "mails": len(evidence.mails),
         "restarts": evidence.restarts,
@@ -103,20 +103,20 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def double_charges(result: Result) -> int:
-    """Count the charges beyond the first of each order, in the gateway's ledger."""
-    charges = Counter(e.order_id for e in result.evidence.books.ledger if e.kind == "charge")
+    """Count the charges after the first of each order in the gateway's ledger."""
+    charges = Counter(e.order_id for e in result.evidence.tables.ledger if e.kind == "charge")
     return sum(count - 1 for count in charges.values())
 
 
 def print_summary(console: Console, result: Result) -> None:
-    """Print the summary for a person."""
+    """Print the summary as text."""
     document = summary(result)
     console.print()
     console.print(_orders(document))
     console.print(_messages(document))
     for letter in document["deadLetters"]:
         console.print(
-            f"dead letter of {letter['service']}: {letter['type']}: {letter['reason']}",
+            f"dead letter in {letter['service']}: {letter['type']}: {letter['reason']}",
             highlight=False,
             soft_wrap=True,
         )
@@ -138,7 +138,7 @@ def _orders(document: Mapping[str, Any]) -> RenderableType:
     return Text(
         f"{orders['total']} orders in {document['seconds']} s: {states}\n"
         f"slowest: {slowest['orderId']} took {slowest['seconds']} s\n"
-        f"takings {document['takings']} EUR, {document['mails']} mails, "
+        f"revenue {document['takings']} EUR, {document['mails']} e-mails, "
         f"{document['restarts']} restarts"
     )
 

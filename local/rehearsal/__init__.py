@@ -1,1 +1,1 @@
-"""Applies terraform/ to the embedded AWS and runs what it made."""
+"""The rehearsal: applies terraform/ to the embedded AWS and runs the tasks it defines."""

@@ -1,105 +1,128 @@
-"""What a task definition says about its one container, and what it must say to run on Fargate."""
+"""Reads the container of a task definition, and checks that it can run on Fargate."""
 
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-ROOT = Path(__file__).parents[2]
-TEMPORARY = "/tmp"  # noqa: S108 - in the container
-FARGATE_MAX_STOP = 120  # s
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
-MEMORY_PER_CPU = {256: (512, 2048), 512: (1024, 4096), 1024: (2048, 8192), 2048: (4096, 16384)}
+from local.cost.task import SIZES
+
+ROOT: Final = Path(__file__).parents[2]
+TEMPORARY: Final = "/tmp"  # noqa: S108 - in the container
+FARGATE_MAX_STOP: Final = 120  # s
+_ROLES: Final = 2
 
 
-def entry_point():
-    """Read what the image starts a command with, from the Dockerfile."""
+class Unfit(Exception):
+    """A task definition that Fargate cannot, or should not, run; the message says why."""
+
+
+def entry_point() -> list[str]:
+    """Read the entry point of the image from the Dockerfile."""
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
     [words] = [line.removeprefix("ENTRYPOINT") for line in lines if line.startswith("ENTRYPOINT")]
-    return json.loads(words)
+    command: list[str] = json.loads(words)
+    return command
 
 
-def here(words):
-    """Give the command line that does on this machine what ``words`` do in the image."""
-    assert words[0] == "workers", f"the image has no program {words[0]}"
+def local_command(words: Sequence[str]) -> list[str]:
+    """Return the local equivalent of a command in the image. Raises ``Unfit``."""
+    if words[0] != "workers":
+        raise Unfit(f"the image has no program {words[0]}")
     return [sys.executable, "-m", *words]
 
 
 @dataclass(frozen=True)
 class Container:
-    """A task definition with one container, read back from ECS."""
+    """A task definition with one container, as ECS returns it."""
 
     service: str
-    task: dict
-    definition: dict
+    task: Mapping[str, Any]
+    definition: Mapping[str, Any]
 
     @classmethod
-    def read(cls, ecs, service):
+    def read(cls, ecs: Any, service: Mapping[str, Any]) -> "Container":
+        """Read the task definition of a service from ECS."""
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])
         [definition] = task["taskDefinition"]["containerDefinitions"]
         return cls(service["serviceName"], task["taskDefinition"], definition)
 
     @property
-    def command(self):
-        return here(
+    def command(self) -> list[str]:
+        """The command line to start the container's process on this machine."""
+        return local_command(
             [*(self.definition.get("entryPoint") or entry_point()), *self.definition["command"]]
         )
 
     @property
-    def health_check(self):
+    def health_check(self) -> list[str]:
+        """The command line of the health check on this machine."""
         kind, *words = self.definition["healthCheck"]["command"]
-        assert kind == "CMD", "a shell in the image is not to be counted on"
-        return here(words)
+        if kind != "CMD":
+            raise Unfit(f"{self.service}: the health check must be CMD, not {kind}")
+        return local_command(words)
 
     @property
-    def environment(self):
+    def environment(self) -> dict[str, str]:
+        """The environment variables of the definition."""
         return {each["name"]: each["value"] for each in self.definition["environment"]}
 
     @property
-    def secrets(self):
+    def secrets(self) -> dict[str, str]:
+        """The ARNs of secrets and parameters, by environment variable."""
         return {each["name"]: each["valueFrom"] for each in self.definition.get("secrets", [])}
 
     @property
-    def stop_timeout(self):
-        return self.definition["stopTimeout"]
+    def stop_timeout(self) -> int:
+        """The time from SIGTERM to SIGKILL (s)."""
+        seconds: int = self.definition["stopTimeout"]
+        return seconds
 
     @property
-    def repository(self):
-        """Name the repository of the image: ``REGISTRY/name:tag``, or ``@digest``."""
-        return re.split("[:@]", self.definition["image"].partition("/")[2])[0]
+    def repository(self) -> str:
+        """The repository of the image ``REGISTRY/name:tag`` or ``REGISTRY/name@digest``."""
+        image: str = self.definition["image"]
+        return re.split("[:@]", image.partition("/")[2])[0]
 
     @property
-    def log_options(self):
-        return self.definition["logConfiguration"]["options"]
+    def log_options(self) -> dict[str, str]:
+        """The options of the log driver."""
+        options: dict[str, str] = self.definition["logConfiguration"]["options"]
+        return options
 
-    def faults(self):
-        """Say what is wrong with it: each a sentence."""
+    def faults(self) -> list[str]:
+        """List the rules that the definition breaks, one sentence each."""
         task, definition = self.task, self.definition
         roles = {task.get("taskRoleArn"), task.get("executionRoleArn")}
-        least, most = MEMORY_PER_CPU.get(int(task["cpu"]), (0, 0))
         rules = {
             "runs on Fargate only": task["requiresCompatibilities"] == ["FARGATE"],
-            "has a network interface of its own": task["networkMode"] == "awsvpc",
-            "has a size that Fargate offers": least <= int(task["memory"]) <= most,
-            "has two roles, one for the code and one for ECS": len(roles - {None}) == 2,
+            "has its own network interface": task["networkMode"] == "awsvpc",
+            "has a size that Fargate offers": int(task["memory"])
+            in SIZES.get(int(task["cpu"]), ()),
+            "has a task role and another execution role": len(roles - {None}) == _ROLES,
             "is essential": definition["essential"],
-            "is not root": definition["user"].split(":")[0] not in ("", "0", "root"),
-            "cannot write to its root": definition["readonlyRootFilesystem"],
+            "does not run as root": definition["user"].split(":")[0] not in ("", "0", "root"),
+            "has a read-only root file system": definition["readonlyRootFilesystem"],
             "is not privileged": not definition.get("privileged"),
             "drops all capabilities": definition["linuxParameters"]["capabilities"]["drop"]
             == ["ALL"],
-            "has a place for temporary files": TEMPORARY in self._mounts,
-            "is stopped in a time that Fargate grants": 1 <= self.stop_timeout <= FARGATE_MAX_STOP,
-            "is told that time": self.environment["STOP_TIMEOUT"] == str(self.stop_timeout),
-            "checks its health": self.health_check[3:] == ["healthcheck"],
+            "has a volume for temporary files": TEMPORARY in self._mounts,
+            "has a stop timeout that Fargate allows": 1 <= self.stop_timeout <= FARGATE_MAX_STOP,
+            "passes the stop timeout as STOP_TIMEOUT": self.environment["STOP_TIMEOUT"]
+            == str(self.stop_timeout),
+            "runs `healthcheck` as its health check": self.health_check[3:] == ["healthcheck"],
             "logs to CloudWatch": definition["logConfiguration"]["logDriver"] == "awslogs",
-            "says how it logs": self.log_options.get("mode") in ("blocking", "non-blocking"),
-            "has an image whose tag does not move": not definition["image"].endswith(":latest"),
+            "sets the log mode": self.log_options.get("mode") in ("blocking", "non-blocking"),
+            "has an image with a fixed tag": not definition["image"].endswith(":latest"),
             "runs the service that it is named after": definition["command"] == [self.service],
         }
-        return [f"{self.service}: not so: {rule}" for rule, kept in rules.items() if not kept]
+        return [
+            f"{self.service} breaks the rule: {rule}" for rule, kept in rules.items() if not kept
+        ]
 
     @property
-    def _mounts(self):
+    def _mounts(self) -> set[str]:
         return {each["containerPath"] for each in self.definition["mountPoints"]}

@@ -1,51 +1,52 @@
-"""Fargate on this machine: runs the tasks that ECS wants, as their task definitions say.
+"""Runs the tasks that ECS wants as processes, as Fargate would from their task definitions.
 
-Each task is a process with the definition's command and environment, the credentials of its task
-role, and no others. It gets SIGTERM, and SIGKILL after its ``stopTimeout``. Three things differ:
-METRICS_PORT and PORT are free ports, for tasks share this machine's addresses, AWS_ENDPOINT_URL
-stands for DNS, and logs go to a file, with a copy of the first lines sent as the agent would.
+Each task is a process with the command and environment of its definition, and only the credentials
+of its task role. It receives SIGTERM, and SIGKILL after its ``stopTimeout``. Three things differ
+from Fargate: METRICS_PORT and PORT are free ports, because tasks share the addresses of this
+machine; AWS_ENDPOINT_URL replaces DNS; and logs go to a file, except for one line sent as the agent
+would send it.
 """
 
 import os
 import subprocess
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
 from uuid import uuid4
 
 import boto3
 
 from local.child import Child, wait_until_ready
 from local.ports import release_port, reserve_port
-from local.rehearsal.agent import running_agent
-from local.rehearsal.container import TEMPORARY, Container
+from local.rehearsal.agent import Agent, running_agent
+from local.rehearsal.container import TEMPORARY, Container, Unfit
 from local.rehearsal.prepare import prepare
 from local.rehearsal.roles import ACCOUNT, assume, session
 from local.tether import Tether
 
-ECS = "ecs-tasks.amazonaws.com"
-READY = 60.0  # s until a task takes work; a busy machine is slow
-HEALTH_TIMEOUT = 30.0  # s
-
-
-class Unfit(Exception):
-    """Fargate could not, or should not, run a task definition; the text says why."""
+ECS: Final = "ecs-tasks.amazonaws.com"
+READY: Final = 60.0  # s until a task is ready; a busy machine is slow
+HEALTH_TIMEOUT: Final = 30.0  # s
 
 
 @dataclass
 class Task:
-    """One task."""
+    """One running task."""
 
     container: Container
     child: Child
     arn: str
 
     @property
-    def service(self):
+    def service(self) -> str:
+        """The service of the task."""
         return self.container.service
 
-    def healthy(self):
-        """Run the health check of its definition, as ECS does inside the container."""
+    def healthy(self) -> bool:
+        """Run the health check of the definition, as ECS does inside the container."""
         done = subprocess.run(  # noqa: S603 - our own interpreter
             self.container.health_check,
             env={**self.child.environment, "METRICS_PORT": str(self.child.port)},
@@ -59,28 +60,34 @@ class Task:
 class Fargate:
     """Runs tasks until the end of the ``with`` block."""
 
-    def __init__(self, endpoint, cluster, directory):
+    def __init__(self, endpoint: str, cluster: str, directory: Path) -> None:
         self._endpoint, self._cluster, self._directory = endpoint, cluster, directory
-        self._ecs, self._region = boto3.client("ecs"), boto3.Session().region_name
+        self._ecs: Any = boto3.client("ecs")
+        self._region = boto3.Session().region_name
         self._up = ExitStack()
+        self._agent: Agent
+        self._tether: Tether
         self._started = 0
-        self.tasks = []
-        self.every = []  # those that have ended too
-        self.restarts = 0  # nothing is started again: a task that ends is a fault
+        self.tasks: list[Task] = []
+        self.every: list[Task] = []  # including those that have ended
+        self.restarts = 0  # always: a task that ends by itself is an error
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._agent = self._up.enter_context(running_agent())
         self._tether = self._up.enter_context(Tether())
         self._up.callback(lambda: self._end(self.tasks))
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._up.close()
 
-    def reconcile(self):
-        """Start and stop tasks until each service has as many as ECS wants. Returns exit codes."""
-        codes = {}
+    def reconcile(self) -> dict[str, int]:
+        """Start and stop tasks until each service has its desired count. Returns exit codes.
+
+        Raises ``Unfit``, ``NotTrusted`` or ``NotReady`` if a task cannot start.
+        """
+        codes: dict[str, int] = {}
         for service in self._services():
             running = self.of(service["serviceName"])
             for _ in range(service["desiredCount"] - len(running)):
@@ -89,17 +96,17 @@ class Fargate:
         wait_until_ready([task.child for task in self.tasks], READY)
         return codes
 
-    def of(self, service):
+    def of(self, service: str) -> list[Task]:
         """List the tasks of a service, oldest first."""
         return [task for task in self.tasks if task.service == service]
 
-    def scale(self, service, count):
-        """Set the desired count of a service, as a person or auto scaling does."""
+    def scale(self, service: str, count: int) -> dict[str, int]:
+        """Set the desired count of a service, as an operator or auto scaling does."""
         self._ecs.update_service(cluster=self._cluster, service=service, desiredCount=count)
         return self.reconcile()
 
-    def replace(self, service, changes):
-        """Deploy a service with a changed environment: new tasks first, then the old ones go."""
+    def replace(self, service: str, changes: Mapping[str, str]) -> dict[str, int]:
+        """Deploy a service with a changed environment: start new tasks, then stop the old ones."""
         [wanted] = [each for each in self._services() if each["serviceName"] == service]
         old = self.of(service)
         for _ in old:
@@ -107,20 +114,21 @@ class Fargate:
         wait_until_ready([task.child for task in self.of(service)], READY)
         return self._end(old)
 
-    def stop(self):
-        """Stop every task; returns exit codes by name."""
+    def stop(self) -> dict[str, int]:
+        """Stop all tasks. Returns exit codes by name."""
         return self._end(self.tasks)
 
-    def _services(self):
+    def _services(self) -> Iterator[Mapping[str, Any]]:
         pages = self._ecs.get_paginator("list_services").paginate(cluster=self._cluster)
         for page in pages:
             answer = self._ecs.describe_services(
                 cluster=self._cluster, services=page["serviceArns"]
             )
-            assert not answer["failures"]
+            if answer["failures"]:
+                raise Unfit(f"ECS does not describe its services: {answer['failures']}")
             yield from (each for each in answer["services"] if each["status"] == "ACTIVE")
 
-    def _start(self, service, changes=()):
+    def _start(self, service: Mapping[str, Any], changes: Mapping[str, str] | None = None) -> None:
         container = Container.read(self._ecs, service)
         if faults := container.faults():
             raise Unfit("; ".join(faults))
@@ -131,7 +139,7 @@ class Fargate:
             service=container.service,
             name=name,
             command=container.command,
-            environment=self._environment(container, arn) | dict(changes),
+            environment=self._environment(container, arn) | dict(changes or {}),
             group=self._tether.group,
             port=reserve_port(),
             log=self._directory / f"{name}.log",
@@ -141,8 +149,8 @@ class Fargate:
         self.tasks.append(task)
         self.every.append(task)
 
-    def _environment(self, container, arn):
-        """Compose what the process gets: from its definition, and from what is beside a task."""
+    def _environment(self, container: Container, arn: str) -> dict[str, str]:
+        """Combine the environments of machine, agent, secrets and definition."""
         task_id = arn.rpartition("/")[2]
         context = {"aws:sourceaccount": ACCOUNT, "aws:sourcearn": arn}
         execution, own = (
@@ -150,18 +158,18 @@ class Fargate:
             for role in ("executionRoleArn", "taskRoleArn")
         )
         secrets = prepare(container, session(execution), task_id)
-        beside = self._agent.admit(task_id, arn=arn, cluster=self._cluster, credentials=own)
-        here = {"HOME": TEMPORARY, "PATH": os.defpath, "AWS_ENDPOINT_URL": self._endpoint}
+        agent = self._agent.admit(task_id, arn=arn, cluster=self._cluster, credentials=own)
+        machine = {"HOME": TEMPORARY, "PATH": os.defpath, "AWS_ENDPOINT_URL": self._endpoint}
         free = {"PORT": str(reserve_port())} if "PORT" in container.environment else {}
-        return here | beside | secrets | container.environment | free
+        return machine | agent | secrets | container.environment | free
 
-    def _end(self, tasks):
-        """Stop tasks as ECS does; returns exit codes by name."""
+    def _end(self, tasks: Sequence[Task]) -> dict[str, int]:
+        """Stop tasks as ECS does. Returns exit codes by name."""
         tasks = list(tasks)
         for task in tasks:
-            task.child.ask_to_leave()
+            task.child.terminate()
         started = time.monotonic()
-        codes = {}
+        codes: dict[str, int] = {}
         for task in tasks:
             left = task.container.stop_timeout - (time.monotonic() - started)
             codes[task.child.name] = task.child.wait(left)

@@ -1,24 +1,31 @@
-"""What ECS does with the execution role before a process starts: pull, open a log, read secrets."""
+"""Performs what ECS does with the execution role before a task starts: pull, log, read secrets."""
 
 import time
+from collections.abc import Callable
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from local.rehearsal.container import Container
+from local.rehearsal.roles import Session
 from workers.aws.codes import DENIED
 
-_LAYER = "sha256:" + 64 * "0"
+_LAYER: Final = "sha256:" + 64 * "0"
 
 
-def prepare(container, execution, task_id):
-    """Do what ECS does before the process starts: pull, log, read secrets."""
+def prepare(container: Container, execution: Session, task_id: str) -> dict[str, str]:
+    """Call the APIs that ECS calls before a task starts. Returns the secrets by variable.
+
+    Raises ``ClientError`` if the execution role lacks a right.
+    """
     ecr, logs = execution.client("ecr"), execution.client("logs")
     ecr.get_authorization_token()
     layer = {"repositoryName": container.repository, "layerDigest": _LAYER}
     layers = {"repositoryName": container.repository, "layerDigests": [_LAYER]}
     images = {"repositoryName": container.repository, "imageIds": [{"imageTag": "any"}]}
-    _ask(ecr.batch_get_image, **images)
-    _ask(ecr.batch_check_layer_availability, **layers)
-    _ask(ecr.get_download_url_for_layer, **layer)
+    _check_access(ecr.batch_get_image, **images)
+    _check_access(ecr.batch_check_layer_availability, **layers)
+    _check_access(ecr.get_download_url_for_layer, **layer)
     options = container.log_options
     stream = {
         "logGroupName": options["awslogs-group"],
@@ -27,11 +34,11 @@ def prepare(container, execution, task_id):
     logs.create_log_stream(**stream)
     line = {"timestamp": round(time.time() * 1000), "message": "task started"}
     logs.put_log_events(**stream, logEvents=[line])
-    return {name: _secret(execution, where) for name, where in container.secrets.items()}
+    return {name: _secret(execution, arn) for name, arn in container.secrets.items()}
 
 
-def _ask(call, **parameters):
-    """Call; only a refusal is an error: there is no image to pull here."""
+def _check_access(call: Callable[..., object], **parameters: Any) -> None:
+    """Call an API, and ignore errors other than a refusal: there is no image to pull."""
     try:
         call(**parameters)
     except ClientError as error:
@@ -39,9 +46,11 @@ def _ask(call, **parameters):
             raise
 
 
-def _secret(execution, arn):
+def _secret(execution: Session, arn: str) -> str:
     """Read a secret or a parameter, as ECS does for ``valueFrom``."""
     if ":ssm:" in arn:
         found = execution.client("ssm").get_parameters(Names=[arn], WithDecryption=True)
-        return found["Parameters"][0]["Value"]
-    return execution.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+        value: str = found["Parameters"][0]["Value"]
+    else:
+        value = execution.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    return value

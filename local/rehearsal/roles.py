@@ -1,38 +1,47 @@
-"""Acting as a role, and what its policies say."""
+"""Assumes roles, and reads their policies."""
 
 import json
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 import boto3
 from botocore.config import Config
 
-from local.aws.iam.statements import Call, statements_of, verdict
+from local.aws.iam.statements import Call, Statement, statements_of, verdict
 
-ACCOUNT = "123456789012"  # of the embedded AWS
-OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/operator"  # whom the tests let send by hand
-# What is refused is refused at once.
-CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
+ACCOUNT: Final = "123456789012"  # of the embedded AWS
+OPERATOR: Final = f"arn:aws:iam::{ACCOUNT}:role/operator"  # may send messages by hand
+# One attempt, so that a refusal is reported at once.
+CONFIG: Final = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
+
+Credentials: TypeAlias = Mapping[str, Any]  # as sts:AssumeRole returns them
 
 
 class NotTrusted(Exception):
-    """The trust policy of a role does not let this service assume it."""
+    """The trust policy of a role does not allow this service to assume it."""
 
 
-def assume(role_arn, *, service, context, name="task"):
-    """Assume a role for a service of AWS, if the role trusts it; gives credentials.
+def assume(
+    role_arn: str, *, service: str, context: Mapping[str, str], name: str = "task"
+) -> Credentials:
+    """Assume a role for an AWS service. Raises ``NotTrusted`` if the role does not trust it.
 
-    The embedded AWS lets its owner assume everything, so the trust policy is weighed here.
+    The embedded AWS lets its owner assume every role, so the trust policy is evaluated here.
     """
     iam, sts = boto3.client("iam"), boto3.client("sts")
     role = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
     trust = statements_of(role["AssumeRolePolicyDocument"])
-    call = Call("sts:AssumeRole", role_arn, service, context)
+    call = Call("sts:AssumeRole", role_arn, service, dict(context))
     if (said := verdict(call, resource=trust)) != "allowed":
         raise NotTrusted(f"{service} may not assume {role_arn}: {said}")
-    return sts.assume_role(RoleArn=role_arn, RoleSessionName=name)["Credentials"]
+    credentials: Credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName=name)[
+        "Credentials"
+    ]
+    return credentials
 
 
-def session(credentials):
-    """Make a session of the SDK with somebody's credentials."""
+def session(credentials: Credentials) -> "Session":
+    """Create an SDK session with these credentials."""
     return Session(
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
@@ -41,14 +50,16 @@ def session(credentials):
 
 
 class Session(boto3.Session):
-    """A session whose clients ask once."""
+    """A session whose clients do not retry."""
 
-    def client(self, service, **named):
-        return super().client(service, config=CONFIG, **named)
+    def client(self, service: str, **named: Any) -> Any:  # type: ignore[override]  # any service
+        """Create a client."""
+        clients: Any = super()
+        return clients.client(service, config=CONFIG, **named)
 
 
-def policy_of(role):
-    """List the statements of a role's own policies."""
+def policy_of(role: str) -> list[Statement]:
+    """List the statements of all policies of a role."""
     iam = boto3.client("iam")
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
     documents = [
@@ -61,5 +72,6 @@ def policy_of(role):
     return [each for document in documents for each in statements_of(_parsed(document))]
 
 
-def _parsed(document):
-    return json.loads(document) if isinstance(document, str) else document
+def _parsed(document: Any) -> Mapping[str, Any]:
+    parsed: Mapping[str, Any] = json.loads(document) if isinstance(document, str) else document
+    return parsed

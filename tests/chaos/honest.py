@@ -3,8 +3,9 @@
 import json
 from copy import deepcopy
 
-from local.chaos.evidence import Event, Evidence, LeaseSeen, LogLine, Planted
+from local.chaos.evidence import Event, Evidence, LogLine, Planted
 from local.chaos.history import Op
+from workers.aws.outbox_leases import ShardLease
 from workers.envelope import outcome_id
 from workers.ops.dlq import DeadMessage
 from workers.ops.queues import QueueState
@@ -167,7 +168,7 @@ def honest():
         planted=[Planted("payment", "transient", "payment is broken", number=3)],
         exits=[("payment-1", -9), ("inventory-1", -9), ("orders-1", 0)],
         kills={"inventory-1": 1},
-        leases=[LeaseSeen("0", 1, "a"), LeaseSeen("0", 2, "b"), LeaseSeen("1", 1, "b")],
+        leases=[ShardLease(0, "a", 1), ShardLease(0, "b", 2), ShardLease(1, "b", 1)],
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.chaos.beside import check_out
+from local.chaos.other_version import check_out
 
 ROOT = Path(__file__).parents[2]
 

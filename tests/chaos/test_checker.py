@@ -16,8 +16,9 @@ from chaos.honest import (
 )
 
 from local.chaos.checker import INVARIANTS, check
-from local.chaos.evidence import Event, LeaseSeen, LogLine, Planted
+from local.chaos.evidence import Event, LogLine, Planted
 from local.chaos.history import Op
+from workers.aws.outbox_leases import ShardLease
 from workers.samples import SampleOrder
 
 
@@ -214,11 +215,11 @@ PLANTED = {
     ),
     "a shard has two owners": (
         "I14",
-        lambda e: replace(e, leases=[LeaseSeen("0", 1, "a"), LeaseSeen("0", 1, "b")]),
+        lambda e: replace(e, leases=[ShardLease(0, "a", 1), ShardLease(0, "b", 1)]),
     ),
     "a fence falls": (
         "I14",
-        lambda e: replace(e, leases=[LeaseSeen("0", 2, "a"), LeaseSeen("0", 1, "b")]),
+        lambda e: replace(e, leases=[ShardLease(0, "a", 2), ShardLease(0, "b", 1)]),
     ),
     "an event is handled twice": (
         "I15",

@@ -7,6 +7,10 @@ import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
+from local.chaos import launch
+
 ASK = """
 import time
 from datetime import UTC
@@ -53,6 +57,20 @@ def test_every_clock_of_the_process_is_ten_minutes_ahead():
     assert len(clocks) == 4, told.stderr
     assert all(600 <= ahead < 900 for ahead in clocks)
     assert (read, kind) == ("2026-11-21T12:00:00+00:00", "a datetime")
+
+
+@pytest.mark.parametrize("clock", ["abc", "inf", "nan"])
+def test_a_clock_that_is_not_a_number_is_a_usage_error(clock):
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-P", launch.__file__, "run", "payment"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "CHAOS_CLOCK": clock},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == f"workers: CHAOS_CLOCK must be a number of seconds, not {clock!r}\n"
 
 
 def test_only_the_planted_order_aborts_the_process():

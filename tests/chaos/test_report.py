@@ -78,7 +78,7 @@ def test_a_person_reads_every_invariant_and_what_broke_it():
     assert all(f" {name} " in text for name in INVARIANTS)
     assert "BROKEN  I13" in text
     assert "letter-1" in text
-    assert "to repeat: .venv/bin/workers chaos run --seed 7" in text
+    assert "To repeat: .venv/bin/workers chaos run --seed 7" in text
 
 
 def test_of_many_violations_some_are_shown_and_all_are_counted():
@@ -89,4 +89,6 @@ def test_of_many_violations_some_are_shown_and_all_are_counted():
 
 
 def test_a_version_beside_is_named():
-    assert "beside: skipped" in printed(verdict(beside="skipped: there is no v9 here"))
+    assert "other version: skipped" in printed(
+        verdict(other_version="skipped: commit v9 not found")
+    )

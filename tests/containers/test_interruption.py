@@ -9,7 +9,7 @@ import httpx
 from support.composed import SERVICES
 from support.eventually import eventually
 
-from local.demo import books, journal
+from local.demo import service_logs, tables
 from local.demo.checks import Evidence, check_all
 from local.demo.plan import plan, stock_for
 from local.demo.run import _post as post
@@ -32,7 +32,7 @@ def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(aws, tm
     settings, topology = Settings(), Topology.load()
     clients = Clients.connect(settings, threads=2)
     sqs, dynamodb = clients.control(), clients.dynamodb()
-    assert books.read_states(dynamodb, settings) == {}, "others have ordered: the books would lie"
+    assert tables.read_states(dynamodb, settings) == {}, "others have ordered: the books would lie"
     orders = [order for order in plan(ORDERS + 40, seed=7) if order.kind != "technical"][:ORDERS]
     stock(dynamodb, stock_for(orders))
 
@@ -40,7 +40,7 @@ def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(aws, tm
         placing = [customers.submit(place, api, order) for order in orders]
         eventually(lambda: sum(each.done() for each in placing) > ORDERS / 3, PATIENCE)
         aws("stop", *SERVICES)
-        states = books.read_states(dynamodb, settings).values()
+        states = tables.read_states(dynamodb, settings).values()
         unfinished = sum(state == "pending" for state in states)
         codes = {container["ExitCode"] for container in aws.containers(*SERVICES)}
         aws("start", *SERVICES)
@@ -56,13 +56,13 @@ def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(aws, tm
     (tmp_path / "services.log").write_text(aws("logs", "--no-log-prefix", *SERVICES).stdout)
     evidence = Evidence(
         planned=planned,
-        books=books.read(dynamodb, settings),
+        tables=tables.read(dynamodb, settings),
         queues=queues.states(),
         first_dead={name: [] for name in topology.consumers},
         last_dead={n: look(sqs, names.dlq_url(sqs, settings, n)) for n in topology.consumers},
         malformed=[],
         mails=aws.mails(),
-        journal=journal.read(tmp_path),
+        logs=service_logs.read(tmp_path),
         restarts=0,
         max_attempts=topology.services["payment"].max_attempts,
     )
@@ -91,5 +91,5 @@ def place(api, order):
 def ended(dynamodb, settings, queues):
     """Whether no order is pending and nothing is under way."""
     busy = any(q.visible or q.in_flight or q.delayed for q in queues.states())
-    pending = "pending" in books.read_states(dynamodb, settings).values()
-    return not (busy or pending or books.count_unpublished(dynamodb, settings))
+    pending = "pending" in tables.read_states(dynamodb, settings).values()
+    return not (busy or pending or tables.count_unpublished(dynamodb, settings))

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 from support.eventually import eventually
 
-from local.demo import books
+from local.demo import tables
 from local.demo.run import Demo
 from local.rehearsal.deployed import handled_by
 from workers.aws import names
@@ -50,14 +50,14 @@ def _ship_and_refund(deployed, shipped, refunded):
 
 
 def _refunds(deployed):
-    ledger = books.read(deployed.clients.dynamodb(), deployed.settings).ledger
+    ledger = tables.read(deployed.clients.dynamodb(), deployed.settings).ledger
     return {entry.order_id for entry in ledger if entry.kind == "refund"}
 
 
 def _leave_to_the_relay(deployed, order_id):
     """Put a published event back into the outbox, as a crash before its publishing leaves it."""
     dynamodb, settings = deployed.clients.dynamodb(), deployed.settings
-    event_id = books.read_orders(dynamodb, settings)[order_id]["correlationId"]
+    event_id = tables.read_orders(dynamodb, settings)[order_id]["correlationId"]
     dynamodb.update_item(
         TableName=settings.name_prefix + "orders",
         Key={"pk": {"S": f"outbox#{event_id}"}},
@@ -67,7 +67,7 @@ def _leave_to_the_relay(deployed, order_id):
             ":order": {"S": f"2020-01-01T00:00:00.000000+00:00#{event_id}"},
         },
     )
-    eventually(lambda: books.count_unpublished(dynamodb, settings) == 0, PATIENCE)
+    eventually(lambda: tables.count_unpublished(dynamodb, settings) == 0, PATIENCE)
 
 
 def _protect_every_consumer(deployed):

@@ -63,6 +63,6 @@ class killing:  # noqa: N801 - reads as what it does
             if self._enough.wait(1.0):
                 return
             for child in self._system.processes.children:
-                if child.service == service and child.exit_code is None and not child.leaving:
+                if child.service == service and child.exit_code is None and not child.stopping:
                     os.kill(child.pid, signal.SIGKILL)
                     break

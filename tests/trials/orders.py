@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 from support.builders import a_line, an_order, encoded
 
-from local.demo import books
+from local.demo import tables
 from trials.report import Check
 from workers.aws import names
 from workers.aws.sns import SnsTopic
@@ -73,7 +73,7 @@ class Shop:
     def deliver(self, event_id):
         """Deliver a stored event to its queues, as SNS does late with what it had accepted."""
         settings, topology = self.system.settings, self.system.topology
-        body = books.outbox_body(self.system.clients.dynamodb(), settings, event_id)
+        body = tables.outbox_body(self.system.clients.dynamodb(), settings, event_id)
         sqs = self.system.clients.control()
         for service in topology.consumers:
             if "order.created" in topology.services[service].consumes:
@@ -83,7 +83,7 @@ class Shop:
 
 def check_effects(system, orders):
     """Check that every order took effect once, in every service."""
-    found = books.read(system.clients.dynamodb(), system.settings)
+    found = tables.read(system.clients.dynamodb(), system.settings)
     return [*check_books(found, orders), _mailed(system, orders)]
 
 
@@ -106,8 +106,8 @@ def _confirmed(found, orders):
 def _charged(found, orders):
     charges = Counter(entry.order_id for entry in found.ledger if entry.kind == "charge")
     wrong = [f"{order}: {charges[order]} charges" for order in orders if charges[order] != 1]
-    if found.takings != PRICE * len(orders):
-        wrong.append(f"the takings are {found.takings}, not {PRICE * len(orders)}")
+    if found.revenue != PRICE * len(orders):
+        wrong.append(f"the takings are {found.revenue}, not {PRICE * len(orders)}")
     return Check("every order was charged once", tuple(wrong))
 
 

@@ -26,7 +26,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from local.aws.faults.rules import Rule
-from local.demo import books
+from local.demo import tables
 from local.system import System
 from trials.orders import Shop, check_effects
 from trials.report import INTERRUPTED, Check, Progress, conclude, count, positive
@@ -148,7 +148,7 @@ class Outage:
 
     def _unpublished(self):
         dynamodb = self.system.clients.dynamodb()
-        return self._patiently(books.count_unpublished, dynamodb, self.system.settings)
+        return self._patiently(tables.count_unpublished, dynamodb, self.system.settings)
 
     def _published(self):
         """Count what has reached SNS: queues are looked at one after the other."""

@@ -9,7 +9,7 @@ from signal import SIGKILL
 import pytest
 from support.aws_calls import client
 
-from local.demo.books import Books
+from local.demo.tables import Snapshot
 from trials import orders, outage, report, stop, stops
 from trials.report import Check, Progress
 from trials.stop import Plan, Trial
@@ -76,7 +76,7 @@ def a_book(**changes):
         "counters": dict.fromkeys(orders.EVENTS_OF_AN_ORDER, 1),
         "unpublished": 0,
     }
-    return Books(**(fields | changes))
+    return Snapshot(**(fields | changes))
 
 
 TWICE = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from handler import CONCURRENCY, WAIT
 
-# How long a poll waits (ms); the default of a second would poll twenty times as often.
-os.environ["dramatiq_worker_timeout"] = str(WAIT * 1000)  # noqa: SIM112 - its name is lower case
+# Wait time of a poll (ms). The default of one second would poll twenty times as often.
+os.environ["dramatiq_worker_timeout"] = str(WAIT * 1000)  # noqa: SIM112 - dramatiq uses lower case
 os.chdir(Path(__file__).parent)  # dramatiq imports ``app`` from here
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -1,4 +1,4 @@
-"""The limit: the smallest program boto3 allows. Receive ten, delete ten, look at nothing."""
+"""The limit: the smallest program that boto3 allows. Receives ten, deletes ten, handles none."""
 
 import boto3
 from handler import URL, WAIT

@@ -1,6 +1,6 @@
-"""A sketch of what boto3 allows: slots with ten read ahead, deletes and renewals in batches.
+"""A sketch of the best runtime on boto3: slots, ten messages ahead, batched deletes and renewals.
 
-It has no error handling, no shutdown and no metrics: it marks what a runtime could reach.
+Without error handling, shutdown and metrics, it marks the limit of what a runtime could reach.
 """
 
 import time
@@ -12,32 +12,32 @@ from botocore.config import Config
 from handler import CONCURRENCY, URL, VISIBILITY_TIMEOUT, WAIT, handle
 
 BATCH = 10
-AHEAD = 10  # messages read beyond the slots
-LINGER = 0.05  # s that a delete waits for company
+AHEAD = 10  # messages received in addition to the slots
+LINGER = 0.05  # s that a delete waits for others to share its batch
 DELETERS = 2
 
 sqs = boto3.client("sqs", config=Config(parameter_validation=False, tcp_keepalive=True))
 work: "SimpleQueue[dict]" = SimpleQueue()
-leases: dict[str, float] = {}  # receipt handle -> when it was hidden last (monotonic)
+leases: dict[str, float] = {}  # receipt handle -> start of its visibility timeout (monotonic)
 settled = Condition()
 deletes: list[str] = []
 
 
 class Slots:
-    """Room for messages: what is in work, and what is read ahead."""
+    """Limits the messages that are being handled or received ahead."""
 
     def __init__(self) -> None:
         self._free = CONCURRENCY + AHEAD
         self._changed = Condition()
 
     def take(self, number: int) -> None:
-        """Wait until there is room for so many."""
+        """Wait until there is room for ``number`` messages."""
         with self._changed:
             self._changed.wait_for(lambda: self._free >= number)
             self._free -= number
 
     def release(self, number: int) -> None:
-        """Give room back."""
+        """Release room for ``number`` messages."""
         with self._changed:
             self._free += number
             if self._free >= BATCH:
@@ -48,7 +48,7 @@ slots = Slots()
 
 
 def fetch() -> None:
-    """Receive as many as there is room for."""
+    """Receive messages as long as there is room."""
     while True:
         slots.take(BATCH)
         answer = sqs.receive_message(QueueUrl=URL, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT)
@@ -70,7 +70,7 @@ def process() -> None:
 
 
 def delete() -> None:
-    """Delete in batches of ten, or after the linger."""
+    """Delete in batches of ten, or after ``LINGER`` s."""
     while True:
         with settled:
             settled.wait_for(lambda: deletes)
@@ -84,7 +84,7 @@ def delete() -> None:
 
 
 def renew() -> None:
-    """Hide again what has used up half of its time."""
+    """Renew messages that have used half of their visibility timeout."""
     while True:
         time.sleep(VISIBILITY_TIMEOUT / 4)
         half = time.monotonic() - VISIBILITY_TIMEOUT / 2

@@ -1,4 +1,4 @@
-"""Receive ten, a pool handles them, wait for all, delete ten; one such loop per ten slots."""
+"""Receives ten, handles them in a pool, waits for all, deletes ten; one loop per ten slots."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread

@@ -1,4 +1,4 @@
-"""The textbook loop: receive ten, handle in order, delete one by one; as many threads as slots."""
+"""The textbook loop: receive ten, handle in order, delete one by one; one thread per slot."""
 
 from threading import Thread
 

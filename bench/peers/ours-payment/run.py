@@ -1,6 +1,6 @@
 """This project's payment service with its real store and topic.
 
-Only the gateway is replaced: it is not AWS, and the demonstration's would add requests of its own.
+Only the gateway is replaced: it is not AWS, and the simulated gateway would add requests.
 """
 
 from decimal import Decimal
@@ -22,7 +22,7 @@ class Gateway:
         return key["idempotency_key"]
 
     def refund(self, _charge_key: str, **_: str) -> None:
-        """Have nothing to give back."""
+        """Do nothing: nothing is refunded here."""
 
 
 worker.run(

@@ -1,6 +1,6 @@
-"""This project's receive loop around a service, a store and a topic that do nothing.
+"""This project's receive loop with a service, a store and a topic that do nothing.
 
-The peers have neither store nor topic. All else is what runs in production.
+The peers have neither store nor topic. Everything else is the code of production.
 """
 
 import time
@@ -25,20 +25,20 @@ class Work:
 
 
 class NoStore:
-    """Knows no message and keeps no effect."""
+    """Stores nothing."""
 
     def recall(self, _key: str) -> None:
-        """Know nothing."""
+        """Return None: nothing is stored."""
 
     def begin(self, _key: str, **_: object) -> None:
-        """Start nothing: the service does not touch its transaction."""
+        """Return None: the service does not use its transaction."""
 
     def commit(self, _transaction: None, outcomes: Outcomes) -> Record:
-        """Keep nothing."""
+        """Store nothing."""
         return Record(tuple(outcomes))
 
     def attempts(self, _message_id: str) -> AttemptLog:
-        """Know of none."""
+        """Return an empty log."""
         return AttemptLog()
 
     def record_attempt(self, _message_id: str, attempt: Attempt, **_: bool) -> AttemptLog:
@@ -50,7 +50,7 @@ class NoStore:
 
 
 class NoTopic:
-    """Takes everything."""
+    """Accepts everything and delivers nothing."""
 
     def publish(self, _envelopes: Outcomes) -> dict[int, Exception]:
         """Accept."""

@@ -1,4 +1,4 @@
-"""Powertools' batch processor in a loop of threads: how teams move a Lambda consumer to a worker.
+"""Powertools' batch processor in threads, as teams use it to move a Lambda consumer to a worker.
 
 https://docs.aws.amazon.com/powertools/python/latest/utilities/batch/
 """
@@ -23,7 +23,7 @@ def record_handler(record: SQSRecord) -> None:
 
 
 def loop() -> None:
-    """Receive, process, delete what did not fail."""
+    """Receive, process, delete the messages that did not fail."""
     sqs = boto3.session.Session().client("sqs")
     processor = BatchProcessor(event_type=EventType.SQS)
     while True:
@@ -55,7 +55,7 @@ def loop() -> None:
 
 
 def _record(message: dict[str, Any]) -> dict[str, Any]:
-    """Write a message as Lambda delivers it."""
+    """Return a message as Lambda delivers it."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

@@ -1,4 +1,4 @@
-"""PyQS: one process reads, one process per slot works; no pause between tasks.
+"""PyQS: one process receives, one process per slot works; no pause between tasks.
 
 https://github.com/spulec/PyQS
 """
@@ -11,7 +11,7 @@ from pyqs.main import _main
 _main(
     queue_prefixes=[QUEUE],
     concurrency=CONCURRENCY,
-    interval=0,  # its default sleeps a second after each task
+    interval=0,  # the default sleeps 1 s after each task
     batchsize=10,
     prefetch_multiplier=2,
     region=os.environ["AWS_REGION"],

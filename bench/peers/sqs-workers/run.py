@@ -10,7 +10,7 @@ from sqs_workers import RawQueue, SQSEnv
 
 
 def process() -> None:
-    """Consume the queue for ever."""
+    """Consume the queue forever."""
     queue = SQSEnv().queue(QUEUE, RawQueue)
     queue.raw_processor()(lambda message: handle(message.body))
     queue.process_queue(wait_second=WAIT)

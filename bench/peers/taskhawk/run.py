@@ -31,7 +31,7 @@ def work(body: str) -> None:
 
 
 def process() -> None:
-    """Consume the queue for ever."""
+    """Consume the queue forever."""
     listen_for_messages(taskhawk.Priority.default, num_messages=10)
 
 

@@ -1,4 +1,4 @@
-"""tomodachi's SNS/SQS handler: ten messages at a time and process; one process per ten slots.
+"""tomodachi's SNS/SQS handler: ten messages at a time; one process per ten slots.
 
 https://github.com/kalaspuff/tomodachi
 """

@@ -1,4 +1,4 @@
-"""The service that ``run.py`` starts tomodachi on."""
+"""The service that ``run.py`` passes to tomodachi."""
 
 import os
 

@@ -1,13 +1,13 @@
-"""Corrections of services of moto that only Terraform uses: made once such a service is asked.
+"""Fixes for the moto services that only Terraform uses, applied on a service's first request.
 
-Importing a service takes up to a second and tens of megabytes, and the demo needs none of them.
+Importing such a service takes up to a second and tens of megabytes. The demo needs none of them.
 """
 
 from importlib import import_module
 from threading import Lock
 from typing import Final
 
-# A module of this package for each, with ``correct()``; keyed by the name in the signature.
+# Service name in the request signature -> module of this package that defines ``correct()``.
 _MODULES: Final = {
     "application-autoscaling": "autoscaling",
     "cognito-idp": "cognito",
@@ -20,14 +20,14 @@ _MODULES: Final = {
 
 
 class Corrections:
-    """Corrects a service before its first request. Any thread may ask."""
+    """Corrects each service before its first request. Thread-safe."""
 
     def __init__(self) -> None:
         self._missing = dict(_MODULES)
         self._lock = Lock()
 
     def apply(self, service: str) -> None:
-        """Correct a service unless that has been done, or there is nothing to correct."""
+        """Correct a service, once. Does nothing for a service without corrections."""
         if service not in self._missing:
             return
         with self._lock:

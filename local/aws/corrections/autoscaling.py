@@ -1,4 +1,4 @@
-"""Where moto's Application Auto Scaling behaves unlike AWS: tags, and what is not there."""
+"""Corrects moto's Application Auto Scaling: tags, and deleting what does not exist."""
 
 import json
 from typing import Final
@@ -8,27 +8,27 @@ from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse as Response
 from moto.core.exceptions import JsonRESTError
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
-# By the ARN of a scalable target.
+# Tags of each scalable target, by its ARN.
 _TAGS: Final[dict[str, dict[str, str]]] = {}
 
 
 def correct() -> None:
     """Apply the corrections of this module."""
-    _miss_what_is_gone()
+    _report_missing_objects()
     _keep_tags()
 
 
-def _miss_what_is_gone() -> None:
-    """Say ObjectNotFoundException when what is not there is to be deleted.
+def _report_missing_objects() -> None:
+    """Answer ObjectNotFoundException to a delete of something that does not exist.
 
-    A client that repeats a delete whose answer got lost takes that for done.
+    A client that repeats a delete because it lost the answer takes this error as success.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
     """
     for operation in ("deregister_scalable_target", "delete_scaling_policy"):
 
-        @around(ApplicationAutoscalingBackend, operation)
+        @wrap(ApplicationAutoscalingBackend, operation)
         def delete(
             original: Method, backend: ApplicationAutoscalingBackend, *args: str, **named: str
         ) -> None:
@@ -39,19 +39,19 @@ def _miss_what_is_gone() -> None:
 
 
 def _keep_tags() -> None:
-    """Keep the tags of a scalable target, and answer TagResource and its relatives.
+    """Store the tags of a scalable target and answer the three tagging operations.
 
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html
     """
 
-    @around(Response, "register_scalable_target")
+    @wrap(Response, "register_scalable_target")
     def register(original: Method, request: Response) -> str:
         answer: str = original(request)
         tags = request._get_param("Tags", {})  # noqa: SLF001 - moto's reader
         _TAGS.setdefault(json.loads(answer)["ScalableTargetARN"], {}).update(tags)
         return answer
 
-    @around(ApplicationAutoscalingBackend, "deregister_scalable_target")
+    @wrap(ApplicationAutoscalingBackend, "deregister_scalable_target")
     def deregister(original: Method, backend: ApplicationAutoscalingBackend, *target: str) -> None:
         namespace, resource, dimension = target
         found = backend.describe_scalable_targets(namespace, [resource], dimension)

@@ -1,11 +1,11 @@
-"""Where moto's CloudWatch behaves unlike CloudWatch: it reads composite alarms it cannot write."""
+"""Corrects moto's CloudWatch, which returns composite alarms but cannot create them."""
 # ruff: noqa: SLF001 - a patch reaches into what it patches
 
 from moto.cloudwatch.models import Alarm
 from moto.cloudwatch.responses import CloudWatchResponse as Response
 from moto.core.responses import ActionResult, EmptyResult
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 
 def correct() -> None:
@@ -14,7 +14,7 @@ def correct() -> None:
 
 
 def _create_composite_alarms() -> None:
-    """Create an alarm from a rule over other alarms, and return it as such.
+    """Create an alarm from a rule over other alarms, and return its rule.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
     """
@@ -31,7 +31,7 @@ def _create_composite_alarms() -> None:
             actions_enabled=read("ActionsEnabled", if_none=True),
             tags=read("Tags", []),
             dimensions=[],
-            # What only an alarm on a metric has:
+            # Only an alarm on a metric has these:
             namespace=None,  # type: ignore[arg-type]
             metric_name=None,  # type: ignore[arg-type]
             comparison_operator=None,  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def _create_composite_alarms() -> None:
 
     setattr(Response, "put_composite_alarm", put)  # noqa: B010 - moto declares no such method
 
-    @around(Alarm, "__init__")
+    @wrap(Alarm, "__init__")
     def create(original: Method, alarm: Alarm, *args: object, **named: object) -> None:
         original(alarm, *args, **named)
-        setattr(alarm, "alarm_rule", alarm.rule)  # noqa: B010 - the name in the answer
+        setattr(alarm, "alarm_rule", alarm.rule)  # noqa: B010 - its name in the response

@@ -1,4 +1,4 @@
-"""Where moto's Cognito behaves unlike Cognito: a resource server cannot be deleted."""
+"""Corrects moto's Cognito, which cannot delete a resource server."""
 
 from moto.cognitoidp.responses import CognitoIdpResponse as Response
 from moto.core.responses import ActionResult, EmptyResult
@@ -10,7 +10,7 @@ def correct() -> None:
 
 
 def _delete_resource_servers() -> None:
-    """Delete a resource server, or say that there is none.
+    """Delete a resource server, or answer that it does not exist.
 
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DeleteResourceServer.html
     """

@@ -1,10 +1,10 @@
-"""Where moto's EC2 behaves unlike EC2: it forgets what a rule of a security group says."""
+"""Corrects moto's EC2, which drops descriptions of security group rules."""
 
 from typing import Any
 
 from moto.ec2.models.security_groups import SecurityGroupRule
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 
 def correct() -> None:
@@ -13,12 +13,12 @@ def correct() -> None:
 
 
 def _keep_the_description() -> None:
-    """Keep the description of a rule whose peer is a group or a prefix list, not only a range.
+    """Keep the description of a rule for a security group or a prefix list, not only for a CIDR.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
     """
 
-    @around(SecurityGroupRule, "__init__")
+    @wrap(SecurityGroupRule, "__init__")
     def create(original: Method, rule: SecurityGroupRule, *args: Any, **named: object) -> None:
         original(rule, *args, **named)
         peers = [each for each in args if isinstance(each, dict)]

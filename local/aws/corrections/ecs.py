@@ -1,4 +1,4 @@
-"""Where moto's ECS behaves unlike ECS: it forgets what a service was made with."""
+"""Corrects moto's ECS: it drops service parameters and has no task protection."""
 # ruff: noqa: SLF001 - a patch reaches into what it patches
 
 import time
@@ -8,7 +8,7 @@ from moto.core.responses import ActionResult
 from moto.ecs.models import Service
 from moto.ecs.responses import EC2ContainerServiceResponse as Response
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 _FORGOTTEN: Final = (
     "availabilityZoneRebalancing",
@@ -24,15 +24,15 @@ _DEFAULT_PROTECTION: Final = 120  # minutes
 
 def correct() -> None:
     """Apply the corrections of this module."""
-    _keep_what_a_service_was_made_with()
+    _keep_service_parameters()
     _protect_tasks()
 
 
-def _keep_what_a_service_was_made_with() -> None:
-    """Return from DescribeServices what CreateService and UpdateService were given.
+def _keep_service_parameters() -> None:
+    """Return from DescribeServices the parameters of CreateService and UpdateService.
 
-    A service with a capacity provider strategy has no launch type, and its task definition is
-    an ARN, however it was named.
+    A service with a capacity provider strategy has no launch type. Its task definition is always
+    an ARN, even if the request named a family.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html
     """
     for name in _FORGOTTEN:
@@ -40,7 +40,7 @@ def _keep_what_a_service_was_made_with() -> None:
 
     for operation in ("create_service", "update_service"):
 
-        @around(Response, operation)
+        @wrap(Response, operation)
         def change(original: Method, request: Response) -> ActionResult:
             given = request._get_params()
             answer: ActionResult = original(request)
@@ -61,7 +61,7 @@ def _keep(service: Service, given: dict[str, Any]) -> None:
 
 
 def _protect_tasks() -> None:
-    """Answer UpdateTaskProtection. What is protected is not kept: nothing scales in here.
+    """Answer UpdateTaskProtection. The state is not stored because nothing scales in here.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateTaskProtection.html
     """

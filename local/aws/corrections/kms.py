@@ -1,11 +1,11 @@
-"""Where moto's KMS behaves unlike KMS: it forgets how often a key is to be rotated."""
+"""Corrects moto's KMS, which drops the rotation period of a key."""
 
 import json
 from typing import Final
 
 from moto.kms.responses import KmsResponse as Response
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
 _DEFAULT_PERIOD: Final = 365  # days
@@ -18,18 +18,18 @@ def correct() -> None:
 
 
 def _keep_the_rotation_period() -> None:
-    """Return RotationPeriodInDays from GetKeyRotationStatus, 365 if nobody set it.
+    """Return RotationPeriodInDays from GetKeyRotationStatus, 365 by default.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html
     """
 
-    @around(Response, "enable_key_rotation")
+    @wrap(Response, "enable_key_rotation")
     def enable(original: Method, request: Response) -> str:
         answer: str = original(request)
         _PERIODS[_key(request)] = request._get_param("RotationPeriodInDays", _DEFAULT_PERIOD)  # noqa: SLF001 - moto's reader
         return answer
 
-    @around(Response, "get_key_rotation_status")
+    @wrap(Response, "get_key_rotation_status")
     def status(original: Method, request: Response) -> str:
         found = json.loads(original(request))
         key = _key(request)

@@ -1,4 +1,4 @@
-"""Where moto's SES behaves unlike SES: unreadable shapes, lost tags, addresses it never takes."""
+"""Corrects moto's SES: wrong response shapes, lost tags, addresses that SES refuses."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from moto.ses import models
 from moto.ses.models import ConfigurationSet
 from moto.sesv2.responses import SESV2Response as Response
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 
 def correct() -> None:
@@ -18,12 +18,12 @@ def correct() -> None:
 
 
 def _shape_configuration_sets() -> None:
-    """Return SendingEnabled as a boolean, and leave out the options that nobody set.
+    """Return SendingEnabled as a boolean, and omit options that are not set.
 
     https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetConfigurationSet.html
     """
 
-    @around(ConfigurationSet, "to_dict_v2")
+    @wrap(ConfigurationSet, "to_dict_v2")
     def as_document(original: Method, configuration_set: ConfigurationSet) -> dict[str, Any]:
         document: dict[str, Any] = original(configuration_set)
         if isinstance(nested := document["SendingOptions"]["SendingEnabled"], dict):
@@ -37,7 +37,7 @@ def _find_the_tags_of_an_identity() -> None:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsimpleemailservicev2.html
     """
 
-    @around(Response, "list_tags_for_resource")
+    @wrap(Response, "list_tags_for_resource")
     def list_tags(original: Method, request: Response) -> str:
         kind, _, name = str(request._get_param("ResourceArn")).rpartition(":")[2].partition("/")  # noqa: SLF001 - moto's reader
         identity = request.sesv2_backend.core_backend.email_identities.get(name)
@@ -48,12 +48,12 @@ def _find_the_tags_of_an_identity() -> None:
 
 
 def _refuse_addresses_outside_ascii() -> None:
-    """Refuse with InvalidParameterValue what is not 7-bit ASCII, for SES knows no SMTPUTF8.
+    """Refuse a non-ASCII address with InvalidParameterValue: SES does not support SMTPUTF8.
 
     https://docs.aws.amazon.com/ses/latest/APIReference/API_Destination.html
     """
 
-    @around(models, "is_valid_address")
+    @wrap(models, "is_valid_address")
     def complaint(original: Method, address: str) -> str | None:
         local, _, domain = address.rpartition("@")
         if not local.isascii():

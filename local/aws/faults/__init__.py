@@ -1,1 +1,1 @@
-"""Faults in front of the embedded AWS."""
+"""Fault injection for the embedded AWS."""

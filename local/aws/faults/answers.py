@@ -1,4 +1,4 @@
-"""How services of AWS answer when they are busy, broken or at odds."""
+"""Error responses of AWS services: throttling, server errors, expired tokens, conflicts."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,24 @@ from xml.sax.saxutils import escape
 from local.aws.counts import Request
 from local.aws.refusals import Answer
 
-_EXPIRED_TEXT: Final = "The security token included in the request is expired"
 TRY_AGAIN: Final = "We encountered an internal error. Please try again."
-_RATE_EXCEEDED: Final = "Rate exceeded"
+_CAPACITY: Final = (
+    "The level of configured provisioned throughput for the table was exceeded. "
+    "Consider increasing your provisioning level with the UpdateTable API."
+)
 _CONFLICT: Final = "TransactionConflict"
+_EXPIRED: Final = "The security token included in the request is expired"
 _ONGOING: Final = "Transaction is ongoing for the item"
+
+_BAD_REQUEST: Final = "400 Bad Request"
+_FORBIDDEN: Final = "403 Forbidden"
+_INTERNAL: Final = "500 Internal Server Error"
+
+# Namespaces of error codes in JSON.
+_CORAL: Final = "com.amazon.coral.service#"
+_DYNAMODB: Final = "com.amazonaws.dynamodb.v20120810#"
+_SQS: Final = "com.amazonaws.sqs#"
+
 _XML: Final = (
     "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message>"
     "</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
@@ -25,66 +38,46 @@ class _Error:
     status: str
     code: str
     message: str
-    shape: str = ""  # the code in JSON, with its name space
+    namespace: str = ""  # for JSON
+    json_code: str = ""  # where it differs from ``code``
+
+    @property
+    def shape(self) -> str:
+        return self.namespace + (self.json_code or self.code)
 
 
-# DynamoDB: "Error handling" and "Common errors" of its documentation; the name spaces are what it
-# sends. SQS: botocore's _retry.json has code and status; the other two are common errors of AWS.
-# SNS throttles with the common error of AWS; the Throttled of its model is for text messages.
+# DynamoDB: "Error handling" and "Common errors" in its documentation; the namespaces are those it
+# sends. SQS: code and status of throttling are in botocore's _retry.json; the other two are AWS
+# common errors. SNS throttles with the AWS common error; the Throttled in its model is for SMS.
 # SES: https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 _ERRORS: Final = {
     ("dynamodb", "throttle"): _Error(
-        "400 Bad Request",
-        "ProvisionedThroughputExceededException",
-        "The level of configured provisioned throughput for the table was exceeded. "
-        "Consider increasing your provisioning level with the UpdateTable API.",
-        "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+        _BAD_REQUEST, "ProvisionedThroughputExceededException", _CAPACITY, _DYNAMODB
     ),
     ("dynamodb", "error"): _Error(
-        "500 Internal Server Error",
-        "InternalServerError",
-        "Internal server error",
-        "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        _INTERNAL, "InternalServerError", "Internal server error", _DYNAMODB
     ),
-    ("dynamodb", "expired"): _Error(
-        "400 Bad Request",
-        "ExpiredTokenException",
-        _EXPIRED_TEXT,
-        "com.amazon.coral.service#ExpiredTokenException",
-    ),
-    ("sqs", "throttle"): _Error(
-        "403 Forbidden",
-        "RequestThrottled",
-        "Request is throttled.",
-        "com.amazonaws.sqs#RequestThrottled",
-    ),
-    ("sqs", "error"): _Error(
-        "500 Internal Server Error",
-        "InternalFailure",
-        TRY_AGAIN,
-        "com.amazon.coral.service#InternalFailure",
-    ),
+    ("dynamodb", "expired"): _Error(_BAD_REQUEST, "ExpiredTokenException", _EXPIRED, _CORAL),
+    ("sqs", "throttle"): _Error(_FORBIDDEN, "RequestThrottled", "Request is throttled.", _SQS),
+    ("sqs", "error"): _Error(_INTERNAL, "InternalFailure", TRY_AGAIN, _CORAL),
     ("sqs", "expired"): _Error(
-        "403 Forbidden",
-        "ExpiredToken",
-        _EXPIRED_TEXT,
-        "com.amazon.coral.service#ExpiredTokenException",
+        _FORBIDDEN, "ExpiredToken", _EXPIRED, _CORAL, json_code="ExpiredTokenException"
     ),
-    ("sns", "throttle"): _Error("400 Bad Request", "Throttling", _RATE_EXCEEDED),
-    ("sns", "error"): _Error("500 Internal Server Error", "InternalError", TRY_AGAIN),
-    ("sns", "expired"): _Error("403 Forbidden", "ExpiredToken", _EXPIRED_TEXT),
-    ("ses", "throttle"): _Error("400 Bad Request", "Throttling", "Maximum sending rate exceeded."),
-    ("ses", "error"): _Error("500 Internal Server Error", "InternalFailure", TRY_AGAIN),
-    ("ses", "expired"): _Error("403 Forbidden", "ExpiredToken", _EXPIRED_TEXT),
+    ("sns", "throttle"): _Error(_BAD_REQUEST, "Throttling", "Rate exceeded"),
+    ("sns", "error"): _Error(_INTERNAL, "InternalError", TRY_AGAIN),
+    ("sns", "expired"): _Error(_FORBIDDEN, "ExpiredToken", _EXPIRED),
+    ("ses", "throttle"): _Error(_BAD_REQUEST, "Throttling", "Maximum sending rate exceeded."),
+    ("ses", "error"): _Error(_INTERNAL, "InternalFailure", TRY_AGAIN),
+    ("ses", "expired"): _Error(_FORBIDDEN, "ExpiredToken", _EXPIRED),
 }
 
 
 def error(request: Request, mode: str, request_id: str) -> Answer:
-    """Answer throttle, error or expired in the words of the service."""
+    """Return the service's own error for the mode ``throttle``, ``error`` or ``expired``."""
     found = _ERRORS[request.service, mode]
     fault = "Receiver" if found.status.startswith("5") else "Sender"
     if request.protocol == "json":
-        # SQS was a query service once: the SDK reads the code from the second header.
+        # SQS used the query protocol once: the SDK reads the error code from this header.
         headers = [("x-amzn-query-error", f"{found.code};{fault}")] * (request.service == "sqs")
         body = {"__type": found.shape, "message": found.message}
         return in_json(found.status, body, request_id, headers)
@@ -96,31 +89,30 @@ def error(request: Request, mode: str, request_id: str) -> Answer:
 
 
 def conflict(request: Request, number: int, request_id: str) -> Answer:
-    """Answer that another transaction has an item: one of a transaction's, by ``number``.
+    """Return a conflict with another transaction; ``number`` selects the item of a transaction.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
     """
-    space = "com.amazonaws.dynamodb.v20120810#"
     items = json.loads(request.body).get("TransactItems")
     if items is None:
-        body = {"__type": f"{space}TransactionConflictException", "message": _ONGOING}
-        return in_json("400 Bad Request", body, request_id)
+        body = {"__type": f"{_DYNAMODB}TransactionConflictException", "message": _ONGOING}
+        return in_json(_BAD_REQUEST, body, request_id)
     reasons = [{"Code": "None"} for _ in items]
     reasons[number % len(items)] = {"Code": _CONFLICT, "Message": _ONGOING}
     codes = ", ".join(reason["Code"] for reason in reasons)
     document = {
-        "__type": f"{space}TransactionCanceledException",
+        "__type": f"{_DYNAMODB}TransactionCanceledException",
         "Message": "Transaction cancelled, please refer cancellation reasons for specific "
         f"reasons [{codes}]",
         "CancellationReasons": reasons,
     }
-    return in_json("400 Bad Request", document, request_id)
+    return in_json(_BAD_REQUEST, document, request_id)
 
 
 def in_json(
     status: str, document: Any, request_id: str, headers: Sequence[tuple[str, str]] = ()
 ) -> Answer:
-    """Answer as services with documents do."""
+    """Return a response of the JSON protocol."""
     kind = [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-RequestId", request_id)]
     return Answer(status, [*kind, *headers], json.dumps(document).encode())

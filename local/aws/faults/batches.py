@@ -1,4 +1,4 @@
-"""Batches of SQS and SNS of which only some entries are done."""
+"""Partial failures of SQS and SNS batches."""
 
 import json
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ _ENTRY: Final = "PublishBatchRequestEntries.member."
 
 
 @dataclass(frozen=True)
-class Half:
-    """A batch of which every other entry is not done, the last one first."""
+class PartialBatch:
+    """A batch in which every other entry fails, counted back from the last one."""
 
-    body: bytes  # the request for the rest; empty if nothing is left
-    failed: Sequence[str]  # ids
+    body: bytes  # the request with the other entries; empty if there are none
+    failed: Sequence[str]  # entry ids
 
     @classmethod
-    def of(cls, request: Request) -> "Half":
-        """Take a batch of SQS or SNS apart."""
+    def of(cls, request: Request) -> "PartialBatch":
+        """Split a batch of SQS or SNS."""
         if request.protocol == "json":
             document = json.loads(request.body)
-            kept, failed = _halves(document["Entries"])
+            kept, failed = _split(document["Entries"])
             rest = json.dumps(document | {"Entries": kept}).encode()
             return cls(rest if kept else b"", [entry["Id"] for entry in failed])
         common, entries = _form_entries(request.body)
-        kept, failed = _halves(entries)
+        kept, failed = _split(entries)
         fields = [
             (f"{_ENTRY}{position}.{name}", value)
             for position, entry in enumerate(kept, 1)
@@ -41,7 +41,7 @@ class Half:
         return cls(rest if kept else b"", [entry["Id"] for entry in failed])
 
     def answer(self, request: Request, done: Answer | None, request_id: str) -> Answer:
-        """Add the entries that failed to the answer to the others, None if there are none."""
+        """Add the failed entries to ``done``, the response for the others (None: no others)."""
         if done is not None and not done.status.startswith("200"):
             return done
         if request.protocol == "json":
@@ -52,7 +52,7 @@ class Half:
         return Answer("200 OK", headers, _with_failed(done, self.failed, request_id))
 
 
-def _halves(entries: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _split(entries: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     last = len(entries) - 1
     kept = [entry for position, entry in enumerate(entries) if (last - position) % 2]
     failed = [entry for position, entry in enumerate(entries) if not (last - position) % 2]

@@ -1,4 +1,4 @@
-"""What can go wrong, and with which operations of which services."""
+"""The fault modes, and the operations that each can affect."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -9,7 +9,7 @@ import botocore.session
 SERVICES: Final = ("dynamodb", "ses", "sns", "sqs")
 
 EVERYTHING: Final = frozenset({"*"})
-# What each mode can happen to.
+# Mode -> operations that it can affect.
 MODES: Final[Mapping[str, frozenset[str]]] = {
     "conflict": frozenset(
         f"dynamodb.{operation}"

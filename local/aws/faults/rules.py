@@ -1,4 +1,4 @@
-"""Rules for what goes wrong between a client and the embedded AWS: counted and seeded, not timed.
+"""Rules for faults between a client and the embedded AWS: counted and seeded, never timed.
 
 The same rules, seed and order of requests give the same faults.
 """
@@ -23,24 +23,24 @@ _Count = Annotated[int, Field(ge=0)]
 
 
 class Rule(BaseModel):
-    """What goes wrong with which requests. Raises ``ValueError`` that lists what is known."""
+    """A fault and the requests it affects. Raises ``ValueError`` that lists the valid values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     operation: str  # "dynamodb.TransactWriteItems", "sqs.*" or "*"
     mode: str
-    match: str = ""  # only requests whose parameters contain it: a table, a queue, an event id
-    skip: _Count = 0  # so many matching requests pass first
-    count: _Count | None = None  # it fires so many times at most; None: without end
-    rate: Annotated[float, Field(gt=0, le=1)] = 1  # of the matching requests
-    seconds: Annotated[float, Field(ge=0)] = 0  # delay: so long before it is done
-    lag: Annotated[int, Field(ge=1)] = 1  # stale: as the index was so many requests ago
+    match: str = ""  # affect only requests whose parameters contain it: a table, an event id
+    skip: _Count = 0  # let this many matching requests pass first
+    count: _Count | None = None  # fire at most this many times; None: no limit
+    rate: Annotated[float, Field(gt=0, le=1)] = 1  # share of the matching requests
+    seconds: Annotated[float, Field(ge=0)] = 0  # mode delay: wait this long before the request
+    lag: Annotated[int, Field(ge=1)] = 1  # mode stale: answer as of this many requests ago
 
     @field_validator("mode")
     @classmethod
     def _is_a_mode(cls, mode: str) -> str:
         if mode not in MODES:
-            raise ValueError(f"unknown mode {mode!r}; known: {', '.join(sorted(MODES))}")
+            raise ValueError(f"unknown mode {mode!r}; known modes: {', '.join(sorted(MODES))}")
         return mode
 
     @field_validator("operation")
@@ -51,7 +51,7 @@ class Rule(BaseModel):
             return pattern
         if service not in SERVICES:
             known = ", ".join(f"{each}.*" for each in SERVICES)
-            raise ValueError(f"unknown operation {pattern!r}; known: *, {known} and one of theirs")
+            raise ValueError(f"unknown operation {pattern!r}; known: *, {known} or one operation")
         if operation not in operations(service):
             known = ", ".join(operations(service))
             raise ValueError(f"unknown operation {pattern!r}; known of {service}: *, {known}")
@@ -62,13 +62,15 @@ class Rule(BaseModel):
         possible = MODES[self.mode]
         if possible is not EVERYTHING and not any(self._covers(each) for each in possible):
             known = ", ".join(sorted(possible))
-            raise ValueError(f"{self.mode} cannot happen to {self.operation!r}; to: {known}")
+            raise ValueError(
+                f"mode {self.mode} cannot affect {self.operation!r}; possible: {known}"
+            )
         if (self.mode == "delay") != (self.seconds > 0):
-            raise ValueError("seconds are for mode delay, and delay needs more than none")
+            raise ValueError("mode delay needs seconds above 0, and no other mode takes seconds")
         return self
 
     def matches(self, operation: str, body: bytes) -> bool:
-        """Tell whether a request, as ``sqs.ReceiveMessage``, is one of those."""
+        """Return whether the rule affects a request (``sqs.ReceiveMessage``)."""
         possible = MODES[self.mode]
         return (
             self._covers(operation)
@@ -86,19 +88,19 @@ class Rule(BaseModel):
 
 @dataclass(frozen=True)
 class Fault:
-    """What a rule decided for one request."""
+    """A fault for one request."""
 
     rule: Rule
-    number: int  # of the matching request: the rule's first is 1
+    number: int  # of the request among those that match the rule; the first is 1
 
     @property
     def mode(self) -> str:
-        """What goes wrong."""
+        """The mode of the rule."""
         return self.rule.mode
 
 
 class Faults:
-    """Decides which requests go wrong, and counts. Any thread may ask."""
+    """Decides which requests fail, and counts them. Thread-safe."""
 
     def __init__(self, rules: Sequence[Rule] = (), seed: int = 0) -> None:
         self.seed = seed
@@ -110,18 +112,18 @@ class Faults:
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """Read ``{"seed": 7, "rules": [...]}``. Raises ``ValueError`` that lists what is known."""
+        """Read ``{"seed": 7, "rules": [...]}``. Raises ``ValueError`` for anything else."""
         try:
             plan = _Plan.model_validate_json(text)
         except ValidationError as error:
-            raise ValueError(_in_words(error)) from error
+            raise ValueError(_describe(error)) from error
         return cls(plan.rules, plan.seed)
 
     def __bool__(self) -> bool:
         return bool(self.rules)
 
     def decide(self, service: str, operation: str, body: bytes) -> Fault | None:
-        """Decide on one request. The first rule that fires wins; those after it do not see it."""
+        """Decide on one request. The first rule that fires wins; later rules do not count it."""
         name = f"{service}.{operation}"
         if service not in SERVICES:
             return None
@@ -131,7 +133,7 @@ class Faults:
         return None
 
     def as_document(self) -> dict[str, Any]:
-        """Return seed and rules, each with ``seen`` and ``fired``, and ``fired`` by mode."""
+        """Return the seed, the rules with ``seen`` and ``fired`` each, and ``fired`` by mode."""
         with self._lock:
             by_mode: Counter[str] = Counter()
             for rule, fired in zip(self.rules, self._fired, strict=True):
@@ -173,17 +175,17 @@ class _Plan(BaseModel):
 
 @cache
 def _spellings(text: str) -> tuple[bytes, ...]:
-    """Spell a text as it is, as in a JSON string and as in a form."""
+    """Return a text as it is, as in a JSON string and as in a form."""
     return tuple({text.encode(), json.dumps(text)[1:-1].encode(), quote_plus(text).encode()})
 
 
-def _in_words(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(str(part) for part in each['loc']) or 'faults'}: "
-        f"{each['msg'].removeprefix('Value error, ')}" + _known_fields(each["type"])
+        f"{each['msg'].removeprefix('Value error, ')}" + _field_hint(each["type"])
         for each in error.errors()
     )
 
 
-def _known_fields(kind: str) -> str:
-    return f"; known: {', '.join(Rule.model_fields)}" if kind == "extra_forbidden" else ""
+def _field_hint(kind: str) -> str:
+    return f"; known fields: {', '.join(Rule.model_fields)}" if kind == "extra_forbidden" else ""

@@ -1,1 +1,1 @@
-"""Who may do what in the embedded AWS."""
+"""IAM of the embedded AWS."""

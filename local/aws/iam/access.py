@@ -1,7 +1,7 @@
-"""Who may do what: what a role's session asks for needs a right, and is remembered.
+"""Access checks: authorises the requests of role sessions, and records the rights they use.
 
-As on AWS, credentials from ``sts:AssumeRole`` can do what the policies of the role and of the
-resource say. Any other credentials are those of the endpoint's owner, who may do everything.
+As on AWS, credentials from ``sts:AssumeRole`` are limited by the policies of the role and of the
+resource. All other credentials belong to the owner of the endpoint, who may do everything.
 """
 
 import json
@@ -22,7 +22,7 @@ from local.aws.iam.rights import rights
 from local.aws.iam.statements import Call, Statement, Verdict, statements_of, verdict
 
 _PARTITION: Final = "aws"
-# Everybody may ask who they are, whatever policies say:
+# Always allowed, whatever the policies say:
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 _FREE: Final = frozenset({"sts:GetCallerIdentity"})
 _BECAUSE: Final = {
@@ -33,22 +33,22 @@ _BECAUSE: Final = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a call is refused."""
+    """The reason that a request is refused."""
 
-    known: bool  # whose credentials they are
+    known: bool  # whether the credentials are known
     message: str
 
 
 @dataclass(frozen=True)
 class Access:
-    """Decides on requests, and counts the rights that sessions used. Any thread may ask."""
+    """Authorises requests, and counts the rights that sessions use. Thread-safe."""
 
     _asked: Counter[tuple[str, str, str, Verdict]] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
     def refusal(self, request: Request) -> Refusal | None:
-        """Say why a request is refused; None if it is not."""
-        if not request.key.startswith("ASIA"):  # not of a session
+        """Return why a request is refused; None if it is allowed."""
+        if not request.key.startswith("ASIA"):  # not the key of a session
             return None
         sessions = sts_backends[DEFAULT_ACCOUNT_ID][_PARTITION]
         session = sessions.get_assumed_role_from_access_key(request.key)
@@ -60,7 +60,7 @@ class Access:
         return None
 
     def as_document(self) -> list[dict[str, Any]]:
-        """List who asked for which right, with what verdict, how often."""
+        """List the rights that roles used: ``role, action, resource, verdict, count``."""
         with self._lock:
             return [
                 {"role": role, "action": action, "resource": arn, "verdict": said, "count": count}
@@ -95,7 +95,7 @@ def _context(role: Role, region: str) -> dict[str, str]:
         "aws:principalarn": role.arn,
         "aws:principalisawsservice": "false",
         "aws:requestedregion": region,
-        # The endpoint stands for one with TLS: on loopback there is none.
+        # The endpoint replaces one with TLS, although loopback has none.
         "aws:securetransport": "true",
     }
 
@@ -119,7 +119,7 @@ def _statements_in(document: str) -> list[Statement]:
 
 
 def _of_resource(arn: str) -> list[Statement]:
-    """Give the policy of a queue or topic; other resources have none here."""
+    """Return the policy of a queue or topic; other resources have none here."""
     if not arn.startswith("arn:"):
         return []
     _, _, service, region, account, name = arn.split(":", 5)

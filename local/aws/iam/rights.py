@@ -1,4 +1,4 @@
-"""Which rights a request needs: IAM actions on ARNs, as the Service Authorization Reference says.
+"""Maps a request to the IAM actions and ARNs it needs, as in the Service Authorization Reference.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
@@ -14,9 +14,9 @@ from moto.ses.models import ses_backends
 from local.aws.counts import Request
 from local.aws.iam.statements import Call
 
-# Where the prefix of the actions is not the name in the signature.
+# Services whose action prefix differs from the name in the signature.
 _PREFIXES: Final = {"monitoring": "cloudwatch"}
-# A batch needs the right to do one.
+# A batch needs the right to the single operation.
 _SINGULAR: Final = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "DeleteMessageBatch": "DeleteMessage",
@@ -30,13 +30,13 @@ _OF_TRANSACTIONS: Final = {
     "Put": "PutItem",
     "Update": "UpdateItem",
 }
-# In version 1 of the API, and in version 2.
+# Of API version 1, and of version 2.
 _SEND_EMAIL: Final = ("SendEmail", "POST /v2/email/outbound-emails")
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request and where its resources are."""
+    """A request with its account and parameters."""
 
     request: Request
     account: str
@@ -47,9 +47,9 @@ class _Asked:
 
 
 def rights(request: Request, account: str) -> list[Call]:
-    """List the rights that a request needs in an account; who makes it is left open.
+    """List the rights that a request needs in an account, without a principal.
 
-    Where the resource is not known here it is "*": only a policy for all resources allows it.
+    An unknown resource is "*", so that only a policy for all resources allows the request.
     """
     asked = _Asked(request, account, _parameters(request.body))
     return list(_BY_SERVICE.get(request.service, _any)(asked)) or list(_any(asked))
@@ -74,7 +74,7 @@ def _sns(asked: _Asked) -> Iterator[Call]:
 
 
 def _dynamodb(asked: _Asked) -> Iterator[Call]:
-    """Every action of a transaction needs its own right; a query of an index, that of the index."""
+    """Yield a right per action of a transaction; a query of an index needs the index's own."""
     operation, parameters = asked.request.operation, asked.parameters
     if actions := parameters.get("TransactItems"):
         for action in actions:
@@ -96,9 +96,10 @@ def _table(asked: _Asked, table: str) -> str:
 
 
 def _ses(asked: _Asked) -> Iterator[Call]:
-    """Ask for the right to send with the identity, the template and the configuration set.
+    """Yield the right to send with the identity, the template and the configuration set.
 
-    The identity is the address's own, or else its domain's; the set may be the identity's default.
+    The identity is that of the address, or else of its domain. The configuration set may be the
+    default of the identity.
     """
     if asked.request.operation not in _SEND_EMAIL:
         yield from _any(asked)
@@ -126,7 +127,7 @@ def _ecs(asked: _Asked) -> Iterator[Call]:
 
 
 def _secretsmanager(asked: _Asked) -> Iterator[Call]:
-    secret = asked.parameters.get("SecretId", "*")  # ECS asks by ARN
+    secret = asked.parameters.get("SecretId", "*")  # ECS sends an ARN
     yield Call(f"secretsmanager:{asked.request.operation}", secret)
 
 
@@ -165,7 +166,7 @@ _BY_SERVICE: Final[dict[str, Callable[[_Asked], Iterator[Call]]]] = {
 
 
 def _parameters(body: bytes) -> Mapping[str, Any]:
-    """Read a body of JSON, or of a form; anything else has no parameters that matter here."""
+    """Read a JSON or form body; other bodies have no parameters that matter here."""
     if body.lstrip().startswith(b"{"):
         document: Mapping[str, Any] = json.loads(body)
         return document

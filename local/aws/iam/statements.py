@@ -1,4 +1,4 @@
-"""What IAM policy documents say about a call, as AWS evaluates them within one account.
+"""Evaluates IAM policy statements for a call, as AWS does within one account.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -15,7 +15,7 @@ Verdict: TypeAlias = Literal["allowed", "denied", "not allowed"]
 
 @dataclass(frozen=True)
 class Call:
-    """One right that somebody uses: an action on a resource."""
+    """One use of a right: an action on a resource."""
 
     action: str  # "sqs:SendMessage"
     resource: str  # its ARN, or "*" for an action that has none
@@ -26,9 +26,9 @@ class Call:
 def verdict(
     call: Call, *, identity: Iterable[Statement] = (), resource: Iterable[Statement] = ()
 ) -> Verdict:
-    """Weigh the policies of who calls and of what is called: a denial anywhere decides.
+    """Evaluate the policies of the caller and of the resource: an explicit deny always wins.
 
-    Raises ``NotImplementedError`` for a condition operator that is not known here.
+    Raises ``NotImplementedError`` for an unknown condition operator.
     """
     allowed = False
     for statement in (*identity, *(each for each in resource if _names(each, call))):
@@ -58,16 +58,16 @@ def _is_about(statement: Statement, call: Call) -> bool:
 
 
 def _mentions(statement: Statement, name: str, value: str, fold: Callable[[str], str]) -> bool:
-    """Whether the element matches, or its opposite does not; a trust policy has no Resource."""
+    """Return whether an element or its ``Not`` form applies; a trust policy has no Resource."""
     if f"Not{name}" in statement:
         return not _any_like(map(fold, _listed(statement[f"Not{name}"])), value)
     return name not in statement or _any_like(map(fold, _listed(statement[name])), value)
 
 
 def _names(statement: Statement, call: Call) -> bool:
-    """Whether a statement of a resource's policy is about who calls.
+    """Return whether a statement of a resource policy applies to the caller.
 
-    To name the account is to leave it to identity policies: that denies, but does not allow.
+    Naming the account leaves the decision to identity policies: it can deny, but not allow.
     """
     if "NotPrincipal" in statement:
         return not _is_among(statement["NotPrincipal"], call, account=True)
@@ -115,7 +115,7 @@ def _holds(operator: str, key: str, wanted: list[Any], context: Mapping[str, str
     plain, optional = plain.removesuffix("IfExists"), plain.endswith("IfExists")
     positive = plain.replace("Not", "")
     if positive not in _OPERATORS:
-        raise NotImplementedError(f"the embedded IAM does not know the operator {operator}")
+        raise NotImplementedError(f"the embedded IAM does not implement the operator {operator}")
     negated = positive != plain
     if found is None:
         return negated or optional or quantity == "ForAllValues"

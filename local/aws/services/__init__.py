@@ -1,1 +1,1 @@
-"""The services of the embedded AWS: moto's, made faster and as strict as AWS."""
+"""Patches that make moto's SQS, SNS and DynamoDB faster and as strict as AWS."""

@@ -1,4 +1,4 @@
-"""The messages of one queue, kept so that no step looks at all of them."""
+"""The messages of one queue, indexed so that no operation scans all of them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,27 +8,27 @@ from typing import TypeAlias
 
 from moto.sqs.models import Message
 
-# When (arrival, or ms since the epoch); a tie-breaker; the message.
+# Sort key (arrival number, or ms since the epoch), tie-breaker, message.
 _Entry: TypeAlias = tuple[float, int, Message]
 
 
 def now_ms() -> float:
-    """Return ms since the epoch, as messages keep their times."""
+    """Return ms since the epoch, the unit of message timestamps."""
     return time.time() * 1000.0
 
 
 class Backlog:
-    """Messages by their arrival, by when they become visible, and by receipt handle.
+    """Messages by arrival, by the time they become visible, and by receipt handle.
 
-    Each message is in one of two heaps: ready, or hidden by its timeout or delay. An entry that
-    is out of date stays in its heap until it comes up, and is passed over. One thread at a time.
+    Each message is in one of two heaps: ready, or hidden by its timeout or delay. An outdated
+    entry stays in its heap until it reaches the top, and is skipped. Not thread-safe.
     """
 
     def __init__(self, now: Callable[[], float] = now_ms) -> None:
         self._now = now
         self._ticks = count()
         self._arrival: dict[Message, int] = {}
-        self._entries: dict[Message, _Entry] = {}  # the one that is up to date
+        self._entries: dict[Message, _Entry] = {}  # the current entry
         self._ready: list[_Entry] = []
         self._hidden: list[_Entry] = []
         self._by_handle: dict[str, Message] = {}
@@ -37,7 +37,7 @@ class Backlog:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Message]:
-        """Give every message in the order of arrival: for what is done rarely."""
+        """Yield all messages in order of arrival. Slow: for rare operations."""
         return iter(tuple(self._entries))
 
     def append(self, message: Message) -> None:
@@ -46,21 +46,21 @@ class Backlog:
         self.refile(message)
 
     def remove(self, message: Message) -> None:
-        """Take a message out for good."""
+        """Remove a message."""
         del self._arrival[message], self._entries[message]
         for handle in message.all_receipt_handles:
             self._by_handle.pop(handle or "", None)
 
     def find(self, receipt_handle: str) -> Message | None:
-        """Find the message that ever had this receipt handle."""
+        """Return the message that has, or once had, this receipt handle."""
         return self._by_handle.get(receipt_handle)
 
     def refile(self, message: Message) -> None:
-        """Take note of a message's new handle, and of when it is visible now."""
+        """Update the indexes after a message's receipt handle or visibility has changed."""
         if message.receipt_handle:
             self._by_handle[message.receipt_handle] = message
         until = _hidden_until(message)
-        # moto calls a message visible once the clock is past the millisecond.
+        # moto treats a message as visible once the clock is past the millisecond.
         heap, key = (
             (self._hidden, until) if until >= self._now() else (self._ready, self._arrival[message])
         )
@@ -68,7 +68,7 @@ class Backlog:
         heappush(heap, entry)
 
     def visible(self) -> Iterator[Message]:
-        """Give visible messages in the order of arrival; one that is hidden meanwhile is filed."""
+        """Yield visible messages in order of arrival; the caller may hide them meanwhile."""
         self._wake()
         given: list[Message] = []
         try:
@@ -83,12 +83,12 @@ class Backlog:
                     self.refile(message)
 
     def next_visible(self) -> float | None:
-        """Say when the next hidden message becomes visible (ms); None if none is hidden."""
+        """Return when the next hidden message becomes visible (ms); None if none is hidden."""
         self._wake()
         return self._hidden[0][0] if self._hidden else None
 
     def counts(self) -> tuple[int, int, int]:
-        """Count the visible, the delayed, and those in flight."""
+        """Count messages: visible, delayed, in flight."""
         self._wake()
         now = self._now()
         delayed = in_flight = 0
@@ -100,7 +100,7 @@ class Backlog:
         return len(self) - hidden, delayed, in_flight
 
     def _wake(self) -> None:
-        """Move what has become visible."""
+        """Move messages that have become visible to the ready heap."""
         now = self._now()
         while self._hidden and (self._hidden[0][0] < now or not self._is_current(self._hidden[0])):
             entry = heappop(self._hidden)

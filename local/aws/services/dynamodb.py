@@ -1,4 +1,4 @@
-"""Where moto's DynamoDB behaves unlike DynamoDB: what a transaction costs."""
+"""Corrects the cost of DynamoDB transactions in moto."""
 
 import copy
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 
 def correct_dynamodb() -> None:
-    """Apply the correction of this module. Requests have to come one at a time (see server)."""
-    _undo_only_what_was_touched()
+    """Apply the correction of this module. Requests must be serialised (see ``server``)."""
+    _roll_back_touched_rows()
 
 
-def _undo_only_what_was_touched() -> None:
-    """Keep TransactWriteItems all or nothing, and isolated, at a cost that does not grow.
+def _roll_back_touched_rows() -> None:
+    """Keep TransactWriteItems atomic and isolated, at a cost independent of the table size.
 
-    moto copies every table involved, whole, and puts the copy back if an action fails. Here
-    the rows that the transaction names are remembered and put back. Isolation is the server's:
-    nobody sees the rows in between because requests to DynamoDB wait for each other.
+    moto copies every table involved, and restores the copy if an action fails. This patch saves
+    and restores only the rows that the transaction names. The server provides the isolation: no
+    request sees intermediate rows because requests to DynamoDB are serialised.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
     """
 
     def copy_rows_only(value: object) -> object:
         return value if isinstance(value, Table) else copy.deepcopy(value)
 
-    # In this module of moto the one copy of a Table is the backup of a transaction.
+    # This module of moto copies a Table only as the backup of a transaction.
     vars(models)["copy"] = SimpleNamespace(deepcopy=copy_rows_only)
 
-    @around(DynamoDBBackend, "transact_write_items")
+    @wrap(DynamoDBBackend, "transact_write_items")
     def transact(
         original: Method, backend: DynamoDBBackend, transact_items: list[dict[str, Any]]
     ) -> None:
@@ -48,7 +48,7 @@ def _undo_only_what_was_touched() -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """One row as it was before the transaction, and how long its table's stream was."""
+    """A row before the transaction, and the length of its table's stream."""
 
     table: Table
     key: tuple[DynamoType, ...]
@@ -57,7 +57,7 @@ class _Row:
 
     @classmethod
     def named_by(cls, backend: DynamoDBBackend, action: dict[str, Any]) -> "_Row | None":
-        """Remember the row of one action; None if moto will refuse the action anyway."""
+        """Save the row of one action; None if moto will refuse the action."""
         request = next(iter(action.values()))
         table = backend.tables.get(request.get("TableName"))
         attributes = request.get("Key") or request.get("Item") or {}
@@ -84,7 +84,7 @@ class _Row:
 
 
 def _siblings(table: Table, key: tuple[DynamoType, ...]) -> dict[DynamoType, Item]:
-    """Find the mapping that holds a row: the table itself, or its partition."""
+    """Return the mapping that holds a row: the table itself, or its partition."""
     items: Any = table.items  # keyed by partition, or by partition and sort key
     rows: dict[DynamoType, Item] = items if len(key) == 1 else items[key[0]]
     return rows

@@ -1,4 +1,4 @@
-"""Where moto's DynamoDB reads the same expression again and again: read once."""
+"""Caches DynamoDB expressions, which moto parses repeatedly."""
 
 import pickle
 from functools import lru_cache
@@ -9,24 +9,24 @@ from moto.dynamodb.parsing import validators
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
-# Of a request, at most a hundred conditions; programs have some dozens of update expressions.
+# Cache sizes. A request has at most 100 conditions; programs have dozens of update expressions.
 _CONDITIONS: Final = 256
 _UPDATES: Final = 1024
 
 
-def read_expressions_once() -> None:
-    """Apply everything in this module. What expressions mean stays the same."""
-    _parse_an_update_once()
-    _ask_a_traverser_once()
-    _parse_a_condition_once()
+def cache_expressions() -> None:
+    """Apply all patches of this module. They do not change any result."""
+    _cache_update_expressions()
+    _cache_node_types()
+    _cache_conditions()
 
 
-def _parse_an_update_once() -> None:
-    """Keep the tree of an update expression. moto parses it two or three times per action.
+def _cache_update_expressions() -> None:
+    """Cache the tree of an update expression. moto parses it two or three times per action.
 
-    The tree holds placeholders for names and values. moto fills them in in a copy.
+    The tree has placeholders for names and values. moto replaces them in a copy.
     """
     parse = UpdateExpressionParser.make
     pickled = lru_cache(maxsize=_UPDATES)(pickle.dumps)
@@ -35,8 +35,8 @@ def _parse_an_update_once() -> None:
     vars(validators)["deepcopy"] = lambda tree: pickle.loads(pickled(tree))  # noqa: S301 - our own
 
 
-def _ask_a_traverser_once() -> None:
-    """Keep which kinds of node a traverser treats, and how; moto asks for every node."""
+def _cache_node_types() -> None:
+    """Cache the node types that a traverser handles; moto computes them for every node."""
     treats = DepthFirstTraverser.nodes_to_be_processed
 
     def kinds(traverser: DepthFirstTraverser) -> tuple[type, ...]:
@@ -48,11 +48,11 @@ def _ask_a_traverser_once() -> None:
     setattr(DepthFirstTraverser, "nodes_to_be_processed", kinds)  # noqa: B010 - a patch
 
 
-def _parse_a_condition_once() -> None:
-    """Keep what a condition means, with the values of its request. moto parses it three times."""
+def _cache_conditions() -> None:
+    """Cache a parsed condition with its values. moto parses it three times per request."""
     known: dict[tuple[str, str, str], tuple[Any, tuple[str, ...], tuple[str, ...]]] = {}
 
-    @around(ConditionExpressionParser, "parse")
+    @wrap(ConditionExpressionParser, "parse")
     def parse(original: Method, parser: ConditionExpressionParser) -> Any:
         if not parser.condition_expression:
             return original(parser)
@@ -69,7 +69,7 @@ def _parse_a_condition_once() -> None:
         if len(known) >= _CONDITIONS:
             known.clear()
         condition = original(parser)
-        # Copies, for those who ask add to the lists.
+        # Copies, because callers append to the lists.
         found = tuple(parser.expr_attr_names_found), tuple(parser.expr_attr_values_found)
         known[key] = (condition, *found)
         return condition

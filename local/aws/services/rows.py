@@ -1,4 +1,4 @@
-"""The rows of one table with a simple key, kept so that no read looks at all of them."""
+"""The rows of a table with a simple key, indexed so that no read scans all of them."""
 
 import copy
 from bisect import bisect_left, bisect_right, insort
@@ -9,15 +9,15 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
 
 class Rows(dict[DynamoType, Item]):
-    """Rows by key, in the order of their keys, and by the attributes that indexes have for keys.
+    """Rows by key, in key order, and by the key attributes of secondary indexes.
 
-    moto changes rows in place: ``refile`` has to be called then. One thread at a time.
+    moto changes rows in place: call ``refile`` afterwards. Not thread-safe.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._order: list[DynamoType] = []
-        self._indexes: dict[str, _Index] = {}  # by attribute; made when it is first asked for
+        self._indexes: dict[str, _Index] = {}  # by attribute; built on first use
 
     def __setitem__(self, key: DynamoType, row: Item) -> None:
         if key not in self:
@@ -27,7 +27,7 @@ class Rows(dict[DynamoType, Item]):
             index.file(key, row)
 
     def pop(self, key: DynamoType, *default: Any) -> Any:
-        """Remove a row; raises ``KeyError`` as a dictionary does."""
+        """Remove a row. Raises ``KeyError`` as a dictionary does."""
         if key in self:
             del self._order[bisect_left(self._order, _comparable(key), key=_comparable)]
             for index in self._indexes.values():
@@ -41,22 +41,22 @@ class Rows(dict[DynamoType, Item]):
         return copied
 
     def refile(self, key: DynamoType) -> None:
-        """Take note of what a row has become."""
+        """Update the indexes after a row has changed."""
         if key in self:
             self[key] = self[key]
 
     def after(self, key: DynamoType | None) -> Iterator[Item]:
-        """Give the rows behind a key, or all, in the order of keys, as far as they are read."""
+        """Yield the rows after a key, or all rows, in key order."""
         start = bisect_right(self._order, _comparable(key), key=_comparable) if key else 0
         return (self[self._order[position]] for position in range(start, len(self._order)))
 
     def having(self, attribute: str, value: DynamoType) -> list[Item]:
-        """List the rows in which an attribute has a value."""
+        """List the rows in which ``attribute`` equals ``value``."""
         keys = self._index(attribute).keys_by_value.get(value, ())
         return [self[key] for key in keys]
 
     def with_any(self, attribute: str) -> list[Item]:
-        """List the rows that have an attribute."""
+        """List the rows that have ``attribute``."""
         return [self[key] for key in self._index(attribute).value_by_key]
 
     def _index(self, attribute: str) -> "_Index":

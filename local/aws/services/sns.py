@@ -1,4 +1,4 @@
-"""Where moto's SNS behaves unlike SNS: forgotten attributes, and queues it must not reach."""
+"""Corrects moto's SNS: dropped topic attributes, and deliveries without permission."""
 
 import json
 from copy import copy
@@ -11,7 +11,7 @@ from moto.sns.responses import SNSResponse
 from moto.sqs.models import sqs_backends
 
 from local.aws.iam.statements import Call, statements_of, verdict
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 SERVICE: Final = "sns.amazonaws.com"
 _PROTOCOLS: Final = ("Application", "Firehose", "HTTP", "Lambda", "SQS")
@@ -25,17 +25,17 @@ _FORGOTTEN: Final = (
 
 def correct_sns() -> None:
     """Apply every correction of this module, before the first topic exists."""
-    _return_what_a_topic_was_set_to()
-    _deliver_only_where_the_queue_lets_it()
+    _return_topic_attributes()
+    _check_queue_policies()
 
 
-def _return_what_a_topic_was_set_to() -> None:
-    """Return tracing and delivery status logging from GetTopicAttributes. moto only stores them.
+def _return_topic_attributes() -> None:
+    """Return tracing and delivery logging from GetTopicAttributes; moto only stores them.
 
     https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
     """
 
-    @around(SNSResponse, "get_topic_attributes")
+    @wrap(SNSResponse, "get_topic_attributes")
     def attributes(original: Method, request: SNSResponse) -> ActionResult:
         answer: ActionResult = original(request)
         topic = request.backend.get_topic(request._get_param("TopicArn"))  # noqa: SLF001 - moto's reader
@@ -45,26 +45,26 @@ def _return_what_a_topic_was_set_to() -> None:
         return answer
 
 
-def _deliver_only_where_the_queue_lets_it() -> None:
-    """Deliver to a queue only if its policy allows that; moto asks nobody.
+def _check_queue_policies() -> None:
+    """Deliver to a queue only if its policy allows it; moto does not check.
 
-    What cannot be delivered goes to the dead-letter queue of the subscription, by the same rule.
+    An undeliverable message goes to the subscription's dead-letter queue under the same rule.
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
     https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
     """
 
-    @around(Subscription, "publish")
+    @wrap(Subscription, "publish")
     def deliver(
         original: Method, subscription: Subscription, *rest: object, **named: object
     ) -> None:
-        for each in (subscription, _dead_letters(subscription)):
+        for each in (subscription, _redirected(subscription)):
             if each is not None and _may_deliver(each):
                 original(each, *rest, **named)
                 return
 
 
-def _dead_letters(subscription: Subscription) -> Subscription | None:
-    """Give the same subscription with its dead-letter queue for a queue."""
+def _redirected(subscription: Subscription) -> Subscription | None:
+    """Return the subscription with its dead-letter queue as endpoint; None if it has none."""
     policy = json.loads(subscription.attributes.get("RedrivePolicy") or "{}")
     if not (arn := policy.get("deadLetterTargetArn")):
         return None

@@ -1,6 +1,6 @@
-"""Where moto's SQS behaves unlike SQS: lost sends, slow wake-ups, forgotten attributes.
+"""Corrects moto's SQS: lost sends, slow wake-ups, dropped attributes.
 
-Every function restores one behaviour of AWS, which its docstring names.
+Each function restores one behaviour of AWS, which its docstring names.
 """
 # ruff: noqa: SLF001 - a patch reaches into what it patches
 
@@ -18,13 +18,13 @@ from moto.sqs import models
 from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 from local.aws.services.backlog import Backlog, now_ms
 
-# moto calls a message visible once the clock is past the millisecond it was hidden until.
+# moto treats a message as visible once the clock is past the millisecond it was hidden until.
 _PAST_THE_MILLISECOND: Final = 0.002  # s
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
-_LONGEST: Final = 43_200  # s that a message can be hidden in all
+_LONGEST: Final = 43_200  # s that a message can be hidden in total
 _HANDLE: Final = 184  # characters of a receipt handle
 
 
@@ -32,22 +32,22 @@ def correct_sqs() -> None:
     """Apply every correction of this module, before the first queue exists."""
     _keep_messages_in_a_backlog()
     _wait_for_messages()
-    _change_visibility_at_once()
-    _be_quick_about_small_things()
+    _wake_polls_on_visibility_change()
+    _speed_up_small_steps()
     _return_the_redrive_allow_policy()
-    _keep_the_policy()
-    _work_out_attributes_when_they_are_asked_for()
+    _keep_the_policy_on_updates()
+    _compute_attributes_on_demand()
 
 
 def _keep_messages_in_a_backlog() -> None:
-    """Keep an accepted message until it is deleted, at a cost that does not grow with the queue.
+    """Keep an accepted message until it is deleted, at a cost independent of the queue length.
 
-    moto looks at every message of a queue on every step, and rebuilds their list on every delete:
-    it drops what was sent at that moment.
+    moto scans all messages of a queue on every operation, and rebuilds the list on every delete,
+    which drops messages sent at that moment.
     """
     one_at_a_time = RLock()
 
-    @around(Queue, "__init__")
+    @wrap(Queue, "__init__")
     def create(original: Method, queue: Queue, *args: object, **named: object) -> None:
         original(queue, *args, **named)
         queue._messages_lock = Condition(one_at_a_time)
@@ -64,7 +64,7 @@ def _keep_messages_in_a_backlog() -> None:
             elif receipt_handle not in queue.deleted_messages:
                 raise ReceiptHandleIsInvalid
 
-    @around(SQSBackend, "purge_queue")
+    @wrap(SQSBackend, "purge_queue")
     def purge(original: Method, backend: SQSBackend, queue_name: str) -> None:
         with one_at_a_time:
             original(backend, queue_name)
@@ -96,14 +96,14 @@ def _empty(queue: Queue) -> None:
 
 
 def _wait_for_messages() -> None:
-    """Answer a poll once a message is visible, or empty when its wait is over.
+    """Answer a poll as soon as a message is visible, or empty when its wait time is over.
 
-    A message also becomes visible by itself: when its timeout or delay ends. moto looks again
-    every second instead.
+    A message also becomes visible when its timeout or delay ends. moto checks once a second
+    instead.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
     """
 
-    @around(SQSBackend, "receive_message")
+    @wrap(SQSBackend, "receive_message")
     def receive(
         original: Method,
         backend: SQSBackend,
@@ -130,8 +130,8 @@ def _until_visible(queue: Queue) -> float:
     return float("inf") if at is None else (at - now_ms()) / 1000 + _PAST_THE_MILLISECOND
 
 
-def _change_visibility_at_once() -> None:
-    """Give a message whose visibility timeout is set to zero to a waiting poll at once.
+def _wake_polls_on_visibility_change() -> None:
+    """Pass a message whose visibility timeout is set to zero to a waiting poll at once.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
     """
@@ -162,39 +162,39 @@ def _change_visibility_at_once() -> None:
     setattr(SQSBackend, "change_message_visibility", change)  # noqa: B010 - as the others
 
 
-def _be_quick_about_small_things() -> None:
-    """Do at once what moto goes a long way about, several times for each message."""
+def _speed_up_small_steps() -> None:
+    """Replace slow helpers that moto calls several times per message."""
     vars(models)["unix_time_millis"] = now_ms
     vars(models)["unix_time"] = time.time
     # moto draws 185 letters one by one.
     vars(models)["generate_receipt_handle"] = lambda: secrets.token_hex(_HANDLE // 2)
 
     def is_kept(backend: SQSBackend, queue_name: str, message: Message) -> bool:
-        """Compare with the one attribute; moto works out all, counts included."""
+        """Read only the retention period; moto computes all attributes, counts included."""
         retention: int = getattr(backend.get_queue(queue_name), "message_retention_period")  # noqa: B009 - moto sets it by name
         return cast("int", message.sent_timestamp) / 1000 + retention > time.time()
 
     def pending_groups(queue: Queue) -> set[str]:
-        """Give the groups of messages in flight; only FIFO queues have groups that matter."""
+        """Return the groups of messages in flight; groups matter for FIFO queues only."""
         pending = queue._pending_messages if queue.fifo_queue else ()
         return {message.group_id for message in pending if message.group_id is not None}
 
     setattr(SQSBackend, "is_message_valid_based_on_retention_period", is_kept)  # noqa: B010 - as the others
     setattr(Queue, "pending_message_groups", property(pending_groups))  # noqa: B010 - as the others
-    # A received message is a copy, so that its attributes can be filtered: no part is changed.
+    # moto copies a received message to filter its attributes. A shallow copy is enough.
     setattr(Message, "__deepcopy__", lambda message, _memo: copy(message))  # noqa: B010 - as the others
 
 
 def _return_the_redrive_allow_policy() -> None:
-    """Return RedriveAllowPolicy from GetQueueAttributes once it was set. moto only stores it."""
+    """Return RedriveAllowPolicy from GetQueueAttributes; moto only stores it."""
     setattr(Queue, "redrive_allow_policy", None)  # noqa: B010 - moto declares no such attribute
     Queue.BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
 
 
-def _keep_the_policy() -> None:
-    """Let SetQueueAttributes change what it names; without Policy in it, the policy stays."""
+def _keep_the_policy_on_updates() -> None:
+    """Keep the policy when SetQueueAttributes does not name it."""
 
-    @around(Queue, "_set_attributes")
+    @wrap(Queue, "_set_attributes")
     def set_attributes(
         original: Method, queue: Queue, attributes: dict[str, object], now: float | None = None
     ) -> None:
@@ -203,10 +203,10 @@ def _keep_the_policy() -> None:
         original(queue, attributes, now)
 
 
-def _work_out_attributes_when_they_are_asked_for() -> None:
-    """Work out each attribute of a queue when it is asked for; moto does all of them, for each.
+def _compute_attributes_on_demand() -> None:
+    """Compute each attribute of a queue when it is read; moto computes all of them each time.
 
-    RedrivePolicy comes without the spaces that moto adds: Terraform compares the text.
+    RedrivePolicy is returned without the spaces that moto adds, because Terraform compares text.
     """
     setattr(Queue, "attributes", property(_Attributes))  # noqa: B010 - read-only in moto
 

@@ -1,4 +1,4 @@
-"""What DynamoDB refuses and moto accepts: numbers it cannot hold.
+"""Refuses numbers that DynamoDB cannot store and moto accepts.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 """
@@ -13,12 +13,12 @@ MIN_EXPONENT: Final = -130
 
 
 def refusal(request: object) -> str | None:
-    """Say why DynamoDB refuses a request for a number in it; None if it does not."""
+    """Return why DynamoDB refuses a number in this request; None if it accepts all."""
     return next((why for number in _numbers(request) if (why := _number_refusal(number))), None)
 
 
 def _numbers(value: object) -> Iterator[str]:
-    """Find the attribute values of type number, at any depth."""
+    """Yield the attribute values of type number, at any depth."""
     if isinstance(value, list):
         for each in value:
             yield from _numbers(each)

@@ -1,4 +1,4 @@
-"""What SNS refuses, or accepts and then cannot deliver, and moto delivers.
+"""Refuses or discards messages that SNS cannot deliver and moto does.
 
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
@@ -10,7 +10,7 @@ from moto.sns.exceptions import InvalidParameterValue, SNSException
 from moto.sns.models import SNSBackend, Subscription
 from moto.sqs.exceptions import QueueDoesNotExist, SQSException
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 from local.aws.services.strict_sqs import MAX_ATTRIBUTES, forbidden_character, refuse_batch, size
 
 MAX_BYTES: Final = 262_144  # of a message, and of all messages of a batch; attributes count
@@ -21,7 +21,7 @@ Attributes = Mapping[str, dict[str, Any]]
 def refuse_what_sns_refuses() -> None:
     """Apply the rules to Publish, PublishBatch and delivery."""
 
-    @around(SNSBackend, "publish")
+    @wrap(SNSBackend, "publish")
     def publish(
         original: Method,
         backend: SNSBackend,
@@ -36,7 +36,7 @@ def refuse_what_sns_refuses() -> None:
         )
         return message_id
 
-    @around(SNSBackend, "publish_batch")
+    @wrap(SNSBackend, "publish_batch")
     def publish_batch(
         original: Method,
         backend: SNSBackend,
@@ -46,7 +46,7 @@ def refuse_what_sns_refuses() -> None:
         refuse_entries(publish_batch_request_entries)
         return original(backend, topic_arn, publish_batch_request_entries)
 
-    @around(Subscription, "publish")
+    @wrap(Subscription, "publish")
     def deliver(
         original: Method,
         subscription: Subscription,
@@ -55,7 +55,7 @@ def refuse_what_sns_refuses() -> None:
         **named: object,
     ) -> None:
         if is_deliverable(subscription, message_attributes or {}):
-            # A queue that is gone loses its own copy; the other subscribers get theirs.
+            # A deleted queue loses its own copy; the other subscribers get theirs.
             try:
                 original(subscription, *rest, message_attributes=message_attributes, **named)
             except QueueDoesNotExist:
@@ -65,8 +65,8 @@ def refuse_what_sns_refuses() -> None:
 def refuse_message(message: str, attributes: Attributes) -> None:
     """Refuse a message that is empty, or over 256 KiB with its attributes.
 
-    Characters that no queue takes are refused too: what SNS does with them is not documented,
-    but it could never deliver them.
+    Characters that SQS refuses are refused too: the behaviour of SNS is not documented, but it
+    could not deliver them.
     """
     if not message:
         raise InvalidParameterValue("Invalid parameter: Empty message")
@@ -77,7 +77,7 @@ def refuse_message(message: str, attributes: Attributes) -> None:
 
 
 def refuse_entries(entries: list[dict[str, Any]]) -> None:
-    """Refuse a batch without entries, with over ten, with a wrong id, or over 256 KiB in all."""
+    """Refuse a batch that is empty, over ten entries, over 256 KiB, or has an invalid id."""
     if not entries:
         raise SNSException("EmptyBatchRequest", "The batch request doesn't contain any entries.")
     try:
@@ -93,7 +93,7 @@ def refuse_entries(entries: list[dict[str, Any]]) -> None:
 
 
 def is_deliverable(subscription: Subscription, attributes: Attributes) -> bool:
-    """Tell whether SNS delivers: raw, over ten attributes, it discards as a client error.
+    """Return whether SNS delivers: with raw delivery it discards over ten attributes.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     """

@@ -1,4 +1,4 @@
-"""What SQS refuses and moto accepts: refused here too, so that it fails on a laptop first.
+"""Refuses requests that SQS refuses and moto accepts, so that they fail during development.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 """
@@ -11,7 +11,7 @@ from moto.sqs.exceptions import SQSException
 from moto.sqs.models import Message, SQSBackend
 from moto.sqs.responses import SQSResponse
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 
 MAX_BYTES: Final = 1_048_576  # of a message, and of all messages of a batch
 MAX_ATTRIBUTES: Final = 10
@@ -24,9 +24,9 @@ Entry = dict[str, Any]
 
 
 def refuse_what_sqs_refuses() -> None:
-    """Apply the rules to SendMessage and to the three batches."""
+    """Apply the rules to SendMessage and to the three batch operations."""
 
-    @around(SQSResponse, "send_message")
+    @wrap(SQSResponse, "send_message")
     def send(original: Method, request: SQSResponse) -> object:
         refuse_empty(request._get_param("MessageBody"), "MessageBody")  # noqa: SLF001 - moto's reader
         refuse_message(
@@ -35,19 +35,19 @@ def refuse_what_sqs_refuses() -> None:
         )
         return original(request)
 
-    @around(SQSBackend, "send_message_batch")
+    @wrap(SQSBackend, "send_message_batch")
     def send_batch(
         original: Method, backend: SQSBackend, queue_name: str, entries: dict[str, Entry]
     ) -> tuple[list[Message], list[Entry]]:
         refuse_batch([entry["Id"] for entry in entries.values()])
-        accepted, failed = _sort_out(entries)
+        accepted, failed = _split(entries)
         refuse_total(accepted.values())
         sent, also_failed = original(backend, queue_name, accepted) if accepted else ([], [])
         return sent, failed + also_failed
 
     for operation in ("delete_message_batch", "change_message_visibility_batch"):
 
-        @around(SQSResponse, operation)
+        @wrap(SQSResponse, operation)
         def settle_batch(original: Method, request: SQSResponse) -> object:
             entries = request._get_param("Entries", [])  # noqa: SLF001 - moto's reader
             refuse_batch([entry["Id"] for entry in entries])
@@ -55,7 +55,7 @@ def refuse_what_sqs_refuses() -> None:
 
 
 def refuse_move_tasks() -> None:
-    """Say that there are no message move tasks, as a service does that does not know an action.
+    """Answer InvalidAction for message move tasks.
 
     moto crashes instead, which looks like an outage.
     """
@@ -68,7 +68,7 @@ def refuse_move_tasks() -> None:
 
 
 def refuse_empty(body: str, parameter: str) -> None:
-    """Refuse a message without a character."""
+    """Refuse an empty message."""
     if not body:
         raise SQSException(
             "MissingParameter", f"The request must contain the parameter {parameter}."
@@ -76,7 +76,7 @@ def refuse_empty(body: str, parameter: str) -> None:
 
 
 def refuse_message(body: str, attributes: Mapping[str, Entry]) -> None:
-    """Refuse what XML could not carry, over ten attributes, or over 1 MiB with them."""
+    """Refuse characters invalid in XML, over ten attributes, or over 1 MiB with attributes."""
     if found := forbidden_character(body):
         raise SQSException("InvalidMessageContents", f"Invalid character {found} in the message.")
     if len(attributes) > MAX_ATTRIBUTES:
@@ -94,7 +94,7 @@ def refuse_message(body: str, attributes: Mapping[str, Entry]) -> None:
 
 
 def refuse_batch(ids: list[str]) -> None:
-    """Refuse over ten entries, and ids other than 1 to 80 letters, digits, hyphens, underscores."""
+    """Refuse over ten entries, and ids that are not 1 to 80 of ``A-Z a-z 0-9 _ -``."""
     if len(ids) > MAX_ENTRIES:
         raise SQSException(
             "TooManyEntriesInBatchRequest",
@@ -109,7 +109,7 @@ def refuse_batch(ids: list[str]) -> None:
 
 
 def refuse_total(entries: Iterable[Entry]) -> None:
-    """Refuse messages of over 1 MiB in all."""
+    """Refuse messages of over 1 MiB in total."""
     total = sum(size(entry["MessageBody"], entry["MessageAttributes"]) for entry in entries)
     if total > MAX_BYTES:
         raise SQSException(
@@ -119,24 +119,24 @@ def refuse_total(entries: Iterable[Entry]) -> None:
 
 
 def forbidden_character(text: str) -> str | None:
-    """Find a character that a message must not contain; return it as ``#x1F``."""
+    """Return the first character that a message must not contain, as ``#x1F``."""
     found = _FORBIDDEN.search(text)
     return f"#x{ord(found.group()):X}" if found else None
 
 
 def size(body: str, attributes: Mapping[str, Entry]) -> int:
-    """Count the bytes of a message: its body, and each attribute's name, type and value."""
+    """Return the bytes of a message: body, and name, type and value of each attribute."""
     parts = [part for name, each in attributes.items() for part in (name, *each.values())]
     return sum(_bytes(part) for part in (body, *parts))
 
 
 def _bytes(part: str | bytes | None) -> int:
-    # A lone surrogate is refused as a character, not here.
+    # A lone surrogate is refused as a forbidden character, not here.
     return len(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part or b"")
 
 
-def _sort_out(entries: dict[str, Entry]) -> tuple[dict[str, Entry], list[Entry]]:
-    """Let a message that is refused fail its own entry, not the batch."""
+def _split(entries: dict[str, Entry]) -> tuple[dict[str, Entry], list[Entry]]:
+    """Split a batch: a refused message fails its own entry, not the batch."""
     accepted, failed = {}, []
     for position, entry in entries.items():
         parameter = f"SendMessageBatchRequestEntry.{int(position) + 1}.MessageBody"

@@ -1,4 +1,4 @@
-"""Where moto's DynamoDB looks at, sorts or copies whole tables: it gets the rows that are meant."""
+"""Speeds up reads in moto's DynamoDB, which scan, sort and copy whole tables."""
 
 import copy
 from collections.abc import Iterable, Iterator
@@ -13,32 +13,32 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import SecondaryIndex, Table
 from moto.dynamodb.models.utilities import bytesize
 
-from local.aws.patch import Method, around
+from local.aws.patch import Method, wrap
 from local.aws.services.rows import Rows
 
-# What moto takes as the limit of 400 KB.
+# moto's value for the limit of 400 KB.
 _LARGEST: Final = 405_000  # bytes
 
 
 def correct_tables() -> None:
-    """Apply the corrections of this module. Requests have to come one at a time (see server)."""
-    _keep_rows_in_order()
-    _read_only_what_is_asked_for()
-    _copy_no_row_to_read_it()
-    _measure_an_item_once()
+    """Apply the corrections of this module. Requests must be serialised (see ``server``)."""
+    _index_rows()
+    _read_candidate_rows_only()
+    _read_without_copies()
+    _measure_items_once()
     _project_whole_attributes()
 
 
-def _keep_rows_in_order() -> None:
-    """Keep the rows of a table without sort keys in ``Rows``, and tell it what changes in place."""
+def _index_rows() -> None:
+    """Store the rows of a table without a sort key in ``Rows``, and report changes to it."""
 
-    @around(Table, "__init__")
+    @wrap(Table, "__init__")
     def create(original: Method, table: Table, *args: object, **named: object) -> None:
         original(table, *args, **named)
         if not table.has_range_key:
             setattr(table, "items", Rows())  # noqa: B010 - moto declares another type
 
-    @around(DynamoDBBackend, "update_item")
+    @wrap(DynamoDBBackend, "update_item")
     def update(
         original: Method,
         backend: DynamoDBBackend,
@@ -60,17 +60,17 @@ def _rows(table: Table) -> Rows | None:
     return items if isinstance(items, Rows) else None
 
 
-def _read_only_what_is_asked_for() -> None:
-    """Let Query and Scan look at the rows that can be meant; moto sorts and looks at all.
+def _read_candidate_rows_only() -> None:
+    """Limit Query and Scan to the rows that can match; moto sorts and checks all rows.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.html
     """
 
-    @around(Table, "query")
+    @wrap(Table, "query")
     def query(
         original: Method, table: Table, hash_key: DynamoType, *args: Any, **named: object
     ) -> object:
-        index_name = args[6]  # where moto's backend passes it
+        index_name = args[6]  # its position in the call of moto's backend
         rows = _rows(table)
         if rows is None:
             return original(table, hash_key, *args, **named)
@@ -81,7 +81,7 @@ def _read_only_what_is_asked_for() -> None:
         with _only(table, found):
             return original(table, hash_key, *args, **named)
 
-    @around(Table, "scan")
+    @wrap(Table, "scan")
     def scan(
         original: Method,
         table: Table,
@@ -97,12 +97,12 @@ def _read_only_what_is_asked_for() -> None:
         with _only(table, rows.after(DynamoType(start[table.hash_key_attr]) if start else None)):
             return original(table, filters, limit, start, *args, **named)
 
-    @around(Table, "all_items")
+    @wrap(Table, "all_items")
     def all_items(original: Method, table: Table) -> Iterable[Item]:
         found: Iterable[Item] | None = vars(table).get("candidates")
         return original(table) if found is None else found
 
-    @around(Table, "has_idx_items")
+    @wrap(Table, "has_idx_items")
     def in_index(original: Method, table: Table, index_name: str) -> list[Item]:
         if (rows := _rows(table)) is None:
             items: list[Item] = original(table, index_name)
@@ -118,7 +118,7 @@ def _hash_key_of(index: SecondaryIndex) -> str:
 
 @contextmanager
 def _only(table: Table, rows: Iterable[Item]) -> Iterator[None]:
-    """Let moto take these rows for all there are."""
+    """Make these rows the only ones that moto sees in the table."""
     vars(table)["candidates"] = rows
     try:
         yield
@@ -126,8 +126,8 @@ def _only(table: Table, rows: Iterable[Item]) -> Iterator[None]:
         del vars(table)["candidates"]
 
 
-def _copy_no_row_to_read_it() -> None:
-    """Answer from the rows themselves: the answer is written before the next request is let in."""
+def _read_without_copies() -> None:
+    """Serialise the rows themselves. This is safe because requests are serialised."""
 
     def copy_other_things(value: Any) -> Any:
         if isinstance(value, Item) or (type(value) is list and value and type(value[0]) is Item):
@@ -137,8 +137,8 @@ def _copy_no_row_to_read_it() -> None:
     vars(tables)["copy"] = SimpleNamespace(copy=copy.copy, deepcopy=copy_other_things)
 
 
-def _measure_an_item_once() -> None:
-    """Compare a new item's size with the limit once; moto does with each attribute, for all."""
+def _measure_items_once() -> None:
+    """Check the size of a new item once; moto checks all of it for each attribute."""
 
     def create(
         item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]
@@ -153,12 +153,12 @@ def _measure_an_item_once() -> None:
 
 
 def _project_whole_attributes() -> None:
-    """Take attributes as they are for a projection that names nothing inside them.
+    """Project top-level attributes without conversion.
 
-    moto turns the item into Python's types and back for each name.
+    moto converts the item to Python types and back for each name.
     """
 
-    @around(Item, "project")
+    @wrap(Item, "project")
     def project(original: Method, item: Item, paths: list[list[str]]) -> Item:
         if any(len(path) > 1 or "[" in path[0] for path in paths):
             projected: Item = original(item, paths)

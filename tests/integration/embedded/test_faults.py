@@ -299,7 +299,7 @@ def test_a_rule_that_cannot_be_read_says_what_is_known_and_changes_nothing(fault
     faulty.inject([Rule(operation="sqs.*", mode="delay", seconds=0.001)])
 
     with pytest.raises(
-        ValueError, match=r"rules\.0\.mode: unknown mode 'explode'; known: .*throttle"
+        ValueError, match=r"rules\.0\.mode: unknown mode 'explode'; known modes: .*throttle"
     ):
         faulty.inject([{"operation": "sqs.*", "mode": "explode"}])
 

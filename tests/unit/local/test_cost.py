@@ -171,7 +171,7 @@ def test_what_cannot_be_is_refused(wrong):
 
 @pytest.mark.parametrize(("cpu", "memory"), [(256, 8192), (300, 512)])
 def test_a_task_that_fargate_does_not_have_is_refused(cpu, memory):
-    with pytest.raises(ValueError, match="no task"):
+    with pytest.raises(ValueError, match="does not offer"):
         Task(cpu, memory)
 
 

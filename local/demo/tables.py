@@ -1,4 +1,4 @@
-"""What is in the stores: read as a whole, to show and to check."""
+"""Reads the tables of all services, to show and to check them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,29 +17,29 @@ from workers.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Of one BatchGetItem.
+# Keys per BatchGetItem.
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS: Final = 100
 
 
 @dataclass(frozen=True)
-class Books:
-    """One look at all tables; not a snapshot while services are at work."""
+class Snapshot:
+    """The contents of all tables. It is not consistent while services are working."""
 
     orders: Mapping[str, Document]  # by order id
     stock: Mapping[str, Document]  # by sku
     ledger: tuple[Entry, ...]
     counters: Mapping[str, Number]  # events by type, revenue by currency
-    unpublished: int  # rows of the outbox
+    unpublished: int  # events in the outbox
 
     @property
     def states(self) -> Counter[str]:
-        """Count orders by state."""
+        """The number of orders by state."""
         return Counter(str(order["state"]) for order in self.orders.values())
 
     @property
-    def takings(self) -> Decimal:
-        """What the gateway took and did not give back."""
+    def revenue(self) -> Decimal:
+        """The charges of the payment gateway minus its refunds."""
         sign = {"charge": 1, "refund": -1}
         return sum((entry.amount * sign.get(entry.kind, 0) for entry in self.ledger), Decimal(0))
 
@@ -50,7 +50,7 @@ def read_orders(dynamodb: "DynamoDBClient", settings: Settings) -> dict[str, Doc
 
 
 def read_states(dynamodb: "DynamoDBClient", settings: Settings) -> dict[str, str]:
-    """Read the state of every order, by order id, and nothing else."""
+    """Read only the state of every order, by order id."""
     orders = _items(dynamodb, settings.name_prefix + "orders", "order#", only="state")
     return {item["pk"]["S"].removeprefix("order#"): item["state"]["S"] for item in orders}
 
@@ -58,7 +58,7 @@ def read_states(dynamodb: "DynamoDBClient", settings: Settings) -> dict[str, str
 def read_states_of(
     dynamodb: "DynamoDBClient", settings: Settings, order_ids: Sequence[str]
 ) -> dict[str, str]:
-    """Read the states of some orders, by order id, without a look at the others."""
+    """Read the states of the given orders, by order id, without a scan."""
     table = settings.name_prefix + "orders"
     states: dict[str, str] = {}
     for start in range(0, len(order_ids), _KEYS):
@@ -78,10 +78,10 @@ def read_states_of(
     return states
 
 
-def read(dynamodb: "DynamoDBClient", settings: Settings) -> Books:
-    """Read everything."""
+def read(dynamodb: "DynamoDBClient", settings: Settings) -> Snapshot:
+    """Read all tables."""
     prefix = settings.name_prefix
-    return Books(
+    return Snapshot(
         orders=read_orders(dynamodb, settings),
         stock=_documents(dynamodb, prefix + "inventory", STOCK),
         ledger=tuple(SimulatedGateway(dynamodb, prefix + "payment").ledger()),
@@ -91,13 +91,13 @@ def read(dynamodb: "DynamoDBClient", settings: Settings) -> Books:
 
 
 def count_unpublished(dynamodb: "DynamoDBClient", settings: Settings) -> int:
-    """Count the events of order-api that are not on the topic yet, those set aside included."""
+    """Count the unpublished events of order-api, including those set aside."""
     rows = _items(dynamodb, settings.name_prefix + "orders", "outbox#", only="outboxShard")
     return sum("outboxShard" in item for item in rows)
 
 
 def outbox_body(dynamodb: "DynamoDBClient", settings: Settings, event_id: str) -> str:
-    """Read the envelope of an event that order-api published, as it went over the wire."""
+    """Read the envelope of an event of order-api, exactly as it was published."""
     item = dynamodb.get_item(
         TableName=settings.name_prefix + "orders",
         Key={"pk": {"S": f"outbox#{event_id}"}},
@@ -107,7 +107,7 @@ def outbox_body(dynamodb: "DynamoDBClient", settings: Settings, event_id: str) -
 
 
 def seconds_to_end(order: Document) -> float:
-    """Say how long it took from the order to its confirmation or cancellation (s)."""
+    """Return the time from placing to confirmation or cancellation (s); 0.0 if still pending."""
     history: Any = order["history"]
     started = datetime.fromisoformat(str(order["createdAt"]))
     ended = [e["at"] for e in history if e["eventType"] in ("order.confirmed", "order.cancelled")]
@@ -124,7 +124,7 @@ def _documents(dynamodb: "DynamoDBClient", table: str, prefix: str) -> dict[str,
 def _items(
     dynamodb: "DynamoDBClient", table: str, prefix: str, *, only: str | None = None
 ) -> Iterator[Any]:
-    """Scan for keys with a prefix; ``only`` names the one field that is wanted."""
+    """Scan for keys with a prefix; ``only`` limits the result to one field."""
     projection: dict[str, Any] = {}
     if only:
         projection = {

@@ -1,4 +1,4 @@
-"""``workers chaos run``: what it does and prints. Returns an exit code."""
+"""Runs ``workers chaos run``: prints the verdict and returns an exit code."""
 
 import sys
 from typing import Final
@@ -10,7 +10,7 @@ from local.aws.embedded import EmbeddedAwsError
 from local.chaos.report import document, print_verdict, showing
 from local.chaos.runner import Chaos, Options
 from local.child import NotReady
-from local.demo.play import RUN_DIRECTORY
+from local.demo.cli import RUN_DIRECTORY
 from workers.provision.provision import ProvisionError
 
 HELD: Final = 0
@@ -18,8 +18,8 @@ BROKEN: Final = 1
 INTERRUPTED: Final = 75
 
 
-def play(options: Options, *, as_json: bool) -> int:
-    """Run and print the verdict; 0 if every invariant held."""
+def run_chaos(options: Options, *, as_json: bool) -> int:
+    """Run and print the verdict. Returns 0 if every invariant held."""
     console = Console(stderr=as_json, highlight=False)
     directory = RUN_DIRECTORY / "chaos"
     try:
@@ -27,7 +27,7 @@ def play(options: Options, *, as_json: bool) -> int:
             verdict = Chaos(options, directory, show=show).run()
     except (EmbeddedAwsError, NotReady, ProvisionError) as error:
         console.print(f"workers: {error}", style="red", soft_wrap=True)
-        console.print(f"to repeat: {options.command}", soft_wrap=True)
+        console.print(f"To repeat: {options.command}", soft_wrap=True)
         return BROKEN
     except KeyboardInterrupt:
         return INTERRUPTED

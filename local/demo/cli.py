@@ -1,4 +1,4 @@
-"""``workers demo`` and ``workers local``: what they do and print. Each returns an exit code."""
+"""Runs ``workers demo`` and ``workers local``. Both functions return an exit code."""
 
 import signal
 import sys
@@ -19,11 +19,11 @@ from workers.provision.provision import ProvisionError
 from workers.samples import PRICES, REORDER_THRESHOLD
 
 RUN_DIRECTORY: Final = Path(".workers")  # logs of the last run, in the current directory
-PIECES: Final = 1_000  # of every article, to play with
+STOCK: Final = 1_000  # units of each item for ``workers local``
 
 
-def play_demo(*, orders: int, seed: int, as_json: bool) -> int:
-    """Run the demo; 0 if every expectation held."""
+def run_demo(*, orders: int, seed: int, as_json: bool) -> int:
+    """Run the demo. Returns 0 if every check passed."""
     console = Console(stderr=as_json)
     try:
         with System(RUN_DIRECTORY / "demo") as system, showing(console) as show:
@@ -41,11 +41,11 @@ def play_demo(*, orders: int, seed: int, as_json: bool) -> int:
     return 0 if result.held else 1
 
 
-def play_local(*, port: int, endpoint_port: int) -> int:
-    """Keep everything up until Ctrl-C or SIGTERM."""
+def run_local(*, port: int, endpoint_port: int) -> int:
+    """Run the system until Ctrl-C or SIGTERM."""
     console = Console(highlight=False)
-    leaving = threading.Event()
-    console.print("starting ...")
+    forever = threading.Event()
+    console.print("Starting ...")
     try:
         with System(RUN_DIRECTORY / "local", port=port, endpoint_port=endpoint_port) as system:
             for sku in PRICES:
@@ -53,18 +53,21 @@ def play_local(*, port: int, endpoint_port: int) -> int:
                     system.clients.dynamodb(),
                     "inventory",
                     sku,
-                    available=PIECES,
+                    available=STOCK,
                     reorder_threshold=REORDER_THRESHOLD,
                 )
             console.print(_welcome(system), soft_wrap=True)
-            for number in (signal.SIGINT, signal.SIGTERM):  # a shell's "&" has SIGINT ignored
+            for number in (
+                signal.SIGINT,
+                signal.SIGTERM,
+            ):  # a shell's "&" makes the process ignore SIGINT
                 signal.signal(number, _interrupt)
-            leaving.wait()
+            forever.wait()
     except (EmbeddedAwsError, NotReady, ProvisionError, OSError) as error:
         console.print(f"workers: {error}", style="red", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print("drained")
+        console.print("Stopped.")
     return 0
 
 
@@ -75,19 +78,19 @@ def _interrupt(_number: int, _frame: object) -> None:
 def _welcome(system: System) -> str:
     sku, price = next(iter(PRICES.items()))
     return f"""\
-order-api  {system.api_url}  (try {system.api_url}/docs)
+order-api  {system.api_url}  (API reference: {system.api_url}/docs)
 AWS        {system.aws.url}  (any credentials, region {system.settings.aws_region})
 logs       {system.directory.resolve()}
 
 Place an order:
   curl -s {system.api_url}/orders -H 'content-type: application/json' -d '
-    {{"customerEmail": "ada@example.com", "currency": "EUR",
+    {{"customerEmail": "customer@example.com", "currency": "EUR",
      "items": [{{"sku": "{sku}", "quantity": 1, "price": {price}}}]}}'
 
-Point the AWS CLI, or this command, at it:
+Use the AWS CLI or this command with it:
   export AWS_ENDPOINT_URL={system.aws.url} AWS_REGION={system.settings.aws_region} \\
     AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
   aws sqs list-queues
   workers queues
 
-Ctrl-C drains and ends it."""
+Press Ctrl-C to stop."""

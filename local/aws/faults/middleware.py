@@ -1,6 +1,6 @@
-"""The outermost door of the embedded AWS: it lets requests through, or spoils them as told.
+"""WSGI middleware that injects faults into requests to the embedded AWS.
 
-Faults come before access checks and before any service, as a network's do.
+It runs before access checks and before any service, as faults of a network do.
 """
 
 import errno
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from local.aws.counts import Request
 from local.aws.faults.answers import conflict, error
-from local.aws.faults.batches import Half
+from local.aws.faults.batches import PartialBatch
 from local.aws.faults.rules import Fault, Faults
 from local.aws.refusals import Answer
 
@@ -27,13 +27,13 @@ _LENGTH: Final = "content-length"
 _EQUALITY = re.compile(r"=\s*(:\w+)")
 
 
-class FaultyDoor:
-    """A WSGI application in front of another one; without rules it only looks at the path."""
+class FaultMiddleware:
+    """Injects faults in front of ``application``. Without rules it only looks at the path."""
 
-    def __init__(self, behind: "WSGIApplication") -> None:
-        self._behind = behind
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
         self._faults = Faults()
-        self._past = Past()
+        self._stale = StaleQueries()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -43,53 +43,53 @@ class FaultyDoor:
         if path == _CONTROL:
             return _send(start_response, self._control(environ))
         if not self._faults or path.startswith("/_embedded/"):
-            return self._behind(environ, start_response)
-        faults, past = self._faults, self._past
+            return self._application(environ, start_response)
+        faults, stale = self._faults, self._stale
         request = Request.read(environ)
         fault = faults.decide(request.service, request.operation, request.body)
         if fault is not None and fault.mode != "stale":
-            return _send(start_response, self._spoil(fault, environ, request))
-        if not past.concerns(request):
-            return self._behind(environ, start_response)
-        now = self._pass_on(environ, request.body)
-        return _send(start_response, past.answer(request, now, fault.rule.lag if fault else 0))
+            return _send(start_response, self._inject(fault, environ, request))
+        if not stale.concerns(request):
+            return self._application(environ, start_response)
+        now = self._forward(environ, request.body)
+        return _send(start_response, stale.answer(request, now, fault.rule.lag if fault else 0))
 
-    def _spoil(self, fault: Fault, environ: "WSGIEnvironment", request: Request) -> Answer:
+    def _inject(self, fault: Fault, environ: "WSGIEnvironment", request: Request) -> Answer:
         request_id = f"fault-{fault.mode}-{fault.number}"
         match fault.mode:
             case "drop_before":
                 hang_up()
             case "drop_after":
-                self._pass_on(environ, request.body)
+                self._forward(environ, request.body)
                 hang_up()
             case "delay":
                 time.sleep(fault.rule.seconds)
-                return self._pass_on(environ, request.body)
+                return self._forward(environ, request.body)
             case "duplicate":
                 return self._twice(environ, request)
             case "partial":
-                half = Half.of(request)
-                done = self._pass_on(environ, half.body) if half.body else None
-                return half.answer(request, done, request_id)
+                batch = PartialBatch.of(request)
+                done = self._forward(environ, batch.body) if batch.body else None
+                return batch.answer(request, done, request_id)
             case "conflict":
                 return conflict(request, fault.number, request_id)
         return error(request, fault.mode, request_id)
 
     def _twice(self, environ: "WSGIEnvironment", request: Request) -> Answer:
-        """Publish again, or let what was received be received again at once."""
-        first = self._pass_on(environ, request.body)
+        """Publish twice, or make received messages visible again at once."""
+        first = self._forward(environ, request.body)
         if request.service == "sns":
-            self._pass_on(environ, request.body)
+            self._forward(environ, request.body)
         elif first.status.startswith("200"):
             queue = json.loads(request.body)["QueueUrl"]
             for message in json.loads(first.body).get("Messages", []):
                 handle = {"ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
                 body = json.dumps({"QueueUrl": queue} | handle).encode()
-                self._pass_on(environ, body, target="AmazonSQS.ChangeMessageVisibility")
+                self._forward(environ, body, target="AmazonSQS.ChangeMessageVisibility")
         return first
 
-    def _pass_on(self, environ: "WSGIEnvironment", body: bytes, target: str = "") -> Answer:
-        """Have a request answered by what is behind; a copy, so that it can be repeated."""
+    def _forward(self, environ: "WSGIEnvironment", body: bytes, target: str = "") -> Answer:
+        """Forward a copy of a request, so that it can be sent again."""
         copy = environ | {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         if target:
             copy["HTTP_X_AMZ_TARGET"] = target
@@ -101,7 +101,7 @@ class FaultyDoor:
             head.append((status, headers))
             return lambda _: None
 
-        chunks = self._behind(copy, start_response)
+        chunks = self._application(copy, start_response)
         try:
             body = b"".join(chunks)
         finally:
@@ -116,24 +116,24 @@ class FaultyDoor:
             case "GET":
                 return _document("200 OK", counts)
             case "DELETE":
-                self._follow(Faults())
+                self._replace_rules(Faults())
                 return _document("200 OK", counts)
             case "POST":
                 text = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 try:
-                    self._follow(Faults.read(text))
+                    self._replace_rules(Faults.read(text))
                 except ValueError as unreadable:
                     return _document("400 Bad Request", {"error": str(unreadable)})
                 return _document("200 OK", self._faults.as_document())
-        return _document("405 Method Not Allowed", {"error": "known: DELETE, GET, POST"})
+        return _document("405 Method Not Allowed", {"error": "allowed methods: DELETE, GET, POST"})
 
-    def _follow(self, faults: Faults) -> None:
-        self._past = Past(faults.lag)
+    def _replace_rules(self, faults: Faults) -> None:
+        self._stale = StaleQueries(faults.lag)
         self._faults = faults
 
 
-class Past:
-    """What queries of indexes answered, as long as somebody asks for it. Any thread may ask."""
+class StaleQueries:
+    """Keeps the latest answers to index queries, to replay them as stale reads. Thread-safe."""
 
     def __init__(self, lag: int = 0) -> None:
         self._lag = lag
@@ -141,7 +141,7 @@ class Past:
         self._lock = Lock()
 
     def concerns(self, request: Request) -> bool:
-        """Tell whether the answer has to be kept."""
+        """Return whether the answer to this request has to be kept."""
         return bool(
             self._lag
             and (request.service, request.operation) == ("dynamodb", "Query")
@@ -149,7 +149,7 @@ class Past:
         )
 
     def answer(self, request: Request, now: Answer, lag: int) -> Answer:
-        """Keep an answer; give that of ``lag`` requests ago, or the oldest there is."""
+        """Store an answer; return the one from ``lag`` requests ago, or the oldest stored."""
         key = _query(json.loads(request.body))
         with self._lock:
             kept = self._answers.setdefault(key, deque(maxlen=self._lag + 1))
@@ -158,15 +158,15 @@ class Past:
 
 
 def hang_up() -> None:
-    """End the connection without an answer.
+    """Close the connection without an answer.
 
-    The server takes this error for a client that is gone, and closes without a word.
+    The server treats this error as a disconnected client and closes silently.
     """
-    raise ConnectionResetError(errno.ECONNRESET, "a fault was asked for")
+    raise ConnectionResetError(errno.ECONNRESET, "injected fault")
 
 
 def _query(parameters: dict[str, Any]) -> tuple[object, ...]:
-    """Tell queries apart by index, partition and kind: bounds of a range move with the time."""
+    """Identify a query by index, partition and kind. Range bounds are ignored: they move."""
     values = parameters.get("ExpressionAttributeValues", {})
     condition = parameters.get("KeyConditionExpression", "")
     return (

@@ -1,4 +1,4 @@
-"""What the services wrote into their logs: one line per message, whoever has been killed since."""
+"""Reads the logs of the services, which survive killed processes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,26 +10,26 @@ import orjson
 
 
 @dataclass(frozen=True)
-class Journal:
+class ServiceLogs:
     """The logs of all services."""
 
     outcomes: Mapping[str, Counter[str]]  # service -> outcome -> messages
-    text: str  # everything, to search
+    text: str  # all lines, for searching
 
     @property
     def repeated(self) -> int:
-        """How many messages turned out to have been handled before."""
+        """The number of messages that had been handled before."""
         return sum(outcomes["repeated"] for outcomes in self.outcomes.values())
 
 
-def read(directory: Path) -> Journal:
-    """Read every log file below a directory. Lines cut off by a kill are passed over."""
+def read(directory: Path) -> ServiceLogs:
+    """Read every log file in a directory. Lines truncated by a kill are skipped."""
     text = "".join(path.read_text("utf-8", "replace") for path in sorted(directory.glob("*.log")))
     outcomes: dict[str, Counter[str]] = {}
     for line in _lines(text):
         if line.get("event") == "message.settled":
             outcomes.setdefault(str(line.get("service")), Counter())[str(line["outcome"])] += 1
-    return Journal(outcomes, text)
+    return ServiceLogs(outcomes, text)
 
 
 def _lines(text: str) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Another version of the code, to run beside this one as during a deploy."""
+"""Unpacks another version of the code, to run at the same time as this one."""
 
 import io
 import shutil
@@ -13,20 +13,20 @@ _ROOT = Path(workers.__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The code of a commit, in a directory of its own."""
+class OtherVersion:
+    """The code of a commit in its own directory."""
 
     commit: str
     directory: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a process run this code."""
+        """The variables that make a process run this code."""
         return {"PYTHONPATH": str(self.directory)}
 
 
-def check_out(ref: str, directory: Path) -> Beside | None:
-    """Unpack the code of a commit, branch or tag; None if it is not there, or git is not."""
+def check_out(ref: str, directory: Path) -> OtherVersion | None:
+    """Unpack the code of a commit, branch or tag; None without git or without that commit."""
     git = shutil.which("git")
     if git is None:
         return None
@@ -38,7 +38,7 @@ def check_out(ref: str, directory: Path) -> Beside | None:
         return None
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(directory, filter="data")
-    return Beside(commit, directory)
+    return OtherVersion(commit, directory)
 
 
 def _run(git: str, *arguments: str) -> bytes | None:
