@@ -104,6 +104,7 @@ class Assembly:
             protection=self.protection,
             telemetry=self.telemetry,
             receive_wait=self.config.receive_wait,
+            handler_timeout=self.config.handler_timeout,
             now=self.clock.now,
             sleep=self.clock.sleep,
         )

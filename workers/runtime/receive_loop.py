@@ -16,7 +16,7 @@ from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.isolation import SUSPECT, Isolation
 from workers.runtime.lease import Lease, State
-from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
@@ -49,6 +49,7 @@ class ReceiveLoop:
         protection: Protection | None,
         telemetry: Telemetry,
         receive_wait: float,
+        handler_timeout: float,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -63,6 +64,7 @@ class ReceiveLoop:
         self._protection = protection
         self._telemetry = telemetry
         self._receive_wait = receive_wait
+        self._handler_timeout = handler_timeout
         self._now = now
         self._sleep = sleep
         self._start_until: Callable[[], float] | None = None
@@ -142,7 +144,7 @@ class ReceiveLoop:
         opened = min(self._poller.polls.copy().values(), default=now)
         if now - opened > self._receive_wait + STALE_POLL:
             found.append("a poll does not return")
-        if self._leases.oldest_running() > HANDLER_TIMEOUT + STALE_TICK:
+        if self._leases.oldest_running() > self._handler_timeout + STALE_TICK:
             found.append("a handler does not return")
         return found
 

@@ -11,6 +11,7 @@ from workers.runtime import assembly
 from workers.runtime.assembly import Clock, Config, Ports, assemble
 from workers.runtime.handler import Handlers
 from workers.runtime.publisher import Publisher
+from workers.runtime.receive_loop import STALE_TICK
 
 CONFIG = Config(
     service="payment",
@@ -76,7 +77,8 @@ def test_the_limits_reach_those_who_decide(made):
 def test_times_reach_those_who_wait(made):
     assert (made["Poller"]["wait"], made["Poller"]["linger"]) == (7, 0.003)
     assert made["ReceiveLoop"]["receive_wait"] == 7
-    assert made["Leases"]["handler_timeout"] == made["Protection"]["handler_timeout"] == 600
+    for part in ("Leases", "Protection", "ReceiveLoop"):
+        assert made[part]["handler_timeout"] == 600
     assert made["Protection"]["protect_after"] == 15
 
 
@@ -116,3 +118,16 @@ def test_the_harness_steps_the_parts_of_production():
     labels = {"messaging_operation_name": "receive", "error_type": ""}
     assert worker.sample("client_operation_duration_seconds_count", **labels) == 1
     assert isinstance(worker.consumer._topic, Publisher)  # noqa: SLF001 - what is tested
+
+
+def test_a_handler_that_outlives_its_timeout_is_a_reason_to_replace_the_process():
+    worker = Harness(handler_timeout=100)
+    loop = worker.parts.loop()
+    worker.send("order-1")
+    worker.receive()
+    worker.leases.start(worker.next_lease())
+
+    worker.tick(100 + STALE_TICK)
+    assert loop.problems() == []
+    worker.tick(1)
+    assert loop.problems() == ["a handler does not return"]
