@@ -1,6 +1,6 @@
-"""What every kind of test may ask for.
+"""Fixtures for all tests.
 
-With ``LOCALSTACK`` set, a composed LocalStack takes the place of the embedded AWS.
+With ``LOCALSTACK`` set, a LocalStack from docker-compose.yml replaces the embedded AWS.
 """
 
 import os
@@ -9,39 +9,39 @@ from uuid import uuid4
 import hypothesis
 import pytest
 from support.composed import without_java
-from support.dealing import Dealing
-from support.differences import DYNAMODB_BY_MOTO, LOCALSTACKS_OWN, LOCALSTACKS_TIMING
 from support.localstack import LocalStack
+from support.localstack_differences import LOCALSTACK_FAILURES, LOCALSTACK_FLAKES, MOTO_FAILURES
+from support.xdist_scheduling import LargestScopeFirst
 
 from local.aws.embedded import EmbeddedAws
 from workers.provision.provision import provision
 from workers.settings import Settings
 from workers.topology import Topology
 
-# How long an example takes says how busy the machine is.
+# No deadline: the time of an example depends on how busy the machine is.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return Dealing(config, log)
+    return LargestScopeFirst(config, log)
 
 
 def pytest_collection_modifyitems(items):
     if "LOCALSTACK" not in os.environ:
         return
-    differences = LOCALSTACKS_OWN | (DYNAMODB_BY_MOTO if without_java() else {})
+    differences = LOCALSTACK_FAILURES | (MOTO_FAILURES if without_java() else {})
     for item in items:
         if reason := differences.get(item.name) or differences.get(item.originalname):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
-        if reason := LOCALSTACKS_TIMING.get(item.name):
+        if reason := LOCALSTACK_FLAKES.get(item.name):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.fixture(scope="session")
 def aws():
-    """Start an emulator once, and let the SDK of this process talk to nothing else."""
+    """Start an emulator once, and point the SDK of this process at it."""
     start = LocalStack if "LOCALSTACK" in os.environ else EmbeddedAws
     with start() as emulator, pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -53,13 +53,13 @@ def aws():
 
 @pytest.fixture(scope="session")
 def aws_endpoint(aws):
-    """Give the URL of the emulator."""
+    """Return the URL of the emulator."""
     return aws.url
 
 
 @pytest.fixture
 def provisioned(aws):
-    """Create the map's resources under a prefix that no other test uses; gives the settings."""
+    """Create the map's resources under a unique prefix; return the settings."""
     assert aws.url
     settings = Settings(name_prefix=f"t{uuid4().hex[:8]}-")
     provision(settings, Topology.load())

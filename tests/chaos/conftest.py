@@ -1,4 +1,4 @@
-"""Rigs: one service each, ended with the test."""
+"""Rigs of one service each, stopped after the test."""
 
 import pytest
 from chaos.rig import Rig

@@ -1,4 +1,4 @@
-"""The evidence of a run in which all went well: three orders, one of them poison for payment."""
+"""The evidence of a run without violations: three orders, one of which payment always fails."""
 
 import json
 from copy import deepcopy
@@ -35,7 +35,7 @@ CONSUMES = {
         }
     ),
 }
-# source, type, and which event of the order caused it
+# source, type, and the position of the event that caused it
 STORIES = {
     1: [
         ("order-api", "order.created", None),
@@ -84,7 +84,7 @@ def log(service, **fields):
 
 
 def events():
-    """Give every event of every story: number of the order -> events."""
+    """Return the events of every order by its number."""
     told = {}
     for number, story in STORIES.items():
         told[number] = heard = []
@@ -104,7 +104,7 @@ def events():
 
 
 def honest():
-    """Give evidence against which nothing can be said; every call a fresh one."""
+    """Return new evidence without a violation."""
     told = events()
     every = [event for story in told.values() for event in story]
     tables = {name: {} for name in ("orders", "payment", "inventory", "analytics")}

@@ -1,4 +1,4 @@
-"""``workers run SERVICE`` with one bug planted: proof that the checker can fail.
+"""Run ``workers run SERVICE`` with one planted bug, to prove that the checker can fail.
 
     python tests/chaos/mutants.py no_inbox_condition run analytics
 
@@ -39,7 +39,7 @@ def no_inbox_condition():
 
 
 def delete_before_commit():
-    """Acknowledge on receipt."""
+    """Delete messages on receipt."""
     process = Consumer.process
 
     def eager(self, lease, story):
@@ -50,7 +50,7 @@ def delete_before_commit():
 
 
 def publish_before_commit():
-    """Tell the world first, then see whether it could be written."""
+    """Publish outcomes before the commit."""
     outcomes, build = Inbox._outcomes, Consumer.__init__
     topics = []
 
@@ -68,12 +68,12 @@ def publish_before_commit():
 
 
 def random_outcome_ids():
-    """Give every outcome an id of its own, as most programs do."""
+    """Give every outcome a random id."""
     envelope.outcome_id = lambda *_: str(uuid4())
 
 
 def swallowed_conflict():
-    """Take a transaction that was cancelled for one that was committed."""
+    """Treat a cancelled transaction as committed."""
     commit = DynamoStore.commit
 
     def blind(self, transaction, outcomes):
@@ -86,17 +86,17 @@ def swallowed_conflict():
 
 
 def no_renewal():
-    """Never ask for more time."""
+    """Never renew a lease."""
     Leases._renew_batch = lambda *_: None
 
 
 def whole_batch_acknowledged():
-    """Delete what was received together, also what failed."""
+    """Delete whole batches, including messages that failed."""
     Acks.hide = lambda self, lease, _seconds: self.delete(lease)
 
 
 def partial_publish_ignored():
-    """Take a batch that SNS accepted in part for accepted."""
+    """Treat a batch that SNS accepted partly as accepted."""
     publish = SnsTopic.publish
 
     def hopeful(self, *arguments):
@@ -107,7 +107,7 @@ def partial_publish_ignored():
 
 
 def marked_before_published():
-    """Mark the rows of the outbox, then publish them."""
+    """Mark outbox rows before publishing them."""
     build = Relay.__init__
 
     class MarkFirst:
@@ -125,7 +125,7 @@ def marked_before_published():
 
 
 def attempts_not_recorded():
-    """Count an attempt once it has failed, as if every worker lived to do so."""
+    """Record an attempt only after it has failed, not when it starts."""
     record = Admission._record
 
     def late(self, message, *, error, returned):

@@ -1,4 +1,4 @@
-"""One service, good or mutated, between a topic and the checker: small enough for a bug each."""
+"""One service, with or without a planted bug, between a topic and the checker."""
 
 import os
 import sys
@@ -36,12 +36,12 @@ PATIENCE = 60  # s
 GLANCE = 0.2  # s
 LOOKS = 3
 MUTANTS = str(Path(__file__).with_name("mutants.py"))
-# About parts of the system that the rig does not run.
+# Invariants about parts of the system that the rig does not run.
 WITHOUT = {"I2", "I3", "I4", "I5"}
 
 
 class DownTopic:
-    """Takes nothing: what is committed waits for the relay."""
+    """Rejects everything, so that committed events wait for the relay."""
 
     def publish(self, rows):
         return {place: Unavailable("down", dependency="sns") for place in range(len(rows))}
@@ -124,11 +124,11 @@ class Rig:
         self.history += history.ops
 
     def spoil(self, operation, mode, **more):
-        """Let requests of this rig fail from now on."""
+        """Let requests of this rig fail from here on."""
         self.aws.inject([{"operation": operation, "mode": mode, "match": self.prefix, **more}])
 
     def run(self, service, *, crash="", **environment):
-        """Start the service; its first life ends at a crash point if one is named."""
+        """Start the service; with ``crash``, its first process ends at that crash point."""
         self._crashes[service] = crash
         own = {
             "ALLOW_SIMULATION": "true",
@@ -140,15 +140,15 @@ class Rig:
 
     @property
     def deaths(self):
-        """How many processes have ended."""
+        """Count the processes that have ended."""
         return len(self.processes.exits)
 
     def logged(self, event):
-        """How often the service has said something."""
+        """Count the log lines with an event."""
         return sum(line.fields.get("event") == event for line in read_log(self.directory))
 
     def drain(self, hopeless=lambda: False):
-        """Wait until nothing is left to do, or it is ``hopeless``: some mutants never end."""
+        """Wait until nothing is left to do or ``hopeless`` is true: some mutants never finish."""
         queues = Queues(self.clients, self.settings, self.topology)
         outbox = Outbox(self.clients.dynamodb(), self.prefix + "orders")
         deadline, quiet = time.monotonic() + PATIENCE, 0

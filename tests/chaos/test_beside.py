@@ -1,4 +1,4 @@
-"""Another version of the code is unpacked from the repository, or said not to be there."""
+"""A process can run another commit's code, unpacked from the repository."""
 
 import shutil
 import subprocess
@@ -12,11 +12,11 @@ from local.chaos.other_version import check_out
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_version_that_is_not_there_is_none(tmp_path):
+def test_an_unknown_version_is_not_found(tmp_path):
     assert check_out("no-such-version", tmp_path) is None
 
 
-def test_without_git_there_is_none(tmp_path, monkeypatch):
+def test_without_git_no_version_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert check_out("HEAD", tmp_path) is None
 

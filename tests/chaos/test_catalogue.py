@@ -1,4 +1,4 @@
-"""The catalogue of faults is whole, and every test that it names exists."""
+"""The catalogue of faults is complete, and every test that it names exists."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ TESTS = Path(__file__).parents[1]
 CASES = 58
 
 
-def test_every_case_is_there_once():
+def test_every_case_is_listed_once():
     assert [case.number for case in CATALOGUE] == list(range(1, CASES + 1))
 
 

@@ -1,4 +1,4 @@
-"""What customers do and remember: repeat until answered, and know what they cannot know."""
+"""Customers repeat requests until they get a response, and record every outcome."""
 
 import json
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ ACCEPTED = 202, {"orderId": "order-1"}
 
 
 class Shop(ThreadingHTTPServer):
-    """An order-api that gives the answers it was told, in turn; the last one again and again."""
+    """An order-api that returns the given responses in turn, and then repeats the last one."""
 
     daemon_threads = True
 
@@ -64,13 +64,13 @@ def serving(answers):
 
 @pytest.fixture
 def patient(monkeypatch):
-    """Let nobody be impatient or anxious."""
+    """Switch off impatient and anxious customers."""
     monkeypatch.setattr(customers, "IMPATIENT", 0.0)
     monkeypatch.setattr(customers, "ANXIOUS", 0.0)
 
 
 def order(tmp_path, *answers, kind="success"):
-    """Let one customer place one order; gives what was asked and what was remembered."""
+    """Let a customer place an order; return the requests and the recorded operations."""
     history = History(tmp_path / "history.jsonl")
     with serving(answers) as shop:
         planned = SampleOrder(1, kind, (("MOUSE-002", 1),))
@@ -82,7 +82,7 @@ def order(tmp_path, *answers, kind="success"):
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_answer_is_an_acknowledgement(tmp_path):
+def test_a_response_is_an_acknowledgement(tmp_path):
     asked, ops = order(tmp_path, ACCEPTED)
     assert [op.type for op in ops] == ["invoked", "acknowledged"]
     assert ops[-1].order_id == "order-1"
@@ -90,7 +90,7 @@ def test_an_answer_is_an_acknowledgement(tmp_path):
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_request_of_unknown_outcome_is_repeated_under_its_key(tmp_path):
+def test_a_request_with_an_unknown_outcome_is_repeated_under_its_key(tmp_path):
     asked, ops = order(tmp_path, (503, {}), (500, {}), ACCEPTED)
     assert [op.type for op in ops[1::2]] == ["unknown", "unknown", "acknowledged"]
     assert asked == [("/orders", "demo-1")] * 3
@@ -102,14 +102,14 @@ def test_a_refusal_is_not_repeated(tmp_path):
     assert [op.type for op in ops] == ["invoked", "failed"]
 
 
-def test_who_is_impatient_leaves_without_knowing(tmp_path, monkeypatch):
+def test_an_impatient_customer_does_not_repeat_a_request(tmp_path, monkeypatch):
     monkeypatch.setattr(customers, "IMPATIENT", 1.0)
     _, ops = order(tmp_path, (500, {}))
     assert [op.type for op in ops] == ["invoked", "unknown"]
 
 
 @pytest.mark.usefixtures("patient")
-def test_who_is_anxious_asks_again_what_was_answered(tmp_path, monkeypatch):
+def test_an_anxious_customer_repeats_an_acknowledged_request(tmp_path, monkeypatch):
     monkeypatch.setattr(customers, "ANXIOUS", 1.0)
     asked, _ = order(tmp_path, ACCEPTED)
     assert asked == [("/orders", "demo-1")] * 2
@@ -117,13 +117,13 @@ def test_who_is_anxious_asks_again_what_was_answered(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "action"), [("cancelled", CANCEL), ("refunded", REFUND)])
 @pytest.mark.usefixtures("patient")
-def test_who_changes_their_mind_says_so_under_another_key(tmp_path, kind, action):
+def test_a_cancellation_or_refund_has_its_own_key(tmp_path, kind, action):
     asked, ops = order(tmp_path, ACCEPTED, kind=kind)
     assert asked[-1] == (f"/orders/order-1/{action}", f"demo-1-{action}")
     assert verdicts(ops, action)[f"demo-1-{action}"].type == "acknowledged"
 
 
-def test_one_acknowledgement_outweighs_what_was_unknown_and_that_outweighs_a_refusal():
+def test_an_acknowledgement_outweighs_an_unknown_outcome_and_that_a_refusal():
     def after(*types):
         return verdicts([Op(each, PLACE, "key", 1) for each in types])["key"].type
 

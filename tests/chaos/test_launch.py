@@ -1,4 +1,4 @@
-"""The launcher shifts a process's clock, and lets one order kill it."""
+"""The launcher shifts a process's clock, and lets one order abort it."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
-"""Each planted bug is caught by the checker, and the product under the same faults is not.
+"""The checker catches each planted bug, and finds nothing in the product under the same faults.
 
-A mutant that survives means that the checker, or the schedule, cannot fail.
+If a mutant survives, the checker or the schedule is too weak.
 """
 
 import pytest
@@ -10,8 +10,8 @@ from local.chaos.evidence import Planted
 
 pytestmark = [pytest.mark.process, pytest.mark.chaos]
 
-# Fault schedules: counted, so that a mutant meets its moment every time. They are shared by the
-# bugs that the same moment brings to light.
+# Fault schedules. They count requests, so that a mutant meets its fault in every run. Mutants that
+# the same fault reveals share a schedule.
 
 
 def an_event_delivered_twice(rig):
@@ -42,8 +42,8 @@ def nothing_but_an_order(rig):
 
 def a_handler_slower_than_the_visibility_timeout(rig):
     rig.place("success")
-    # Twice as long as a message stays hidden, each time. One handler at a time: meanwhile nobody
-    # here receives the message again, which would be as good as a renewal.
+    # Twice the visibility timeout, each time. One handler at a time: otherwise this worker would
+    # receive the message again, and that would count as a renewal.
     rig.spoil("dynamodb.UpdateItem", "delay", seconds=4)
     rig.run("payment", CONCURRENCY="1")
     rig.drain(hopeless=lambda: rig.logged("lease.lost") >= 3)
@@ -74,12 +74,12 @@ def an_order_that_ends_its_worker(rig):
     rig.place("success", "success", "success")
     rig.planted.append(Planted("payment", "", "earlier deliveries ended the worker", number=2))
     rig.run("payment", CHAOS_ABORT=rig.planned[2].email)
-    # The product needs four: one that nobody expected, and three that are on record.
+    # The product needs four: one without a record, and three on record.
     rig.drain(hopeless=lambda: rig.deaths >= 6)
 
 
-# The bug, the services it needs, the moment that shows it, and the invariants of which at least
-# one has to break.
+# The bug, the services it needs, the schedule that reveals it, and the invariants of which at
+# least one must break.
 CAUGHT = {
     "no_inbox_condition": (["analytics"], an_event_delivered_twice, {"I9"}),
     "delete_before_commit": (["analytics"], a_crash_before_the_commit, {"I9"}),
@@ -113,5 +113,5 @@ def test_the_product_survives(rig, moment):
     assert stage.violations() == []
 
 
-def test_every_mutant_has_to_be_caught():
+def test_every_mutant_has_a_schedule():
     assert {mutant.__name__ for mutant in MUTANTS} - {"honest"} == set(CAUGHT)

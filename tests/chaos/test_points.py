@@ -1,4 +1,4 @@
-"""A process is killed at each seam of a message's life, of a row's and of a request's."""
+"""Processes are killed at every crash point of a message, an outbox row and a request."""
 
 import signal
 
@@ -21,7 +21,7 @@ def crashed(rig, point):
 
 
 @pytest.mark.parametrize("point", CONSUMER)
-def test_a_worker_that_dies_between_two_steps_of_a_message_loses_and_doubles_nothing(rig, point):
+def test_a_worker_that_dies_at_any_step_of_a_message_loses_and_doubles_nothing(rig, point):
     stage = rig(["payment"], "honest")
     stage.place("success", "success", "success")
     stage.run("payment", crash=f"{point}@1")
@@ -30,7 +30,7 @@ def test_a_worker_that_dies_between_two_steps_of_a_message_loses_and_doubles_not
     assert stage.violations() == []
 
 
-def test_a_worker_that_dies_after_a_dead_letter_leaves_it_once_or_twice_and_never_none(rig):
+def test_a_worker_that_dies_after_dead_lettering_leaves_one_or_two_copies(rig):
     stage = rig(["payment"], "honest")
     stage.repeats = True
     stage.place("technical", "success")
@@ -42,7 +42,7 @@ def test_a_worker_that_dies_after_a_dead_letter_leaves_it_once_or_twice_and_neve
 
 
 @pytest.mark.parametrize("point", RELAY)
-def test_a_relay_that_dies_between_two_steps_of_a_row_publishes_it_all_the_same(rig, point):
+def test_a_relay_that_dies_at_any_step_of_a_row_publishes_it(rig, point):
     stage = rig(["relay"], "honest")
     stage.place("success", "success", published=False)
     stage.run("relay", crash=f"{point}@1")
@@ -52,7 +52,7 @@ def test_a_relay_that_dies_between_two_steps_of_a_row_publishes_it_all_the_same(
 
 
 @pytest.mark.parametrize("point", API)
-def test_an_order_api_that_dies_at_any_step_takes_the_order_once(rig, monkeypatch, point):
+def test_an_order_api_that_dies_at_any_step_accepts_the_order_once(rig, monkeypatch, point):
     monkeypatch.setattr(customers, "IMPATIENT", 0.0)
     stage, port = rig(["order-api", "relay"], "honest"), reserve_port()
     stage.run("relay")

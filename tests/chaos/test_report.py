@@ -1,4 +1,4 @@
-"""The verdict says what was done, what was found, and how to repeat it."""
+"""The verdict lists faults and findings, and the command that repeats the run."""
 
 import io
 from dataclasses import replace
@@ -40,7 +40,7 @@ def innocent():
     return replace(evidence, dead=letters)
 
 
-def test_a_run_in_which_all_held_says_so_with_its_seed_and_command():
+def test_a_run_without_violations_is_reported_with_its_seed_and_command():
     found = document(verdict())
     assert (found["ok"], found["violations"]) == (True, [])
     assert (found["seed"], found["seconds"], found["cpuSeconds"]) == (7, 12.3, 5.7)
@@ -58,14 +58,14 @@ def test_the_command_names_every_option_that_was_given():
     assert " --workers 2 --beside HEAD~1" in options.command
 
 
-def test_what_is_lost_doubled_and_phantom_is_counted():
+def test_lost_doubled_and_phantom_effects_are_counted():
     evidence = honest()
     del evidence.tables["payment"]["payment#order-1"]
     found = document(verdict(evidence))
     assert (found["ok"], found["lost"], found["doubled"], found["phantom"]) == (False, 1, 0, 0)
 
 
-def test_an_innocent_dead_letter_is_not_counted_with_the_planted():
+def test_an_unplanted_dead_letter_is_counted_apart():
     assert document(verdict(innocent()))["deadLetters"] == {
         "planted": 1,
         "copies": 0,
@@ -73,7 +73,7 @@ def test_an_innocent_dead_letter_is_not_counted_with_the_planted():
     }
 
 
-def test_a_person_reads_every_invariant_and_what_broke_it():
+def test_the_text_lists_every_invariant_and_its_violations():
     text = printed(verdict(innocent()))
     assert all(f" {name} " in text for name in INVARIANTS)
     assert "BROKEN  I13" in text
@@ -81,14 +81,14 @@ def test_a_person_reads_every_invariant_and_what_broke_it():
     assert "To repeat: .venv/bin/workers chaos run --seed 7" in text
 
 
-def test_of_many_violations_some_are_shown_and_all_are_counted():
+def test_all_violations_are_counted_and_some_are_shown():
     evidence = honest()
     letters = [dead_letter(id=f"letter-{n}", order_id="") for n in range(20)]
     text = printed(verdict(replace(evidence, dead=evidence.dead | {"orders": letters})))
     assert "and 15 more" in text
 
 
-def test_a_version_beside_is_named():
+def test_a_second_version_is_named():
     assert "other version: skipped" in printed(
         verdict(other_version="skipped: commit v9 not found")
     )

@@ -1,4 +1,4 @@
-"""A short run of the whole system under every fault, and what the command says of mistakes."""
+"""A short run of the whole system under every fault; the command refuses wrong options."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def test_nothing_is_lost_or_doubled_while_everything_fails(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["kil", "kill,drop", "kill;stop"])
-def test_an_unknown_fault_is_answered_with_the_list_of_those_there_are(wrong):
+def test_an_unknown_fault_is_an_error_that_lists_the_faults(wrong):
     refused = chaos("--faults", wrong)
     assert refused.returncode == 2
     assert all(name in refused.stderr for name in names())

@@ -1,4 +1,4 @@
-"""What is done when: by count and by seed, so that a run can be repeated."""
+"""The schedule follows from counts and a seed, so that a run can be repeated."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_everything_is_due_before_the_last_order_and_in_order():
     assert max(due) < 50
 
 
-def test_only_what_is_asked_for_is_done():
+def test_only_the_chosen_faults_are_scheduled():
     assert {action.fault for action in planned("kill")} == {"kill"}
     assert planned("drop_after") == []
 
@@ -43,11 +43,11 @@ def test_ten_thousand_orders_meet_three_hundred_kills_and_twenty_deploys():
     assert done.count("deploy") == 20
 
 
-def test_only_workers_are_stopped():
+def test_only_workers_are_paused():
     assert {action.service for action in planned("stop", orders=10_000)} <= set(CONSUMERS)
 
 
-def test_a_life_is_told_where_to_crash_until_there_have_been_enough():
+def test_processes_get_a_crash_point_until_there_were_enough_crashes():
     of = lives("crash")
     armed = [of("payment-1", life).get(VARIABLE) for life in range(10)]
     assert sum(map(bool, armed)) == faults.count("crash", 300)
@@ -55,13 +55,13 @@ def test_a_life_is_told_where_to_crash_until_there_have_been_enough():
 
 
 @pytest.mark.parametrize(("name", "prefix"), [("order-api-1", "api."), ("relay-2", "relay.")])
-def test_a_process_crashes_only_where_it_passes(name, prefix):
+def test_a_process_crashes_only_at_its_own_crash_points(name, prefix):
     of = lives("crash", orders=3_000)
     armed = [of(name, life)[VARIABLE] for life in range(20)]
     assert all(text.startswith(prefix) for text in armed)
 
 
-def test_in_the_calm_nobody_crashes_and_clocks_stay_as_they_were():
+def test_after_the_faults_no_process_crashes_and_clocks_stay_shifted():
     of = lives("crash", "clock")
     before = of("payment-1", 0)
     of.calm = True
@@ -74,7 +74,7 @@ def test_clocks_differ_between_processes():
     assert told == set(CLOCKS)
 
 
-def test_no_name_means_all_of_them_and_a_repeated_one_counts_once():
+def test_no_name_means_every_fault_and_a_repeated_one_counts_once():
     assert faults.parse("") == tuple(faults.names())
     assert faults.parse(" kill,stop,kill") == ("kill", "stop")
 
@@ -85,7 +85,7 @@ def test_an_unknown_name_is_refused_with_the_list():
     assert all(name in str(refused.value) for name in faults.names())
 
 
-def test_one_in_twenty_requests_fails_and_every_rule_can_be_read():
+def test_one_in_twenty_requests_fails_and_every_rule_is_valid():
     rules = faults.rules(faults.names())
     assert {rule["mode"] for rule in rules} == set(faults.CALLS)
     rates = {Rule(**rule).mode: Rule(**rule).rate for rule in rules}
@@ -96,11 +96,11 @@ def test_one_in_twenty_requests_fails_and_every_rule_can_be_read():
     assert faults.rules(["kill"]) == []
 
 
-def test_one_fault_alone_happens_to_one_in_twenty_requests_that_can_meet_it():
+def test_a_single_fault_affects_one_in_twenty_matching_requests():
     assert {Rule(**rule).rate for rule in faults.rules(["duplicate"])} == {faults.RATE}
 
 
-def test_a_worker_that_is_to_be_cut_off_reaches_aws_through_what_cuts_it_off():
+def test_a_worker_to_be_cut_off_reaches_aws_through_a_proxy():
     of = lives("partition", endpoints={"payment-1": "http://127.0.0.1:1"})
     assert of("payment-1", 0) == {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     assert of("payment-2", 0) == {}

@@ -1,4 +1,4 @@
-"""The image and the composed system, on a real engine. Without one, nothing here is tested."""
+"""The image and the composed system run on a real Docker engine."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def composed():
-    """Give the whole system, up and healthy."""
+    """Start the whole system; return it when it is healthy."""
     if not engine_answers():
         pytest.skip("NOT TESTED: no Docker engine answers")
     with Composed() as system:
@@ -31,7 +31,7 @@ def composed():
 
 @pytest.fixture(scope="session")
 def image(composed):
-    assert composed.project  # which built it
+    assert composed.project  # the fixture has built the image
     return IMAGE
 
 
@@ -57,7 +57,7 @@ class Container:
     id: str
 
     def lines(self, event, **fields):
-        """Give the lines of the log so far with an event and certain fields."""
+        """Return the log lines so far with an event and these fields."""
         lines = map(json.loads, docker("logs", self.id).stdout.splitlines())
         return [line for line in lines if ({"event": event} | fields).items() <= line.items()]
 
@@ -69,13 +69,13 @@ class Container:
         return asked.returncode == 0
 
     def ends(self):
-        """Wait for the end; gives the exit code."""
+        """Wait for the end; return the exit code."""
         return int(docker("wait", self.id).stdout)
 
 
 @pytest.fixture
 def run(composed):
-    """Start a container beside the system; it is gone at the end of the test."""
+    """Return a function that starts a container; remove it after the test."""
     started = []
 
     def run(*command, network=composed.network, options=(), **environment):
@@ -92,7 +92,7 @@ def run(composed):
 
 @pytest.fixture
 def work(run, image, world):
-    """Start an obedient worker as process 1 of a container; gives it when it is ready."""
+    """Return a function that starts a test worker as process 1 of a container."""
 
     def work(**changes):
         worker = run(

@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""The image is small, contains only what production needs, and reports errors clearly."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ def inspected(image):
 
 @pytest.fixture
 def inside(image):
-    """Run a program in the image instead of a service; gives what it printed."""
+    """Run a program in the image instead of a service; return its output."""
 
     def inside(program, *arguments, **named):
         entry = f"--entrypoint={program}"
@@ -28,43 +28,43 @@ def inside(image):
     return inside
 
 
-def test_it_is_small(inspected):
+def test_the_image_is_small(inspected):
     base = json.loads(docker("image", "inspect", "python:3.13-slim-trixie").stdout)[0]
     assert inspected["Size"] <= MAX_BYTES
     assert inspected["Size"] - base["Size"] <= MAX_OWN_BYTES
 
 
-def test_it_runs_services_as_nobody_in_particular(inspected):
+def test_services_run_as_an_unprivileged_user(inspected):
     config = inspected["Config"]
     assert config["Entrypoint"] == ["workers", "run"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "workers", "healthcheck"]
     assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")
 
 
-def test_it_says_which_revision_it_is(inspected):
+def test_the_image_is_labelled_with_its_revision(inspected):
     assert inspected["Config"]["Labels"]["org.opencontainers.image.revision"]
 
 
 @pytest.mark.parametrize("package", ["moto", "cheroot", "httpx", "pytest", "hatchling", "uv"])
-def test_what_only_tests_and_builds_need_is_not_there(inside, package):
+def test_the_image_has_no_test_or_build_dependencies(inside, package):
     looked_for = f"import importlib.util as u; print(u.find_spec({package!r}))"
     assert inside("python", "-c", looked_for).stdout.strip() == "None"
 
 
-def test_there_is_no_compiler_no_cache_and_no_source_tree(inside):
+def test_the_image_has_no_compiler_no_cache_and_no_source_tree(inside):
     for program in ("gcc", "cc", "make", "git"):
         assert inside("which", program, check=False).returncode != 0
     for folder in ("/root/.cache", "/src", "/dependencies", "/code", "/tests"):
         assert inside("ls", folder, check=False).returncode != 0
 
 
-def test_its_history_shows_no_secret(image):
+def test_the_image_history_shows_no_secret(image):
     history = docker("history", "--no-trunc", "--format={{.CreatedBy}}", image).stdout.lower()
     for word in ("secret", "token", "password", "aws_access", "index_url"):
         assert word not in history.partition('cmd ["python3"]')[0]
 
 
-def test_nothing_is_compiled_at_the_start(inside):
+def test_no_module_is_compiled_at_the_start(inside):
     loaded = (
         "import sys, pathlib, workers.cli, workers.bootstrap\n"
         "found = [m.__spec__ for m in list(sys.modules.values()) if getattr(m, '__spec__', None)]\n"
@@ -74,7 +74,7 @@ def test_nothing_is_compiled_at_the_start(inside):
     assert inside("python", "-c", loaded).stdout.strip() == "[]"
 
 
-def test_every_client_of_the_services_can_be_made(inside):
+def test_every_aws_client_can_be_created(inside):
     made = (
         "from workers.aws.clients import Clients\n"
         "from workers.settings import Settings\n"
@@ -85,7 +85,7 @@ def test_every_client_of_the_services_can_be_made(inside):
     inside("python", "-c", made)
 
 
-def test_a_change_of_the_code_reuses_the_dependencies(image, tmp_path):
+def test_a_code_change_reuses_the_layer_of_dependencies(image, tmp_path):
     for name in ("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("requirements", "workers"):
@@ -102,7 +102,7 @@ def test_a_change_of_the_code_reuses_the_dependencies(image, tmp_path):
     assert all("CACHED" in step for step in installs)
 
 
-# What is wrong is said in one line.
+# Errors take one line.
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -116,7 +116,7 @@ def test_a_wrong_variable_is_named_in_one_line(image, service):
     assert ended.stderr.count("\n") == 1
 
 
-def test_an_unknown_service_is_answered_with_the_list(image):
+def test_an_unknown_service_is_an_error_that_lists_the_services(image):
     ended = docker("run", "--rm", image, "paiment", check=False)
     assert (ended.returncode, ended.stderr) == (
         2,
@@ -124,7 +124,7 @@ def test_an_unknown_service_is_answered_with_the_list(image):
     )
 
 
-def test_development_commands_are_not_there(image):
+def test_development_commands_are_not_in_the_image(image):
     ended = docker("run", "--rm", "--entrypoint=workers", image, "demo", check=False)
     assert ended.returncode == 2
     assert "No such command 'demo'" in ended.stderr

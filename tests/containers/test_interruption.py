@@ -1,6 +1,6 @@
-"""Two hundred orders, every service stopped in the middle of them, and started again.
+"""Two hundred orders are finished although every service is stopped and started meanwhile.
 
-It comes before the tests that place orders of their own.
+It runs before the tests that place other orders.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +28,13 @@ CUSTOMERS = 8
 PATIENCE = 180  # s
 
 
-def test_every_order_in_the_middle_of_a_stop_is_finished_after_the_start(aws, tmp_path):
+def test_orders_interrupted_by_a_stop_are_finished_after_the_restart(aws, tmp_path):
     settings, topology = Settings(), Topology.load()
     clients = Clients.connect(settings, threads=2)
     sqs, dynamodb = clients.control(), clients.dynamodb()
-    assert tables.read_states(dynamodb, settings) == {}, "others have ordered: the books would lie"
+    assert tables.read_states(dynamodb, settings) == {}, (
+        "other orders exist: the totals would be wrong"
+    )
     orders = [order for order in plan(ORDERS + 40, seed=7) if order.kind != "technical"][:ORDERS]
     stock(dynamodb, stock_for(orders))
 
@@ -79,7 +81,7 @@ def stock(dynamodb, pieces):
 
 
 def place(api, order):
-    """Place an order, for as long as it takes; gives its id and the plan of it."""
+    """Repeat an order until it is accepted; return its id and its plan."""
     headers = {"Idempotency-Key": order.idempotency_key}
     order_id = post(api, "/orders", order.body(), headers)["orderId"]
     if order.kind == "cancelled":
@@ -89,7 +91,7 @@ def place(api, order):
 
 
 def ended(dynamodb, settings, queues):
-    """Whether no order is pending and nothing is under way."""
+    """Return whether no order is pending and all queues are empty."""
     busy = any(q.visible or q.in_flight or q.delayed for q in queues.states())
     pending = "pending" in tables.read_states(dynamodb, settings).values()
     return not (busy or pending or tables.count_unpublished(dynamodb, settings))

@@ -1,4 +1,4 @@
-"""A worker that is process 1 of a container, and ``docker stop``."""
+"""``docker stop`` stops a worker that is process 1 of a container cleanly."""
 
 from support.composed import docker, timed
 from support.eventually import eventually
@@ -9,7 +9,7 @@ GRACE = 12  # s until the engine kills; STOP_TIMEOUT is 6
 
 def test_a_handler_is_finished_and_the_rest_handed_back(world, work):
     worker = work(CONCURRENCY="1")
-    world.send(*(f"quick-{number}" for number in range(20)))  # a pace that allows to read ahead
+    world.send(*(f"quick-{number}" for number in range(20)))  # fast enough to read ahead
     eventually(lambda: len(worker.lines("message.settled")) == 20, 30)
     world.send("slow-1", *(f"slow-{number}" for number in range(2, 12)))
     worker.says("handler.started", orderId="slow-1")
@@ -37,14 +37,14 @@ def test_a_hung_handler_ends_within_the_grace_period(world, work):
     eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
 
 
-def test_an_idle_worker_is_gone_with_its_poll(work):
+def test_an_idle_worker_ends_with_its_poll(work):
     worker = work()
     assert timed(docker, "stop", f"--time={GRACE}", worker.id) < 4  # the poll waits 1 s
     assert worker.ends() == 0
 
 
-def test_a_worker_waits_for_an_aws_that_is_not_there_yet(composed, world, run, image):
-    """LocalStack gets the name that the worker asks for only later."""
+def test_a_worker_waits_until_aws_is_reachable(composed, world, run, image):
+    """LocalStack gets the name in the worker's endpoint only later."""
     docker("network", "create", f"{composed.project}_late")
     try:
         network = f"{composed.project}_late"

@@ -1,4 +1,4 @@
-"""The composed system: what a person types, and what must come of it."""
+"""The commands that the documents give for the composed system do what they promise."""
 
 import json
 
@@ -19,13 +19,13 @@ ORDER = {
 
 @pytest.fixture
 def placed(composed):
-    """Place an order; gives its id."""
+    """Place an order; return its id."""
     return httpx.post(f"{composed.api}/orders", json=ORDER).json()["orderId"]
 
 
 @pytest.fixture
 def order(composed, placed):
-    """Look at the order as it is now."""
+    """Read the order."""
     return lambda: httpx.get(f"{composed.api}/orders/{placed}").json()
 
 
@@ -38,7 +38,7 @@ def test_everything_is_healthy_and_provisioned(composed):
 
 
 @pytest.mark.parametrize("service", sorted({*OURS, "prometheus"}))
-def test_a_container_may_do_little(composed, service):
+def test_a_container_has_few_privileges(composed, service):
     limits = composed.inspected(service)["HostConfig"]
     assert limits["ReadonlyRootfs"]
     assert limits["CapDrop"] == ["ALL"]
@@ -47,7 +47,7 @@ def test_a_container_may_do_little(composed, service):
     assert 0 < limits["PidsLimit"] <= 256
 
 
-def test_an_order_is_confirmed_and_the_customer_hears_of_it(composed, order):
+def test_an_order_is_confirmed_and_the_customer_is_told(composed, order):
     eventually(lambda: order()["state"] == "confirmed", PATIENCE)
     assert (order()["payment"], order()["inventory"]) == ("completed", "reserved")
     eventually(lambda: any(m["to"] == ["ada@example.com"] for m in composed.mails()), PATIENCE)
@@ -71,8 +71,8 @@ def test_a_second_provisioning_changes_nothing(composed):
     assert composed("run", "--rm", "provision").stdout == "up to date (0 changes)\n"
 
 
-def test_an_idle_worker_is_light(composed):
-    """A health check is a process of its own for a second; the least of some looks is without."""
+def test_an_idle_worker_needs_little_memory(composed):
+    """A health check briefly adds a second process; the minimum of several samples omits it."""
     ids = [service_id(composed, service) for service in SERVICES]
     looks = [docker("stats", "--no-stream", "--format={{.MemUsage}}", *ids) for _ in range(4)]
     used = [[float(row.partition("MiB")[0]) for row in look.stdout.splitlines()] for look in looks]
@@ -83,7 +83,7 @@ def service_id(composed, service):
     return composed.containers(service)[0]["ID"]
 
 
-def test_prometheus_hears_of_every_service_and_of_the_depth_of_every_queue(composed):
+def test_prometheus_scrapes_every_service_and_every_queue_depth(composed):
     eventually(lambda: len(composed.prometheus("up == 1")) == len(OURS), PATIENCE)
     depths = composed.prometheus("messaging_queue_messages")
     assert {labels["state"] for labels, _ in depths} == {"visible", "in_flight", "delayed", "dead"}
@@ -92,8 +92,8 @@ def test_prometheus_hears_of_every_service_and_of_the_depth_of_every_queue(compo
     }
 
 
-def test_every_expression_of_the_dashboard_gives_figures(composed):
-    """After the orders of the tests above; a breaker shows once a dependency has failed."""
+def test_every_expression_of_the_dashboard_returns_data(composed):
+    """It needs the orders of the tests above; a breaker has no series until a dependency fails."""
     dashboard = json.loads((ROOT / "docker/grafana/dashboards/pipeline.json").read_text("utf-8"))
     expressions = [t["expr"] for panel in dashboard["panels"] for t in panel["targets"]]
     assert len(expressions) >= 10
@@ -102,7 +102,7 @@ def test_every_expression_of_the_dashboard_gives_figures(composed):
             eventually(lambda asked=expression: composed.prometheus(asked), PATIENCE)
 
 
-def test_more_workers_are_found_and_the_others_are_left_alone(composed):
+def test_new_workers_are_scraped_and_the_others_are_not_restarted(composed):
     before = service_id(composed, "payment")
     composed("up", "-d", "--wait", "--scale", "payment=3")
     assert before in {container["ID"] for container in composed.containers("payment")}
@@ -110,7 +110,7 @@ def test_more_workers_are_found_and_the_others_are_left_alone(composed):
     composed("up", "-d", "--wait", "--scale", "payment=1")
 
 
-def test_an_idle_system_stops_in_ten_seconds_and_every_exit_code_is_0(composed):
-    """The last test: nothing is up after it."""
+def test_an_idle_system_stops_in_ten_seconds_with_exit_codes_of_0(composed):
+    """This test comes last, because it stops everything."""
     assert timed(composed, "stop") < 10
     assert {container["ExitCode"] for container in composed.containers()} == {0}

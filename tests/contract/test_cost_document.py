@@ -1,4 +1,4 @@
-"""The table in docs/COST.md is what ``workers cost`` computes today."""
+"""The table in docs/COST.md matches the output of ``workers cost``."""
 
 import json
 import re
@@ -15,7 +15,7 @@ ROWS = [line for line in TABLE.splitlines() if line.startswith("|")][2:]
 
 
 def computed(rate):
-    """Write the row of a rate."""
+    """Return the table row of a rate."""
     arguments = ["cost", "--rate", rate, "--handler-ms", "50", "--json"]
     bill = json.loads(CliRunner().invoke(build(), arguments).stdout)
     services = dict.fromkeys(("SQS", "SNS", "DynamoDB", "Fargate"), 0.0)
@@ -31,5 +31,5 @@ def test_the_table_has_rows():
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_table_of_costs_is_what_the_command_says(row):
+def test_the_table_matches_the_command(row):
     assert row == computed(row.split("|")[1].strip())

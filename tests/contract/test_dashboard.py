@@ -1,4 +1,4 @@
-"""Every expression of the dashboard asks for metrics and labels that the services really have."""
+"""Every expression of the dashboard uses metrics and labels that the services export."""
 
 import json
 import re
@@ -18,14 +18,14 @@ from workers.runtime.observability.telemetry import Telemetry
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "docker/grafana/dashboards/pipeline.json").read_text("utf-8"))
 TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
-# What Prometheus itself adds to a series, and the series that it makes of every target.
+# Labels that Prometheus adds to every series, and the series that it creates per target.
 OF_PROMETHEUS = {"instance", "job", "service"}
 UP = {"up": set()}
 
 
 @pytest.fixture(scope="module")
 def series():
-    """Give the labels of every series by its name, after everything happened once."""
+    """Return the labels of every series by name, after each has been set once."""
     registry = CollectorRegistry()
     access, relay = AccessMetrics(registry), RelayMetrics(registry)
     access.requests.labels("/orders", "POST", "202").inc()
@@ -43,7 +43,7 @@ def series():
 
 
 def asked(expression):
-    """Give the metrics that an expression names, and the labels."""
+    """Return the metrics and labels in an expression."""
     metrics, labels = set(), set()
 
     def visit(node):
@@ -59,7 +59,7 @@ def asked(expression):
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target["expr"])
-def test_an_expression_asks_for_what_there_is(series, target):
+def test_an_expression_uses_known_metrics_and_labels(series, target):
     metrics, labels = asked(target["expr"])
     shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
 
@@ -72,13 +72,13 @@ def test_an_expression_asks_for_what_there_is(series, target):
 @pytest.mark.parametrize(
     "wrong", ["sum(messaging_settled_total)", 'messaging_settlements_total{queue="q"}']
 )
-def test_the_check_notices_what_there_is_not(series, wrong):
+def test_the_check_notices_unknown_metrics_and_labels(series, wrong):
     metrics, labels = asked(wrong)
     known = set().union(*series.values(), OF_PROMETHEUS)
     assert not (metrics <= set(series) and labels <= known)
 
 
-def test_the_dashboard_shows_what_it_promises():
+def test_the_dashboard_shows_the_important_metrics():
     metrics = set().union(*(asked(target["expr"])[0] for target in TARGETS))
     assert metrics >= {
         "messaging_breaker_open",
@@ -92,7 +92,7 @@ def test_the_dashboard_shows_what_it_promises():
 
 
 def test_the_dashboard_is_classic_json_on_the_provisioned_data_source():
-    assert isinstance(DASHBOARD["panels"], list)  # what file provisioning reads, unlike v2 JSON
+    assert isinstance(DASHBOARD["panels"], list)  # file provisioning cannot read v2 JSON
     assert "spec" not in DASHBOARD
     provisioned = (ROOT / "docker/grafana/provisioning/datasources/prometheus.yml").read_text()
     used = {target["datasource"]["uid"] for target in TARGETS}

@@ -1,4 +1,4 @@
-"""Today's code reads yesterday's events. A golden file is never edited, only added."""
+"""The code reads the events of every earlier version. Golden files are added, never edited."""
 
 import json
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ EVENTS = {
             ),
         ),
         OrderCancelled(**CUSTOMER, reason="not everything is in stock"),
-        OrderRefunded(**CUSTOMER, reason="Die Tasse hat einen Sprung – schade."),  # noqa: RUF001 - not ASCII on purpose
+        OrderRefunded(**CUSTOMER, reason="Die Tasse hat einen Sprung – schade."),  # noqa: RUF001 - deliberately not ASCII
         OrderShipped(**CUSTOMER, tracking_number="1Z999AA10123456784"),
         OrderConfirmed(**CUSTOMER, total_amount=Decimal("31.60"), currency="EUR"),
         PaymentCompleted(**CUSTOMER, **MONEY, payment_id="pay_5Hx81"),
@@ -71,7 +71,7 @@ EVENTS = {
     )
 }
 
-# What version 1.0 required. A field that is added later must have a default, so these lists
+# The fields that version 1.0 required. A later field must have a default, so these lists
 # never grow.
 ENVELOPE = "eventId eventType eventVersion source occurredAt correlationId data"
 REQUIRED = {
@@ -98,12 +98,12 @@ def only(fields, names):
     return {name: fields[name] for name in names.split()}
 
 
-def test_every_event_of_the_catalogue_has_a_golden_file():
+def test_every_event_in_the_catalogue_has_a_golden_file():
     assert sorted(path.stem for path in GOLDEN.glob("*.json")) == sorted(CATALOGUE)
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)
-def test_yesterdays_event_is_read(kind):
+def test_a_golden_event_is_read(kind):
     envelope = decode(golden(kind))
 
     assert envelope.data == EVENTS[kind]
@@ -112,7 +112,7 @@ def test_yesterdays_event_is_read(kind):
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)
-def test_yesterdays_event_is_written_without_loss(kind):
+def test_a_golden_event_is_written_without_loss(kind):
     assert json.loads(decode(golden(kind)).encode()) == json.loads(golden(kind))
 
 

@@ -1,4 +1,4 @@
-"""What an event led to is remembered for longer than the event can keep coming back."""
+"""Outcomes are remembered for longer than an event can be redelivered."""
 
 from datetime import timedelta
 
@@ -14,9 +14,9 @@ REDRIVES = 1
 
 
 def longest_way(service):
-    """Add up the longest way of a message: through SNS, the queue, and its dead letters."""
+    """Add up the longest life of a message: in SNS, the queue and the dead-letter queue."""
     kept, dead = (timedelta(seconds=s) for s in (service.retention, service.dlq_retention))
-    undelivered = dead  # terraform/modules/queue keeps what SNS could not deliver as long
+    undelivered = dead  # terraform/modules/queue keeps undelivered messages as long
     return SNS_RETRIES + undelivered + (1 + REDRIVES) * (kept + dead)
 
 
@@ -25,7 +25,7 @@ def test_the_inbox_outlasts_every_redelivery(name):
     assert longest_way(TOPOLOGY.services[name]) < INBOX_RETENTION
 
 
-def test_the_gateways_contract_says_how_long_a_key_is_remembered():
+def test_the_gateway_port_states_how_long_a_key_is_remembered():
     days = longest_way(TOPOLOGY.services["payment"]).days
     said = " ".join(PaymentGateway.__doc__.split())
 

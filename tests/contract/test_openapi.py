@@ -1,4 +1,4 @@
-"""What order-api says of itself: complete, consistent, and honest about its errors."""
+"""order-api's OpenAPI document is complete and consistent, and documents every error."""
 
 import pytest
 from support.order_api import Api
@@ -37,7 +37,7 @@ def operations(document):
     ]
 
 
-def test_the_interface_is_the_promised_one(document):
+def test_the_document_has_every_route(document):
     assert {(path, method) for path, method, _ in operations(document)} == {
         ("/orders", "post"),
         ("/orders/{orderId}", "get"),
@@ -63,17 +63,17 @@ def test_every_error_is_documented_as_a_problem(document):
         assert "default" in operation["responses"]
 
 
-def test_every_operation_says_what_it_does(document):
+def test_every_operation_has_a_description(document):
     for _, _, operation in operations(document):
         assert operation["summary"]
         assert operation["description"]
 
 
-def test_the_frameworks_own_error_shape_is_gone(document):
+def test_the_frameworks_own_error_schema_is_removed(document):
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
-def test_wishes_are_documented_only_where_they_are_granted(document):
+def test_simulations_are_documented_only_where_they_are_allowed(document):
     granted = Api(allow_simulation=True).get("/openapi.json").json()
 
     assert "paymentOutcome" not in str(document)
@@ -86,7 +86,7 @@ def test_the_idempotency_key_is_documented(document):
     assert names == {"Idempotency-Key", "traceparent"}
 
 
-def test_there_is_a_page_for_people():
+def test_the_interactive_documentation_is_served():
     answer = Api().get("/docs")
 
     assert answer.status_code == 200

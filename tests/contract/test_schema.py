@@ -1,4 +1,4 @@
-"""The exported contract: yesterday's events fit it, and it says what the map says."""
+"""The exported contract matches the map, and the golden events match the contract."""
 
 import json
 from pathlib import Path
@@ -36,13 +36,13 @@ def golden(event_type):
     return json.loads((GOLDEN / f"{event_type}.json").read_text())
 
 
-def test_there_is_a_file_for_every_event_and_one_for_all(directory):
+def test_the_export_has_a_file_per_event_and_one_for_all(directory):
     names = {path.name for path in directory.iterdir()}
 
     assert names == {f"{event_type}.json" for event_type in CATALOGUE} | {"asyncapi.json"}
 
 
-def test_the_paths_written_are_returned_and_writing_again_changes_nothing(directory):
+def test_the_written_paths_are_returned_and_a_second_export_changes_nothing(directory):
     before = {path: path.read_bytes() for path in directory.iterdir()}
 
     again = export(directory)
@@ -51,12 +51,12 @@ def test_the_paths_written_are_returned_and_writing_again_changes_nothing(direct
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE)
-def test_yesterdays_event_fits_todays_schema(directory, event_type):
+def test_a_golden_event_matches_its_schema(directory, event_type):
     validator(directory, event_type).validate(golden(event_type))
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE)
-def test_an_event_fits_no_other_events_schema(directory, event_type):
+def test_an_event_matches_no_other_events_schema(directory, event_type):
     for other in CATALOGUE.keys() - {event_type}:
         with pytest.raises(ValidationError):
             validator(directory, other).validate(golden(event_type))
@@ -74,7 +74,7 @@ def test_an_event_fits_no_other_events_schema(directory, event_type):
         ("data", {}),
     ],
 )
-def test_a_broken_envelope_does_not_fit(directory, field, value):
+def test_a_broken_envelope_does_not_match(directory, field, value):
     envelope = golden("order.created") | {field: value}
     envelope = {name: value for name, value in envelope.items() if value is not None}
 
@@ -91,7 +91,7 @@ def test_money_is_a_string_with_two_decimals(directory, amount):
         validator(directory, "order.created").validate(envelope)
 
 
-# The official JSON Schema of AsyncAPI 3.0 is not at hand; these are its structural rules:
+# The structural rules of AsyncAPI 3.0, whose JSON Schema is not bundled:
 # https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 
@@ -110,7 +110,7 @@ def references(node):
         yield node["$ref"]
 
 
-def test_it_is_an_asyncapi_document(asyncapi):
+def test_the_export_is_an_asyncapi_document(asyncapi):
     assert asyncapi["asyncapi"] == "3.0.0"
     assert asyncapi["info"].keys() >= {"title", "version"}
     for server in asyncapi["servers"].values():
@@ -144,7 +144,7 @@ def types(asyncapi, operation):
 
 
 @pytest.mark.parametrize("name", TOPOLOGY.consumers)
-def test_a_queue_is_described_as_the_map_has_it(asyncapi, name):
+def test_a_queue_is_described_as_in_the_map(asyncapi, name):
     service = TOPOLOGY.services[name]
     channel = asyncapi["channels"][f"{name}-queue"]
     queue = channel["bindings"]["sqs"]["queue"]
@@ -159,7 +159,7 @@ def test_a_queue_is_described_as_the_map_has_it(asyncapi, name):
 
 
 @pytest.mark.parametrize("name", [n for n, s in TOPOLOGY.services.items() if s.publishes])
-def test_what_a_service_sends_is_described_as_the_map_has_it(asyncapi, name):
+def test_a_services_events_are_described_as_in_the_map(asyncapi, name):
     operation = asyncapi["operations"][f"{name}.send"]
 
     assert operation["channel"] == {"$ref": "#/channels/order-events"}

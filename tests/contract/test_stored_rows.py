@@ -1,8 +1,8 @@
-"""Versions that run side by side during a deploy read each other's rows.
+"""During a deploy, versions that run side by side read each other's rows.
 
-``golden/rows/N`` holds what version N of the rows looks like, one file per table, in DynamoDB's
-own JSON. A golden file is never edited: a change that alters a row adds a version (``rows.py``
-writes it), and all of them are read for as long as a row may live.
+``golden/rows/N`` holds version N of the rows, one file per table, in DynamoDB's JSON. Golden files
+are never edited: a change to the rows adds a version (``rows.py`` writes it). The code must read
+every version for as long as such a row may exist.
 """
 
 import json
@@ -20,6 +20,7 @@ from workers.aws.items import to_document
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import Held, OutboxLeases
 from workers.aws.outbox_rows import SHARDS
+from workers.envelope import ATTRIBUTES
 from workers.events import (
     InventoryFailed,
     InventoryReleased,
@@ -45,7 +46,7 @@ def golden(version, table):
 
 
 class Stored:
-    """What an adapter asks of DynamoDB to read, on the rows of a file."""
+    """A DynamoDB client that reads the rows of a file."""
 
     def __init__(self, version, table):
         self.rows = {item["pk"]["S"]: item for item in golden(version, table)}
@@ -58,12 +59,12 @@ class Stored:
         return {"Items": [r for r in self.rows.values() if r.get("outboxShard") == shard]}
 
     def of(self, kind):
-        """Give the rows of a kind by the rest of their keys."""
+        """Return the rows of a kind by the rest of their keys."""
         found = {key.partition("#")[::2]: row for key, row in self.rows.items()}
         return {rest: row for (prefix, rest), row in found.items() if prefix == kind}
 
     def documents(self):
-        """Give a store with the table's documents."""
+        """Return a store with the table's documents."""
         store = FakeStore()
         for key, row in self.rows.items():
             if not key.startswith(("inbox#", "outbox#", "lease#", "attempts#")):
@@ -86,7 +87,7 @@ def test_this_version_writes_the_rows_of_the_newest_files(provisioned):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_attribute_that_the_version_before_reads_is_there_and_of_its_type(table):
+def test_every_attribute_of_the_previous_version_exists_with_its_type(table):
     now = Stored(NOW, table).rows
     for key, row in Stored(BEFORE, table).rows.items():
         assert {name: list(value) for name, value in row.items()}.items() <= {
@@ -110,7 +111,7 @@ def test_an_inbox_row_gives_its_outcomes_byte_for_byte(stored, table):
         assert record.fingerprint == row["fingerprint"]["S"]
 
 
-def test_a_waiting_row_gives_its_event_byte_for_byte_with_its_attributes(stored):
+def test_a_waiting_row_gives_its_event_and_attributes_byte_for_byte(stored):
     client = stored("orders")
     outbox = Outbox(client, "orders")
 
@@ -119,14 +120,7 @@ def test_a_waiting_row_gives_its_event_byte_for_byte_with_its_attributes(stored)
     (row,) = rows
     assert (row.event_id, row.problem) == ("event-1", "")
     assert row.event.body == client.rows["outbox#event-1"]["body"]["S"]
-    assert row.event.attributes.keys() == {
-        "eventType",
-        "eventVersion",
-        "source",
-        "eventId",
-        "correlationId",
-        "traceparent",
-    }
+    assert row.event.attributes.keys() == set(ATTRIBUTES)
     assert outbox.oldest(row_shard(client)) == NOON
 
 
@@ -151,7 +145,7 @@ def test_orders_are_read_whole(stored):
         assert Order.of(document).document() == document
 
 
-def test_payments_are_known(stored):
+def test_stored_payments_are_recognised(stored):
     store = stored("payment").documents()
 
     def charge(order_id):
@@ -163,7 +157,7 @@ def test_payments_are_known(stored):
     assert (charge("order-3"), charge("order-4")) == (None, None)
 
 
-def test_reservations_and_stock_are_known(stored):
+def test_stored_reservations_and_stock_are_recognised(stored):
     store = stored("inventory").documents()
 
     def reserve(order_id):
@@ -179,7 +173,7 @@ def test_reservations_and_stock_are_known(stored):
     )
 
 
-def test_mails_that_went_out_do_not_go_out_again(stored):
+def test_sent_mails_are_not_sent_again(stored):
     store, mailer = stored("notification").documents(), FakeMailer()
     service = Notification(mailer, "operations@example.com", lambda: NOON)
 

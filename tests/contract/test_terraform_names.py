@@ -1,4 +1,4 @@
-"""Terraform names what the code has: its figures, and the routes of order-api."""
+"""Terraform uses the code's metric names and the routes of order-api."""
 
 import re
 from pathlib import Path
@@ -17,13 +17,13 @@ ALARMS = "".join(path.read_text("utf-8") for path in sorted(TERRAFORM.glob("alar
 API = (TERRAFORM / "api.tf").read_text("utf-8")
 
 
-def test_alarms_look_where_the_workers_write():
+def test_alarms_watch_the_namespace_that_workers_write_to():
     assert re.search(r'metrics = "(\w+)"', ALARMS)[1] == METRICS_NAMESPACE
 
 
 @pytest.mark.parametrize(
     "name",
-    # What was dead-lettered is in the dead-letter queue, which has an alarm of its own.
+    # Dead letters are in the dead-letter queue, which has its own alarm.
     sorted(
         {
             figure.name
@@ -32,7 +32,7 @@ def test_alarms_look_where_the_workers_write():
         - {"DeadLettered"}
     ),
 )
-def test_every_figure_has_an_alarm(name):
+def test_every_metric_has_an_alarm(name):
     assert f'"{name}"' in ALARMS
 
 
@@ -49,8 +49,8 @@ def test_the_api_has_every_route_of_an_order_and_no_other():
     }
 
 
-def test_sqs_gives_up_a_message_as_late_as_it_can():
-    """The same backstop for a queue that Terraform makes and one that an emulator gets."""
+def test_sqs_dead_letters_a_message_as_late_as_it_can():
+    """Queues from Terraform and from the provisioner have the same limit."""
     messaging = (TERRAFORM / "messaging.tf").read_text("utf-8")
     assert re.findall(r"max_receive_count\s+= (\S+)", messaging) == [str(MAX_RECEIVE_COUNT)]
     assert redrive_policy("arn")["maxReceiveCount"] == MAX_RECEIVE_COUNT

@@ -1,4 +1,4 @@
-"""What an idle environment costs, in terraform/README.md, follows from the map and the prices."""
+"""The idle costs in terraform/README.md follow from the map and the prices."""
 
 import re
 from pathlib import Path
@@ -21,8 +21,8 @@ def test_each_line_is_its_count_times_its_price():
     expected = [
         (12, PRICES.endpoint_hour.dollars * HOURS),
         (services, Task().hourly(PRICES) * HOURS),
-        # Five alarms of a consumer look at 7 metrics, that of each service at 2, the rest at 5;
-        # and of scaling two alarms each: a consumer's at two metrics, the others' at one.
+        # A consumer's five alarms watch 7 metrics, each service's own alarm 2, and the others 5.
+        # Scaling adds two alarms per service, on two metrics for a consumer and on one otherwise.
         (
             consumers * 7 + services * 2 + 5 + consumers * 4 + (services - consumers) * 2,
             PRICES.alarm_month.dollars,
@@ -36,7 +36,7 @@ def test_each_line_is_its_count_times_its_price():
     ]
 
 
-def test_the_sum_is_that_of_the_lines():
+def test_the_total_is_the_sum_of_the_lines():
     lines = [float(row[3]) for row in ROWS[:-1]]
 
     assert ROWS[-1][3] == f"{sum(lines):.2f}"

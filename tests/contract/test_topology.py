@@ -1,4 +1,4 @@
-"""The map and the code say the same: who consumes what, and who publishes what."""
+"""The map and the code agree on which service consumes and publishes which events."""
 
 import json
 from importlib import resources
@@ -27,17 +27,17 @@ SERVICES = {
 TOPOLOGY = Topology.load()
 
 
-def test_every_consumer_on_the_map_is_a_service():
+def test_every_consumer_in_the_map_is_a_service():
     assert SERVICES.keys() == TOPOLOGY.consumers.keys()
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_consumes_what_the_map_says(name):
+def test_a_service_consumes_the_events_in_the_map(name):
     assert Handlers(SERVICES[name]).consumes == TOPOLOGY.services[name].consumes
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_publishes_what_the_map_says(name):
+def test_a_service_publishes_the_events_in_the_map(name):
     assert Handlers(SERVICES[name]).publishes == TOPOLOGY.services[name].publishes
 
 
@@ -53,7 +53,7 @@ def test_the_desks_events_are_published_by_the_api_and_by_the_relay(name):
     assert {event.type for event in returned} == TOPOLOGY.services[name].publishes
 
 
-def test_the_map_lists_the_events_of_the_language():
+def test_the_map_lists_every_event_in_the_catalogue():
     assert TOPOLOGY.events == CATALOGUE.keys()
 
 
@@ -65,7 +65,7 @@ def test_only_the_service_that_gets_a_mailer_may_send_mail():
     }
 
 
-def test_every_event_of_the_language_is_published_and_consumed():
+def test_every_event_in_the_catalogue_is_published_and_consumed():
     services = TOPOLOGY.services.values()
 
     assert frozenset().union(*(service.publishes for service in services)) == CATALOGUE.keys()
@@ -73,7 +73,7 @@ def test_every_event_of_the_language_is_published_and_consumed():
 
 
 @pytest.mark.parametrize("event", CATALOGUE)
-def test_an_event_that_nobody_publishes_is_refused_with_the_name_of_its_consumer(event):
+def test_an_event_without_a_publisher_is_refused_with_its_consumers_name(event):
     topology = json.loads(resources.files("workers").joinpath("topology.json").read_text("utf-8"))
     for service in topology["services"].values():
         service["publishes"] = [other for other in service["publishes"] if other != event]
@@ -86,7 +86,7 @@ def test_an_event_that_nobody_publishes_is_refused_with_the_name_of_its_consumer
     assert any(f"{name}: no service" in text for name in SERVICES)
 
 
-def test_who_shares_an_outbox_shares_its_table():
+def test_services_that_share_an_outbox_share_its_table():
     outboxes = {name for name, table in TOPOLOGY.tables.items() if table.outbox}
 
     assert {TOPOLOGY.services[name].table for name in ("order-api", "relay")} == outboxes

@@ -1,1 +1,1 @@
-"""What Terraform makes, made for real on the embedded AWS, and run."""
+"""Terraform's configuration is applied to the embedded AWS, and its tasks are run."""

@@ -1,4 +1,4 @@
-"""Checkov in an environment of its own, made on demand: its pins are not ours."""
+"""Checkov in a separate environment, created on demand: its pins conflict with the project's."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ PATIENCE = 300.0  # s
 
 
 def command():
-    """Give the start of a command line. Raises ``Missing``."""
+    """Return the start of a command line. Raises ``Missing``."""
     try:
         interpreter = python("checkov", PACKAGES)
     except NotInstalled as reason:
@@ -21,7 +21,7 @@ def command():
 
 
 def findings(program, framework, *arguments):
-    """Run it without a network; gives each finding as ``check: resource``."""
+    """Run checkov without a network; return each finding as ``check: resource``."""
     fixed = ("--quiet", "--compact", "--skip-download", "--output=json", "--framework", framework)
     done = subprocess.run(  # noqa: S603 - our own installation
         [*program, *fixed, *map(str, arguments)],

@@ -1,4 +1,4 @@
-"""One apply for all tests: Terraform's configuration on the embedded AWS, and its tasks."""
+"""Applies Terraform's configuration once for all tests, and runs its tasks."""
 
 import json
 import os
@@ -20,7 +20,7 @@ IMAGE_TAG = "0123abc"
 
 
 def pytest_collection_modifyitems(items):
-    """Destroy last."""
+    """Run the test of destroy last."""
     items.sort(key=lambda item: "destroyed" in item.fixturenames)
     for item in items:
         if item.path.parent == Path(__file__).parent:
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def had():
-    """Make what needs a program; without it, skip, or fail where it is required."""
+    """Return a function that creates a fixture, and skips or fails if its program is missing."""
 
     def make_or_skip(make):
         try:
@@ -45,7 +45,7 @@ def had():
 
 @pytest.fixture(scope="session")
 def secrets(aws):
-    """Keep a secret and a parameter for payment; gives their ARNs by environment variable."""
+    """Create a secret and a parameter for payment; return their ARNs by environment variable."""
     assert aws.url
     key = boto3.client("secretsmanager").create_secret(Name="gateway", SecretString="key-1")
     ssm = boto3.client("ssm")
@@ -56,7 +56,7 @@ def secrets(aws):
 
 @pytest.fixture(scope="session")
 def terraform(aws, had, secrets, tmp_path_factory):
-    """Give the configuration for dev, initialised."""
+    """Return the initialised configuration for dev."""
     directory = tmp_path_factory.mktemp("infra")
     given = {
         "image_tag": IMAGE_TAG,
@@ -69,13 +69,13 @@ def terraform(aws, had, secrets, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def checkov_program(had):
-    """Give the start of checkov's command line."""
+    """Return the start of checkov's command line."""
     return had(checkov.command)
 
 
 @dataclass
 class Applied:
-    """What an apply made."""
+    """The result of an apply."""
 
     terraform: Terraform
     outputs: dict
@@ -91,7 +91,7 @@ def applied(terraform):
 
 @pytest.fixture(scope="session")
 def deployed(aws, applied, tmp_path_factory):
-    """Run what ECS wants to run."""
+    """Run the tasks that ECS should run."""
     directory = tmp_path_factory.mktemp("tasks")
     with Fargate(aws.url, applied.outputs["cluster"], directory) as fargate:
         fargate.reconcile()
@@ -100,11 +100,11 @@ def deployed(aws, applied, tmp_path_factory):
 
 @dataclass
 class Stories:
-    """How the stories went."""
+    """The results of the scenarios."""
 
     result: object  # of the demo
     handled: dict  # messages by task of payment
-    rights: list  # that roles used until then, see EmbeddedAws.rights
+    rights: list  # that roles have used, see EmbeddedAws.rights
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +117,7 @@ def stories(aws, deployed):
 
 @pytest.fixture(scope="session")
 def destroyed(applied, deployed):
-    """Take everything away; nothing can be tested afterwards."""
+    """Destroy everything; no test can follow."""
     codes = deployed.processes.stop()
     assert set(codes.values()) == {0}
     applied.terraform.destroy()

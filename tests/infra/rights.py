@@ -1,11 +1,11 @@
-"""What roles did compared with what their policies let them do."""
+"""Compares the permissions that roles used with those that their policies grant."""
 
 from local.aws.iam.statements import Call, verdict
 from local.rehearsal.roles import policy_of
 
 
 def refused(used):
-    """List the rights that a role lacked."""
+    """List the permissions that a role lacked."""
     return [
         f"{each['role']} was refused {each['action']} on {each['resource']}"
         for each in used
@@ -14,7 +14,7 @@ def refused(used):
 
 
 def never_used(role, used):
-    """List the rights of a role that none of its calls needed."""
+    """List the permissions of a role that none of its calls needed."""
     calls = [Call(each["action"], each["resource"]) for each in used if each["role"] == role]
     return [
         f"{role} never used {action} on {arn}"
@@ -26,7 +26,7 @@ def never_used(role, used):
 
 
 def _needs(call, statement, action, arn):
-    """Whether a statement with this one action and this one resource is about a call."""
+    """Return whether a statement with this action and this resource covers a call."""
     alone = {"Effect": statement["Effect"], "Action": action, "Resource": arn}
     return verdict(call, identity=[alone]) != "not allowed"
 

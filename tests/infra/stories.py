@@ -1,4 +1,4 @@
-"""What is played on what Terraform made: the demo, and what the demo has no need of."""
+"""Scenarios for the applied configuration: the demo, and calls that the demo does not need."""
 
 import json
 from pathlib import Path
@@ -20,9 +20,9 @@ PROTECTED = 1  # minutes
 
 
 def play(deployed, *, orders, show=lambda _: None):
-    """Play every scenario; gives the demo's result, and messages by task of payment.
+    """Run every scenario; return the demo's result, and the messages of each task of payment.
 
-    Counted are the tasks of before the demo, which deploys payment anew on its way.
+    Only the tasks from before the demo count, because the demo replaces payment.
     """
     payments = deployed.processes.of("payment")
     result = Demo(deployed, orders=orders, seed=1, show=show).run()
@@ -36,9 +36,9 @@ def play(deployed, *, orders, show=lambda _: None):
 
 
 def _ship_and_refund(deployed, shipped, refunded):
-    """Ask order-api for the rest of what it does, and wait until payment has given money back.
+    """Call the other routes of order-api, and wait until payment has refunded two orders.
 
-    Both are refunded: one after it has shipped, the other before, which cancels it.
+    One is refunded after it has shipped, the other before, which cancels it.
     """
     with httpx.Client(base_url=deployed.api_url, timeout=PATIENCE) as api:
         assert api.get(f"/orders/{shipped}").json()["state"] == "confirmed"
@@ -55,7 +55,7 @@ def _refunds(deployed):
 
 
 def _leave_to_the_relay(deployed, order_id):
-    """Put a published event back into the outbox, as a crash before its publishing leaves it."""
+    """Put a published event back into the outbox, as if a crash had prevented its publication."""
     dynamodb, settings = deployed.clients.dynamodb(), deployed.settings
     event_id = tables.read_orders(dynamodb, settings)[order_id]["correlationId"]
     dynamodb.update_item(
@@ -71,7 +71,7 @@ def _leave_to_the_relay(deployed, order_id):
 
 
 def _protect_every_consumer(deployed):
-    """Ask the agent for what a worker asks when a handler takes longer than half the stop."""
+    """Request protection from the agent, like a worker with a long handler."""
     for service in deployed.topology.consumers:
         for task in deployed.processes.of(service):
             agent = EcsAgent(task.child.environment["ECS_AGENT_URI"])
@@ -80,7 +80,7 @@ def _protect_every_consumer(deployed):
 
 
 def _fail_in_every_consumer(deployed):
-    """Send each a message that fails until it is given up, for its inbox row cannot be read."""
+    """Send each service a message that always fails, because its inbox row is unreadable."""
     sqs, settings = deployed.clients.control(), deployed.settings
     event_ids = {}
     for service, wanted in deployed.topology.consumers.items():

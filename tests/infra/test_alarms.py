@@ -1,4 +1,4 @@
-"""Alarms watch figures that exist: what the tasks write, under the names the alarms know."""
+"""Alarms watch metrics that the tasks write, under the same names."""
 
 import json
 from contextlib import suppress
@@ -9,7 +9,7 @@ from support.eventually import eventually
 from workers.runtime.observability.emf import EVERY, NAMESPACE
 
 
-def test_every_alarm_on_a_figure_of_our_own_is_fed_by_a_line_of_a_task(deployed, stories):
+def test_every_alarm_on_a_custom_metric_is_fed_by_a_task(deployed, stories):
     assert stories
     watched = set(alarms())
     assert watched
@@ -17,13 +17,13 @@ def test_every_alarm_on_a_figure_of_our_own_is_fed_by_a_line_of_a_task(deployed,
     def missing():
         return watched - {figure for task in deployed.processes.every for figure in figures(task)}
 
-    with suppress(AssertionError):  # a line a minute
+    with suppress(AssertionError):  # one line per minute
         eventually(lambda: not missing(), patience=2 * EVERY)
     assert missing() == set()
 
 
 def alarms():
-    """Give each figure that an alarm watches: its name and dimensions."""
+    """Return the name and dimensions of each metric that an alarm watches."""
     for alarm in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]:
         stats = [query.get("MetricStat", {}) for query in alarm.get("Metrics", [])]
         for metric in (alarm, *(stat.get("Metric", {}) for stat in stats)):
@@ -33,7 +33,7 @@ def alarms():
 
 
 def figures(task):
-    """Give each figure that a task has written in the embedded metric format."""
+    """Return each metric that a task has written in the embedded metric format."""
     for line in task.child.log.read_text("utf-8", "replace").splitlines():
         if '"_aws"' in line:
             document = json.loads(line)

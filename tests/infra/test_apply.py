@@ -1,4 +1,4 @@
-"""What an apply makes: it converges, and it is what the code looks for."""
+"""An apply converges, and creates the resources that the code looks up."""
 
 import json
 
@@ -13,7 +13,7 @@ from workers.aws.clients import Clients
 from workers.settings import Settings
 from workers.topology import Topology
 
-# What names every service, and so changes with each.
+# Resources that name every service, and so change with each.
 NAMES_ALL = (
     "aws_cloudwatch_composite_alarm.",
     "aws_cloudwatch_dashboard.",
@@ -22,12 +22,12 @@ NAMES_ALL = (
 )
 
 
-def test_a_second_plan_is_empty_though_a_service_was_scaled_meanwhile(applied, stories):
+def test_a_second_plan_is_empty_even_after_scaling(applied, stories):
     assert stories
     assert applied.terraform.changes() == {}
 
 
-def test_what_the_code_looks_up_by_name_is_what_its_tasks_are_told(applied):
+def test_tasks_get_the_resources_that_the_code_finds_by_name(applied):
     settings = Settings(name_prefix="dev-")
     clients = Clients.connect(settings, threads=1)
     sqs, sns, dynamodb = clients.control(), clients.sns(), clients.dynamodb()
@@ -44,14 +44,14 @@ def test_what_the_code_looks_up_by_name_is_what_its_tasks_are_told(applied):
             assert environment["CONCURRENCY"] == str(service.concurrency)
 
 
-def test_a_task_is_told_nothing_that_the_code_does_not_read(applied):
+def test_a_task_gets_no_variable_that_the_code_does_not_read(applied):
     known = {field.upper() for field in Settings.model_fields}
     for name in Topology.load().services:
         assert set(container(applied, name).environment) <= known
 
 
 @pytest.mark.parametrize("service", Topology.load().services)
-def test_a_task_definition_is_fit_for_fargate(applied, service):
+def test_a_task_definition_is_valid_for_fargate(applied, service):
     assert container(applied, service).faults() == []
 
 
@@ -76,7 +76,7 @@ def test_one_more_service_changes_nothing_else(applied, tmp_path):
     assert [address for address in others if not address.startswith(NAMES_ALL)] == []
 
 
-def test_checkov_finds_nothing_in_what_is_made_either(applied, checkov_program):
+def test_checkov_finds_nothing_in_the_plan(applied, checkov_program):
     plan = applied.terraform.plan_document()
     enrich = ("--repo-root-for-plan-enrichment", applied.terraform.directory)
     assert checkov.findings(checkov_program, "terraform_plan", "--file", plan, *enrich) == []

@@ -1,4 +1,4 @@
-"""What nobody may do: every task's role is refused all that is not its work."""
+"""Every task's role is refused the calls that are not its work."""
 
 import json
 
@@ -17,7 +17,7 @@ ECS = {"aws:sourceaccount": ACCOUNT, "aws:sourcearn": f"arn:aws:ecs:eu-west-1:{A
 
 
 def calls(session, outputs, service):
-    """Give, by name, calls that a service must not make."""
+    """Return the calls that a service must not make, by name."""
     sqs, sns, dynamodb = (session.client(name) for name in ("sqs", "sns", "dynamodb"))
     mine = TOPOLOGY.services[service]
     key = {"pk": {"S": "any"}}
@@ -74,15 +74,15 @@ def _receiving(sqs, url):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_refused_all_that_is_not_its_work(applied, stories, service):
-    assert stories  # the rights that were used are counted by now
+def test_a_service_is_refused_calls_that_are_not_its_work(applied, stories, service):
+    assert stories  # the permissions used have been counted by now
     role = applied.outputs["services"][service]["task_role_arn"]
     task = session(assume(role, service="ecs-tasks.amazonaws.com", context=ECS))
     tried = calls(task, applied.outputs, service)
     assert [name for name, call in tried.items() if not is_refused(call)] == []
 
 
-def test_whoever_is_no_operator_cannot_send_whatever_its_policies_say(applied, stories, admin):
+def test_only_operators_can_send_whatever_the_callers_policies_say(applied, stories, admin):
     assert stories
     sqs, sns = admin("intruder").client("sqs"), admin("intruder").client("sns")
     queues = applied.outputs["queues"].values()
@@ -121,7 +121,7 @@ def waiting(sqs, queue):
 
 
 def is_refused(call):
-    """Call; True if that was refused, and for no other reason."""
+    """Make a call; return whether it was refused. Other errors are raised."""
     try:
         call()
     except ClientError as error:
@@ -131,7 +131,7 @@ def is_refused(call):
 
 @pytest.fixture(scope="session")
 def admin():
-    """Make a role that its own policy lets do everything; gives a session of it."""
+    """Create a role whose policy allows everything; return a session of it."""
     iam, made = boto3.client("iam"), {}
     trust = {"Effect": "Allow", "Principal": {"Service": ANYBODY}, "Action": "sts:AssumeRole"}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}

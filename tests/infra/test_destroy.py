@@ -1,4 +1,4 @@
-"""The end: nothing is left."""
+"""A destroy removes every resource."""
 
 import boto3
 
@@ -11,7 +11,7 @@ def test_nothing_is_left(destroyed):
 
 
 def names():
-    """Give the names of what an apply makes, as AWS lists it."""
+    """Return the names of the resources that AWS lists."""
     queues = boto3.client("sqs").list_queues().get("QueueUrls", [])
     topics = boto3.client("sns").list_topics()["Topics"]
     yield from (url.rpartition("/")[2] for url in queues)

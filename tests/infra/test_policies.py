@@ -1,7 +1,7 @@
-"""What the policies of queues, topic, key and endpoints say, read back and weighed.
+"""The policies of queues, topic, key and endpoints allow only the intended calls.
 
-The embedded AWS enforces those of queues and topic on roles and deliveries. It cannot show what
-happens without TLS, nor in a VPC, nor with a key of one's own.
+The embedded AWS enforces the policies of queues and topic. It cannot show calls without TLS, from a
+VPC or with a customer-managed key, so these tests read the policies back and evaluate them.
 """
 
 import json
@@ -18,12 +18,12 @@ SNS = "sns.amazonaws.com"
 CONSUMERS = tuple(Topology.load().consumers)
 KINDS = ("url", "dlq_url", "undelivered_url")
 STRANGER = f"arn:aws:iam::{ACCOUNT}:role/stranger"
-# The endpoint that serves a service's API; the agent of ECS needs none of ours.
+# Endpoints whose names differ from the service's. The ECS agent uses none of them.
 ENDPOINTS = {"ecr": "ecr.api", "ses": "email"}
 
 
 def weigh(policy, action, arn, principal, *, plain=False, **context):
-    """Say what a resource's policy says to a call, over TLS unless ``plain``."""
+    """Return the verdict of a resource's policy on a call, over TLS unless ``plain``."""
     known = {
         "aws:principalaccount": ACCOUNT,
         "aws:principalarn": principal,
@@ -36,7 +36,7 @@ def weigh(policy, action, arn, principal, *, plain=False, **context):
 
 @pytest.fixture(scope="session")
 def queues(applied):
-    """Give the policy and the ARN of each queue, by consumer and kind."""
+    """Return the policy and the ARN of each queue, by consumer and kind."""
     sqs, found = boto3.client("sqs"), {}
     for consumer, urls in applied.outputs["queues"].items():
         for kind in KINDS:
@@ -48,7 +48,7 @@ def queues(applied):
     return found
 
 
-def test_nothing_goes_without_tls(applied, queues):
+def test_calls_without_tls_are_denied(applied, queues):
     role = applied.outputs["services"]["payment"]["task_role_arn"]
     for policy, arn in queues.values():
         for action in ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"):
@@ -66,7 +66,7 @@ def topic_policy(applied):
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_only_the_topic_delivers(applied, queues, consumer):
+def test_only_the_topic_may_deliver(applied, queues, consumer):
     ours = {"aws:sourcearn": applied.outputs["topic_arn"]}
     other = {"aws:sourcearn": f"arn:aws:sns:{REGION}:{ACCOUNT}:other"}
     for kind in KINDS:
@@ -78,7 +78,7 @@ def test_only_the_topic_delivers(applied, queues, consumer):
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_only_its_worker_dead_letters_and_only_operators_do_more(applied, queues, consumer):
+def test_only_its_worker_may_dead_letter_and_only_operators_may_do_more(applied, queues, consumer):
     worker = applied.outputs["services"][consumer]["task_role_arn"]
     for kind in KINDS:
         policy, arn = queues[consumer, kind]
@@ -88,7 +88,7 @@ def test_only_its_worker_dead_letters_and_only_operators_do_more(applied, queues
         assert said == ("not allowed" if kind == "dlq_url" else "denied")
 
 
-def test_only_those_on_the_map_publish(applied):
+def test_only_publishers_in_the_map_may_publish(applied):
     policy, arn = topic_policy(applied), applied.outputs["topic_arn"]
     for name, service in Topology.load().services.items():
         role = applied.outputs["services"][name]["task_role_arn"]
@@ -98,7 +98,7 @@ def test_only_those_on_the_map_publish(applied):
     assert weigh(policy, "sns:Publish", arn, STRANGER) == "denied"
 
 
-def test_the_endpoints_let_through_all_that_tasks_and_their_agents_do(stories):
+def test_the_endpoints_allow_every_call_of_tasks_and_their_agents(stories):
     endpoints = {
         each["ServiceName"].partition(f".{REGION}.")[2]: statements_of(
             json.loads(each["PolicyDocument"])
@@ -116,7 +116,7 @@ def test_the_endpoints_let_through_all_that_tasks_and_their_agents_do(stories):
     assert stopped == []
 
 
-def test_a_key_of_ones_own_is_open_to_the_topic_and_to_no_other(applied):
+def test_a_customer_managed_key_allows_the_topic_and_no_other_principal(applied):
     plan = applied.terraform.plan_document("-var=customer_managed_key=true")
     planned = {
         each["address"]: each["change"]["after"]
@@ -127,5 +127,5 @@ def test_a_key_of_ones_own_is_open_to_the_topic_and_to_no_other(applied):
         ours = {"aws:sourcearn": applied.outputs["topic_arn"]}
         assert weigh(key, action, "*", SNS, **ours) == "allowed"
         assert weigh(key, action, "*", SNS, **{"aws:sourcearn": "other"}) == "not allowed"
-        # A role gets its right from its own policy, which the account's statement admits.
+        # A role gets its permission from its own policy, which the account's statement admits.
         assert weigh(key, action, "*", STRANGER) == "not allowed"

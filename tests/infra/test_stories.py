@@ -1,4 +1,4 @@
-"""Orders through what Terraform made: tasks from their definitions, under their own roles."""
+"""Orders go through the applied configuration: tasks run from their definitions and roles."""
 
 import pytest
 
@@ -29,19 +29,19 @@ def test_a_task_gets_the_secrets_that_its_definition_names(deployed):
     assert "GATEWAY_KEY" not in other.child.environment
 
 
-def test_no_role_lacks_a_right(stories):
+def test_no_role_lacks_a_permission(stories):
     assert rights.refused(stories.rights) == []
 
 
 @pytest.mark.parametrize("service", Topology.load().services)
-def test_no_role_has_a_right_that_it_does_not_use(applied, stories, service):
+def test_no_role_has_an_unused_permission(applied, stories, service):
     roles = applied.outputs["services"][service]
     task = roles["task_role_arn"].rpartition("/")[2]
     assert rights.never_used(task, stories.rights) == []
 
 
 @pytest.mark.parametrize("service", Topology.load().services)
-def test_ecs_has_no_right_that_it_does_not_use(deployed, stories, service):
+def test_ecs_has_no_unused_permission(deployed, stories, service):
     [task, *_] = deployed.processes.of(service)
     role = task.container.task["executionRoleArn"].rpartition("/")[2]
     assert rights.never_used(role, stories.rights) == []

@@ -1,11 +1,11 @@
-"""A server on loopback that misbehaves as told."""
+"""A server on loopback that misbehaves on request."""
 
 import os
 
 import pytest
 from support.stub import serving
 
-# What only the one can do, and only the other: fail as it is told.
+# Only the embedded AWS can inject faults; the folder localstack needs LocalStack.
 collect_ignore = ["test_faults.py" if "LOCALSTACK" in os.environ else "localstack"]
 
 
@@ -16,7 +16,7 @@ def stub():
 
 
 @pytest.fixture
-def nobody():
-    """Give a URL that nobody listens on."""
+def unreachable_url():
+    """Return a URL on which no server listens."""
     with serving() as server:
         return server.url

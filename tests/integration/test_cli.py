@@ -1,4 +1,4 @@
-"""What an operator types, on the embedded AWS."""
+"""The operators' commands work on the embedded AWS."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def workers(provisioned, monkeypatch):
-    """Run a command; gives its output, and fails if the command does."""
+    """Run a command; return its output, and fail if the command does."""
     monkeypatch.setenv("NAME_PREFIX", provisioned.name_prefix)
 
     def run(*arguments, code=0):
@@ -35,7 +35,7 @@ def workers(provisioned, monkeypatch):
 
 @pytest.fixture
 def payment(provisioned):
-    """Give payment's queue."""
+    """Return payment's queue."""
     clients = Clients.connect(provisioned, threads=1)
     control = clients.control()
     return SqsQueue(
@@ -50,7 +50,7 @@ def payment(provisioned):
 
 @pytest.fixture
 def dead_letter(payment):
-    """Put a message into payment's dead-letter queue, as a worker does."""
+    """Dead-letter a message of payment, like a worker."""
     body = an_envelope(an_order(order_id="order-7")).encode()
     payment.control.send_message(QueueUrl=payment.url, MessageBody=body)
     (message,) = payment.receive(1, 1)
@@ -59,7 +59,7 @@ def dead_letter(payment):
     return body
 
 
-def test_queues_shows_what_waits_and_what_is_dead(workers, dead_letter):
+def test_queues_shows_waiting_and_dead_lettered_messages(workers, dead_letter):
     assert dead_letter
     found = {queue["service"]: queue for queue in json.loads(workers("queues", "--json"))}
 
@@ -68,7 +68,7 @@ def test_queues_shows_what_waits_and_what_is_dead(workers, dead_letter):
     assert "payment-queue" in workers("queues")
 
 
-def test_a_dead_letter_says_why_and_can_be_looked_at_again(workers, dead_letter):
+def test_a_dead_letter_is_listed_with_its_reason_and_stays(workers, dead_letter):
     for _ in range(2):
         (letter,) = json.loads(workers("dlq", "list", "payment", "--json"))
         assert (letter["reason"], letter["attempts"]) == ("the gateway is closed", 3)
@@ -78,7 +78,7 @@ def test_a_dead_letter_says_why_and_can_be_looked_at_again(workers, dead_letter)
     assert "the gateway is closed" in workers("dlq", "list", "payment")
 
 
-def test_a_redrive_says_what_it_would_do_and_does_it_when_told(workers, payment, dead_letter):
+def test_a_redrive_is_a_dry_run_until_it_is_confirmed(workers, payment, dead_letter):
     dry = json.loads(workers("dlq", "redrive", "payment", "--json"))
     assert (dry["messages"], dry["moved"]) == (1, False)
     assert payment.receive(10, 0) == []
@@ -89,13 +89,13 @@ def test_a_redrive_says_what_it_would_do_and_does_it_when_told(workers, payment,
     assert "empty" in workers("dlq", "list", "payment")
 
 
-def test_a_service_without_a_queue_is_a_mistake_that_names_the_others(workers):
+def test_a_service_without_a_queue_is_an_error_that_lists_the_others(workers):
     with pytest.raises(AssertionError, match="payment"):
         workers("dlq", "list", "relay")
     workers("dlq", "list", "relay", code=2)
 
 
-def test_an_event_is_published_as_it_stands_in_a_file(workers, payment, tmp_path):
+def test_an_event_is_published_byte_for_byte_from_a_file(workers, payment, tmp_path):
     fields = json.loads(an_envelope(an_order()).encode()) | {"tenant": "näme"}
     event = tmp_path / "event.json"
     event.write_bytes(json.dumps(fields, indent=2).replace("\n", "\r\n").encode())
@@ -105,7 +105,7 @@ def test_an_event_is_published_as_it_stands_in_a_file(workers, payment, tmp_path
     assert [message.body.encode() for message in payment.receive(10, 2)] == [event.read_bytes()]
 
 
-def test_a_notification_of_sns_is_no_event_to_publish(workers, payment, tmp_path):
+def test_an_sns_notification_is_not_published(workers, payment, tmp_path):
     event = tmp_path / "event.json"
     wrapped = {"Type": "Notification", "Message": an_envelope(an_order()).encode()}
     event.write_text(json.dumps(wrapped))
@@ -115,7 +115,7 @@ def test_a_notification_of_sns_is_no_event_to_publish(workers, payment, tmp_path
     assert payment.receive(10, 0) == []
 
 
-def test_what_is_no_event_is_not_published(workers, payment, tmp_path):
+def test_anything_but_an_event_is_not_published(workers, payment, tmp_path):
     event = tmp_path / "event.json"
     event.write_text("{}")
 
@@ -124,7 +124,7 @@ def test_what_is_no_event_is_not_published(workers, payment, tmp_path):
     assert payment.receive(10, 0) == []
 
 
-def test_the_stock_of_an_item_is_set_and_listed(workers):
+def test_stock_is_set_and_listed(workers):
     workers("stock", "set", "LAPTOP-001", "12", "--reorder-at", "3")
 
     assert json.loads(workers("stock", "list", "--json")) == [
@@ -158,7 +158,7 @@ def test_provisioning_twice_changes_nothing(workers):
     assert "0 changes" in workers("provision")
 
 
-def test_the_contract_is_written_where_it_is_asked_for(workers, tmp_path):
+def test_the_contract_is_written_to_the_given_directory(workers, tmp_path):
     workers("schema", "export", str(tmp_path))
 
     assert (tmp_path / "asyncapi.json").exists()
@@ -173,7 +173,7 @@ def outbox(provisioned):
 
 @pytest.fixture
 def aside(outbox):
-    """Set three events aside; gives their ids. A fourth waits."""
+    """Set three events aside and let a fourth wait; return the ids of the three."""
     store = DynamoStore(outbox.client, outbox.table, outbox=True, clock=NOON.timestamp)
     events = [encoded(event_id=f"event-{n}", correlation_id=f"story-{n}") for n in range(4)]
     store.commit(store.begin("api#1"), events)
@@ -184,7 +184,7 @@ def aside(outbox):
     return [f"event-{n}" for n in range(3)]
 
 
-def test_the_outbox_shows_what_waits_and_what_was_set_aside_and_why(workers, aside):
+def test_the_outbox_shows_waiting_events_and_those_set_aside_with_reasons(workers, aside):
     found = json.loads(workers("outbox", "list", "--json"))
 
     assert [shard["shard"] for shard in found["shards"]] == [0, 1, 2, 3]
@@ -206,12 +206,12 @@ def test_the_outbox_shows_what_waits_and_what_was_set_aside_and_why(workers, asi
     assert "event-3" not in shown
 
 
-def test_an_empty_outbox_says_so(workers):
+def test_an_empty_outbox_is_reported(workers):
     assert "nothing is set aside" in workers("outbox", "list")
     assert workers("outbox", "retry", "--all", "--yes").startswith("0 events")
 
 
-def test_what_was_set_aside_waits_again_once_it_is_meant(workers, aside, outbox):
+def test_a_confirmed_retry_puts_events_back_into_the_outbox(workers, aside, outbox):
     assert "would retry 3 events" in workers("outbox", "retry", "--all")
     assert outbox.stuck_count() == 3
 
@@ -225,8 +225,8 @@ def test_what_was_set_aside_waits_again_once_it_is_meant(workers, aside, outbox)
     assert {row.problem for row in rows} == {""}
 
 
-def test_rows_that_the_version_before_set_aside_are_put_back_too(workers, outbox):
-    """It took a type that it did not know for unreadable, and stored no attributes."""
+def test_rows_set_aside_by_the_previous_version_are_put_back(workers, outbox):
+    """That version could not read unknown types, and stored no attributes."""
     body = json.loads(encoded().body) | {"eventType": "order.split"}
     item = {
         "pk": "outbox#event-1",
@@ -250,13 +250,13 @@ def test_rows_that_the_version_before_set_aside_are_put_back_too(workers, outbox
     ("arguments", "code"),
     [([], 2), (["event-1", "--all"], 2), (["unknown", "--yes"], 1), (["event-", "--yes"], 1)],
 )
-def test_an_unclear_choice_of_events_changes_nothing(workers, aside, outbox, arguments, code):
+def test_an_ambiguous_choice_of_events_changes_nothing(workers, aside, outbox, arguments, code):
     workers("outbox", "retry", *arguments, code=code)
 
     assert outbox.stuck_count() == len(aside)
 
 
-def test_an_unknown_event_is_answered_with_those_that_are_there(workers, aside):
+def test_an_unknown_event_is_an_error_that_lists_the_known_ones(workers, aside):
     assert aside
     with pytest.raises(AssertionError, match="event-0, event-1, event-2"):
         workers("outbox", "retry", "unknown")

@@ -1,4 +1,4 @@
-"""Effects stay exact when many workers act at once, on the real conditions of DynamoDB."""
+"""Effects stay exact when many workers run at once, with DynamoDB's conditions."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ def dynamodb(provisioned):
 
 
 def handled(inbox, envelope):
-    """Handle a delivery as a worker does: a conflict that lasts is a later delivery."""
+    """Handle a delivery like a worker: after a lasting conflict it is redelivered."""
     for receive_count in range(1, 100):
         message = a_message(envelope, receive_count=receive_count)
         try:

@@ -1,7 +1,7 @@
-"""AWS fails in its own words, loses replies and delivers twice: the effects stay exact.
+"""Effects stay exact when AWS returns errors, loses responses and delivers twice.
 
-The adapters are the product's own, the faults those of ``local/aws/faults/rules.py``. Rows are
-those of the catalogue of faults; tests/README.md lists them.
+The adapters are the product's; the faults come from ``local/aws/faults/rules.py``. "Row 15" is case
+15 of ``chaos/catalogue.py``.
 """
 
 from collections import Counter
@@ -35,14 +35,14 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def faulty(aws):
-    """Give the embedded AWS; no rule outlives the test."""
+    """Return the embedded AWS; remove all rules after the test."""
     yield aws
     aws.heal()
 
 
 @pytest.fixture
 def provisioned(aws):
-    """Create payment's queue and table, the orders table and the topic; gives the settings."""
+    """Create payment's queue and table, the orders table and the topic; return the settings."""
     assert aws.url
     settings = Settings(name_prefix=f"t{uuid4().hex[:8]}-")
     whole = Topology.load()
@@ -55,7 +55,7 @@ def provisioned(aws):
 
 
 class Impatient(SqsQueue):
-    """A queue that is not waited for."""
+    """A queue whose receives do not wait."""
 
     def receive(self, limit, wait):
         del wait
@@ -63,7 +63,7 @@ class Impatient(SqsQueue):
 
 
 class Worker(Harness):
-    """Payment on the real adapters, taken step by step."""
+    """Payment on the real adapters, run step by step."""
 
     def __init__(self, settings, visibility_timeout=60):
         self._settings = settings
@@ -97,7 +97,7 @@ class Worker(Harness):
         return Worker(self._settings)
 
     def handle(self, count):
-        """Receive and handle until so many messages wait to be settled."""
+        """Receive and handle until this many messages wait to be settled."""
         for _ in range(20):
             if self.acks.backlog == count:
                 return
@@ -106,13 +106,13 @@ class Worker(Harness):
         pytest.fail(f"{self.acks.backlog} messages were handled")
 
     def settle_all(self):
-        """Repeat what SQS did not accept until it has."""
+        """Repeat settlements until SQS has accepted them."""
         for _ in range(20):
             self.clock.advance(5)
             self.acks.flush()
 
     def finishes(self):
-        """Receive, handle and settle what is there; tell whether that has been all."""
+        """Take one round; return whether the order has one effect and the queues are empty."""
         self.receive()
         self.work()
         self.settle_all()
@@ -126,7 +126,7 @@ class Worker(Harness):
 
     @property
     def left(self):
-        """How many messages are in the queue, and in the dead-letter queue."""
+        """Count the messages in the queue and in the dead-letter queue."""
         here, dead = depth(self.sqs, self.url), depth(self.sqs, self.dlq_url)
         return here.visible + here.in_flight, dead.visible + dead.in_flight
 
@@ -139,7 +139,7 @@ def worker(provisioned):
 @pytest.mark.parametrize(
     "mode", ["drop_after", "drop_before", "error", "expired", "partial", "throttle"]
 )
-def test_a_delete_that_goes_wrong_is_repeated_and_the_effect_is_not(faulty, worker, mode):
+def test_a_failed_delete_is_repeated_and_the_effect_is_not(faulty, worker, mode):
     """Rows 15, 16 and 17."""
     worker.send("order-1", "order-2", "order-3")
     operation = "sqs.DeleteMessageBatch"
@@ -170,7 +170,7 @@ def test_only_the_entries_that_failed_are_deleted_again(faulty, worker):
     assert worker.left == (0, 0)
 
 
-def test_a_lost_reply_to_a_receive_costs_a_receive_and_nothing_else(faulty, provisioned):
+def test_a_lost_response_to_a_receive_costs_only_a_receive(faulty, provisioned):
     """Row 18."""
     worker = Worker(provisioned, visibility_timeout=1)
     worker.send("order-1")
@@ -192,11 +192,11 @@ def test_a_lost_reply_to_a_receive_costs_a_receive_and_nothing_else(faulty, prov
 @pytest.mark.parametrize(
     "mode", ["conflict", "drop_after", "drop_before", "error", "expired", "throttle"]
 )
-def test_a_commit_that_goes_wrong_is_committed_once(faulty, worker, mode):
+def test_a_failed_commit_is_committed_once(faulty, worker, mode):
     """Rows 19, 20, 22 and 41: two faults, and the SDK tries three times."""
     worker.send("order-1")
     operation = "dynamodb.TransactWriteItems"
-    count = 1 if mode == "expired" else 2  # ExpiredTokenException: it is not repeated
+    count = 1 if mode == "expired" else 2  # the SDK does not repeat ExpiredTokenException
     faulty.inject([Rule(operation=operation, mode=mode, match=worker.table, count=count)])
 
     eventually(worker.finishes)
@@ -204,7 +204,7 @@ def test_a_commit_that_goes_wrong_is_committed_once(faulty, worker, mode):
     assert faulty.faults()["fired"] == {mode: count}
 
 
-def test_a_message_that_is_delivered_again_at_once_has_one_effect(faulty, worker):
+def test_a_message_redelivered_at_once_has_one_effect(faulty, worker):
     """Row 12, one after the other."""
     worker.send("order-1")
     operation = "sqs.ReceiveMessage"
@@ -220,7 +220,7 @@ def test_a_message_that_is_delivered_again_at_once_has_one_effect(faulty, worker
     assert (worker.effects(), worker.left) == (1, (0, 0))
 
 
-def test_a_poll_survives_credentials_that_expired_and_burns_no_receive(faulty, worker):
+def test_a_poll_with_expired_credentials_costs_no_receive(faulty, worker):
     """Row 41."""
     worker.send("order-1")
     faulty.inject([Rule(operation="sqs.ReceiveMessage", mode="expired", match=worker.url, count=3)])
@@ -233,7 +233,7 @@ def test_a_poll_survives_credentials_that_expired_and_burns_no_receive(faulty, w
 
 @pytest.fixture
 def proxy(aws, monkeypatch):
-    """Stand between the clients of a test and the embedded AWS."""
+    """Return a proxy between the test's clients and the embedded AWS."""
     proxy = TcpProxy(int(aws.url.rpartition(":")[2]))
     proxy.join()
     with monkeypatch.context() as environment:
@@ -276,9 +276,9 @@ class Scene:
         self._steps = 0
 
     def relay(self):
-        """Let a relay look at every shard once, later than what the last one waited for.
+        """Run a relay over every shard once, after the leases of the last one.
 
-        It ends then, and gives its shards up to the next one.
+        It then stops and releases its shards.
         """
         self._steps += 1
         later = datetime.now(UTC) + timedelta(minutes=self._steps)
@@ -296,7 +296,7 @@ class Scene:
             turns.sweep.release()
 
     def receive(self):
-        """Take what has arrived; gives all that has ever arrived."""
+        """Receive new messages; return all that have arrived so far."""
         request = {"MaxNumberOfMessages": 10, "VisibilityTimeout": 600, "WaitTimeSeconds": 0}
         while messages := self.sqs.receive_message(QueueUrl=self.url, **request).get("Messages"):
             self.delivered.update(decode(message["Body"]).event_id for message in messages)
@@ -314,7 +314,7 @@ def scene(provisioned):
 
 
 @pytest.mark.parametrize("mode", ["drop_before", "error", "expired", "throttle"])
-def test_an_event_that_cannot_be_published_waits_and_the_customer_does_not(faulty, scene, mode):
+def test_an_event_that_cannot_be_published_waits_but_the_customer_does_not(faulty, scene, mode):
     """Row 27."""
     faulty.inject([Rule(operation="sns.PublishBatch", mode=mode, match=scene.topic.arn)])
 
@@ -329,7 +329,7 @@ def test_an_event_that_cannot_be_published_waits_and_the_customer_does_not(fault
     assert not scene.waiting
 
 
-def test_an_event_whose_publication_was_not_confirmed_is_published_again(faulty, scene):
+def test_an_unconfirmed_event_is_published_again(faulty, scene):
     """Row 27, and 30: the repeat has the same event id."""
     rule = Rule(operation="sns.PublishBatch", mode="drop_after", match=scene.topic.arn)
     faulty.inject([rule])
@@ -343,7 +343,7 @@ def test_an_event_whose_publication_was_not_confirmed_is_published_again(faulty,
     assert not scene.waiting
 
 
-def test_of_a_batch_that_half_failed_only_that_half_is_published_again(faulty, scene):
+def test_only_the_failed_half_of_a_batch_is_published_again(faulty, scene):
     """Row 29."""
     match = scene.topic.arn
     faulty.inject([Rule(operation="sns.PublishBatch", mode="expired", match=match)])
@@ -362,7 +362,7 @@ def test_of_a_batch_that_half_failed_only_that_half_is_published_again(faulty, s
     assert not scene.waiting
 
 
-def test_an_index_that_lags_costs_repeats_and_delay_and_loses_nothing(faulty, scene):
+def test_a_lagging_index_costs_repeats_and_delay_but_loses_nothing(faulty, scene):
     """Row 32."""
     match = scene.topic.arn
     down = Rule(operation="sns.PublishBatch", mode="drop_before", match=match)

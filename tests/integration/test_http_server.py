@@ -1,4 +1,4 @@
-"""The HTTP server: it serves until told to stop, then finishes what it began."""
+"""The HTTP server serves until it is stopped, and then finishes running requests."""
 
 import signal
 import socket
@@ -21,7 +21,7 @@ PATIENCE = 10.0  # s
 
 
 class Server:
-    """A server around one endpoint that takes as long as a test wants."""
+    """A server with one endpoint that lasts until the test lets it finish."""
 
     def __init__(self, grace=PATIENCE):
         self.entered, self.go, self.stopping = Event(), Event(), Event()
@@ -76,7 +76,7 @@ class Server:
         return app
 
 
-def test_it_says_nothing_of_what_it_is_made_of():
+def test_responses_do_not_name_the_server_software():
     with Server() as server:
         answer = httpx.get(f"{server.url}/quick")
 
@@ -84,13 +84,13 @@ def test_it_says_nothing_of_what_it_is_made_of():
     assert "server" not in answer.headers
 
 
-def test_it_has_as_many_threads_as_there_are_connections_for(monkeypatch):
+def test_it_has_as_many_threads_as_connections(monkeypatch):
     monkeypatch.setattr("workers.api.server.REQUEST_THREADS", 7)
     with Server() as server:
         assert httpx.get(f"{server.url}/threads").json() == 7
 
 
-def test_a_running_request_is_answered_and_its_task_done_while_new_ones_are_refused():
+def test_a_running_request_and_its_task_finish_while_new_ones_are_refused():
     with Server() as server, ThreadPoolExecutor(1) as client:
         running = client.submit(httpx.get, f"{server.url}/slow", timeout=PATIENCE)
         assert server.entered.wait(PATIENCE)
@@ -104,14 +104,14 @@ def test_a_running_request_is_answered_and_its_task_done_while_new_ones_are_refu
         assert server.afterwards == ["done"]
 
 
-def test_a_connection_that_waits_for_nothing_does_not_hold_the_end_up():
+def test_an_idle_connection_does_not_delay_the_stop():
     with Server(grace=60) as server, httpx.Client() as client:
         client.get(f"{server.url}/quick")
 
         server.stop()
 
 
-def test_a_request_that_outlasts_the_grace_does_not_hold_the_end_up():
+def test_a_request_longer_than_the_grace_period_does_not_delay_the_stop():
     with Server(grace=1) as server, ThreadPoolExecutor(1) as client:
         running = client.submit(httpx.get, f"{server.url}/slow", timeout=PATIENCE)
         assert server.entered.wait(PATIENCE)
@@ -126,7 +126,7 @@ def test_a_request_that_outlasts_the_grace_does_not_hold_the_end_up():
         assert answer.headers["Retry-After"] == "1"
 
 
-def test_signals_stay_with_the_process():
+def test_the_server_does_not_handle_signals():
     server, seen = Server(), []
     before = signal.getsignal(signal.SIGTERM)
 
@@ -141,6 +141,6 @@ def test_signals_stay_with_the_process():
     assert seen == [before]
 
 
-def test_a_port_that_is_taken_is_an_error():
+def test_a_port_in_use_is_an_error():
     with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", taken.getsockname()[1])

@@ -1,4 +1,4 @@
-"""AWS that does not answer, or answers nonsense, is an outage: never an error of the message."""
+"""A missing or unreadable response from AWS is an outage, never an error of the message."""
 
 from threading import Barrier, Thread
 from time import monotonic
@@ -23,7 +23,7 @@ TIMEOUT = 0.2
 
 
 def client(service, url):
-    """Make a client that gives up quickly and tries once."""
+    """Create a client with short timeouts and a single attempt."""
     return boto3.client(
         service,
         endpoint_url=url,
@@ -47,7 +47,7 @@ def delete(url):
 
 
 def a_wire(url):
-    """Make the receive loop's own way to SQS, as impatient as the clients here."""
+    """Create the receive loop's SQS client with the same short timeouts."""
     session = boto3.Session("test", "test", region_name="eu-west-1")
     return SqsWire.like(
         session,
@@ -85,9 +85,9 @@ ANY_CALL = pytest.mark.parametrize(
 
 
 @ANY_CALL
-def test_a_refused_connection_is_an_outage(call, nobody):
+def test_a_refused_connection_is_an_outage(call, unreachable_url):
     with pytest.raises(Unavailable):
-        call(nobody)
+        call(unreachable_url)
 
 
 @ANY_CALL
@@ -98,7 +98,7 @@ def test_silence_is_an_outage_after_the_timeout(call, stub):
     with pytest.raises(Unavailable):
         call(stub.url)
 
-    assert monotonic() - started < 30  # left alone, the SDK waits 60 s
+    assert monotonic() - started < 30  # the SDK's default is 60 s
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def clients(stub, monkeypatch):
     return Clients.connect(Settings(), threads=16)
 
 
-def test_half_an_answer_is_an_outage_and_not_an_absent_document(stub, clients):
+def test_half_a_response_is_an_outage_and_not_a_missing_document(stub, clients):
     stub.body, stub.cut = b'{"Item": {"pk": {"S": "inbox#order', True
 
     with pytest.raises(Unavailable):
@@ -123,7 +123,7 @@ def test_half_a_batch_is_an_outage_and_not_an_empty_queue(stub):
         receive_by_wire(stub.url)
 
 
-def test_a_page_that_is_no_answer_of_sqs_is_not_an_empty_queue(stub):
+def test_an_html_page_is_not_an_empty_queue(stub):
     stub.body = b"<html>welcome to the hotel</html>"
 
     with pytest.raises(Unavailable):
@@ -131,7 +131,7 @@ def test_a_page_that_is_no_answer_of_sqs_is_not_an_empty_queue(stub):
 
 
 def test_a_request_is_signed_as_the_sdk_signs(stub):
-    """The signature covers body, host and target: none can be changed on the way."""
+    """The signature covers body, host and target, so that none can be changed in transit."""
     receive_by_wire(stub.url)
 
     told, stub.headers = stub.headers, {}
@@ -144,14 +144,14 @@ def test_a_request_is_signed_as_the_sdk_signs(stub):
 
 @ANY_CALL
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_page_of_a_proxy_is_an_outage(call, stub, status):
+def test_an_error_page_of_a_proxy_is_an_outage(call, stub, status):
     stub.status, stub.body = status, b"<html>sorry</html>"
 
     with pytest.raises(Unavailable):
         call(stub.url)
 
 
-def test_a_failed_poll_is_not_repeated_behind_the_loops_back(stub, clients):
+def test_the_sdk_does_not_repeat_a_failed_poll(stub, clients):
     stub.status = 500
     queue = SqsQueue(clients.poll(), clients.settle(), stub.url, stub.url, "payment", 60)
 
@@ -162,6 +162,7 @@ def test_a_failed_poll_is_not_repeated_behind_the_loops_back(stub, clients):
 
 
 def test_no_thread_waits_for_a_connection(stub, clients, caplog):
+    """Case 45."""
     queue = SqsQueue(clients.poll(), clients.settle(), stub.url, stub.url, "payment", 60)
     barrier = Barrier(16, timeout=10)
 

@@ -1,4 +1,4 @@
-"""From HTTP through the outbox and the relay to a queue, on the embedded AWS."""
+"""Orders go from HTTP through the outbox and the relay to a queue, on the embedded AWS."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,18 +25,18 @@ pytestmark = pytest.mark.integration
 
 
 class PowerCut(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 class DownTopic(FakeTopic):
-    """Takes nothing: what is committed waits for the relay."""
+    """Rejects everything, so that committed events wait for the relay."""
 
     def publish(self, events):
         return {position: Unavailable("down", dependency="sns") for position in range(len(events))}
 
 
 class CutAfter:
-    """A topic whose process dies right after it published."""
+    """A topic whose process dies right after publishing."""
 
     def __init__(self, topic):
         self._topic = topic
@@ -47,7 +47,7 @@ class CutAfter:
 
 
 class Scene:
-    """The orders table and the topic of the map, and payment's queue behind it."""
+    """The orders table, the topic, and payment's queue subscribed to it."""
 
     def __init__(self, settings):
         clients = Clients.connect(settings, threads=12)
@@ -74,7 +74,7 @@ class Scene:
         )
 
     def sweep(self, owner, topic=None):
-        """Let a relay take its share and sweep it once."""
+        """Let a relay lease its shards and sweep them once."""
         sweep(self.relay(owner, topic))
 
     def waiting(self):
@@ -104,7 +104,7 @@ def sweep(relay):
 
 
 def later(seconds=5):
-    """Give a time at which what has just been committed is due."""
+    """Return a time at which rows committed now are due."""
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
@@ -128,7 +128,7 @@ def scene(provisioned):
     return Scene(provisioned)
 
 
-def test_an_order_is_in_the_queue_when_the_answer_is_there_and_nothing_waits(scene):
+def test_an_order_is_in_the_queue_by_the_time_of_the_response(scene):
     api = scene.api(scene.topic)
 
     placed = api.place()
@@ -138,7 +138,7 @@ def test_an_order_is_in_the_queue_when_the_answer_is_there_and_nothing_waits(sce
     assert api.get(f"/orders/{placed['orderId']}").json()["totalAmount"] == "1700.00"
 
 
-def test_what_order_api_could_not_publish_the_relay_does(scene):
+def test_the_relay_publishes_what_order_api_could_not(scene):
     api = scene.api()
     placed = api.place()
     cancelled = api.post(f"/orders/{placed['orderId']}/cancel").json()
@@ -150,7 +150,7 @@ def test_what_order_api_could_not_publish_the_relay_does(scene):
     assert scene.waiting() == []
 
 
-def test_one_key_sent_many_times_at_once_is_one_order(scene):
+def test_concurrent_requests_with_one_key_place_one_order(scene):
     api, answers = scene.api(), []
 
     def send():
@@ -164,7 +164,7 @@ def test_one_key_sent_many_times_at_once_is_one_order(scene):
     assert len(scene.waiting()) == 1
 
 
-def test_three_relays_at_once_publish_everything_and_mark_it(scene):
+def test_three_concurrent_relays_publish_and_mark_everything(scene):
     api = scene.api()
     placed = [api.place()["eventId"] for _ in range(30)]
 
@@ -174,7 +174,7 @@ def test_three_relays_at_once_publish_everything_and_mark_it(scene):
     assert scene.waiting() == []
 
 
-def test_relays_in_their_threads_publish_everything_and_leave_nothing_behind(scene):
+def test_relays_in_threads_publish_everything_and_leave_nothing_behind(scene):
     api, stopping = scene.api(), Event()
     loops = [loop for n in range(2) for loop in scene.relay(f"relay-{n}").loops().values()]
     threads = [Thread(target=loop, args=[stopping], daemon=True) for loop in loops]
@@ -212,7 +212,7 @@ def test_a_relay_killed_after_publishing_leaves_duplicates_and_no_loss(scene):
     assert scene.waiting() == []
 
 
-def test_a_row_that_cannot_be_read_is_set_aside(scene):
+def test_an_unreadable_row_is_set_aside(scene):
     placed = scene.api().place()
     scene.dynamodb.put_item(
         TableName=scene.table,

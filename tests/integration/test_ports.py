@@ -1,4 +1,4 @@
-"""A reserved port is nobody else's, and stays that while what listens on it comes and goes."""
+"""A reserved port stays reserved while servers on it start and stop."""
 
 import errno
 import socket
@@ -19,7 +19,7 @@ def port():
 
 
 @pytest.mark.parametrize("host", [LOOPBACK, "0.0.0.0"])  # noqa: S104 - as services do
-def test_a_server_may_listen_on_it_and_again_after_its_end(port, host):
+def test_a_server_may_listen_on_a_reserved_port_again_and_again(port, host):
     for _ in range(2):
         with (
             socket.create_server((host, port)) as server,
@@ -28,7 +28,7 @@ def test_a_server_may_listen_on_it_and_again_after_its_end(port, host):
             server.accept()[0].close()
 
 
-def test_two_servers_may_not(port):
+def test_two_servers_may_not_share_a_reserved_port(port):
     with (
         socket.create_server((LOOPBACK, port)),
         pytest.raises(OSError, match="in use") as refusal,
@@ -37,7 +37,7 @@ def test_two_servers_may_not(port):
     assert refusal.value.errno == errno.EADDRINUSE
 
 
-def test_nobody_else_gets_it_until_it_is_released(port):
+def test_no_other_process_gets_a_port_until_it_is_released(port):
     with pytest.raises(OSError, match="in use"), socket.socket() as other:
         other.bind((LOOPBACK, port))
     release_port(port)

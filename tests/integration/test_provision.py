@@ -1,4 +1,4 @@
-"""The map's resources on the embedded AWS."""
+"""Provisioning creates the map's resources on the embedded AWS."""
 
 import json
 from uuid import uuid4
@@ -38,7 +38,7 @@ def subscription(report, queue):
     return sns.get_subscription_attributes(SubscriptionArn=found["SubscriptionArn"])["Attributes"]
 
 
-def test_every_consumer_gets_its_queue_as_the_map_says(settings, topology):
+def test_every_consumer_gets_the_queue_in_the_map(settings, topology):
     report = provision(settings, topology)
     for name, service in topology.consumers.items():
         queue = attributes(report.queue_urls[settings.name_prefix + queue_name(name)])
@@ -71,7 +71,7 @@ def test_a_queue_admits_the_topic_and_only_over_tls(settings, topology):
     assert allow["Resource"] == deny["Resource"] == queue["QueueArn"]
 
 
-def test_a_service_receives_what_it_consumes_and_nothing_else(settings, topology):
+def test_a_service_receives_only_the_events_that_it_consumes(settings, topology):
     report = provision(settings, topology)
     event_types = sorted({e for service in topology.services.values() for e in service.publishes})
     for event_type in event_types:
@@ -94,7 +94,7 @@ def received(url):
     return sorted(bodies)
 
 
-def test_tables_expire_rows_and_the_map_decides_about_the_outbox(settings, topology):
+def test_tables_expire_rows_and_have_an_outbox_only_if_the_map_does(settings, topology):
     report = provision(settings, topology)
     dynamodb = boto3.client("dynamodb")
     indexed = set()
@@ -109,7 +109,7 @@ def test_tables_expire_rows_and_the_map_decides_about_the_outbox(settings, topol
     assert indexed == {name for name, table in topology.tables.items() if table.outbox}
 
 
-def test_the_sender_may_send(settings, topology):
+def test_the_sender_is_verified(settings, topology):
     provision(settings, topology)
     boto3.client("ses").send_email(
         Source=settings.sender_email,
@@ -118,7 +118,7 @@ def test_the_sender_may_send(settings, topology):
     )
 
 
-def test_doing_it_twice_changes_nothing(settings, topology):
+def test_provisioning_twice_changes_nothing(settings, topology):
     lines = []
     first = provision(settings, topology, lines.append)
     assert first.changes == tuple(lines)
@@ -128,7 +128,7 @@ def test_doing_it_twice_changes_nothing(settings, topology):
     assert (second.topic_arn, second.queue_urls) == (first.topic_arn, first.queue_urls)
 
 
-def test_shelves_are_filled_once_and_what_was_sold_stays_sold(settings, topology):
+def test_stock_is_added_once_and_sold_units_are_not_replaced(settings, topology):
     provision(settings, topology, stock=20)
     table, dynamodb = f"{settings.name_prefix}inventory", boto3.client("dynamodb")
     assert {article.available for article in list_stock(dynamodb, table)} == {20}
@@ -140,7 +140,7 @@ def test_shelves_are_filled_once_and_what_was_sold_stays_sold(settings, topology
     assert left == dict.fromkeys(PRICES, 20) | {"LAPTOP-001": 7}
 
 
-def test_a_change_of_the_map_is_brought_up_to_date(settings, topology):
+def test_a_changed_map_is_applied(settings, topology):
     provision(settings, topology)
     changed = topology.model_dump(mode="json")
     changed["services"]["payment"] |= {"consumes": ["order.created"], "visibility_timeout": 45}
@@ -159,7 +159,7 @@ def test_a_change_of_the_map_is_brought_up_to_date(settings, topology):
 
 
 @pytest.mark.parametrize("endpoint", [None, "https://sqs.eu-west-1.amazonaws.com"])
-def test_aws_itself_is_left_to_terraform(settings, topology, monkeypatch, endpoint):
+def test_real_aws_is_refused(settings, topology, monkeypatch, endpoint):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     if endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)

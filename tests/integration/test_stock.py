@@ -1,4 +1,4 @@
-"""What an operator does with the stock."""
+"""Operators set and list the stock."""
 
 import boto3
 import pytest
@@ -21,7 +21,7 @@ def dynamodb(table):
     return boto3.client("dynamodb")
 
 
-def test_stock_that_was_set_is_listed_by_sku(dynamodb, table):
+def test_stock_is_listed_by_sku(dynamodb, table):
     set_stock(dynamodb, table, "MOUSE-002", available=5, reorder_threshold=2)
     set_stock(dynamodb, table, "LAPTOP-001", available=3, reorder_threshold=1)
     set_stock(dynamodb, table, "MOUSE-002", available=7, reorder_threshold=2)
@@ -31,7 +31,7 @@ def test_stock_that_was_set_is_listed_by_sku(dynamodb, table):
     ]
 
 
-def test_what_is_reserved_stays_reserved(dynamodb, table):
+def test_reserved_units_stay_reserved(dynamodb, table):
     set_stock(dynamodb, table, "MOUSE-002", available=5, reorder_threshold=2)
     store = DynamoStore(dynamodb, table)
     reserving = store.begin("order-api#1")
@@ -41,7 +41,7 @@ def test_what_is_reserved_stays_reserved(dynamodb, table):
     assert list_stock(dynamodb, table) == [Stock("MOUSE-002", 9, 1, 2)]
 
 
-def test_a_service_that_read_the_stock_before_starts_over(dynamodb, table):
+def test_a_service_that_read_the_old_stock_conflicts(dynamodb, table):
     set_stock(dynamodb, table, "MOUSE-002", available=5, reorder_threshold=2)
     store = DynamoStore(dynamodb, table)
     transaction = store.begin("order-api#1")

@@ -1,4 +1,4 @@
-"""Scale-in protection, asked of an agent on loopback."""
+"""Scale-in protection is requested from an agent on loopback."""
 
 import json
 
@@ -40,7 +40,7 @@ def test_the_agent_is_asked_to_stop_protecting(stub):
         (500, b""),
     ],
 )
-def test_anything_but_an_agreement_is_an_outage_of_the_agent(stub, status, body):
+def test_any_other_response_is_an_outage_of_the_agent(stub, status, body):
     stub.status, stub.body = status, body
 
     with pytest.raises(Unavailable) as raised:
@@ -49,12 +49,12 @@ def test_anything_but_an_agreement_is_an_outage_of_the_agent(stub, status, body)
     assert raised.value.dependency == "ecs-agent"
 
 
-def test_an_agent_that_is_not_there_is_an_outage(nobody):
+def test_an_unreachable_agent_is_an_outage(unreachable_url):
     with pytest.raises(Unavailable):
-        EcsAgent(nobody).protect(enabled=True, minutes=20)
+        EcsAgent(unreachable_url).protect(enabled=True, minutes=20)
 
 
-def test_an_agent_that_hangs_is_given_up_on(stub, monkeypatch):
+def test_a_hung_agent_times_out(stub, monkeypatch):
     monkeypatch.setattr(ecs, "READ_TIMEOUT", 0.1)
     stub.silent = True
 

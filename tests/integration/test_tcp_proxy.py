@@ -1,4 +1,4 @@
-"""What a proxy does to the connections through it."""
+"""A proxy passes, cuts, silences and resets the connections through it."""
 
 import socket
 from contextlib import suppress
@@ -11,11 +11,11 @@ from local.tcp_proxy import LOOPBACK, TcpProxy
 
 pytestmark = pytest.mark.integration
 
-A_WHILE = 0.2  # s; how long silence is listened to
+A_WHILE = 0.2  # s without data that count as silence
 
 
 class Echo:
-    """A server that sends back what it gets."""
+    """A server that sends back what it receives."""
 
     def __init__(self):
         self.got = b""
@@ -76,13 +76,13 @@ def connect(proxy):
 
 
 def said(connection, data=b"hello"):
-    """Send bytes; give what comes back."""
+    """Send bytes; return the response."""
     connection.sendall(data)
     return connection.recv(1024)
 
 
 def silent(connection):
-    """Tell whether neither bytes nor an end arrive."""
+    """Return whether neither data nor an end of the stream arrives."""
     connection.settimeout(A_WHILE)
     try:
         connection.recv(1)
@@ -94,7 +94,7 @@ def silent(connection):
 
 
 def until_a_reset(connection):
-    """Give what arrived before the reset; an ordinary end is a failure."""
+    """Return what arrived before the reset; fail on an ordinary end."""
     got = b""
     while True:
         try:
@@ -110,7 +110,7 @@ def test_bytes_pass_both_ways(connect, proxy):
     assert proxy.reached == 1
 
 
-def test_an_end_passes_too(connect, echo):
+def test_the_end_of_a_stream_passes(connect, echo):
     connection = connect()
     said(connection)
 
@@ -133,7 +133,7 @@ def test_a_cut_ends_connections_and_refuses_new_ones(connect, proxy):
     assert said(connect()) == b"hello"
 
 
-def test_a_black_hole_swallows_without_a_word(connect, proxy, echo):
+def test_a_black_hole_drops_data_silently(connect, proxy, echo):
     old = connect()
     said(old)
 
@@ -160,7 +160,7 @@ def test_a_black_hole_hides_the_end_of_either_side(connect, proxy, echo):
     assert silent(stays)
 
 
-def test_after_a_black_hole_lost_connections_end_and_new_ones_are_sound(connect, proxy):
+def test_after_a_black_hole_old_connections_end_and_new_ones_work(connect, proxy):
     lost = connect()
     said(lost)
     proxy.black_hole()
@@ -172,7 +172,7 @@ def test_after_a_black_hole_lost_connections_end_and_new_ones_are_sound(connect,
     assert said(connect()) == b"hello"
 
 
-def test_a_stranded_client_is_not_told_that_its_server_is_gone(connect, proxy, echo):
+def test_a_half_open_connection_does_not_notice_the_end_of_its_server(connect, proxy, echo):
     stranded = connect()
     said(stranded)
 
@@ -185,18 +185,18 @@ def test_a_stranded_client_is_not_told_that_its_server_is_gone(connect, proxy, e
 
 
 @pytest.mark.parametrize(("direction", "arrived"), [("requests", b"hell"), ("answers", b"hello")])
-def test_a_connection_is_reset_after_so_many_bytes(connect, proxy, echo, direction, arrived):
+def test_a_connection_is_reset_after_a_number_of_bytes(connect, proxy, echo, direction, arrived):
     connection = connect()
     proxy.reset_after(4, direction)
 
     connection.sendall(b"hello")
 
-    assert until_a_reset(connection) in (b"", b"hell")  # a reset may overtake what is on its way
+    assert until_a_reset(connection) in (b"", b"hell")  # a reset may overtake data in flight
     eventually(lambda: echo.got == arrived)
     assert said(connect()) == b"hello"
 
 
-def test_a_server_that_is_not_there_ends_the_connection(connect, echo):
+def test_a_missing_server_ends_the_connection(connect, echo):
     echo.close()
 
     assert connect().recv(1) == b""

@@ -1,4 +1,4 @@
-"""Real worker processes on a queue, a table and a topic of their own."""
+"""Real worker processes, with their own queue, table and topic."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ def world(aws, sqs, dynamodb, tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a process; whatever still runs at the end of the test is killed."""
+    """Return a function that starts a process; kill the survivors after the test."""
     started = []
 
     def start(command, environment, **named):
@@ -49,13 +49,13 @@ def start(tmp_path):
 
 @pytest.fixture
 def obedient():
-    """Give the command of a worker whose handlers do what they are told."""
+    """Return the command of a worker whose handlers do what the order's id says."""
     return OBEDIENT
 
 
 @pytest.fixture
 def work(world, start, obedient):
-    """Start an obedient worker; gives it when it is ready."""
+    """Return a function that starts such a worker and waits until it is ready."""
 
     def work(**changes):
         worker = start(obedient, world.environment | changes)
@@ -67,7 +67,7 @@ def work(world, start, obedient):
 
 @pytest.fixture
 def wire(aws):
-    """Give a wire to the embedded AWS; not joined yet."""
+    """Return a TCP proxy to the embedded AWS that is not connected yet."""
     wire = TcpProxy(int(aws.url.rpartition(":")[2]))
     yield wire
     wire.close()

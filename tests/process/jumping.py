@@ -1,4 +1,4 @@
-"""``obedient.py``, where the wall clock is ten minutes ahead at one look and behind at the next."""
+"""Run ``obedient.py`` with a wall clock that jumps ten minutes forward and back at each read."""
 
 import runpy
 import time
@@ -8,5 +8,5 @@ from pathlib import Path
 JUMPS = cycle((0.0, 600.0, -600.0))  # s
 _time = time.time
 
-time.time = lambda: _time() + next(JUMPS)  # before anything of ours has taken hold of it
+time.time = lambda: _time() + next(JUMPS)  # before any module imports it
 runpy.run_path(str(Path(__file__).with_name("obedient.py")), run_name="__main__")

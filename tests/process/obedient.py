@@ -1,11 +1,11 @@
-"""``workers run payment``, but its handler does what the order's id says.
+"""Run ``workers run payment`` with a handler that does what the order's id says.
 
     python tests/process/obedient.py run payment
 
 ``wait-1`` waits until the file $GATES/wait-1 exists, ``slow-1`` takes 1.5 s, ``take-40-1`` 40 ms,
-``burn-1`` keeps the interpreter's lock for long stretches, ``exit-1`` ends its thread, ``abort-1``
-its process; any other id does nothing.
-All but that count an effect in the document ``effect#<order id>``.
+``burn-1`` holds the interpreter's lock for long stretches, ``exit-1`` ends its thread, ``abort-1``
+its process; any other id returns at once. Every handler that returns counts an effect in the
+document ``effect#<order id>``.
 """
 
 import os
@@ -23,7 +23,7 @@ from workers.runtime.ports import Transaction
 GLANCE = 0.01  # s
 SLOW = 1.5  # s
 BURN = 5.5  # s
-AT_A_TIME = 12_000_000  # numbers that one call sums up, a fifth of a second or so
+AT_A_TIME = 12_000_000  # numbers that one call adds up, in about a fifth of a second
 
 log = structlog.get_logger()
 

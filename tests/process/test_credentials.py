@@ -1,4 +1,4 @@
-"""A role whose credentials rotate, and are bad for a while: nothing dies, nothing is lost."""
+"""A worker survives credentials that rotate and that are invalid for a while."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ class Endpoint:
         return len(self._stub.requests)
 
     def hands_out(self, *, lasting):
-        """Give credentials that last so long (s). The SDK renews at every call below 600."""
+        """Serve credentials that last this many seconds; below 600 the SDK renews at every call."""
         key, secret = self._keys
         self._stub.body = json.dumps(
             {
@@ -48,7 +48,7 @@ def endpoint(world):
         yield Endpoint(stub, world.environment)
 
 
-def test_a_worker_whose_credentials_are_not_there_yet_waits_for_them(endpoint, start):
+def test_a_worker_waits_for_valid_credentials(endpoint, start):
     endpoint.hands_out(lasting=-5)
     worker = start(RUN, endpoint.environment)
     worker.says("aws.unreachable")
@@ -59,7 +59,7 @@ def test_a_worker_whose_credentials_are_not_there_yet_waits_for_them(endpoint, s
     eventually(lambda: worker.ready, PATIENCE)
 
 
-def test_credentials_that_rotate_all_the_time_and_are_bad_for_a_while(
+def test_credentials_that_rotate_constantly_and_are_invalid_for_a_while(
     world, endpoint, start, obedient
 ):
     endpoint.hands_out(lasting=300)

@@ -1,4 +1,4 @@
-"""A process that is killed loses nothing and does nothing twice; several share one queue."""
+"""A killed process loses nothing and doubles nothing; several processes share a queue."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def kill(child):
 
 
 def settled(child):
-    """Give (receive count, outcome) of what was settled, in order."""
+    """Return (receive count, outcome) of every settled message, in order."""
     lines = map(json.loads, child.log.read_text().rpartition("\n")[0].splitlines())
     return [(x["receiveCount"], x["outcome"]) for x in lines if x["event"] == "message.settled"]
 

@@ -1,4 +1,4 @@
-"""The renewal of leases holds against handlers that keep the interpreter to themselves."""
+"""Leases are renewed even while a handler holds the interpreter."""
 
 import pytest
 from support.eventually import eventually
@@ -9,7 +9,7 @@ PATIENCE = 30  # s
 
 
 def test_a_handler_that_holds_the_interpreter_is_not_delivered_twice(world, work):
-    """Case 9: it runs for longer than the visibility timeout, without a thread switch."""
+    """Case 9: it runs for longer than the visibility timeout, almost without thread switches."""
     worker = work(VISIBILITY_TIMEOUT="5")
     world.send("burn-1")
     worker.says("message.settled", outcome="handled", receiveCount=1)

@@ -1,4 +1,4 @@
-"""A log that nobody takes any more does not stop the work."""
+"""A log that is closed or no longer read does not stop the work."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ PIPE = 4_096  # bytes
 
 @pytest.fixture
 def log(world, start, obedient):
-    """Start a worker that logs to a small pipe; gives both."""
+    """Start a worker that logs to a small pipe; return both."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE)
     worker = start(obedient, world.environment, stdout=writer)
@@ -31,7 +31,7 @@ def handle(world, count):
     eventually(lambda: world.waiting + world.in_flight == 0, PATIENCE)
 
 
-def test_a_worker_whose_log_is_closed_goes_on(world, log):
+def test_a_worker_whose_log_is_closed_keeps_working(world, log):
     worker, reader = log
     assert b"worker.starting" in reader.readline()
     reader.close()
@@ -40,7 +40,7 @@ def test_a_worker_whose_log_is_closed_goes_on(world, log):
     assert worker.ends() == 0
 
 
-def test_a_worker_whose_log_is_not_read_goes_on(world, log):
+def test_a_worker_whose_log_is_not_read_keeps_working(world, log):
     worker, reader = log
     handle(world, 40)
     worker.signal(SIGTERM)

@@ -1,4 +1,4 @@
-"""A worker's figures reach CloudWatch through its log."""
+"""A worker's metrics reach CloudWatch through its log."""
 
 from signal import SIGTERM
 
@@ -9,7 +9,7 @@ from support.eventually import eventually
 pytestmark = pytest.mark.process
 
 
-def test_the_last_line_holds_what_the_others_have_not_told(world, work):
+def test_the_last_line_has_the_metrics_since_the_previous_one(world, work):
     worker = work(ENVIRONMENT="staging")
     world.send("quick-1", "quick-2")
     world.sqs.send_message(QueueUrl=world.queue_url, MessageBody="not JSON")
@@ -29,7 +29,7 @@ def test_the_last_line_holds_what_the_others_have_not_told(world, work):
     }
 
 
-def test_without_an_environment_there_is_no_such_line(world, work):
+def test_without_an_environment_no_metrics_are_logged(world, work):
     worker = work()
     world.send("quick-1")
     eventually(lambda: world.effects("quick-1"))

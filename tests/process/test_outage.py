@@ -1,4 +1,4 @@
-"""AWS that is not there, or goes away, is waited for: the process stays, and says so once."""
+"""A worker waits while AWS is unreachable, and logs that once."""
 
 import sys
 from signal import SIGTERM
@@ -14,7 +14,7 @@ RUN = (sys.executable, "-m", "workers", "run", "payment")
 
 @pytest.fixture
 def unreachable(world, wire, start):
-    """Start a worker while nobody answers."""
+    """Start a worker while AWS is unreachable."""
     wire.join()
     wire.cut()
     worker = start(RUN, world.environment | {"AWS_ENDPOINT_URL": wire.url})
@@ -22,7 +22,7 @@ def unreachable(world, wire, start):
     return worker
 
 
-def test_a_worker_without_aws_waits_and_gets_ready_by_itself(unreachable, wire):
+def test_a_worker_without_aws_waits_and_becomes_ready_by_itself(unreachable, wire):
     assert unreachable.lives
     assert unreachable.get("/readyz") == (503, '{"status":"failing","problems":["starting"]}')
     wire.join()
@@ -31,15 +31,15 @@ def test_a_worker_without_aws_waits_and_gets_ready_by_itself(unreachable, wire):
     assert len(unreachable.lines("aws.reachable")) == 1
 
 
-def test_a_worker_that_waits_for_aws_ends_without_it(unreachable):
+def test_a_worker_that_waits_for_aws_can_be_stopped(unreachable):
     unreachable.signal(SIGTERM)
-    assert unreachable.ends() == 0  # and not "waits for AWS, and then ends"
+    assert unreachable.ends() == 0  # without waiting for AWS first
 
 
-def test_an_outage_in_the_middle_is_waited_out(world, wire, work):
+def test_an_outage_during_work_is_waited_out(world, wire, work):
     """Case 25."""
     wire.join()
-    # The poll that is cut stays open at SQS and takes the message: soon it comes back.
+    # The interrupted poll stays open at SQS and takes the message, which soon returns.
     worker = work(AWS_ENDPOINT_URL=wire.url, VISIBILITY_TIMEOUT="2")
     wire.cut()
     eventually(lambda: not worker.ready, PATIENCE)
@@ -56,7 +56,7 @@ def test_an_outage_in_the_middle_is_waited_out(world, wire, work):
     assert len(worker.lines("receive.working")) == 2
 
 
-def test_a_poll_that_is_never_answered_is_given_up(world, wire, work):
+def test_a_poll_without_a_response_times_out(world, wire, work):
     """Case 27: after the wait of 1 s and 5 s more."""
     wire.join()
     worker = work(AWS_ENDPOINT_URL_SQS=wire.url)

@@ -1,4 +1,4 @@
-"""A message that ends its process takes no neighbour with it, and does not go on for ever."""
+"""A message that ends its process is dead-lettered in the end, and its neighbours are handled."""
 
 import pytest
 from support.eventually import eventually
@@ -16,7 +16,9 @@ def processes(tmp_path, obedient):
         yield processes
 
 
-def test_nine_neighbours_take_effect_and_the_poison_ends_with_its_reason(world, processes):
+def test_nine_neighbours_are_handled_and_the_poison_is_dead_lettered_with_its_reason(
+    world, processes
+):
     good = [f"good-{number}" for number in range(9)]
     world.send("abort-1", *good)
     processes.start("payment", world.environment | {"VISIBILITY_TIMEOUT": "2"})

@@ -1,4 +1,4 @@
-"""Processes on one machine are kept running, replaced and ended as ECS does with tasks."""
+"""The supervisor keeps processes running, replaces and stops them, as ECS does with tasks."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from local.processes import Processes
 
 pytestmark = pytest.mark.process
 
-# Answers /readyz with the status it was told; SIGTERM ends it with 0.
+# Answers /readyz with a given status; SIGTERM ends it with 0.
 SERVICE = textwrap.dedent("""
     import os, signal, sys
     from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,7 +63,7 @@ def names(processes):
     return [child.name for child in processes.children]
 
 
-def test_a_process_that_dies_is_started_again_under_its_name_and_port(processes):
+def test_a_process_that_dies_is_restarted_with_its_name_and_port(processes):
     processes.start("payment", os.environ)
     processes.wait_until_ready()
     [child] = processes.children
@@ -76,13 +76,13 @@ def test_a_process_that_dies_is_started_again_under_its_name_and_port(processes)
     assert child.log.read_text() == "version 1\nversion 1\n"
 
 
-def test_a_process_that_ends_well_is_started_again_too(tmp_path):
+def test_a_process_that_exits_with_0_is_restarted_too(tmp_path):
     with Processes(tmp_path, command=python("pass"), restart_delay=0.01) as processes:
         processes.start("payment", os.environ)
         eventually(lambda: processes.restarts >= 2)
 
 
-def test_a_process_that_was_told_to_end_is_not_started_again(processes):
+def test_a_process_that_was_stopped_is_not_restarted(processes):
     processes.start("payment", os.environ, count=2)
     processes.wait_until_ready()
     assert processes.scale("payment", 1) == {"payment-2": 0}
@@ -90,7 +90,7 @@ def test_a_process_that_was_told_to_end_is_not_started_again(processes):
     assert processes.restarts == 0
 
 
-def test_what_ended_as_told_is_not_started_again_while_others_take_their_time(tmp_path):
+def test_a_stopped_process_is_not_restarted_while_others_are_still_stopping(tmp_path):
     # The first of them does not listen to SIGTERM.
     program = f"""
 import os, time
@@ -110,7 +110,7 @@ except FileExistsError:
         assert processes.restarts == 0
 
 
-def test_scaling_out_starts_more_with_the_same_environment(processes):
+def test_scaling_out_starts_processes_with_the_same_environment(processes):
     processes.start("payment", {**os.environ, "VERSION": "7"})
     processes.scale("payment", 3)
     processes.wait_until_ready()
@@ -121,7 +121,7 @@ def test_scaling_out_starts_more_with_the_same_environment(processes):
         processes.scale("inventory", 2)
 
 
-def test_a_deployment_starts_the_new_before_it_stops_the_old(processes):
+def test_a_deployment_starts_new_processes_before_it_stops_old_ones(processes):
     processes.start("payment", os.environ, count=2)
     processes.start("inventory", os.environ)
     processes.wait_until_ready()
@@ -132,7 +132,7 @@ def test_a_deployment_starts_the_new_before_it_stops_the_old(processes):
     assert [child.log.read_text() for child in processes.children][1:] == ["version 2\n"] * 2
 
 
-def test_a_deployment_that_does_not_get_ready_leaves_the_old_running(processes, monkeypatch):
+def test_a_deployment_that_does_not_become_ready_keeps_the_old_processes(processes, monkeypatch):
     monkeypatch.setattr("local.processes.READY_TIMEOUT", 0.5)
     processes.start("payment", os.environ)
     processes.wait_until_ready()
@@ -142,7 +142,7 @@ def test_a_deployment_that_does_not_get_ready_leaves_the_old_running(processes, 
     processes.wait_until_ready()
 
 
-def test_stopping_asks_all_and_gives_their_exit_codes(processes):
+def test_a_stop_ends_all_processes_and_returns_their_exit_codes(processes):
     processes.start("payment", os.environ)
     processes.start("inventory", os.environ)
     processes.wait_until_ready()
@@ -150,7 +150,7 @@ def test_stopping_asks_all_and_gives_their_exit_codes(processes):
     assert processes.children == ()
 
 
-def test_what_does_not_stop_in_time_is_killed(tmp_path):
+def test_a_process_that_does_not_stop_in_time_is_killed(tmp_path):
     with Processes(tmp_path, command=python(STUBBORN)) as processes:
         processes.start("payment", os.environ)
         [child] = processes.children
@@ -160,7 +160,7 @@ def test_what_does_not_stop_in_time_is_killed(tmp_path):
         assert time.monotonic() - start < 20  # of the 60 s that it would take
 
 
-def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path):
+def test_children_do_not_outlive_a_killed_parent(tmp_path):
     program = textwrap.dedent(f"""
         import os, pathlib, sys
         from local.processes import Processes

@@ -1,4 +1,4 @@
-"""ECS does not scale in a task in the middle of long work; its agent never disturbs that work."""
+"""A task is protected from scale-in during long work, and the ECS agent never disturbs it."""
 
 import json
 import time
@@ -42,7 +42,7 @@ def test_a_task_is_protected_while_a_long_handler_runs(world, work, agent):
 
 
 @pytest.mark.parametrize("trouble", [{"silent": True}, {"status": 500}])
-def test_an_agent_in_trouble_disturbs_nothing(world, work, agent, trouble):
+def test_a_failing_agent_disturbs_nothing(world, work, agent, trouble):
     """Case 43."""
     vars(agent).update(trouble)
     worker = work(ECS_AGENT_URI=agent.url, STOP_TIMEOUT="5")
@@ -58,7 +58,7 @@ def test_an_agent_in_trouble_disturbs_nothing(world, work, agent, trouble):
     assert world.effects("wait-1") == 1
 
 
-def test_an_agent_that_falls_silent_does_not_hold_up_the_stop(world, work, agent):
+def test_an_agent_that_stops_responding_does_not_delay_the_stop(world, work, agent):
     """Case 43."""
     worker = work(ECS_AGENT_URI=agent.url, STOP_TIMEOUT="5")
     world.send("wait-1")

@@ -1,4 +1,4 @@
-"""One of two workers is stopped under load: nothing is lost, doubled, or left hidden."""
+"""When one of two workers stops under load, nothing is lost, doubled or left hidden."""
 
 from collections import Counter
 from signal import SIGTERM
@@ -9,8 +9,8 @@ from support.eventually import eventually
 pytestmark = pytest.mark.process
 
 INTERRUPTED = 75
-# The map's visibility timeout is 90 s: for so long would be hidden what the stopped worker forgot.
-PATIENCE = 30  # s; the other one needs some ten for what is left, with all the rest of a machine
+# A message that the stopped worker forgot would be hidden for the map's visibility timeout, 90 s.
+PATIENCE = 30  # s; the other worker needs about ten on an idle machine
 LOAD = [f"{'slow' if number % 3 == 0 else 'quick'}-{number}" for number in range(120)]
 
 
@@ -29,9 +29,9 @@ def test_nothing_is_lost_or_doubled_when_one_of_two_is_stopped_under_load(world,
     eventually(lambda: (world.waiting, world.in_flight, world.dead) == (0, 0, 0))
 
 
-def test_what_the_stopped_one_could_not_finish_goes_to_the_other_at_once(world, work):
+def test_messages_that_the_stopped_worker_could_not_finish_go_to_the_other_at_once(world, work):
     leaving = work(CONCURRENCY="1")
-    pace = [f"pace-{number}" for number in range(20)]  # that allows to read ahead
+    pace = [f"pace-{number}" for number in range(20)]  # fast enough to read ahead
     world.send(*pace)
     leaving.says("message.settled", times=len(pace))
     eventually(lambda: world.in_flight == 0)

@@ -1,4 +1,4 @@
-"""What keeps a worker from starting is said in one line, with an exit code that tells whose."""
+"""A worker that cannot start says why in one line, with an exit code for the kind of error."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ WORKERS = (sys.executable, "-m", "workers")
 
 
 def refused(start, world, *arguments, **changes):
-    """Run to the end; gives the exit code, the reason in the log, and what stderr says."""
+    """Run to the end; return the exit code, the logged reason and standard error."""
     process = start((*WORKERS, *arguments), world.environment | changes)
     code = process.ends()
     reasons = [line["reason"] for line in process.lines("worker.cannot_start")]
@@ -27,27 +27,27 @@ def refused(start, world, *arguments, **changes):
     return code, *reasons, process.stderr
 
 
-def test_a_queue_that_is_missing_is_named(world, start):
+def test_a_missing_queue_is_named(world, start):
     world.sqs.delete_queue(QueueUrl=world.queue_url)
     name = f"{world.prefix}payment-queue"
     reason = f"queue {name} does not exist; create it or set QUEUE_URL"
     assert refused(start, world, "run", "payment") == (FAILED, reason, "")
 
 
-def test_a_topic_that_is_missing_is_named(world, start):
+def test_a_missing_topic_is_named(world, start):
     code, reason, stderr = refused(start, world, "run", "payment", NAME_PREFIX="nobody-")
     assert (code, stderr) == (FAILED, "")
     assert reason == "topic nobody-order-events does not exist; create it or set TOPIC_ARN"
 
 
-def test_a_queue_that_was_set_and_is_missing_ends_the_worker_too(world, start):
+def test_a_missing_queue_in_a_setting_ends_the_worker_too(world, start):
     url = world.queue_url + "-gone"
     worker = start((*WORKERS, "run", "payment"), world.environment | {"QUEUE_URL": url})
     assert worker.ends() == FAILED
     assert "NonExistentQueue" in worker.lines("receive.failing")[0]["reason"]
 
 
-def test_an_unknown_service_is_answered_with_the_list(world, start):
+def test_an_unknown_service_is_an_error_that_lists_the_services(world, start):
     code, stderr = refused(start, world, "run", "paiment")
     assert code == USAGE
     assert stderr == (
@@ -65,7 +65,7 @@ def test_a_wrong_setting_is_named(world, start):
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"topic": "a"}', b"\xff", None])
-def test_a_map_that_cannot_be_read_is_a_mistake_of_usage(start, world, tmp_path, content):
+def test_an_unreadable_map_is_a_usage_error(start, world, tmp_path, content):
     copy = tmp_path / "workers"
     shutil.copytree(Path(workers.__file__).parent, copy)
     (copy / "topology.json").unlink()
@@ -83,12 +83,12 @@ def taken():
         yield str(listener.getsockname()[1])
 
 
-def test_a_health_port_that_is_taken_is_named(world, start, taken):
+def test_a_health_port_in_use_is_named(world, start, taken):
     answer = refused(start, world, "run", "payment", METRICS_PORT=taken)
     assert answer == (FAILED, f"METRICS_PORT {taken}: Address already in use", "")
 
 
-def test_a_port_of_order_api_that_is_taken_is_named(aws, provisioned, start, taken):
+def test_an_order_api_port_in_use_is_named(aws, provisioned, start, taken):
     process = start(
         (*WORKERS, "run", "order-api"),
         aws.environment(os.environ)
@@ -104,7 +104,7 @@ def test_a_port_of_order_api_that_is_taken_is_named(aws, provisioned, start, tak
 
 
 @pytest.fixture
-def nobody_answers():
+def unreachable_aws():
     with serving() as server:
         return {"AWS_ENDPOINT_URL": server.url}
 
@@ -116,7 +116,7 @@ def checked(start, world, port, *options):
     return process.ends(), process.stderr
 
 
-def test_a_worker_that_lives_is_healthy(world, work, start):
+def test_a_running_worker_is_healthy(world, work, start):
     worker = work()
     port = worker.lines("worker.starting")[0]["metricsPort"]
     assert checked(start, world, port) == (0, "")
@@ -128,15 +128,15 @@ def test_a_worker_with_a_problem_is_not_healthy(world, start):
         assert checked(start, world, worker.server_port) == (FAILED, "")
 
 
-def test_a_worker_that_waits_for_aws_is_healthy_but_not_ready(world, start, nobody_answers):
-    worker = start((*WORKERS, "run", "payment"), world.environment | nobody_answers)
+def test_a_worker_that_waits_for_aws_is_healthy_but_not_ready(world, start, unreachable_aws):
+    worker = start((*WORKERS, "run", "payment"), world.environment | unreachable_aws)
     worker.says("aws.unreachable")
     port = worker.lines("worker.starting")[0]["metricsPort"]
     assert checked(start, world, port) == (0, "")
     assert checked(start, world, port, "--ready") == (FAILED, "")
 
 
-def test_a_health_check_does_without_the_command_line_and_with_it_says_the_same(world, start):
+def test_the_health_check_does_not_import_the_command_line(world, start):
     loaded = "import workers.__main__, sys; sys.exit(len({'pydantic', 'typer'} & set(sys.modules)))"
     assert start((sys.executable, "-c", loaded), world.environment).ends() == 0
     with serving() as worker:
@@ -147,13 +147,13 @@ def test_a_health_check_does_without_the_command_line_and_with_it_says_the_same(
         assert checked(start, world, worker.server_port)[0] == FAILED
 
 
-def test_a_health_check_of_a_wrong_port_is_a_mistake_of_usage(world, start):
+def test_a_health_check_of_an_invalid_port_is_a_usage_error(world, start):
     code, stderr = checked(start, world, "x")
     assert (code, stderr.partition(":")[0]) == (USAGE, "workers")
     assert "METRICS_PORT" in stderr
 
 
-def test_nobody_is_not_healthy(world, start):
+def test_a_port_without_a_server_is_not_healthy(world, start):
     with serving() as worker:
         port = worker.server_port
     code, stderr = checked(start, world, port)
@@ -161,7 +161,7 @@ def test_nobody_is_not_healthy(world, start):
     assert stderr.startswith("workers: no answer: ConnectionRefusedError")
 
 
-def test_who_does_not_speak_http_is_not_healthy(world, wire, start):
+def test_a_server_that_does_not_speak_http_is_not_healthy(world, wire, start):
     wire.join()
     wire.spoil(b"HTTP/1.1", b"SMTP/1.1")
     code, stderr = checked(start, world, wire.url.rpartition(":")[2])

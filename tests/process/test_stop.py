@@ -1,4 +1,4 @@
-"""A deploy is not a failure: SIGTERM finishes what runs and hands back the rest, in time."""
+"""SIGTERM finishes running handlers and hands back the other messages, in time."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.process
 
 INTERRUPTED = 75
 PATIENCE = 30  # s
-AT_ONCE = 8  # s; who waits for a handler that hangs needs 11.5 s of the 13 s
+AT_ONCE = 8  # s; waiting for a hung handler would take 11.5 s of the 13 s
 
 
 def test_a_running_handler_is_finished_and_its_message_deleted(world, work):
@@ -30,7 +30,7 @@ def test_a_running_handler_is_finished_and_its_message_deleted(world, work):
     world.open_gate("wait-1")
     assert worker.ends() == 0
     assert world.effects("wait-1") == 1
-    # What the open poll brought was handled; what came later stays for others. None is hidden.
+    # A message from the open poll was handled; a later one waits for others. None is hidden.
     assert world.waiting + world.effects("quick-2") == 1
     assert world.in_flight == 0
     assert world.requests["ReceiveMessage"] == receives
@@ -48,14 +48,16 @@ def test_an_idle_worker_ends_with_its_poll(world, work):
     assert worker.lines("worker.stopped", exitCode=0)
 
 
-def test_what_the_last_poll_brings_is_handled(world, wire, work):
-    """Case 18: SQS has handed it over; if nobody takes it, it is hidden from all."""
+def test_messages_from_the_last_poll_are_handled(world, wire, work):
+    """Case 18: SQS has handed them over; unless they are handled, they stay hidden."""
     wire.join()
     worker = work(AWS_ENDPOINT_URL_SQS=wire.url)
     wire.hold(b"ReceiptHandle")
     orders = [f"quick-{number}" for number in range(10)]
     world.send(*orders)
-    eventually(lambda: world.in_flight)  # not all, perhaps: the poll took what it found first
+    eventually(
+        lambda: world.in_flight
+    )  # perhaps not all ten: the poll returns the first ones it finds
     worker.signal(SIGTERM)
     worker.says("worker.stopping")
     wire.release()
@@ -65,7 +67,7 @@ def test_what_the_last_poll_brings_is_handled(world, wire, work):
     assert (world.waiting, world.in_flight) == (10 - sum(effects), 0)
 
 
-def test_what_the_last_poll_brings_too_late_to_finish_is_handed_back(world, wire, work):
+def test_messages_from_the_last_poll_that_come_too_late_are_handed_back(world, wire, work):
     """Cases 18 and 19: and this process does not receive it again."""
     wire.join()
     worker = work(AWS_ENDPOINT_URL_SQS=wire.url)
@@ -84,7 +86,7 @@ def test_what_the_last_poll_brings_too_late_to_finish_is_handed_back(world, wire
 
 
 def test_a_hung_handler_is_left_behind_and_its_message_handed_back(world, work):
-    """Case 21: the code is not that of a crash, and the acks of the others are not lost."""
+    """Case 21: the exit code is not that of a crash, and no ack is lost."""
     worker = work()
     world.send("wait-1", "quick-1", "quick-2")
     worker.says("handler.started", orderId="wait-1")
@@ -102,9 +104,9 @@ def test_a_hung_handler_is_left_behind_and_its_message_handed_back(world, work):
     assert world.effects("wait-1") == 1
 
 
-def test_what_was_read_ahead_is_handed_back(world, work):
+def test_messages_read_ahead_are_handed_back(world, work):
     worker = work(CONCURRENCY="1")
-    world.send(*(f"quick-{number}" for number in range(20)))  # a pace that allows to read ahead
+    world.send(*(f"quick-{number}" for number in range(20)))  # fast enough to read ahead
     worker.says("message.settled", times=20)
     eventually(lambda: world.in_flight == 0)
     world.send("wait-1", *(f"late-{number}" for number in range(5)))
@@ -117,7 +119,7 @@ def test_what_was_read_ahead_is_handed_back(world, work):
 
 
 @pytest.mark.parametrize(("first", "second"), [(SIGTERM, SIGTERM), (SIGINT, SIGTERM)])
-def test_a_second_signal_ends_it_at_once(world, work, first, second):
+def test_a_second_signal_ends_the_worker_at_once(world, work, first, second):
     """Case 22."""
     worker = work(STOP_TIMEOUT="13")
     world.send("wait-1")
@@ -128,11 +130,11 @@ def test_a_second_signal_ends_it_at_once(world, work, first, second):
     worker.signal(second)
     assert worker.ends() == INTERRUPTED
     assert time.monotonic() - signalled < AT_ONCE
-    # Not before the poll that is still open at SQS has ended: it would get the message.
+    # Only after the poll that is still open at SQS: it would receive the message.
     eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
 
 
-def test_a_burst_of_signals_does_not_hang_it(world, work):
+def test_a_burst_of_signals_does_not_hang_the_worker(world, work):
     """Case 22."""
     worker = work(STOP_TIMEOUT="13")
     world.send("wait-1")
@@ -144,7 +146,7 @@ def test_a_burst_of_signals_does_not_hang_it(world, work):
     eventually(lambda: (world.waiting, world.in_flight) == (1, 0))
 
 
-def test_a_second_signal_does_not_wait_for_settlements_that_nobody_confirms(world, wire, work):
+def test_a_second_signal_does_not_wait_for_unconfirmed_settlements(world, wire, work):
     wire.join()
     worker = work(AWS_ENDPOINT_URL_SQS=wire.url, STOP_TIMEOUT="13")
     world.send("wait-1")
@@ -161,7 +163,7 @@ def test_a_second_signal_does_not_wait_for_settlements_that_nobody_confirms(worl
 
 
 @pytest.mark.parametrize("service", ["order-api", "relay"])
-def test_what_has_no_queue_ends_too(aws, provisioned, start, service):
+def test_services_without_a_queue_stop_too(aws, provisioned, start, service):
     environment = aws.environment(os.environ) | {
         "METRICS_PORT": "0",
         "NAME_PREFIX": provisioned.name_prefix,

@@ -1,4 +1,4 @@
-"""A process with a dead thread does not look alive: it says so and ends with 1."""
+"""A process with a dead thread does not look alive: it logs that and exits with 1."""
 
 import sys
 from signal import SIGTERM
@@ -13,7 +13,7 @@ RUN = (sys.executable, "-m", "workers", "run", "payment")
 
 
 def test_a_handler_that_ends_its_thread_ends_the_process(world, work):
-    """Cases 23 and 26; what other handlers do is finished first."""
+    """Cases 23 and 26: running handlers finish first."""
     worker = work()
     world.send("wait-1")
     worker.says("handler.started", orderId="wait-1")
@@ -28,8 +28,8 @@ def test_a_handler_that_ends_its_thread_ends_the_process(world, work):
     assert (world.waiting, world.in_flight) == (1, 0)
 
 
-def test_an_answer_that_makes_no_sense_ends_no_thread(world, wire, start):
-    """Case 26: to the poller it is an outage of the queue."""
+def test_an_unreadable_response_ends_no_thread(world, wire, start):
+    """Case 26: the poller treats it as an outage of the queue."""
     wire.join()
     worker = start(RUN, world.environment | {"AWS_ENDPOINT_URL_SQS": wire.url})
     worker.says("receive.working")

@@ -1,4 +1,4 @@
-"""The wall clock is set right by ten minutes: no lease is lost, and nothing is handled twice."""
+"""A wall clock that jumps by ten minutes costs no lease and no second handling."""
 
 import sys
 from collections import Counter
@@ -15,7 +15,7 @@ ORDERS = [f"slow-{number}" for number in range(6)]  # 1.5 s each
 
 
 def test_a_clock_that_jumps_neither_loses_a_lease_nor_handles_twice(world, start):
-    """Of a visibility timeout of 2 s each message needs a renewal, and an early one."""
+    """With a visibility timeout of 2 s, each message needs an early renewal."""
     settings = {"CONCURRENCY": "3", "VISIBILITY_TIMEOUT": "2"}
     worker = start(JUMPING, world.environment | settings)
     world.send(*ORDERS)

@@ -1,4 +1,4 @@
-"""The scenarios, end to end: every service a process, every expectation checked in the stores."""
+"""The demo's scenarios run end to end, with every service as a process."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from local.system import System
 pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
 
 
-def test_the_demo_prints_one_document_in_which_every_expectation_holds(tmp_path):
+def test_every_expectation_of_the_demo_holds(tmp_path):
     demo = subprocess.run(
         [sys.executable, "-m", "workers", "demo", "--orders", "8", "--json"],
         cwd=tmp_path,
@@ -40,10 +40,10 @@ def test_killing_workers_changes_nothing(tmp_path):
         assert result.evidence.restarts >= len(system.topology.services)
 
 
-class killing:  # noqa: N801 - reads as what it does
+class killing:  # noqa: N801 - reads like a verb
     """Kill a process of every service, one after the other.
 
-    Once each: a message that is in hand at four kills looks like one that ends its worker.
+    Once each: a message that is being handled at four kills looks like poison.
     """
 
     def __init__(self, system):

@@ -1,4 +1,4 @@
-"""The smoke test says of a system whether it works, and of a broken one where it does not."""
+"""The smoke test passes on a working system, and names what is broken in another."""
 
 import json
 
@@ -22,12 +22,12 @@ def system(tmp_path_factory):
 
 
 def smoked(system, *options):
-    """Run the command; gives its exit code and the verdicts by scenario."""
+    """Run the command; return its exit code and the verdicts by scenario."""
     result = CliRunner().invoke(cli.build(), ["smoke", "--api", system.api_url, "--json", *options])
     return result.exit_code, {row["scenario"]: row["verdict"] for row in json.loads(result.stdout)}
 
 
-def test_a_system_that_works_passes(system):
+def test_a_working_system_passes(system):
     assert smoked(system) == (
         0,
         {
@@ -39,7 +39,7 @@ def test_a_system_that_works_passes(system):
     )
 
 
-def test_an_order_that_does_not_end_as_it_must_fails_the_test(system, monkeypatch):
+def test_an_order_with_the_wrong_final_state_fails_the_test(system, monkeypatch):
     monkeypatch.setattr(smoke, "PATIENCE", 3.0)
     system.processes.scale("inventory", 0)
 
@@ -49,7 +49,7 @@ def test_an_order_that_does_not_end_as_it_must_fails_the_test(system, monkeypatc
     assert verdicts["success"] == "FAILED, expected confirmed, completed, reserved, -"
 
 
-def test_nobody_at_the_address_fails_the_test_in_one_line(system, monkeypatch):
+def test_an_unreachable_address_fails_the_test_in_one_line(system, monkeypatch):
     assert system.api_url
     monkeypatch.setattr(smoke, "START_PATIENCE", 1.0)
     result = CliRunner().invoke(cli.build(), ["smoke", "--api", "http://127.0.0.1:1"])

@@ -1,1 +1,1 @@
-"""What tests of several kinds share."""
+"""Helpers that several kinds of tests share."""

@@ -1,6 +1,7 @@
-"""Calls to the embedded AWS, as any program makes them."""
+"""Calls to the embedded AWS with the plain SDK."""
 
 import json
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -16,15 +17,39 @@ def client(name):
     return boto3.Session().client(name, config=CONFIG)
 
 
+def create_table(dynamodb, **indexes):
+    """Create a table with an index per keyword, by its key attributes; return the table's name."""
+    name = f"table-{uuid4()}"
+    attributes = sorted({"pk"}.union(*indexes.values()))
+    schema = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": a, "AttributeType": "S"} for a in attributes],
+        "KeySchema": _key("pk"),
+    }
+    if indexes:
+        schema["GlobalSecondaryIndexes"] = [
+            {"IndexName": index, "KeySchema": _key(*key), "Projection": {"ProjectionType": "ALL"}}
+            for index, key in indexes.items()
+        ]
+    dynamodb.create_table(**schema)
+    return name
+
+
+def _key(*attributes):
+    kinds = ("HASH", "RANGE")
+    return [{"AttributeName": a, "KeyType": k} for a, k in zip(attributes, kinds, strict=False)]
+
+
 def code_of(call, *args, **named):
-    """Give the error code of a call that has to be refused."""
+    """Return the error code of a call that must be refused."""
     with pytest.raises(ClientError) as refused:
         call(*args, **named)
     return refused.value.response["Error"]["Code"].rpartition(".")[2]
 
 
 def bodies(sqs, queue, **named):
-    """Receive up to ten messages; give their bodies."""
+    """Receive up to ten messages; return their bodies."""
     found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, **named)
     return [message["Body"] for message in found.get("Messages", [])]
 

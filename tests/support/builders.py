@@ -1,4 +1,4 @@
-"""Values for tests: say what matters, and get the rest."""
+"""Builds values for tests: pass the fields that matter, and get defaults for the others."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -38,7 +38,7 @@ def a_line(sku="tea", quantity=2, price="12.30"):
 
 
 def an_order(**changes) -> OrderCreated:
-    """Build an order; its total is that of its lines."""
+    """Build an order; its total is the sum of its lines."""
     items = changes.get("items", (a_line(),))
     total = sum((line.price * line.quantity for line in items), Decimal(0))
     return OrderCreated(
@@ -94,7 +94,7 @@ def low_stock(**changes) -> InventoryLow:
 
 
 def an_envelope(event=None, **changes) -> Envelope[Event]:
-    """Wrap an event as its publisher does."""
+    """Wrap an event in an envelope, like its publisher."""
     event = event or an_order()
     fields = {
         "event_id": "event-1",
@@ -108,12 +108,12 @@ def an_envelope(event=None, **changes) -> Envelope[Event]:
 
 
 def encoded(event=None, **changes) -> Encoded:
-    """Give the same as it goes over the wire."""
+    """Return the encoded envelope of an event."""
     return Encoded.of(an_envelope(event, **changes))
 
 
 def a_message(content=None, receive_count=1, **changes) -> Message:
-    """Deliver an envelope, or any other body."""
+    """Build a message with an envelope or any other body."""
     body = content if isinstance(content, str) else (content or an_envelope()).encode()
     message_id = changes.pop("id", "message-1")
     fields = {

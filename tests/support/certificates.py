@@ -1,4 +1,4 @@
-"""An authority and a certificate for one host name, made for one test."""
+"""Creates a certificate authority, and certificates for host names."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ PEM = serialization.Encoding.PEM
 
 
 class Authority:
-    """Signs certificates; ``file`` is what ``AWS_CA_BUNDLE`` names."""
+    """Signs certificates; ``file`` is its own, for ``AWS_CA_BUNDLE``."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -27,7 +27,7 @@ class Authority:
         self.file.write_bytes(certificate.public_bytes(PEM))
 
     def serve(self, host):
-        """Give what a server speaks TLS with, under a name."""
+        """Return the TLS context of a server with this host name."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(host), self._name, key)

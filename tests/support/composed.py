@@ -1,4 +1,4 @@
-"""A system of ``docker compose`` of one's own: other names, free ports, gone at the end."""
+"""A ``docker compose`` system with unique names and free ports, removed at the end."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _TIMEOUT = 300  # s for one command; a first build downloads the dependencies
 
 
 def docker(*arguments, check=True, **named):
-    """Run ``docker ...``; gives what it printed."""
+    """Run ``docker ...``; return the completed process."""
     done = subprocess.run(  # noqa: S603 - the arguments are ours
         ["docker", *arguments],  # noqa: S607 - wherever it is installed
         cwd=ROOT,
@@ -41,7 +41,7 @@ def engine_answers():
 
 
 class Composed:
-    """``docker compose`` under a name that nobody else uses: of all services, or of some."""
+    """``docker compose`` with a unique project name, for all services or some."""
 
     def __init__(self, *services):
         self._services = services
@@ -83,11 +83,11 @@ class Composed:
 
     @property
     def aws(self):
-        """Where this LocalStack is for this process."""
+        """The URL of this LocalStack for this process."""
         return f"http://127.0.0.1:{self.ports['LOCALSTACK_PORT']}"
 
     def environment(self, _inherited=None, *, endpoint="http://localstack:4566"):
-        """Point an AWS client at this LocalStack: one in a container, unless told otherwise."""
+        """Return variables that point an AWS client (by default, in a container) at LocalStack."""
         return {
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_DEFAULT_REGION": "eu-west-1",
@@ -97,17 +97,17 @@ class Composed:
         }
 
     def containers(self, *services):
-        """Give what ``ps`` says about the containers, those that ended included."""
+        """Return the rows of ``ps``, including containers that have exited."""
         lines = self("ps", "-a", "--format", "json", *services).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
     def inspected(self, service):
-        """Give what the engine knows about the first container of a service."""
+        """Return the output of ``docker inspect`` for the first container of a service."""
         name = self.containers(service)[0]["Name"]
         return json.loads(docker("inspect", name).stdout)[0]
 
     def prometheus(self, expression):
-        """Ask Prometheus; gives the samples as (labels, value)."""
+        """Query Prometheus; return the samples as (labels, value)."""
         answer = get(
             f"http://127.0.0.1:{self.ports['PROMETHEUS_PORT']}/api/v1/query",
             query=expression,
@@ -121,7 +121,7 @@ class Composed:
 
 
 def without_java():
-    """Whether the image of LocalStack here is a stand-in, in which moto answers for DynamoDB."""
+    """Return whether the local LocalStack image is the stand-in, where moto replaces DynamoDB."""
     label = '{{index .Config.Labels "standin.name"}}'
     found = docker("image", "inspect", f"--format={label}", LOCALSTACK, check=False)
     return bool(found.stdout.strip())
@@ -138,7 +138,7 @@ def get(url, **query):
 
 
 def timed(call, *arguments):
-    """Give how many seconds a call took."""
+    """Return the duration of a call in seconds."""
     started = time.monotonic()
     call(*arguments)
     return time.monotonic() - started

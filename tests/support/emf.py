@@ -1,4 +1,4 @@
-"""What CloudWatch takes for a line with metrics.
+"""Reads log lines in the embedded metric format, like CloudWatch.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -47,7 +47,7 @@ LINE = Draft202012Validator(
 
 
 def metrics(line):
-    """Read a line as CloudWatch does: (namespace, dimensions, name) -> value."""
+    """Validate and read a line: (namespace, dimensions, name) -> value."""
     LINE.validate(line)
     found = {}
     for directive in line["_aws"]["CloudWatchMetrics"]:

@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waits for a condition with a deadline."""
 
 import time
 
@@ -9,5 +9,5 @@ def eventually(holds, patience=PATIENCE):
     """Return once ``holds()`` is true; fail after ``patience`` s."""
     deadline = time.monotonic() + patience
     while not holds():
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, f"still false after {patience} s"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Several relays on one outbox, without threads, on a virtual clock."""
+"""Runs several relays on one outbox, without threads, on a virtual clock."""
 
 import heapq
 from collections import Counter
@@ -13,11 +13,11 @@ from workers.relay import Relay, RelayMetrics
 from workers.relay.share import LOOK_EVERY
 from workers.runtime.errors import Unavailable
 
-SETTLED = 30  # s within which everybody has a fair share
+SETTLED = 30  # s within which every relay has a fair share
 
 
 class CountingTopic(FakeTopic):
-    """Notes who published, and may be out of reach for somebody."""
+    """Counts the events of each publisher, and can be unreachable for some."""
 
     def __init__(self):
         super().__init__()
@@ -38,9 +38,9 @@ class CountingTopic(FakeTopic):
 
 
 class Fleet:
-    """Relays whose threads are taken step by step, each when it is its time on a virtual clock.
+    """Runs the loops of relays step by step, each when it is due on a virtual clock.
 
-    No two relays agree on the time of day, nor on where their own clocks start.
+    Relays may differ in the time of day, and their monotonic clocks start at different values.
     """
 
     def __init__(self, store, outbox, leases, clock):
@@ -55,7 +55,12 @@ class Fleet:
         self._numbers = count()
         self._agenda = []
 
-    def join(self, owner, *, skew=0):
+    def join(self, *owners, skew=0):
+        """Add relays whose time of day is off by ``skew`` seconds."""
+        for owner in owners:
+            self._add(owner, skew)
+
+    def _add(self, owner, skew):
         number = next(self._numbers)
         relay = Relay(
             self.outbox,
@@ -104,12 +109,12 @@ class Fleet:
 
     @property
     def waiting(self):
-        """How many events are still to be published, of the first hundred of each shard."""
+        """Count the events still to be published, among the first hundred of each shard."""
         return sum(len(self.outbox.waiting(s, 100)) for s in range(self.outbox.SHARDS))
 
     @property
     def shares(self):
-        """How many shards each relay has, by what the table says and by what they think."""
+        """Count the shards of each relay; table and relay must agree."""
         rows = [self.leases.look(shard) for shard in range(self.outbox.SHARDS)]
         by_table = Counter(held.owner for held in rows if held and not held.given_up)
         for owner, relay in self.relays.items():

@@ -1,10 +1,10 @@
-"""A LocalStack in the place of the embedded AWS."""
+"""Runs LocalStack instead of the embedded AWS."""
 
 from support.composed import Composed
 
 
 class LocalStack(Composed):
-    """The LocalStack of docker-compose.yml, for as long as the ``with`` block."""
+    """The LocalStack of docker-compose.yml, up during the ``with`` block."""
 
     def __init__(self):
         super().__init__("localstack")

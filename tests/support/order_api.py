@@ -1,4 +1,4 @@
-"""order-api on fakes or on adapters, asked without a socket."""
+"""Runs order-api on fakes or adapters, and sends requests without a socket."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ ORDER = {
 
 @dataclass
 class Api:
-    """The application, and what stands behind it."""
+    """The application, and its store, topic and outbox."""
 
     allow_simulation: bool = False
     store: FakeStore = field(default_factory=lambda: FakeStore(outbox=True))
@@ -47,7 +47,7 @@ class Api:
         return self.request("GET", path, **options)
 
     def request(self, method, path, **options):
-        """Send a request; returns once the background tasks have ended too."""
+        """Send a request; return after its background tasks."""
         return asyncio.run(self._request(method, path, options))
 
     async def _request(self, method, path, options):
@@ -56,13 +56,13 @@ class Api:
             return await client.request(method, path, **options)
 
     def place(self, key=None, **changes):
-        """Place an order and return the answer's body."""
+        """Place an order and return the body of the response."""
         headers = {"Idempotency-Key": key} if key else {}
         answer = self.post("/orders", ORDER | changes, headers=headers)
         assert answer.status_code == 202, answer.text
         return answer.json()
 
     def move(self, order_id, state):
-        """Put an order into a state, as if the services had."""
+        """Set the state of an order, like the services."""
         key = f"order#{order_id}"
         self.store.seed(key, self.store.documents[key] | {"state": state})

@@ -1,4 +1,4 @@
-"""A proxy on loopback, as HTTPS_PROXY names it: passes on what CONNECT asks for."""
+"""An HTTPS proxy on loopback that supports CONNECT."""
 
 import base64
 import socket
@@ -9,7 +9,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Proxy:
-    """Connects to ``target`` (a port), whatever host it is asked for; wants ``login`` if given."""
+    """Connects to the port ``target`` for any host; requires ``login`` if given."""
 
     def __init__(self, target, login):
         self.asked = []  # host:port
@@ -59,7 +59,7 @@ def _pass_on(source, sink):
 
 @contextmanager
 def proxying(target, *, login=None):
-    """Pass connections on to ``target`` until the end of the block."""
+    """Forward connections to ``target`` until the end of the block."""
     proxy = Proxy(target, login)
     try:
         yield proxy

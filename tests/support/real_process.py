@@ -1,4 +1,4 @@
-"""A real process, as a test sees it: its log, its health port, its end."""
+"""Runs a real process and reads its log, health port and exit code."""
 
 import http.client
 import json
@@ -40,14 +40,14 @@ class Process:
         return self._err.read_text()
 
     def lines(self, event=None, **fields):
-        """Give the lines of the log so far with an event and certain fields."""
+        """Return the log lines so far with an event and these fields."""
         complete = self._out.read_text().rpartition("\n")[0]
         lines = [json.loads(line) for line in complete.splitlines()]
         wanted = fields | ({"event": event} if event else {})
         return [line for line in lines if wanted.items() <= line.items()]
 
     def says(self, event, times=1, **fields):
-        """Wait until the log has an event so many times."""
+        """Wait until the log has an event this many times."""
         try:
             eventually(lambda: len(self.lines(event, **fields)) >= times or self._ended(), PATIENCE)
         finally:
@@ -59,11 +59,11 @@ class Process:
             self._process.send_signal(number)
 
     def ends(self, within=PATIENCE):
-        """Wait for the end; gives the exit code. ``within`` s, or the test fails."""
+        """Wait for the end and return the exit code; fail after ``within`` s."""
         return self._process.wait(within)
 
     def get(self, path):
-        """Ask the health port; gives the status and the body."""
+        """Send a request to the health port; return the status and the body."""
         self.says("worker.starting")
         port = self.lines("worker.starting")[0]["metricsPort"]
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE)

@@ -1,8 +1,8 @@
-"""The rows that services leave in their tables, under fixed ids and times.
+"""Writes rows with every service, under fixed ids and times.
 
     AWS_ENDPOINT_URL=... python tests/support/rows.py DIRECTORY
 
-writes them to files, one per table, in DynamoDB's own JSON: the golden rows of a version.
+writes them to one file per table in DynamoDB's JSON: the golden rows of a version.
 """
 
 import json
@@ -60,14 +60,14 @@ class Noon(datetime):
 
 
 class Rows:
-    """Lets services do their work, and gives what is in their tables then."""
+    """Runs services on events, and reads the rows that they write."""
 
     def __init__(self, dynamodb, prefix):
         self._dynamodb = dynamodb
         self._prefix = prefix
 
     def written(self):
-        """Give the rows of each table, sorted by their keys."""
+        """Return the rows of each table, sorted by key."""
         with patch("workers.envelope.datetime", Noon):
             self._orders()
             self._payment()

@@ -1,6 +1,6 @@
-"""Weighs a signature of version 4 as AWS does: from the bytes that arrived, and the secret.
+"""Verifies a version 4 signature like AWS: from the received bytes and the secret.
 
-Nothing here comes from the SDK, which signs.
+It does not use the SDK, which created the signature.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -13,12 +13,12 @@ AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<scope>[^,]+), "
     r"SignedHeaders=(?P<headers>[^,]+), Signature=(?P<signature>[0-9a-f]{64})"
 )
-# What must be covered, or somebody on the way could change it.
+# The signature must cover these headers, or they could be changed in transit.
 COVERED = {"content-type", "host", "x-amz-date"}
 
 
 def is_signed(method, target, headers, body, secrets):
-    """Tell whether a request is signed with one of ``secrets`` (access key -> secret key)."""
+    """Return whether a request is signed with one of ``secrets`` (access key -> secret key)."""
     match = AUTHORIZATION.fullmatch(headers.get("Authorization", ""))
     if not match or match["key"] not in secrets:
         return False

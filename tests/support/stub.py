@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers, or does not, as told."""
+"""An HTTP server on loopback whose responses the test sets."""
 
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,9 +8,9 @@ from support.sigv4 import is_signed
 
 
 class Stub(ThreadingHTTPServer):
-    """Answers every request with ``status`` and ``body``; with ``silent`` it never answers.
+    """Answers every request with ``status`` and ``body``; never, if ``silent``.
 
-    A POST without the right signature, made with one of ``secrets``, is refused as by AWS.
+    Like AWS, it refuses a POST without a valid signature of one of ``secrets``.
     """
 
     daemon_threads = True
@@ -26,7 +26,7 @@ class Stub(ThreadingHTTPServer):
         self.reset()
 
     def reset(self):
-        """Forget what came, and answer as at first."""
+        """Forget all requests and restore the defaults."""
         self.status = 200
         self.body = b"{}"
         self.told = {"x-amzn-RequestId": "request-1"}  # headers of every answer
@@ -51,7 +51,7 @@ class Stub(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, *_):
-        """Keep quiet: clients break off as they are told to."""
+        """Print nothing: tests break connections deliberately."""
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -89,7 +89,7 @@ class Answer(BaseHTTPRequestHandler):
         self.do_POST()
 
     def log_message(self, *_):
-        """Keep quiet."""
+        """Print nothing."""
 
 
 @contextmanager

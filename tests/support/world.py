@@ -1,4 +1,4 @@
-"""Payment's queue, dead-letter queue and table, under names that no other test uses."""
+"""Payment's queue, dead-letter queue and table, under a unique prefix."""
 
 import os
 from uuid import uuid4
@@ -15,7 +15,7 @@ STOP_TIMEOUT = 6  # s: polls wait 1 s, handlers get 4.5 s after the signal
 
 
 class World:
-    """One service on an emulator, and what a test does to it."""
+    """One service on an emulator, with methods to send messages and check the results."""
 
     def __init__(self, aws, sqs, dynamodb, gates):
         self.aws, self.sqs, self.dynamodb = aws, sqs, dynamodb
@@ -40,7 +40,7 @@ class World:
         }
 
     def send(self, *order_ids):
-        """Put one order.created per id into the queue."""
+        """Send one order.created per id to the queue."""
         for start in range(0, len(order_ids), 10):
             batch = [
                 {"Id": str(position), "MessageBody": _body(order_id)}
@@ -53,7 +53,7 @@ class World:
 
     @property
     def waiting(self):
-        """How many messages anybody could receive now."""
+        """The number of visible messages."""
         return depth(self.sqs, self.queue_url).visible
 
     @property
@@ -65,7 +65,7 @@ class World:
         return depth(self.sqs, self.dlq_url).visible
 
     def dead_letters(self):
-        """What is in the dead-letter queue, with the reasons."""
+        """Return the dead letters with their reasons."""
         return look(self.sqs, self.dlq_url)
 
     @property
@@ -74,7 +74,7 @@ class World:
         return self.aws.requests()["queues"].get(self.prefix + queue_name(SERVICE), {})
 
     def effects(self, order_id):
-        """How often an order's effect was committed."""
+        """Return how often an order's effect was committed."""
         found = self.dynamodb.get_item(
             TableName=self.prefix + SERVICE,
             Key={"pk": {"S": f"effect#{order_id}"}},

@@ -1,1 +1,1 @@
-"""Trials: a promise put to the test for minutes, with a verdict. Part of them is in make test."""
+"""Trials test a promise for minutes and print a verdict. ``make test`` runs short versions."""

@@ -1,4 +1,4 @@
-"""Orders of a trial: how they are placed, and what each must have led to, once."""
+"""Places the orders of a trial, and checks that each took effect exactly once."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from workers.ops.stock import set_stock
 
 SKU = "TRIAL-001"
 PRICE = Decimal("12.30")
-SPARE = 1_000  # pieces beyond what is ordered, so that nothing runs low
+SPARE = 1_000  # units beyond those ordered, so that stock never runs low
 PLACE_TIMEOUT = 30  # s
 EVENTS_OF_AN_ORDER = (
     "order.created",
@@ -29,18 +29,18 @@ MAILS_OF_AN_ORDER = 3  # accepted, paid, confirmed
 
 @dataclass(frozen=True)
 class Shop:
-    """Places orders of one piece each on a running system."""
+    """Places orders for one unit each on a running system."""
 
     system: object
 
-    def fill(self, pieces):
-        """Put enough on the shelf for so many orders."""
+    def fill(self, units):
+        """Set the stock for this many orders."""
         table = self.system.settings.name_prefix + "inventory"
         dynamodb = self.system.clients.dynamodb()
-        set_stock(dynamodb, table, SKU, available=pieces + SPARE, reorder_threshold=1)
+        set_stock(dynamodb, table, SKU, available=units + SPARE, reorder_threshold=1)
 
     def publish(self, number):
-        """Publish order.created as order-api does, which cannot accept anything itself."""
+        """Publish order.created in place of order-api, which cannot accept orders."""
         order_id = str(uuid5(NAMESPACE_URL, f"trial/{number}"))
         event = an_order(
             order_id=order_id,
@@ -55,7 +55,7 @@ class Shop:
         return order_id
 
     def place(self, number):
-        """Place an order through order-api; gives its id and that of its event."""
+        """Place an order through order-api; return its id and that of its event."""
         body = {
             "customerEmail": f"customer-{number}@example.com",
             "currency": "EUR",
@@ -71,7 +71,7 @@ class Shop:
         return answer.json()["orderId"], answer.json()["correlationId"]
 
     def deliver(self, event_id):
-        """Deliver a stored event to its queues, as SNS does late with what it had accepted."""
+        """Deliver a stored event to its queues, like an SNS that accepted it before the outage."""
         settings, topology = self.system.settings, self.system.topology
         body = tables.outbox_body(self.system.clients.dynamodb(), settings, event_id)
         sqs = self.system.clients.control()
@@ -88,7 +88,7 @@ def check_effects(system, orders):
 
 
 def check_books(found, orders):
-    """Check what the stores say of some orders; there must be no others."""
+    """Check the stored rows of these orders; there must be no others."""
     checks = (_confirmed, _charged, _reserved, _counted)
     return [check(found, orders) for check in checks]
 
@@ -107,7 +107,7 @@ def _charged(found, orders):
     charges = Counter(entry.order_id for entry in found.ledger if entry.kind == "charge")
     wrong = [f"{order}: {charges[order]} charges" for order in orders if charges[order] != 1]
     if found.revenue != PRICE * len(orders):
-        wrong.append(f"the takings are {found.revenue}, not {PRICE * len(orders)}")
+        wrong.append(f"the revenue is {found.revenue}, not {PRICE * len(orders)}")
     return Check("every order was charged once", tuple(wrong))
 
 

@@ -1,21 +1,18 @@
-"""An outage, waited out: minutes of DynamoDB or SNS answering 500, under load.
+"""Outage trial: DynamoDB or SNS returns 500 for minutes, under load.
 
     make outage ARGS="--service dynamodb --minutes 10 --tasks 4"
 
-Every consuming service runs so many tasks; order-api and relay run one each. While the service
-answers nothing but 500, messages keep coming. Then it is well again, and nobody helps. Exits 0 if
-no dead-letter queue got anything, the backlog went, and every order took effect once; 1 if not.
+Every consuming service runs this many tasks; order-api and relay run one each. Messages keep coming
+during the outage. After it, nothing is restarted or redriven. Exits with 0 if nothing was
+dead-lettered, the backlog was worked off and every order took effect once; with 1 if not.
 
-While DynamoDB is down order-api accepts nothing, so order.created goes straight to the topic. While
-SNS is down order-api accepts, and the relay publishes later; the event of every second order is
-delivered to its queues at once, as SNS does late with what it accepted before, so that handlers
-have outcomes to publish.
+While DynamoDB is down, order-api accepts no orders, so the trial publishes order.created itself.
+While SNS is down, order-api accepts orders and the relay publishes them later. The trial delivers
+every second event to its queues at once, as if SNS had accepted it before the outage, so that
+handlers have outcomes to publish.
 """
 
-import argparse
 import json
-import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -29,7 +26,7 @@ from local.aws.faults.rules import Rule
 from local.demo import tables
 from local.system import System
 from trials.orders import Shop, check_effects
-from trials.report import INTERRUPTED, Check, Progress, conclude, count, positive
+from trials.report import Check, Progress, conclude, count, exit_on_signals, parser, positive
 from workers.aws import names
 from workers.ops.dlq import look
 from workers.ops.queues import Queues
@@ -39,13 +36,13 @@ SERVICES = ("dynamodb", "sns")
 LOOK_TIMEOUT = 60.0  # s
 GLANCE = 1.0  # s between looks at the queues
 TOLD = 30.0  # s between lines of progress
-# s after which a backlog is taken for stuck: what the environment refuses comes back within an hour
+# s after which a backlog counts as stuck: postponed messages return within an hour
 PATIENCE = 3_900.0
 START = 300.0  # s for all processes to get ready
 DIRECTORY = Path(".workers")
 EXAMPLES = """examples:
-  make outage                                  ten minutes of DynamoDB, four tasks
-  make outage ARGS="--service sns"             of SNS
+  make outage                                  DynamoDB, ten minutes, four tasks
+  make outage ARGS="--service sns"             SNS
   make outage ARGS="--minutes 0.5 --every 0.5 --tasks 1"
 """
 
@@ -65,8 +62,8 @@ class Outage:
         self._shop = Shop(self.system)
         self._queues = Queues(self.system.clients, self.system.settings, self.system.topology)
         self._told_at = 0.0
-        self._dead = Counter()  # the most there ever was in each dead-letter queue
-        # Looking is no part of the trial: on a busy machine it may have to be tried again.
+        self._dead = Counter()  # the highest depth of each dead-letter queue
+        # These calls only observe: on a busy machine they may need a retry.
         self._patiently = Retrying(
             retry=retry_if_exception_type((Unavailable, OSError, httpx.HTTPError)),
             stop=stop_after_delay(LOOK_TIMEOUT),
@@ -75,21 +72,21 @@ class Outage:
         )
 
     def run(self):
-        """Break, load, mend, wait; gives figures and checks."""
+        """Break the service, place orders, repair it and wait; return figures and checks."""
         planned = max(1, int(self.seconds / self.every))
         self._shop.fill(planned)
         self.system.aws.inject([Rule(operation=f"{self.service}.*", mode="error")])
-        self.progress.tell(f"{self.service} answers 500 from now on")
+        self.progress.tell(f"{self.service} returns 500 from here on")
         self._load(planned)
         faults = self._patiently(self.system.aws.heal)
-        self.progress.tell(f"{self.service} answers again")
+        self.progress.tell(f"{self.service} works again")
         half, whole = self._drain()
         receives = receives_of(self.system.directory)
         figures = {
             "orders": planned,
-            "requests answered with 500": faults["fired"].get("error", 0),
-            "half of the backlog gone after (s)": half,
-            "all of it (s)": whole,
+            "requests that got 500": faults["fired"].get("error", 0),
+            "half of the backlog worked off (s)": half,
+            "all of the backlog worked off (s)": whole,
             "messages settled": len(receives),
             "receives per message": round(sum(receives.values()) / max(1, len(receives)), 2),
             "most receives of a message": max(receives.values(), default=0),
@@ -115,7 +112,7 @@ class Outage:
             self._shop.deliver(event_id)
 
     def _drain(self):
-        """Wait until nothing is left; gives after how long half of it was gone, and all."""
+        """Wait until nothing is left; return the seconds until half of it was gone, and all."""
         started = time.monotonic()
         at_first, half = None, None
         while (passed := time.monotonic() - started) < PATIENCE:
@@ -132,7 +129,7 @@ class Outage:
         return half, None
 
     def _look(self, stage):
-        """Look at all queues; gives how many messages there are. Tells now and then."""
+        """Return the number of messages in all queues; report progress now and then."""
         states = self._patiently(self._queues.states)
         left = sum(state.visible + state.in_flight + state.delayed for state in states)
         for state in states:
@@ -151,7 +148,7 @@ class Outage:
         return self._patiently(tables.count_unpublished, dynamodb, self.system.settings)
 
     def _published(self):
-        """Count what has reached SNS: queues are looked at one after the other."""
+        """Count the requests to SNS, to notice a message that moved between two looks."""
         counts = self._patiently(self.system.aws.requests)["services"].get("sns", {})
         return counts.get("Publish", 0) + counts.get("PublishBatch", 0)
 
@@ -159,8 +156,8 @@ class Outage:
         stuck = () if drained is not None else (f"not after {PATIENCE:.0f} s",)
         restarts = self.system.processes.restarts
         return [
-            Check("no dead-letter queue ever held anything", self._dead_letters()),
-            Check("the backlog went by itself", stuck),
+            Check("nothing was ever dead-lettered", self._dead_letters()),
+            Check("the backlog was worked off without help", stuck),
             *check_effects(self.system, self.orders),
             Check("no process ended", (f"{restarts} restarts",) if restarts else ()),
         ]
@@ -168,7 +165,7 @@ class Outage:
     def _dead_letters(self):
         sqs, settings = self.system.clients.control(), self.system.settings
         return tuple(
-            f"{most} in that of {service}: "
+            f"{most} of {service}: "
             + ", ".join(
                 letter.reason for letter in look(sqs, names.dlq_url(sqs, settings, service))
             )
@@ -178,7 +175,7 @@ class Outage:
 
 
 def receives_of(directory):
-    """Read from the logs how often each message was received until it was done, by its id."""
+    """Read from the logs how often each message was received until it was settled, by id."""
     receives = {}
     for path in directory.glob("*.log"):
         for line in path.read_text("utf-8", "replace").splitlines():
@@ -193,7 +190,7 @@ def receives_of(directory):
 
 
 def undergo(directory, progress, *, service, seconds, every, tasks):
-    """Start everything, play the trial, stop everything; gives figures and checks."""
+    """Run the trial on a new system; return figures and checks."""
     with System(directory) as system:
         for consumer in system.topology.consumers:
             system.processes.scale(consumer, tasks)
@@ -203,11 +200,9 @@ def undergo(directory, progress, *, service, seconds, every, tasks):
 
 
 def main(arguments=None):
-    """Run the trial that the command line asks for; gives the exit code."""
-    options = _parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # What was started is tethered to this process and ends with it.
-        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+    """Run the trial with the options of the command line; return the exit code."""
+    options = _options(arguments)
+    exit_on_signals()
     progress = Progress(as_json=options.json)
     figures, checks = undergo(
         DIRECTORY / f"outage-{options.service}",
@@ -220,19 +215,15 @@ def main(arguments=None):
     return conclude(progress, figures, checks, as_json=options.json)
 
 
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="make outage",
-        description=__doc__.partition("\n")[0],
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _options(arguments):
+    known = parser("make outage", __doc__, EXAMPLES)
+    known.add_argument(
+        "--service", choices=SERVICES, default=SERVICES[0], help=f"that fails ({SERVICES[0]})"
     )
-    parser.add_argument("--service", choices=SERVICES, default=SERVICES[0], help="what is down")
-    parser.add_argument("--minutes", type=positive, default=10.0, help="for how long (10)")
-    parser.add_argument("--every", type=positive, default=2.0, help="s between two orders (2)")
-    parser.add_argument("--tasks", type=count, default=4, help="of each consuming service (4)")
-    parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
-    return parser
+    known.add_argument("--minutes", type=positive, default=10.0, help="of the outage (10)")
+    known.add_argument("--every", type=positive, default=2.0, help="seconds between orders (2)")
+    known.add_argument("--tasks", type=count, default=4, help="of each consuming service (4)")
+    return known.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""How a trial talks: progress while it runs, and a verdict at its end."""
+"""Prints the progress of a trial, and the verdict at its end."""
 
 import argparse
 import json
 import math
+import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -11,12 +13,12 @@ from rich.console import Console
 
 VIOLATED = 1  # exit code; argparse's own for bad input is 2
 INTERRUPTED = 130
-SHOWN = 5  # of many things that are wrong
+SHOWN = 5  # findings of a failed check
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation, and what speaks against it."""
+    """One expectation, and the findings that violate it."""
 
     name: str
     wrong: tuple[str, ...] = ()
@@ -27,7 +29,7 @@ class Check:
 
     @property
     def line(self):
-        """Say it on one line."""
+        """Describe it in one line."""
         if self.held:
             return f"ok      {self.name}"
         more = f" and {len(self.wrong) - SHOWN} more" if len(self.wrong) > SHOWN else ""
@@ -35,7 +37,7 @@ class Check:
 
 
 class Progress:
-    """Prints lines with the seconds since the start; on standard error if a document follows."""
+    """Prints lines with the seconds since the start; to standard error if JSON follows."""
 
     def __init__(self, *, as_json=False):
         self._started = time.monotonic()
@@ -49,7 +51,7 @@ class Progress:
 
 
 def conclude(progress, figures, checks, *, as_json):
-    """Print figures and verdict; gives the exit code."""
+    """Print figures and verdict; return the exit code."""
     held = all(check.held for check in checks)
     if as_json:
         verdicts = [{"name": c.name, "ok": c.held, "wrong": list(c.wrong)} for c in checks]
@@ -67,6 +69,24 @@ def conclude(progress, figures, checks, *, as_json):
     return 0 if held else VIOLATED
 
 
+def parser(program, description, examples):
+    """Return a parser with the options that the trials share."""
+    common = argparse.ArgumentParser(
+        prog=program,
+        description=description.partition("\n")[0],
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    common.add_argument("--json", action="store_true", help="print one JSON document at the end")
+    return common
+
+
+def exit_on_signals():
+    """Exit at once on SIGINT and SIGTERM. A tether ends the processes that the trial started."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+
+
 def positive(text):
     """Read a number above zero, for argparse."""
     try:
@@ -74,12 +94,12 @@ def positive(text):
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: known are numbers above 0")
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above 0")
     return number
 
 
 def count(text):
     """Read a whole number above zero, for argparse."""
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: known are whole numbers from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number above 0")
     return int(text)

@@ -1,8 +1,8 @@
-"""One SIGTERM trial: a worker under load is told to stop at a moment that a seed decides.
+"""One SIGTERM trial: a worker under load is stopped at a moment that a seed decides.
 
-Afterwards it must be gone in time, and every message either deleted with its effect committed or
-visible to others within ``HIDDEN`` seconds. A second worker then handles the rest: in the end
-every order has taken effect once, and the dead-letter queue is empty.
+The worker must end in time. Every message must be deleted with its effect committed, or be visible
+to others within ``HIDDEN`` seconds. A second worker handles the rest; then every order has taken
+effect once, and the dead-letter queue is empty.
 """
 
 import random
@@ -29,30 +29,30 @@ OBEDIENT = (
     SERVICE,
 )
 HIDDEN = 5.0  # s for which a message may stay invisible after the end
-VISIBILITY = 60  # s; far longer, so that what is not handed back is missed
+VISIBILITY = 60  # s; far longer, so that a message that is not handed back is noticed
 LONGEST_WAIT = 8.0  # s for the moment of the signal, if it does not come
 DRAIN = 90.0  # s for the rest
-# What an outage concerns. Not DescribeTable: without that a worker does not start to receive.
+# Requests that fail in an outage. Not DescribeTable: a worker needs it before it receives.
 BROKEN = {
     "writes": ("TransactWriteItems",),
     "everything": ("GetItem", "PutItem", "TransactWriteItems", "UpdateItem"),
 }
 GLANCE = 0.01  # s
-# Durations of handlers (ms) and how often each is drawn; None does not end before the stop.
+# Durations of handlers (ms) and their weights; None does not end before the stop.
 DURATIONS = {0: 40, 5: 20, 50: 20, 300: 12, 1_500: 6, None: 1}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a seed decides."""
+    """The choices that follow from a seed."""
 
     seed: int
-    orders: tuple[str, ...]  # their ids say how long each is handled
+    orders: tuple[str, ...]  # each id says how long its handler takes
     concurrency: int
     after: int  # handlers that have started when the signal comes; 0: when it is ready; -1: sooner
-    outage: int | None  # DynamoDB answers 500 to all but the first so many requests
-    broken: str  # which requests those are
-    suspects: int  # messages of which nobody knows why they come back
+    outage: int | None  # DynamoDB returns 500 after this many requests
+    broken: str  # the requests that fail
+    suspects: int  # messages that are redelivered without a record
 
     @classmethod
     def of(cls, seed):
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """How one trial went."""
+    """The result of one trial."""
 
     plan: Plan
     code: int
@@ -90,7 +90,7 @@ class Result:
 
 
 class Trial:
-    """Plays a plan on a world of its own; no other trial may use the same AWS meanwhile."""
+    """Runs a plan in a new world; no other trial may use the same AWS at the same time."""
 
     def __init__(self, plan, aws, sqs, dynamodb, directory):
         self._plan = plan
@@ -102,7 +102,7 @@ class Trial:
         self._wrong = []
 
     def play(self):
-        """Stop a worker, look, and let another one do the rest."""
+        """Stop a worker, check the messages, and let a second worker handle the rest."""
         self._world.send(*self._plan.orders)
         self._make_suspects()
         self._break()
@@ -119,7 +119,7 @@ class Trial:
         return Result(self._plan, code, seconds, hidden, rest, tuple(self._wrong))
 
     def _make_suspects(self):
-        """Receive some and say nothing, as a worker does that was killed."""
+        """Receive some messages without a record, like a worker that is killed at once."""
         if self._plan.suspects:
             self._sqs.receive_message(
                 QueueUrl=self._world.queue_url,
@@ -141,7 +141,7 @@ class Trial:
             self._aws.inject(rules)
 
     def _stop(self):
-        """Start a worker, send the signal at its moment; gives exit code and duration."""
+        """Start a worker and signal it at the planned moment; return exit code and seconds."""
         worker = self._start()
         try:
             self._await_moment(worker)
@@ -170,15 +170,15 @@ class Trial:
         worker.says("worker.starting")
         if self._plan.after < 0:
             return
-        worker.says("receive.working")  # not "is ready": that ends soon in an outage
+        worker.says("receive.working")  # readiness ends soon in an outage
         until = time.monotonic() + LONGEST_WAIT
         while len(worker.lines("handler.started")) < self._plan.after:
             if time.monotonic() > until:
-                return  # an outage, or a handler that does not end: it is as good as any moment
+                return  # an outage or a hung handler: any moment will do
             time.sleep(GLANCE)
 
     def _until_visible(self):
-        """Wait until anybody could receive whatever is left; gives how long that took."""
+        """Wait until all remaining messages are visible; return how long that took (s)."""
         ended = time.monotonic()
         while in_flight := self._world.in_flight:
             if time.monotonic() - ended > HIDDEN:
@@ -188,7 +188,7 @@ class Trial:
         return round(time.monotonic() - ended, 2)
 
     def _finish(self):
-        """Let another worker handle the rest, and look at the effects."""
+        """Let a second worker handle the rest, and check the effects."""
         for order in self._plan.orders:
             self._world.open_gate(order)
         worker = self._start()

@@ -2,17 +2,15 @@
 
     make stops ARGS="--trials 200 --seed 1"
 
-Each is a real worker process on a queue of its own with a backlog: handlers of all durations, some
-that hang, sometimes an outage of DynamoDB, sometimes messages that may have ended earlier workers.
-It must end within STOP_TIMEOUT with code 0 or 75, and leave nothing hidden for longer than 5 s;
-a second worker does the rest, and every order takes effect once. Exits 0 if all did, 1 if not;
-``--seed 7 --trials 1`` repeats trial 7.
+Each trial runs a real worker process on its own queue with a backlog: handlers of all durations,
+some that hang, sometimes an outage of DynamoDB, sometimes messages that may have ended earlier
+workers. The worker must end within STOP_TIMEOUT with code 0 or 75, and leave nothing hidden for
+longer than 5 s. A second worker does the rest, and every order must take effect once. Exits with 0
+if all trials passed, with 1 if not; ``--seed 7 --trials 1`` repeats trial 7.
 """
 
-import argparse
 import os
 import shutil
-import signal
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -26,25 +24,25 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from local.aws.embedded import EmbeddedAws
 from local.system import STOP_TIMEOUT
 from local.tether import Tether
-from trials.report import INTERRUPTED, Check, Progress, conclude, count
+from trials.report import Check, Progress, conclude, count, exit_on_signals, parser
 from trials.stop import HIDDEN, Plan, Trial
 from workers.runtime.errors import Unavailable
 
 TRIES = 5  # of one trial
-LANES = 3  # trials at a time, each on an embedded AWS of its own
+LANES = 3  # trials at a time, each on its own embedded AWS
 DIRECTORY = Path(".workers/stops")  # the logs of the last run
 TOLD = 10  # trials between lines of progress
 EXAMPLES = """examples:
   make stops                                   200 trials
   make stops ARGS="--trials 20 --seed 5"       seeds 5 to 24
-  make stops ARGS="--trials 1 --seed 7"        number 7 again
+  make stops ARGS="--trials 1 --seed 7"        repeat trial 7
 """
 
 _lane = {}  # of this process: its AWS and clients
 
 
 def start_lane(group):
-    """Start an AWS for the trials of this process. It ends with it, and this with its parent."""
+    """Start an AWS for the trials of this process. Both end with the parent process."""
     os.setpgid(0, group)
     aws = EmbeddedAws()
     aws.start()
@@ -53,10 +51,10 @@ def start_lane(group):
 
 
 def play(seed, directory):
-    """Play one trial in this process's lane.
+    """Run one trial in this process's lane.
 
-    Once more if the AWS of the lane kept us waiting, on a machine that is too busy: that says
-    nothing about the worker.
+    Repeat it if the lane's AWS was too slow, on a busy machine: that says nothing about the
+    worker.
     """
     again = Retrying(
         retry=retry_if_exception_type((BotoCoreError, OSError, Unavailable)),
@@ -67,7 +65,7 @@ def play(seed, directory):
 
 
 def undergo(seeds, lanes, directory, progress):
-    """Play a trial for every seed; gives the results as they come in."""
+    """Run a trial for every seed; return the results."""
     results = []
     lanes = min(lanes, len(seeds))
     spawn = get_context("spawn")
@@ -86,14 +84,14 @@ def undergo(seeds, lanes, directory, progress):
 
 
 def figures_of(results):
-    """Say what was measured."""
+    """Return the measurements."""
     codes = Counter(result.code for result in results)
     return {
         "trials": len(results),
         "with an outage": sum(r.plan.outage is not None for r in results),
         "with suspects": sum(r.plan.suspects > 0 for r in results),
         "messages": sum(len(r.plan.orders) for r in results),
-        "of them left to the next worker": sum(r.handed_back for r in results),
+        "messages left to the next worker": sum(r.handed_back for r in results),
         "exit codes": ", ".join(f"{code}: {n}" for code, n in sorted(codes.items())),
         "longest stop (s)": max(r.seconds for r in results),
         "longest hidden afterwards (s)": max(r.hidden for r in results),
@@ -101,14 +99,14 @@ def figures_of(results):
 
 
 def checks_of(results):
-    """Give the verdicts; each trial that failed says what to type to see it again."""
+    """Return the verdicts; each failed trial names the command that repeats it."""
     late = [_again(r, f"{r.seconds} s") for r in results if r.seconds > STOP_TIMEOUT]
     hidden = [_again(r, f"{r.hidden} s") for r in results if r.hidden >= HIDDEN]
     wrong = [_again(r, "; ".join(r.wrong)) for r in results if r.wrong]
     return [
         Check(f"every worker ended within {STOP_TIMEOUT} s", tuple(late)),
         Check(f"nothing was hidden for longer than {HIDDEN:.0f} s", tuple(hidden)),
-        Check("codes, effects and dead-letter queues are right", tuple(wrong)),
+        Check("exit codes, effects and dead-letter queues are right", tuple(wrong)),
     ]
 
 
@@ -117,11 +115,9 @@ def _again(result, what):
 
 
 def main(arguments=None):
-    """Play the trials that the command line asks for; gives the exit code."""
-    options = _parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # What was started is tethered to this process and ends with it.
-        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+    """Run the trials that the command line selects; return the exit code."""
+    options = _options(arguments)
+    exit_on_signals()
     progress = Progress(as_json=options.json)
     seeds = range(options.seed, options.seed + options.trials)
     shutil.rmtree(DIRECTORY, ignore_errors=True)
@@ -129,18 +125,12 @@ def main(arguments=None):
     return conclude(progress, figures_of(results), checks_of(results), as_json=options.json)
 
 
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="make stops",
-        description=__doc__.partition("\n")[0],
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--trials", type=count, default=200, help="how many (200)")
-    parser.add_argument("--seed", type=count, default=1, help="of the first; each has the next (1)")
-    parser.add_argument("--lanes", type=count, default=LANES, help=f"at a time ({LANES})")
-    parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
-    return parser
+def _options(arguments):
+    known = parser("make stops", __doc__, EXAMPLES)
+    known.add_argument("--trials", type=count, default=200, help="number of trials (200)")
+    known.add_argument("--seed", type=count, default=1, help="of the first trial (1)")
+    known.add_argument("--lanes", type=count, default=LANES, help=f"trials at a time ({LANES})")
+    return known.parse_args(arguments)
 
 
 if __name__ == "__main__":

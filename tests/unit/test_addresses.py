@@ -1,4 +1,4 @@
-"""One form of an address, the one that mails can be sent to."""
+"""Addresses are normalised to the form that mail is sent to."""
 
 import pytest
 
@@ -39,11 +39,11 @@ def test_an_address_is_written_in_ascii(typed, sent_to):
         "",
     ],
 )
-def test_what_cannot_be_sent_to_is_refused(typed):
+def test_an_undeliverable_address_is_refused(typed):
     with pytest.raises(ValueError, match=r"^email cannot be sent to this address: "):
         sendable(typed)
 
 
 @pytest.mark.parametrize("typed", ["ada@bücher.de", "ada@faß.de", "Ada@example.com"])
-def test_an_address_is_read_as_it_was_typed(typed):
+def test_an_address_is_shown_as_it_was_typed(typed):
     assert readable(sendable(typed)) == typed

@@ -1,4 +1,4 @@
-"""What CI leaves out is said: by name, or in its last lines."""
+"""CI reports what it skips, by name or in its last lines."""
 
 import os
 import subprocess
@@ -35,11 +35,11 @@ def test_skipped_tests_are_counted_by_reason():
     ]
 
 
-def test_none_skipped_is_said_too():
+def test_no_skipped_tests_are_reported_as_zero():
     assert run("skipped", "= 3 passed in 1.00s =\n").stdout == "skipped: 0 tests\n"
 
 
-def test_what_cannot_be_waived_is_refused_with_what_can():
+def test_an_unknown_step_cannot_be_left_out():
     done = run("run", WITHOUT="everything")
 
     assert done.returncode == 2

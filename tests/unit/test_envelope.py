@@ -1,4 +1,4 @@
-"""What is not an envelope is refused with a reason; what is one survives the wire."""
+"""Envelopes survive encoding; anything else is refused with a reason."""
 
 import json
 from datetime import UTC, datetime
@@ -33,12 +33,12 @@ SURROGATE = "\ud800"
 
 
 def body(**changes):
-    """Give the body of an envelope with other fields."""
+    """Return the body of an envelope with these fields changed."""
     return json.dumps(json.loads(BODY) | changes)
 
 
 def data(**changes):
-    """Give the body of an envelope whose data has other fields."""
+    """Return the body of an envelope with these fields of its data changed."""
     fields = json.loads(BODY)
     return json.dumps(fields | {"data": fields["data"] | changes})
 
@@ -55,7 +55,7 @@ def cancellation(reason):
     return an_envelope(a_cancellation()).encode().replace("changed my mind", reason)
 
 
-def test_an_envelope_survives_the_wire():
+def test_an_envelope_survives_encoding():
     assert decode(BODY) == an_envelope()
 
 
@@ -71,7 +71,7 @@ HOSTILE = {
     "5000-digit price": line(price="9" * 5000),
     "NaN": BODY.replace('"quantity":2', '"quantity":NaN'),
     "Infinity": BODY.replace('"quantity":2', '"quantity":Infinity'),
-    "NaN that nobody reads": BODY[:-1] + ',"x":NaN}',
+    "NaN in an unknown field": BODY[:-1] + ',"x":NaN}',
     "NaN as text": line(price="NaN"),
     "Infinity as text": line(price="Infinity"),
     "duplicate key": BODY.replace('"eventId"', '"eventId":"other","eventId"'),
@@ -111,7 +111,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
-def test_what_is_not_an_envelope_is_refused(hostile):
+def test_anything_but_an_envelope_is_refused(hostile):
     with pytest.raises(EnvelopeError) as refusal:
         decode(hostile)
 
@@ -142,7 +142,7 @@ def test_the_reason_quotes_no_customers_data():
     assert refusal.value.__cause__ is None
 
 
-def test_a_type_nobody_knows_has_a_name_of_its_own():
+def test_an_unknown_type_has_its_own_error_name():
     with pytest.raises(UnknownType) as refusal:
         decode(body(eventType="order.eaten"))
 
@@ -150,7 +150,7 @@ def test_a_type_nobody_knows_has_a_name_of_its_own():
 
 
 @pytest.mark.parametrize("kind", ["order.created", "order.eaten"])
-def test_a_newer_major_version_has_a_name_of_its_own(kind):
+def test_a_newer_major_version_has_its_own_error_name(kind):
     with pytest.raises(UnsupportedVersion, match=r"2\.0 is newer than 1\.0") as refusal:
         decode(body(eventVersion="2.0", eventType=kind))
 
@@ -175,14 +175,14 @@ def test_an_envelope_wrapped_by_sns_is_read():
     assert decode(json.dumps(wrapped)) == an_envelope()
 
 
-def test_what_sns_wraps_is_checked_too():
+def test_an_envelope_wrapped_by_sns_is_checked_too():
     duplicate = BODY.replace('"eventId"', '"eventId":"other","eventId"')
 
     with pytest.raises(EnvelopeError, match="duplicate key"):
         decode(json.dumps({"Type": "Notification", "Message": duplicate}))
 
 
-def test_the_wire_format_leaves_out_what_is_not_there():
+def test_the_wire_format_omits_absent_fields():
     assert json.loads(BODY).keys() == {
         "eventId",
         "eventType",
@@ -202,7 +202,7 @@ def test_a_first_event_starts_the_correlation():
     assert abs(envelope.occurred_at - datetime.now(UTC)).total_seconds() < 60
 
 
-def test_an_outcome_continues_the_story():
+def test_an_outcome_keeps_the_correlation():
     cause = an_envelope(
         event_id="event-2", traceparent=f"00-{'a' * 32}-{'b' * 16}-01", correlation_id="event-1"
     )
@@ -218,7 +218,7 @@ def test_an_outcome_continues_the_story():
     assert outcome.traceparent == cause.traceparent
 
 
-def test_ids_of_outcomes_are_the_same_on_every_day_and_machine():
+def test_outcome_ids_do_not_depend_on_time_or_machine():
     outcome = an_envelope().then(a_payment(), source="payment")
 
     assert outcome.event_id == "0496c793-0788-5bff-a8f2-4c56a6cfab18"
@@ -270,7 +270,7 @@ cancellations = st.builds(
     event_id=ids,
     occurred_at=st.datetimes(timezones=st.just(UTC)),
 )
-def test_any_envelope_survives_the_wire(event, event_id, occurred_at):
+def test_any_envelope_survives_encoding(event, event_id, occurred_at):
     envelope = an_envelope(event, event_id=event_id, occurred_at=occurred_at)
 
     assert decode(envelope.encode()) == envelope
@@ -285,7 +285,7 @@ def test_any_envelope_survives_the_wire(event, event_id, occurred_at):
         ),
     ).map(json.dumps)
 )
-def test_nothing_but_an_envelope_error_comes_out_of_rubbish(rubbish):
+def test_garbage_raises_only_envelope_errors(rubbish):
     with pytest.raises(EnvelopeError):
         decode(rubbish)
 
@@ -296,7 +296,7 @@ def test_money_is_exact():
     assert decoded.data.items[0].price * 3 == Decimal("0.30")
 
 
-def test_what_is_encoded_says_of_itself_what_its_body_says():
+def test_the_attributes_match_the_body():
     envelope = an_envelope(traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
 
     event = Encoded.of(envelope)
@@ -313,7 +313,7 @@ def test_what_is_encoded_says_of_itself_what_its_body_says():
     }
 
 
-def test_an_event_of_a_newer_version_is_taken_up_without_the_catalogue():
+def test_an_event_of_a_newer_version_is_read_without_the_catalogue():
     body = '{ "eventId": "e-1", "eventType": "order.split", "eventVersion": "3.0", "source": 1 }'
 
     event = Encoded.read(body)
@@ -327,6 +327,6 @@ def test_an_event_of_a_newer_version_is_taken_up_without_the_catalogue():
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"eventId": "e-1"}', '{"eventType": "x"}'])
-def test_what_has_no_id_or_type_is_no_event(body):
+def test_an_event_needs_an_id_and_a_type(body):
     with pytest.raises(EnvelopeError):
         Encoded.read(body)

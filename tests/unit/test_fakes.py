@@ -1,4 +1,4 @@
-"""What the fakes do on demand, beyond the ports' contract."""
+"""The fakes behave badly on demand, beyond the ports' contract."""
 
 from threading import Thread
 
@@ -14,7 +14,7 @@ def clock():
     return FakeClock()
 
 
-def test_a_message_comes_back_once_its_visibility_timeout_is_over(clock):
+def test_a_message_returns_when_its_visibility_timeout_ends(clock):
     queue = FakeQueue(clock=clock, visibility_timeout=30)
     queue.send("body")
     queue.receive(10, 20)
@@ -41,7 +41,7 @@ def test_a_stale_handle_neither_deletes_nor_hides(clock):
     assert len(queue) == 0
 
 
-def test_a_message_that_was_deleted_may_come_again(clock):
+def test_a_deleted_message_may_be_delivered_again(clock):
     queue = FakeQueue(clock=clock)
     message_id = queue.send("body")
     (message,) = queue.receive(1, 0)
@@ -52,7 +52,7 @@ def test_a_message_that_was_deleted_may_come_again(clock):
     assert [again.receive_count for again in queue.receive(1, 0)] == [2]
 
 
-def test_a_receive_brings_fewer_than_there_are_when_told_to(clock):
+def test_a_receive_can_be_made_to_return_fewer_messages(clock):
     queue = FakeQueue(clock=clock)
     for number in range(5):
         queue.send(str(number))
@@ -62,7 +62,7 @@ def test_a_receive_brings_fewer_than_there_are_when_told_to(clock):
     assert [len(queue.receive(10, 0)) for _ in range(3)] == [2, 0, 3]
 
 
-def test_messages_come_in_any_order_and_in_the_same_one_each_time():
+def test_messages_come_in_a_random_but_repeatable_order():
     def bodies(seed):
         queue = FakeQueue()
         queue.unordered(seed)
@@ -74,7 +74,7 @@ def test_messages_come_in_any_order_and_in_the_same_one_each_time():
     assert bodies(1) != sorted(bodies(1)) == [str(number) for number in range(10)]
 
 
-def test_a_message_is_in_flight_twice_and_only_its_newest_handle_counts(clock):
+def test_of_two_deliveries_in_flight_only_the_newest_handle_counts(clock):
     queue = FakeQueue(clock=clock)
     queue.send("body")
     queue.repeat()
@@ -88,7 +88,7 @@ def test_a_message_is_in_flight_twice_and_only_its_newest_handle_counts(clock):
     assert len(queue) == 0
 
 
-def test_a_full_batch_has_no_room_for_a_repeat(clock):
+def test_a_full_batch_contains_no_repeat(clock):
     queue = FakeQueue(clock=clock)
     queue.send("body")
     queue.repeat()
@@ -96,8 +96,8 @@ def test_a_full_batch_has_no_room_for_a_repeat(clock):
     assert len(queue.receive(1, 0)) == 1
 
 
-def test_a_transaction_is_refused_what_another_is_at():
-    """As the adapter reads TransactionConflict: tests/unit/aws/test_dynamodb.py."""
+def test_a_transaction_conflicts_with_one_in_progress():
+    """The adapter does the same with TransactionConflict: tests/unit/aws/test_dynamodb.py."""
     store = FakeStore()
     ours, theirs = store.begin("order-api#1"), store.begin("order-api#2")
     for tx in (ours, theirs):
@@ -114,7 +114,7 @@ def test_a_transaction_is_refused_what_another_is_at():
     assert store.documents == {"stock#tea": {"available": -2}}
 
 
-def test_an_event_that_another_is_handling_is_in_progress_then_done():
+def test_an_event_handled_elsewhere_is_in_progress_and_then_done():
     store = FakeStore()
     ours, theirs = store.begin("order-api#1"), store.begin("order-api#1")
 
@@ -124,7 +124,7 @@ def test_an_event_that_another_is_handling_is_in_progress_then_done():
     assert store.commit(ours, ()).repeated
 
 
-def test_an_index_that_lags_shows_what_was():
+def test_a_lagging_index_shows_earlier_rows():
     store = FakeStore(outbox=True)
     outbox = FakeOutbox(store)
     store.commit(store.begin("api#1"), [encoded(event_id="event-1")])
@@ -174,7 +174,7 @@ def test_twelve_hours_of_visibility_count_from_the_receive(clock):
     assert (refused, accepted) == ({0: "InvalidParameterValue"}, {})
 
 
-def test_entries_fail_as_told_and_only_once(clock):
+def test_entries_fail_as_requested_and_only_once(clock):
     queue = FakeQueue(clock=clock)
     queue.send("first")
     queue.send("second")
@@ -201,7 +201,7 @@ def test_a_call_fails_before_or_after_its_effect():
     assert store.commit(tx, ()).repeated
 
 
-def test_the_topic_refuses_the_entries_it_is_told_to():
+def test_the_topic_refuses_the_requested_entries():
     topic = FakeTopic()
     error = Unavailable("throttled", dependency="sns")
     topic.fail_entries({0: error})

@@ -1,4 +1,4 @@
-"""The environment is read once; what is wrong in it is named in one line."""
+"""Settings are read once from the environment; errors are named in one line."""
 
 import os
 
@@ -11,7 +11,7 @@ from workers.settings import Settings, SettingsError
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Nothing but what the test sets."""
+    """Clear every setting, so that only the test's are in the environment."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
         assert name not in os.environ
@@ -65,7 +65,7 @@ def test_a_wrong_setting_is_named_in_one_line(environment, name, value):
     assert "\n" not in text
 
 
-def test_all_wrong_settings_are_named_at_once(environment):
+def test_all_wrong_settings_are_named_together(environment):
     environment.setenv("PORT", "web")
     environment.setenv("CONCURRENCY", "many")
 

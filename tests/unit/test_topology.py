@@ -58,7 +58,7 @@ def test_every_rule_has_a_map_that_breaks_it():
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])
-def test_a_file_that_is_no_map_is_refused(text):
+def test_a_file_without_a_map_is_refused(text):
     with pytest.raises(TopologyError, match=r"^topology\.json: "):
         Topology.parse(text)
 

@@ -1,6 +1,6 @@
-"""What a jump of the wall clock does: to whoever reads it, no more than the table says.
+"""A jump of the wall clock affects only the modules in the table, and only as it says.
 
-Whatever is waited for or given up is timed by the monotonic clock, which does not jump.
+Waits and timeouts use the monotonic clock, which does not jump.
 """
 
 import ast
@@ -23,7 +23,7 @@ from workers.services.order import Order
 ROOT = Path(runtime.__file__).parents[1]
 JUMP = 600.0  # s
 
-# Who reads the wall clock, and what ten minutes more or less do there.
+# The modules that read the wall clock, and the effect of a jump of ten minutes.
 READERS = {
     "aws/dynamodb.py": "an inbox row expires ten minutes early or late, of 90 days",
     "aws/outbox.py": "a published row goes ten minutes early or late, of 7 days",
@@ -53,18 +53,16 @@ def _reads_the_wall_clock(path):
     return False
 
 
-def test_whoever_reads_the_wall_clock_is_in_the_table():
-    """One that is not has to be thought about, and entered. Local tools are no part of a worker."""
+def test_every_module_that_reads_the_wall_clock_is_in_the_table():
+    """Add a new one with the effect of a jump."""
     readers = {
-        str(path.relative_to(ROOT))
-        for path in ROOT.rglob("*.py")
-        if path.relative_to(ROOT).parts[0] != "local" and _reads_the_wall_clock(path)
+        str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if _reads_the_wall_clock(path)
     }
     assert readers - set(READERS) == set()
 
 
 def _clocks():
-    """Give every default of a parameter ``now`` in the runtime, by the name of its owner."""
+    """Return every default of a parameter ``now`` in the runtime, by its owner's name."""
     for found in pkgutil.iter_modules(runtime.__path__):
         module = importlib.import_module(f"{runtime.__name__}.{found.name}")
         for name, thing in vars(module).items():
@@ -72,13 +70,13 @@ def _clocks():
                 continue
             try:
                 now = inspect.signature(thing).parameters.get("now")
-            except ValueError:  # an exception without an __init__ of its own
+            except ValueError:  # an exception without its own __init__
                 continue
             if now is not None and now.default is not inspect.Parameter.empty:
                 yield f"{found.name}.{name}", now.default
 
 
-def test_leases_breakers_deadlines_and_the_rest_are_timed_by_the_clock_that_does_not_jump():
+def test_leases_breakers_and_deadlines_use_the_monotonic_clock():
     clocks = dict(_clocks())
 
     assert clocks.pop("emf.MetricLines", time.time) is time.time  # stamps its lines
@@ -102,7 +100,7 @@ def test_messages_are_handled_once_while_the_wall_clock_jumps(monkeypatch, jumps
     assert not worker.queue.dead_letters
 
 
-def test_figures_of_age_are_never_negative(monkeypatch):
+def test_ages_are_never_negative(monkeypatch):
     worker = Harness()
     sent_at = worker.clock()
     monkeypatch.setattr(time, "time", lambda: sent_at - JUMP)
@@ -119,7 +117,7 @@ def test_figures_of_age_are_never_negative(monkeypatch):
     assert min(ages) >= 0
 
 
-def test_the_history_of_an_order_is_in_the_order_of_events_whatever_the_clock_says():
+def test_the_history_of_an_order_keeps_the_order_of_events():
     clock, order = FakeClock(), None
     for report in (a_payment(), a_reservation()):
         order, _ = lifecycle.follow(order, report, clock.now())

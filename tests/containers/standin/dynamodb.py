@@ -1,8 +1,8 @@
 #!/opt/code/localstack/.venv/bin/python
-"""DynamoDB in an image of LocalStack without Java: its own moto, corrected as the embedded AWS is.
+"""DynamoDB for a LocalStack image without Java: its own moto, corrected like the embedded AWS.
 
-Uncorrected, moto copies all tables for each transaction and loses writes that come meanwhile.
-It is started as DynamoDB Local would be: ``java ... -port 4511``.
+An uncorrected moto copies all tables for each transaction and loses concurrent writes.
+The command line is that of DynamoDB Local: ``java ... -port 4511``.
 """
 
 import os

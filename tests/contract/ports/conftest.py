@@ -1,10 +1,10 @@
-"""Every port twice: the fake, and the adapter on the embedded AWS."""
+"""Every port in two implementations: the fake, and the adapter on the embedded AWS."""
 
 from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
-from support.aws_calls import subscribe
+from support.aws_calls import create_table, subscribe
 from support.fakes import (
     FakeClock,
     FakeGateway,
@@ -41,27 +41,8 @@ def dynamodb(clients):
 
 @pytest.fixture
 def table(dynamodb):
-    """Create a table as the map has it, with the index of the outbox."""
-    name = f"table-{uuid4()}"
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in ("pk", "outboxShard", "outboxOrder")
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "outbox",
-                "KeySchema": [
-                    {"AttributeName": "outboxShard", "KeyType": "HASH"},
-                    {"AttributeName": "outboxOrder", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    """Create a table with the outbox index, as in production."""
+    name = create_table(dynamodb, outbox=("outboxShard", "outboxOrder"))
     yield name
     dynamodb.delete_table(TableName=name)
 
@@ -83,7 +64,7 @@ class FakeOrders:
     clock: FakeClock
 
     def plant(self, event_id, since):
-        """Put a row in shard 0 that nobody can read."""
+        """Put an unreadable row into shard 0."""
         self.store.waiting[event_id] = Waiting(None, 0, since)
 
 
@@ -127,7 +108,7 @@ def gateway(request):
 
 @dataclass
 class FakeQueues:
-    """A queue, and what a test does to it."""
+    """A queue, and the means to send to it and look into it."""
 
     queue: FakeQueue
 
@@ -184,7 +165,7 @@ def queues(request):
 
 @dataclass
 class FakeTopics:
-    """A topic, and what arrives behind it."""
+    """A topic, and the messages that it delivers."""
 
     topic: FakeTopic
 
@@ -198,7 +179,7 @@ class SnsTopics:
     queues: SqsQueues
 
     def messages(self):
-        """Take everything that was delivered; it may take SNS a moment."""
+        """Take everything that was delivered; SNS may need a moment."""
         found = []
         while batch := self.queues.client.receive_message(
             QueueUrl=self.queues.queue.url,

@@ -1,4 +1,4 @@
-"""What only the adapters show: what they leave in AWS, and what they do when it refuses."""
+"""The adapters alone: what they store in AWS, and their errors when AWS refuses."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ ATTEMPT = Attempt(1, "2026-01-02T12:00:00+00:00", "worker-1", "ValueError: a bug
 
 @pytest.fixture
 def row(dynamodb, table):
-    """Read a row as it is."""
+    """Read a row as it is stored."""
     return lambda key: dynamodb.get_item(TableName=table, Key={"pk": {"S": key}}).get("Item")
 
 
@@ -46,7 +46,7 @@ def test_an_inbox_row_expires_after_its_retention(dynamodb, table, row):
     assert row("attempts#message-2")["expires"] == {"N": expires}
 
 
-def test_what_a_newer_version_adds_to_an_attempt_is_passed_over(dynamodb, table):
+def test_fields_that_a_newer_version_adds_to_an_attempt_are_ignored(dynamodb, table):
     store = DynamoStore(dynamodb, table)
     dynamodb.put_item(
         TableName=table,
@@ -59,7 +59,7 @@ def test_what_a_newer_version_adds_to_an_attempt_is_passed_over(dynamodb, table)
     assert store.attempts("message-1") == AttemptLog((Attempt(2, "today", "", ""),))
 
 
-def test_attributes_that_no_document_of_ours_has_outlive_a_rewrite(dynamodb, table, row):
+def test_unknown_attributes_survive_a_rewrite(dynamodb, table, row):
     foreign = {"tags": {"SS": ["a", "b"]}, "raw": {"B": b"\x00"}, "expires": {"N": "4e9"}}
     item = {"pk": {"S": "order#1"}, "version": {"N": "7"}, "state": {"S": "pending"}, **foreign}
     dynamodb.put_item(TableName=table, Item=item)
@@ -92,7 +92,7 @@ def test_a_published_row_stays_for_a_week(dynamodb, table, row):
     assert found["expires"] == {"N": str(int(NOON.timestamp()) + 7 * 86_400)}
 
 
-def test_a_row_set_aside_says_why(dynamodb, table, row):
+def test_a_row_set_aside_has_a_reason(dynamodb, table, row):
     store, outbox = DynamoStore(dynamodb, table, outbox=True), Outbox(dynamodb, table)
     store.commit(store.begin(CAUSE.key), (OUTCOME,))
     shard = int(row(f"outbox#{OUTCOME.event_id}")["outboxShard"]["S"])
@@ -126,7 +126,7 @@ def test_the_largest_message_can_be_dead_lettered(sqs_queues):
     assert sqs_queues.dead_bodies() == [body]
 
 
-def test_the_depth_of_a_queue_counts_what_waits_and_what_is_in_flight(sqs_queues):
+def test_the_depth_of_a_queue_counts_waiting_and_in_flight_messages(sqs_queues):
     for body in ("1", "2", "3"):
         sqs_queues.send(body)
     sqs_queues.queue.receive(1, 0)
@@ -150,7 +150,7 @@ def test_subscribers_get_the_attributes_they_filter_by(sns_topics):
     }
 
 
-def test_a_queue_that_is_gone_is_fatal(clients):
+def test_a_deleted_queue_is_fatal(clients):
     control = clients.control()
     url = control.create_queue(QueueName="soon-gone")["QueueUrl"]
     control.delete_queue(QueueUrl=url)
@@ -162,13 +162,13 @@ def test_a_queue_that_is_gone_is_fatal(clients):
         queue.dead_letter(a_message(), Failure("no", "malformed", 1))
 
 
-def test_a_topic_that_is_gone_keeps_the_event(clients):
+def test_a_deleted_topic_is_an_outage(clients):
     topic = SnsTopic(clients.sns(), "arn:aws:sns:eu-west-1:123456789012:gone")
 
     assert isinstance(topic.publish([Encoded.of(CAUSE)])[0], Unavailable)
 
 
-def test_a_table_that_is_gone_is_fatal(dynamodb):
+def test_a_deleted_table_is_fatal(dynamodb):
     store = DynamoStore(dynamodb, "gone")
 
     with pytest.raises(FatalError):
@@ -183,7 +183,7 @@ def test_a_table_that_is_gone_is_fatal(dynamodb):
         store.excuse_attempt("message-1", 1, returned=True)
 
 
-def test_names_on_the_map_are_found(clients, dynamodb, table, sns_topics):
+def test_resources_in_the_map_are_found_by_name(clients, dynamodb, table, sns_topics):
     prefix = "staging-"
     clients.control().create_queue(QueueName=f"{prefix}payment-queue")
     clients.control().create_queue(QueueName=f"{prefix}payment-queue-dlq")
@@ -199,7 +199,7 @@ def test_names_on_the_map_are_found(clients, dynamodb, table, sns_topics):
     assert arn == topic.arn
 
 
-def test_names_that_are_not_there_are_fatal(clients, dynamodb):
+def test_missing_resources_are_fatal(clients, dynamodb):
     settings = Settings(name_prefix="nowhere-")
 
     with pytest.raises(FatalError, match="nowhere-payment-queue does not exist"):
@@ -210,7 +210,7 @@ def test_names_that_are_not_there_are_fatal(clients, dynamodb):
         names.table_name(dynamodb, settings, "payment")
 
 
-def test_the_ledger_shows_each_key_once_and_counts_its_requests(dynamodb, table):
+def test_the_ledger_has_each_key_once_and_counts_its_requests(dynamodb, table):
     gateway = SimulatedGateway(dynamodb, table)
     for _ in range(3):
         gateway.charge("order-1", Decimal("24.60"), "EUR", idempotency_key="charge-order-1")
@@ -226,8 +226,8 @@ def test_the_ledger_shows_each_key_once_and_counts_its_requests(dynamodb, table)
     assert (refund.kind, refund.order_id, refund.amount) == (REFUND, "order-1", Decimal("24.60"))
 
 
-def test_the_ledger_forgets_no_key(dynamodb, table):
-    """Time to live would delete what has ``expires``, and with it the memory of a charge."""
+def test_the_ledger_keeps_every_key(dynamodb, table):
+    """Time to live would delete a row with ``expires``, and a charge could be repeated."""
     gateway = SimulatedGateway(dynamodb, table)
     gateway.charge("order-1", Decimal("24.60"), "EUR", idempotency_key="charge-order-1")
     gateway.refund("charge-order-1", idempotency_key="refund-order-1")
@@ -254,7 +254,7 @@ def test_a_mail_from_a_verified_sender_is_sent(clients):
     assert _mails_sent(clients) == before + 1
 
 
-def test_a_sender_that_is_not_verified_is_an_outage_and_tells_no_address(clients):
+def test_an_unverified_sender_is_an_outage_without_the_customers_address(clients):
     mailer = SesMailer(clients.ses(), "ada@unverified.example.com")
 
     with pytest.raises(Unavailable) as raised:

@@ -1,4 +1,4 @@
-"""What any PaymentGateway does."""
+"""Every ``PaymentGateway`` behaves like this."""
 
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ def charge(gateway, order_id="order-1", amount=AMOUNT, currency="EUR", key="char
     return gateway.charge(order_id, amount, currency, idempotency_key=key)
 
 
-def test_a_key_is_charged_once_and_always_answers_the_same(gateway):
+def test_a_key_is_charged_once_and_always_gets_the_same_result(gateway):
     assert charge(gateway) == charge(gateway)
 
 
@@ -25,14 +25,14 @@ def test_another_key_is_another_payment(gateway):
 @pytest.mark.parametrize(
     "other", [{"amount": Decimal("24.61")}, {"currency": "USD"}, {"order_id": "order-2"}], ids=str
 )
-def test_a_key_used_for_another_charge_is_refused_for_good(gateway, other):
+def test_a_key_used_for_another_charge_is_a_permanent_error(gateway, other):
     charge(gateway)
 
     with pytest.raises(PermanentError):
         charge(gateway, **other)
 
 
-def test_a_refund_gives_back_what_was_charged(gateway):
+def test_a_refund_returns_the_charged_amount(gateway):
     payment_id = charge(gateway)
 
     first = gateway.refund("charge-order-1", idempotency_key="refund-order-1")
@@ -41,14 +41,14 @@ def test_a_refund_gives_back_what_was_charged(gateway):
     assert first == second == Charge(payment_id, AMOUNT, "EUR")
 
 
-def test_a_charge_that_was_refunded_still_answers_the_same(gateway):
+def test_a_refunded_charge_still_gets_the_same_result(gateway):
     payment_id = charge(gateway)
     gateway.refund("charge-order-1", idempotency_key="refund-order-1")
 
     assert charge(gateway) == payment_id
 
 
-def test_a_charge_that_comes_after_its_refund_is_declined(gateway):
+def test_a_charge_after_its_refund_is_declined(gateway):
     assert gateway.refund("charge-order-1", idempotency_key="refund-order-1") is None
     with pytest.raises(CardDeclined):
         charge(gateway)

@@ -1,4 +1,4 @@
-"""What the relay relies on."""
+"""Every outbox behaves like this; the relay relies on it."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from workers.runtime.errors import Conflict, LeaseLost
 
 
 def place(orders, *numbers):
-    """Commit orders, each with its event; a higher number was committed later."""
+    """Commit orders, each with an event; a higher number is committed later."""
     for number in numbers:
         orders.clock.set(NOON + timedelta(seconds=number))
         orders.store.commit(orders.store.begin(f"api#{number}"), (event(number),))
@@ -30,7 +30,7 @@ def shards(orders):
 
 
 def waiting(orders):
-    """Give the ids of all that wait, by shard."""
+    """Return the ids of all waiting events by shard."""
     return {s: [row.event_id for row in orders.outbox.waiting(s, 100)] for s in shards(orders)}
 
 
@@ -44,7 +44,7 @@ def busiest(orders):
 
 
 def take(orders, shard, owner="relay-1"):
-    """Take a shard, whoever has it."""
+    """Take a shard from its present owner, if any."""
     return orders.leases.take(shard, owner, orders.leases.look(shard))
 
 
@@ -69,14 +69,14 @@ def test_orders_spread_over_the_shards(orders):
     assert all(len(ids) >= 2 for ids in waiting(orders).values())
 
 
-def test_events_of_one_story_share_a_shard(orders):
+def test_events_with_one_correlation_id_share_a_shard(orders):
     story = [encoded(event_id=f"event-{n}", correlation_id="event-0") for n in range(20)]
     orders.store.commit(orders.store.begin("api#1"), story)
 
     assert sorted(len(ids) for ids in waiting(orders).values()) == [0, 0, 0, 20]
 
 
-def test_rows_come_oldest_first_and_no_more_than_asked_for(orders):
+def test_rows_come_oldest_first_up_to_the_limit(orders):
     place(orders, *range(20, 0, -1))
     shard = busiest(orders)
     everything = [row.event_id for row in orders.outbox.waiting(shard, 100)]
@@ -94,7 +94,7 @@ def test_an_empty_shard_has_no_oldest(orders):
     assert [orders.outbox.oldest(shard) for shard in shards(orders)] == [None] * 4
 
 
-def test_a_body_that_cannot_be_read_is_told_from_the_others(orders):
+def test_an_unreadable_body_is_reported_and_the_others_are_read(orders):
     orders.plant("event-1", NOON)
 
     (row,) = orders.outbox.waiting(0, 10)
@@ -103,7 +103,7 @@ def test_a_body_that_cannot_be_read_is_told_from_the_others(orders):
     assert row.problem.startswith("unreadable: the body is not JSON")
 
 
-def test_a_shard_that_nobody_ever_had_can_be_taken_once(orders):
+def test_a_new_shard_can_be_taken_once(orders):
     assert orders.leases.look(0) is None
 
     lease = orders.leases.take(0, "relay-1", None)
@@ -114,7 +114,7 @@ def test_a_shard_that_nobody_ever_had_can_be_taken_once(orders):
     assert orders.leases.take(1, "relay-2", None) is not None
 
 
-def test_a_shard_is_taken_from_whom_it_was_seen_with_under_a_higher_fence(orders):
+def test_a_shard_is_taken_from_the_owner_last_seen_under_a_higher_fence(orders):
     first = take(orders, 0, "relay-1")
     seen = orders.leases.look(0)
 
@@ -135,7 +135,7 @@ def test_a_lease_that_was_renewed_meanwhile_cannot_be_taken(orders):
     assert orders.leases.take(0, "relay-2", seen) is None
 
 
-def test_an_owner_goes_on_even_if_the_reply_to_its_renewal_was_lost(orders):
+def test_an_owner_continues_after_a_lost_reply_to_its_renewal(orders):
     lease = take(orders, 0)
     orders.leases.renew(lease)
 
@@ -166,7 +166,7 @@ def test_heartbeats_of_all_relays_are_counted(orders):
     assert orders.leases.beat("relay-1") == {"relay-1": 2, "relay-2": 1}
 
 
-def test_a_relay_is_forgotten_unless_its_heart_has_beaten_since(orders):
+def test_a_relay_is_forgotten_unless_it_has_sent_a_heartbeat_since(orders):
     orders.leases.beat("relay-1")
     orders.leases.beat("relay-1")
     orders.leases.forget("relay-1", 1)
@@ -178,7 +178,7 @@ def test_a_relay_is_forgotten_unless_its_heart_has_beaten_since(orders):
     assert orders.leases.beat("relay-2") == {"relay-2": 2}
 
 
-def test_what_is_marked_waits_no_more(orders):
+def test_a_marked_row_no_longer_waits(orders):
     place(orders, *range(10))
     shard = busiest(orders)
     first, *rest = waiting(orders)[shard]
@@ -219,7 +219,7 @@ def test_an_owner_that_was_fenced_off_changes_nothing(orders, act):
     assert orders.outbox.stuck_count() == 0
 
 
-def test_a_lease_is_void_once_it_was_renewed(orders):
+def test_a_lease_is_void_after_its_renewal(orders):
     place(orders, 1)
     shard = busiest(orders)
     old = take(orders, shard)
@@ -230,14 +230,14 @@ def test_a_lease_is_void_once_it_was_renewed(orders):
     orders.outbox.mark_published(new, ["event-1"])
 
 
-def test_who_has_just_committed_marks_without_a_lease(orders):
+def test_the_process_that_committed_a_row_marks_it_without_a_lease(orders):
     place(orders, 1, 2)
     orders.outbox.mark_published_direct(["event-1"])
 
     assert all_waiting(orders) == ["event-2"]
 
 
-def test_a_row_set_aside_is_counted_and_in_nobodys_way(orders):
+def test_a_row_set_aside_is_counted_and_no_longer_waits(orders):
     place(orders, 1, 2)
     shard = next(s for s, ids in waiting(orders).items() if "event-1" in ids)
     lease = take(orders, shard)

@@ -1,4 +1,4 @@
-"""What any Queue does."""
+"""Every ``Queue`` behaves like this."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def receive(queues, limit=10):
     return queues.queue.receive(limit, 0)
 
 
-def test_an_empty_queue_gives_nothing(queues):
+def test_an_empty_queue_returns_nothing(queues):
     assert list(receive(queues)) == []
 
 
@@ -27,7 +27,7 @@ def test_a_message_arrives_as_it_was_sent(queues):
     assert message.receipt_handle
 
 
-def test_no_more_messages_come_than_were_asked_for(queues):
+def test_a_receive_returns_at_most_its_limit(queues):
     for number in range(5):
         queues.send(str(number))
 
@@ -69,7 +69,7 @@ def test_a_bad_handle_fails_alone_and_by_its_position(queues):
     assert queues.queue.change_visibility([("no handle", 5)]) == {0: "ReceiptHandleIsInvalid"}
 
 
-def test_a_message_handed_back_comes_again_under_a_new_handle(queues):
+def test_a_message_handed_back_returns_under_a_new_handle(queues):
     queues.send("body")
     (first,) = receive(queues)
 
@@ -99,7 +99,7 @@ def test_a_stale_handle_is_no_error(queues):
 
 
 @pytest.mark.parametrize("seconds", [-5, 0.0])
-def test_a_visibility_below_zero_is_zero(queues, seconds):
+def test_a_negative_visibility_timeout_is_zero(queues, seconds):
     queues.send("body")
     (message,) = receive(queues)
 
@@ -107,12 +107,12 @@ def test_a_visibility_below_zero_is_zero(queues, seconds):
     assert len(receive(queues)) == 1
 
 
-def test_nothing_to_do_is_done(queues):
+def test_empty_batches_succeed(queues):
     assert queues.queue.delete([]) == {}
     assert queues.queue.change_visibility([]) == {}
 
 
-def test_a_dead_letter_is_a_copy_the_message_itself_stays(queues):
+def test_a_dead_letter_is_a_copy_and_the_message_stays(queues):
     queues.send("body")
     (message,) = receive(queues)
 

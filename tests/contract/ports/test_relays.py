@@ -1,4 +1,4 @@
-"""Several relays on what any outbox is: they share it, and lose nothing."""
+"""Several relays share any outbox and lose nothing."""
 
 import pytest
 from support.fleet import SETTLED, Fleet
@@ -9,7 +9,8 @@ def fleet(orders):
     return Fleet(orders.store, orders.outbox, orders.leases, orders.clock)
 
 
-def test_relays_share_whoever_joins_dies_or_freezes_and_everything_is_published(fleet):
+def test_relays_that_join_die_and_freeze_share_the_shards_and_publish_everything(fleet):
+    """Case 49."""
     fleet.join("A", skew=-600)
     fleet.run(5)
     assert fleet.shares == [4]

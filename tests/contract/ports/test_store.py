@@ -1,4 +1,4 @@
-"""What any Store does."""
+"""Every ``Store`` behaves like this."""
 
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ def test_a_document_that_was_never_written_is_none(store):
     assert load(store, "order#1") is None
 
 
-def test_what_is_committed_can_be_read(store):
+def test_a_committed_document_can_be_read(store):
     save(store, "order#1", {"state": "pending"})
 
     assert load(store, "order#1") == {"state": "pending"}
@@ -71,7 +71,7 @@ def test_a_whole_number_comes_back_as_int(store):
     assert type(load(store, "order#1")["total"]) is int
 
 
-def test_fields_that_a_writer_does_not_know_stay(store):
+def test_fields_unknown_to_a_writer_stay(store):
     save(store, "payment#1", {"state": "completed", "giftCard": {"used": Decimal("1.5")}})
 
     save(store, "payment#1", {"state": "refunded"}, "second")
@@ -79,7 +79,7 @@ def test_fields_that_a_writer_does_not_know_stay(store):
     assert load(store, "payment#1") == {"state": "refunded", "giftCard": {"used": Decimal("1.5")}}
 
 
-def test_a_field_that_is_to_go_is_set_to_none(store):
+def test_a_field_is_removed_by_setting_it_to_none(store):
     save(store, "payment#1", {"state": "completed", "reason": "old"})
 
     save(store, "payment#1", {"state": "refunded", "reason": None}, "second")
@@ -100,7 +100,7 @@ def test_a_field_that_is_to_go_is_set_to_none(store):
     ],
     ids=str,
 )
-def test_what_the_table_cannot_hold_is_refused_for_good(store, document):
+def test_an_unstorable_document_is_a_permanent_error(store, document):
     tx = store.begin(CAUSE.key)
     tx.get("order#1")
 
@@ -108,12 +108,12 @@ def test_what_the_table_cannot_hold_is_refused_for_good(store, document):
         tx.put("order#1", document)
 
 
-def test_a_document_over_400_kib_is_refused_for_good(store):
+def test_a_document_over_400_kib_is_a_permanent_error(store):
     with pytest.raises(PermanentError):
         save(store, "order#1", {"text": "x" * 400 * 1024})
 
 
-def test_more_than_100_writes_are_refused_for_good(store):
+def test_more_than_100_writes_are_a_permanent_error(store):
     tx = store.begin(CAUSE.key)
     for number in range(100):
         tx.add(f"counter#{number}", {"count": 1})
@@ -122,7 +122,7 @@ def test_more_than_100_writes_are_refused_for_good(store):
         store.commit(tx, ())
 
 
-def test_more_than_4_mib_in_one_transaction_are_refused_for_good(store):
+def test_more_than_4_mib_in_one_transaction_are_a_permanent_error(store):
     tx = store.begin(CAUSE.key)
     for number in range(11):
         tx.get(f"order#{number}")
@@ -134,7 +134,7 @@ def test_more_than_4_mib_in_one_transaction_are_refused_for_good(store):
     assert load(store, "order#0") is None
 
 
-def test_a_repeat_gives_the_first_outcomes_and_writes_nothing(store):
+def test_a_repeat_returns_the_first_outcomes_and_writes_nothing(store):
     first = store.begin(CAUSE.key, fingerprint="abc")
     first.add("hour#1", {"orders": 1})
     done = store.commit(first, (OUTCOME,))
@@ -149,7 +149,7 @@ def test_a_repeat_gives_the_first_outcomes_and_writes_nothing(store):
     assert load(store, "hour#1") == {"orders": 1}
 
 
-def test_a_repeat_is_no_conflict_even_if_what_it_read_has_changed(store):
+def test_a_repeat_is_no_conflict_even_if_a_document_has_changed(store):
     late = store.begin(CAUSE.key)
     late.get("order#1")
     late.put("order#1", {"state": "late"})
@@ -165,7 +165,7 @@ def test_a_repeat_is_no_conflict_even_if_what_it_read_has_changed(store):
     assert load(store, "order#1") == {"state": "quick"}
 
 
-def test_recall_knows_what_was_handled(store):
+def test_recall_finds_a_handled_event(store):
     store.commit(store.begin(CAUSE.key, fingerprint="abc"), (OUTCOME,))
 
     record = store.recall(CAUSE.key)
@@ -173,7 +173,7 @@ def test_recall_knows_what_was_handled(store):
     assert (record.outcomes, record.repeated, record.fingerprint) == ((OUTCOME,), True, "abc")
 
 
-def test_recall_knows_nothing_of_what_was_not_committed(store):
+def test_recall_does_not_find_an_uncommitted_event(store):
     store.begin(CAUSE.key).add("hour#1", {"orders": 1})
 
     assert store.recall(CAUSE.key) is None
@@ -223,7 +223,7 @@ def test_a_document_must_be_read_before_it_is_put(store):
         store.begin(CAUSE.key).put("order#1", {})
 
 
-def test_an_optimistic_transaction_creates_without_asking(store):
+def test_an_optimistic_transaction_creates_without_a_read(store):
     tx = store.begin(CAUSE.key, optimistic=True)
 
     assert tx.get("order#1", creating=True) is None
@@ -233,7 +233,7 @@ def test_an_optimistic_transaction_creates_without_asking(store):
     assert load(store, "order#1") == {"state": "pending"}
 
 
-def test_what_was_to_be_created_and_is_there_is_a_conflict(store):
+def test_creating_an_existing_document_is_a_conflict(store):
     save(store, "order#1", {"state": "cancelled"})
     tx = store.begin(CAUSE.key, optimistic=True)
     assert tx.get("order#1", creating=True) is None
@@ -245,7 +245,7 @@ def test_what_was_to_be_created_and_is_there_is_a_conflict(store):
     assert load(store, "order#1") == {"state": "cancelled"}
 
 
-def test_what_was_to_be_created_must_be_written(store):
+def test_a_document_to_be_created_must_be_written(store):
     tx = store.begin(CAUSE.key, optimistic=True)
     tx.get("order#1", creating=True)
 
@@ -254,7 +254,7 @@ def test_what_was_to_be_created_must_be_written(store):
 
 
 @pytest.mark.parametrize(("optimistic", "creating"), [(True, False), (False, True)])
-def test_only_an_optimistic_transaction_that_creates_does_not_ask(store, optimistic, creating):
+def test_only_an_optimistic_transaction_that_creates_skips_the_read(store, optimistic, creating):
     save(store, "order#1", {"state": "pending"})
     tx = store.begin(CAUSE.key, optimistic=optimistic)
 
@@ -269,7 +269,7 @@ def test_a_document_is_written_once_per_transaction(store):
         tx.add("hour#1", {"orders": 1})
 
 
-def test_a_second_read_gives_the_same_and_no_read_can_be_used_to_write(store):
+def test_a_second_read_returns_the_same_and_a_read_document_is_a_copy(store):
     save(store, "order#1", {"lines": ["tea"]})
     tx = store.begin(CAUSE.key)
     tx.get("order#1")["lines"].append("coffee")
@@ -280,7 +280,7 @@ def test_a_second_read_gives_the_same_and_no_read_can_be_used_to_write(store):
     assert tx.get("order#1") == {"lines": ["tea"]}
 
 
-def test_what_was_put_no_longer_changes(store):
+def test_a_document_is_copied_when_it_is_put(store):
     tx = store.begin(CAUSE.key)
     tx.get("order#1")
     document = {"lines": ["tea"]}
@@ -310,7 +310,7 @@ def test_adding_keeps_the_other_fields(store):
     assert load(store, "stock#tea") == {"available": 3, "reserved": 2, "name": "tea"}
 
 
-def test_adding_to_a_text_is_refused_for_good(store):
+def test_adding_to_a_string_is_a_permanent_error(store):
     save(store, "order#1", {"state": "pending"})
     tx = store.begin(CAUSE.key)
     tx.add("order#1", {"state": 1})
@@ -394,7 +394,7 @@ def an_attempt(receive_count, error=""):
     return Attempt(receive_count, "2026-01-02T12:00:00+00:00", "worker-1", error)
 
 
-def test_nothing_is_on_record_about_a_message_that_never_failed(store):
+def test_a_message_that_never_failed_has_no_attempts_on_record(store):
     assert store.attempts("message-1") == AttemptLog()
 
 
@@ -409,14 +409,14 @@ def test_attempts_are_on_record_by_message_and_delivery(store):
 
 
 def test_recording_the_same_delivery_again_replaces_its_attempt(store):
-    """A repeated request, or a start of which the end becomes known."""
+    """The request was repeated, or the result of a started attempt became known."""
     store.record_attempt("message-1", an_attempt(2), returned=False)
     ended = an_attempt(2, "ValueError: a bug")
 
     assert store.record_attempt("message-1", ended, returned=True) == AttemptLog((ended,), 2)
 
 
-def test_an_attempt_that_is_excused_is_off_the_record(store):
+def test_an_excused_attempt_is_removed_from_the_record(store):
     store.record_attempt("message-1", an_attempt(2), returned=False)
     store.record_attempt("message-1", an_attempt(3), returned=False)
 
@@ -426,7 +426,7 @@ def test_an_attempt_that_is_excused_is_off_the_record(store):
     assert store.attempts("message-1") == AttemptLog((an_attempt(2),), returned=4)
 
 
-def test_a_delivery_that_was_never_recorded_can_be_excused(store):
+def test_an_unrecorded_delivery_can_be_excused(store):
     store.excuse_attempt("message-1", 1, returned=True)
 
     assert store.attempts("message-1") == AttemptLog((), returned=1)

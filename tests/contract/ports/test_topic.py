@@ -1,4 +1,4 @@
-"""What any Topic does."""
+"""Every ``Topic`` behaves like this."""
 
 import pytest
 from support.builders import a_cancellation, encoded
@@ -15,7 +15,7 @@ def too_large():
     return encoded(a_cancellation().model_copy(update={"reason": "x" * 270_000}))
 
 
-def test_what_is_published_arrives_unchanged(topics):
+def test_an_event_arrives_unchanged(topics):
     (event,) = events(1)
 
     assert topics.topic.publish([event]) == {}
@@ -29,18 +29,18 @@ def test_what_is_published_arrives_unchanged(topics):
         pytest.param(
             '{"eventId": "event-1", "eventType": "order.split", "eventVersion": "1.1",\r\n'
             ' "source": "order-api", "tenant": "t-1", "data": {"orderId": 1e2}}\n',
-            id="of a newer version, laid out otherwise",
+            id="of a newer version, formatted differently",
         ),
         pytest.param('{"eventId":"event-1","eventType":"x","data":"\\u00f6 ö ☃"}', id="escapes"),
     ],
 )
-def test_a_body_arrives_byte_for_byte_whatever_this_version_knows_of_it(topics, body):
+def test_a_body_arrives_byte_for_byte_even_with_unknown_fields(topics, body):
     assert topics.topic.publish([Encoded.read(body)]) == {}
 
     assert topics.arrived() == [body]
 
 
-def test_nothing_to_publish_is_published(topics):
+def test_publishing_nothing_succeeds(topics):
     assert topics.topic.publish([]) == {}
     assert topics.arrived() == []
 

@@ -1,12 +1,12 @@
-"""Clients of the embedded AWS, and a queue and a table of one's own."""
+"""Clients of the embedded AWS, and a new queue and table for each test."""
 
 import os
 from uuid import uuid4
 
 import pytest
-from support.aws_calls import client
+from support.aws_calls import client, create_table
 
-if "LOCALSTACK" in os.environ:  # what is no behaviour of AWS
+if "LOCALSTACK" in os.environ:  # these test the embedded AWS, not the behaviour of AWS
     collect_ignore = [
         "test_access.py",
         "test_corrections.py",
@@ -41,11 +41,4 @@ def queue(sqs):
 
 @pytest.fixture
 def table(dynamodb):
-    name = f"t-{uuid4()}"
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return name
+    return create_table(dynamodb)

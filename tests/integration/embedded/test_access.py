@@ -1,4 +1,4 @@
-"""What a role's session may do, and how each service says no."""
+"""Policies decide what a role's session may do, and each service refuses in its own words."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ACCOUNT = "123456789012"
 
 @dataclass
 class Role:
-    """A role, and a session of it."""
+    """A role, and a session that assumes it."""
 
     name: str
     arn: str
@@ -26,7 +26,7 @@ class Role:
         return self.session.client(service, config=CONFIG)
 
     def may(self, *actions, on="*", effect="Allow", **elements):
-        """Let the role do something; replaces what it might before."""
+        """Replace the permissions of the role."""
         statement = {"Effect": effect, "Action": actions, "Resource": on} | elements
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         client("iam").put_role_policy(
@@ -49,7 +49,7 @@ def arn_of(sqs, queue):
     return found["Attributes"]["QueueArn"]
 
 
-def test_a_queue_is_open_to_the_calls_that_a_policy_names(role, sqs, queue):
+def test_a_role_may_make_the_calls_that_its_policy_names(role, sqs, queue):
     role.may("sqs:SendMessage", on=arn_of(sqs, queue))
     mine = role.client("sqs")
     mine.send_message(QueueUrl=queue, MessageBody="one")
@@ -59,7 +59,7 @@ def test_a_queue_is_open_to_the_calls_that_a_policy_names(role, sqs, queue):
     assert bodies(sqs, queue) == ["one", "two"]  # the owner may do everything
 
 
-def test_a_batch_needs_the_right_to_do_one(role, sqs, queue):
+def test_a_batch_needs_the_permission_of_the_single_call(role, sqs, queue):
     role.may("sqs:DeleteMessage", "sqs:ReceiveMessage", on=arn_of(sqs, queue))
     sqs.send_message(QueueUrl=queue, MessageBody="any")
     mine = role.client("sqs")
@@ -72,7 +72,7 @@ def test_a_batch_needs_the_right_to_do_one(role, sqs, queue):
     mine.delete_message_batch(QueueUrl=queue, Entries=[entry])
 
 
-def test_a_queue_can_refuse_what_a_role_is_let_do(role, sqs, queue):
+def test_a_queue_policy_can_deny_what_a_role_policy_allows(role, sqs, queue):
     arn = arn_of(sqs, queue)
     role.may("sqs:*")
     deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
@@ -85,7 +85,7 @@ def test_a_queue_can_refuse_what_a_role_is_let_do(role, sqs, queue):
     mine.receive_message(QueueUrl=queue)
 
 
-def test_a_topic_can_be_published_to_only_by_whom_a_policy_names(role, sns):
+def test_only_principals_in_a_policy_can_publish_to_a_topic(role, sns):
     mine, other = (sns.create_topic(Name=f"t-{uuid4()}")["TopicArn"] for _ in range(2))
     role.may("sns:Publish", on=mine)
     entries = [{"Id": "1", "Message": "any"}]
@@ -95,7 +95,7 @@ def test_a_topic_can_be_published_to_only_by_whom_a_policy_names(role, sns):
     assert code == "AuthorizationError"
 
 
-def test_each_write_of_a_transaction_needs_its_own_right(role, table):
+def test_each_write_of_a_transaction_needs_its_own_permission(role, table):
     arn = f"arn:aws:dynamodb:*:{ACCOUNT}:table/{table}"
     dynamodb = role.client("dynamodb")
     key = {"TableName": table, "Key": {"pk": {"S": "a"}}}
@@ -107,11 +107,11 @@ def test_each_write_of_a_transaction_needs_its_own_right(role, table):
     both = [put, check]
     with pytest.raises(ClientError, match="ConditionCheckItem"):
         dynamodb.transact_write_items(TransactItems=both)
-    role.may("dynamodb:TransactWriteItems", on=arn)  # a right that AWS does not have
+    role.may("dynamodb:TransactWriteItems", on=arn)  # an action that AWS does not have
     assert code_of(dynamodb.transact_write_items, TransactItems=both) == "AccessDeniedException"
 
 
-def test_an_index_is_a_resource_of_its_own(role, table):
+def test_an_index_is_a_separate_resource(role, table):
     arn = f"arn:aws:dynamodb:*:{ACCOUNT}:table/{table}"
     query = {
         "TableName": table,
@@ -126,7 +126,7 @@ def test_an_index_is_a_resource_of_its_own(role, table):
     assert code_of(dynamodb.query, **query) == "AccessDeniedException"
 
 
-def test_a_mail_needs_the_right_to_the_identity_that_its_sender_belongs_to(role):
+def test_a_mail_needs_permission_for_the_identity_of_its_sender(role):
     sesv2 = client("sesv2")
     domain = f"{uuid4().hex}.example.com"
     sesv2.create_email_identity(EmailIdentity=domain)
@@ -148,7 +148,7 @@ def test_a_mail_needs_the_right_to_the_identity_that_its_sender_belongs_to(role)
     assert code_of(send, "orders@example.org") == "AccessDeniedException"
 
 
-def test_a_mail_needs_the_right_to_the_configuration_set_of_its_identity(role):
+def test_a_mail_needs_permission_for_the_configuration_set_of_its_identity(role):
     name = uuid4().hex
     client("sesv2").create_configuration_set(ConfigurationSetName=name)
     domain = f"{name}.example.com"
@@ -168,7 +168,7 @@ def test_a_mail_needs_the_right_to_the_configuration_set_of_its_identity(role):
     send()
 
 
-def test_whatever_no_policy_names_is_refused_in_the_words_of_its_service(role):
+def test_a_call_that_no_policy_names_is_refused_in_the_words_of_its_service(role):
     role.may("sqs:*")
     assert code_of(role.client("iam").list_roles) == "AccessDenied"
     assert code_of(role.client("ec2").describe_vpcs) == "UnauthorizedOperation"
@@ -180,7 +180,7 @@ def test_whatever_no_policy_names_is_refused_in_the_words_of_its_service(role):
     assert role.client("sts").get_caller_identity()["Arn"].startswith("arn:aws:sts:")
 
 
-def test_credentials_that_nobody_gave_are_refused(queue):
+def test_unknown_credentials_are_refused(queue):
     stranger = boto3.Session("ASIASTRANGER00000000", "any", "any")
     receive = stranger.client("sqs", config=CONFIG).receive_message
     assert code_of(receive, QueueUrl=queue) == "UnrecognizedClientException"
@@ -188,7 +188,7 @@ def test_credentials_that_nobody_gave_are_refused(queue):
     assert code_of(topics) == "InvalidClientTokenId"
 
 
-def test_it_remembers_which_rights_a_role_used(aws, role, sqs, queue):
+def test_used_permissions_are_recorded(aws, role, sqs, queue):
     arn = arn_of(sqs, queue)
     role.may("sqs:SendMessage", on=arn)
     mine = role.client("sqs")

@@ -1,6 +1,6 @@
-"""Each correction of moto, twice: the embedded AWS behaves as AWS, and moto alone still does not.
+"""Each correction of moto is tested twice: the embedded AWS is right, and moto alone is wrong.
 
-When the second fails, moto has been mended: the correction can go.
+When the second test fails, moto has been fixed, and the correction can be removed.
 """
 
 import json
@@ -28,7 +28,7 @@ FEEDBACK = f"arn:aws:iam::{ACCOUNT}:role/feedback"
 
 @pytest.fixture(scope="session")
 def moto():
-    """Start moto as it comes; gives its URL."""
+    """Start an uncorrected moto; return its URL."""
     port = reserve_port()
     command = [sys.executable, "-m", "moto.server", "-p", str(port)]
     environment = {name: value for name, value in os.environ.items() if name != "MOTO_PORT"}
@@ -85,7 +85,7 @@ def a_queue_returns_its_redrive_policy_as_it_was_set(aws):
     assert attributes_of(aws, url)["RedrivePolicy"] == policy
 
 
-def a_topic_returns_what_it_was_set_to(aws):
+def a_topic_returns_its_attributes(aws):
     wanted = {
         "SQSSuccessFeedbackRoleArn": FEEDBACK,
         "SQSFailureFeedbackRoleArn": FEEDBACK,
@@ -97,7 +97,7 @@ def a_topic_returns_what_it_was_set_to(aws):
     assert wanted.items() <= found.items()
 
 
-def a_topic_delivers_only_where_the_queue_lets_it(aws):
+def a_topic_delivers_only_if_the_queue_policy_allows_it(aws):
     topic = aws.sns.create_topic(Name=a_name())["TopicArn"]
     other = aws.sns.create_topic(Name=a_name())["TopicArn"]
     delivered = {}
@@ -112,7 +112,7 @@ def a_topic_delivers_only_where_the_queue_lets_it(aws):
     assert [len(received(aws, url)) for url in delivered.values()] == [0, 0, 1]
 
 
-def what_a_topic_cannot_deliver_is_dead_lettered(aws):
+def undeliverable_messages_are_dead_lettered(aws):
     topic = aws.sns.create_topic(Name=a_name())["TopicArn"]
     (_, queue), (dlq_url, dlq) = a_queue(aws), a_queue(aws)
     policy = json.dumps({"Statement": from_topic(dlq, topic)})
@@ -142,7 +142,7 @@ def a_scalable_target_keeps_its_tags(aws):
     assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {}
 
 
-def what_does_not_scale_any_more_is_not_found(aws):
+def a_deregistered_target_is_not_found(aws):
     scaling = aws.client("application-autoscaling")
     target = {
         "ServiceNamespace": "ecs",
@@ -165,7 +165,7 @@ def a_composite_alarm_can_be_made(aws):
     assert not alarm["ActionsEnabled"]
 
 
-def a_key_says_how_often_it_is_rotated(aws):
+def a_key_returns_its_rotation_period(aws):
     key = aws.kms.create_key()["KeyMetadata"]["KeyId"]
     aws.kms.enable_key_rotation(KeyId=key)
     assert aws.kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 365
@@ -173,7 +173,7 @@ def a_key_says_how_often_it_is_rotated(aws):
     assert aws.kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 90
 
 
-def a_configuration_set_has_the_shape_of_the_documents(aws):
+def a_configuration_set_has_the_documented_shape(aws):
     aws.sesv2.create_configuration_set(
         ConfigurationSetName="shape", SendingOptions={"SendingEnabled": True}
     )
@@ -200,7 +200,7 @@ def a_rule_of_a_security_group_keeps_its_description(aws):
     assert peer["Description"] in [rule.get("Description") for rule in rules]
 
 
-def a_service_returns_what_it_was_made_with(aws):
+def a_service_is_returned_as_created(aws):
     aws.ecs.create_cluster(clusterName="kept")
     breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
     strategy = [{"capacityProvider": "FARGATE", "weight": 1, "base": 1}]
@@ -246,7 +246,7 @@ def a_resource_server_can_be_deleted(aws):
     assert not cognito.list_resource_servers(UserPoolId=pool, MaxResults=1)["ResourceServers"]
 
 
-def a_role_can_do_what_its_policy_says_and_nothing_else(aws):
+def a_role_can_do_only_what_its_policy_allows(aws):
     mine, other = (aws.sns.create_topic(Name=a_name())["TopicArn"] for _ in range(2))
     name = a_name()
     role = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
@@ -262,23 +262,23 @@ def a_role_can_do_what_its_policy_says_and_nothing_else(aws):
 
 BEHAVIOURS = [
     a_composite_alarm_can_be_made,
-    a_configuration_set_has_the_shape_of_the_documents,
-    a_key_says_how_often_it_is_rotated,
+    a_configuration_set_has_the_documented_shape,
+    a_key_returns_its_rotation_period,
     a_queue_keeps_its_policy,
     a_queue_returns_its_redrive_allow_policy,
     a_queue_returns_its_redrive_policy_as_it_was_set,
     a_resource_server_can_be_deleted,
-    a_role_can_do_what_its_policy_says_and_nothing_else,
+    a_role_can_do_only_what_its_policy_allows,
     a_rule_of_a_security_group_keeps_its_description,
     a_scalable_target_keeps_its_tags,
-    what_does_not_scale_any_more_is_not_found,
+    a_deregistered_target_is_not_found,
     a_service_has_the_arn_of_its_task_definition,
-    a_service_returns_what_it_was_made_with,
+    a_service_is_returned_as_created,
     a_task_can_be_protected,
-    a_topic_delivers_only_where_the_queue_lets_it,
-    a_topic_returns_what_it_was_set_to,
+    a_topic_delivers_only_if_the_queue_policy_allows_it,
+    a_topic_returns_its_attributes,
     an_identity_keeps_its_tags,
-    what_a_topic_cannot_deliver_is_dead_lettered,
+    undeliverable_messages_are_dead_lettered,
 ]
 
 each_behaviour = pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda each: each.__name__)
@@ -286,11 +286,12 @@ each_behaviour = pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda eac
 
 @each_behaviour
 def test_the_embedded_aws_behaves_as_aws(aws, behaviour):
+    """Case 54."""
     behaviour(Aws(aws.url))
 
 
 @each_behaviour
-def test_moto_alone_still_does_not(moto, behaviour):
+def test_moto_alone_does_not(moto, behaviour):
     with pytest.raises(
         (AssertionError, BotoCoreError, ClientError, KeyError, pytest.fail.Exception)
     ):
@@ -325,7 +326,7 @@ def from_topic(queue, topic):
 
 
 def a_service(aws, cluster, **more):
-    """Make the service payment in a cluster; give the ARN of its task definition."""
+    """Create the service payment in a cluster; return the ARN of its task definition."""
     container = {"name": "worker", "image": "worker:1", "memory": 512}
     definition = aws.ecs.register_task_definition(
         family=f"{cluster}-payment", containerDefinitions=[container]

@@ -1,4 +1,4 @@
-"""Requests to the embedded AWS that go wrong as told."""
+"""Requests to the embedded AWS fail as the rules say."""
 
 import socket
 import time
@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from support.aws_calls import bodies, client, code_of, entries, subscribe
+from support.aws_calls import bodies, client, code_of, create_table, entries, subscribe
 
 from local.aws.faults.rules import Rule
 
@@ -18,7 +18,7 @@ ITEM = {"pk": {"S": "order#1"}}
 
 @pytest.fixture
 def faulty(aws):
-    """Give the embedded AWS; no rule outlives the test."""
+    """Return the embedded AWS; remove all rules after the test."""
     yield aws
     aws.heal()
 
@@ -54,7 +54,7 @@ def test_a_dropped_connection_is_closed_without_a_byte(faulty):
         assert connection.recv(1) == b""
 
 
-def test_a_transaction_is_committed_and_its_reply_lost(faulty, dynamodb, table):
+def test_a_transaction_is_committed_and_its_response_lost(faulty, dynamodb, table):
     rule = {"operation": "dynamodb.TransactWriteItems", "mode": "drop_after", "match": table}
     faulty.inject([rule | {"count": 1}])
 
@@ -75,17 +75,23 @@ def test_the_sdk_repeats_a_request_whose_connection_was_dropped(faulty, table):
     assert (rule["seen"], rule["fired"]) == (2, 1)
 
 
-def test_a_lost_answer_to_a_receive_burns_the_receive(faulty, sqs):
-    queue = sqs.create_queue(QueueName="burnt-receives", Attributes={"VisibilityTimeout": "1"})[
-        "QueueUrl"
-    ]
+def test_a_lost_response_to_a_receive_hides_the_message(faulty, sqs, queue):
     sqs.send_message(QueueUrl=queue, MessageBody="hello")
     faulty.inject([Rule(operation="sqs.ReceiveMessage", mode="drop_after", match=queue, count=1)])
 
     with pytest.raises(ConnectionClosedError):
-        bodies(sqs, queue)
+        bodies(sqs, queue, VisibilityTimeout=600)
 
     assert bodies(sqs, queue) == []
+
+
+def test_a_lost_response_to_a_receive_counts_as_a_receive(faulty, sqs, queue):
+    sqs.send_message(QueueUrl=queue, MessageBody="hello")
+    faulty.inject([Rule(operation="sqs.ReceiveMessage", mode="drop_after", match=queue, count=1)])
+
+    with pytest.raises(ConnectionClosedError):
+        bodies(sqs, queue, VisibilityTimeout=0)
+
     [again] = sqs.receive_message(
         QueueUrl=queue, WaitTimeSeconds=5, MessageSystemAttributeNames=["ApproximateReceiveCount"]
     )["Messages"]
@@ -128,7 +134,7 @@ def test_a_service_fails_in_its_own_words(faulty, service, mode, status, code):
     assert failure.value.response["Error"]["Message"]
 
 
-def test_a_throttled_operation_is_an_exception_that_the_model_names(faulty, dynamodb, sqs, table):
+def test_a_throttled_operation_raises_an_exception_of_the_sdks_model(faulty, dynamodb, sqs, table):
     faulty.inject([Rule(operation="*", mode="throttle")])
 
     with pytest.raises(dynamodb.exceptions.ProvisionedThroughputExceededException):
@@ -137,7 +143,7 @@ def test_a_throttled_operation_is_an_exception_that_the_model_names(faulty, dyna
         sqs.list_queues()
 
 
-def test_a_delayed_request_is_done_in_the_end(faulty, dynamodb, table):
+def test_a_delayed_request_takes_effect(faulty, dynamodb, table):
     faulty.inject([Rule(operation="dynamodb.PutItem", mode="delay", match=table, seconds=0.3)])
     started = time.monotonic()
 
@@ -147,7 +153,7 @@ def test_a_delayed_request_is_done_in_the_end(faulty, dynamodb, table):
     assert exists(dynamodb, table)
 
 
-def test_a_transaction_is_cancelled_because_another_has_an_item(faulty, dynamodb, table):
+def test_a_transaction_conflicts_with_another(faulty, dynamodb, table):
     faulty.inject(
         [Rule(operation="dynamodb.TransactWriteItems", mode="conflict", match=table, count=1)]
     )
@@ -160,14 +166,14 @@ def test_a_transaction_is_cancelled_because_another_has_an_item(faulty, dynamodb
     assert not exists(dynamodb, table)
 
 
-def test_a_write_meets_a_transaction(faulty, dynamodb, table):
+def test_a_write_conflicts_with_a_transaction(faulty, dynamodb, table):
     faulty.inject([Rule(operation="dynamodb.*", mode="conflict", match=table)])
 
     with pytest.raises(dynamodb.exceptions.TransactionConflictException):
         dynamodb.put_item(TableName=table, Item=ITEM)
 
 
-def test_a_received_message_is_received_again_at_once(faulty, sqs, queue):
+def test_a_received_message_can_be_received_again_at_once(faulty, sqs, queue):
     sqs.send_message(QueueUrl=queue, MessageBody="hello")
     faulty.inject([Rule(operation="sqs.ReceiveMessage", mode="duplicate", match=queue, count=1)])
 
@@ -198,7 +204,7 @@ def letters(*texts):
     return [{"Id": text, "Message": text} for text in texts]
 
 
-def test_half_a_batch_is_published(faulty, sqs, sns, queue, topic):
+def test_half_of_a_batch_is_published(faulty, sqs, sns, queue, topic):
     faulty.inject([Rule(operation="sns.PublishBatch", mode="partial", match=topic)])
 
     answer = sns.publish_batch(
@@ -214,7 +220,7 @@ def test_half_a_batch_is_published(faulty, sqs, sns, queue, topic):
     assert "x-amzn-requestid" in answer["ResponseMetadata"]["HTTPHeaders"]
 
 
-def test_of_a_batch_of_one_nothing_is_published(faulty, sqs, sns, queue, topic):
+def test_a_partial_failure_of_a_single_entry_publishes_nothing(faulty, sqs, sns, queue, topic):
     faulty.inject([Rule(operation="sns.PublishBatch", mode="partial", match=topic)])
 
     answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=letters("a"))
@@ -225,7 +231,7 @@ def test_of_a_batch_of_one_nothing_is_published(faulty, sqs, sns, queue, topic):
     assert bodies(sqs, queue) == []
 
 
-def test_half_a_batch_is_sent_and_half_of_it_deleted(faulty, sqs, queue):
+def test_half_of_a_batch_is_sent_and_half_of_that_deleted(faulty, sqs, queue):
     faulty.inject([Rule(operation="sqs.*", mode="partial", match=queue)])
 
     sent = sqs.send_message_batch(QueueUrl=queue, Entries=entries("a", "b", "c", "d"))
@@ -242,23 +248,8 @@ def test_half_a_batch_is_sent_and_half_of_it_deleted(faulty, sqs, queue):
     assert (failed["Code"], failed["SenderFault"]) == ("InternalError", False)
 
 
-def test_an_index_lags(faulty, dynamodb):
-    indexed = "lagging-index"
-    dynamodb.create_table(
-        TableName=indexed,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "shard")
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "outbox",
-                "KeySchema": [{"AttributeName": "shard", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
+def test_an_index_can_lag(faulty, dynamodb):
+    indexed = create_table(dynamodb, outbox=("shard",))
     faulty.inject([Rule(operation="dynamodb.Query", mode="stale", match=indexed, lag=2, count=3)])
 
     def found(shard):
@@ -274,11 +265,11 @@ def test_an_index_lags(faulty, dynamodb):
     dynamodb.put_item(TableName=indexed, Item=ITEM | {"shard": {"S": "1"}})
     assert found("1") == []
     assert found("1") == []
-    assert found("1") == ["order#1"]  # the rule has fired as often as it may
+    assert found("1") == ["order#1"]  # the rule has fired three times
     assert found("2") == []
 
 
-def test_rules_are_counted_and_go_with_the_heal(faulty, dynamodb, table):
+def test_rules_are_counted_and_removed_by_heal(faulty, dynamodb, table):
     rule = Rule(operation="dynamodb.PutItem", mode="error", match=table, skip=1, count=1)
     faulty.inject([rule], seed=7)
 
@@ -295,7 +286,7 @@ def test_rules_are_counted_and_go_with_the_heal(faulty, dynamodb, table):
     assert faulty.faults() == {"seed": 0, "rules": [], "fired": {}}
 
 
-def test_a_rule_that_cannot_be_read_says_what_is_known_and_changes_nothing(faulty):
+def test_an_invalid_rule_is_refused_with_the_known_modes_and_changes_nothing(faulty):
     faulty.inject([Rule(operation="sqs.*", mode="delay", seconds=0.001)])
 
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What SES refuses to send."""
+"""SES sends only to ASCII addresses."""
 
 import pytest
 from support.aws_calls import client, code_of
@@ -23,12 +23,12 @@ def send(ses, to):
 
 
 @pytest.mark.parametrize("to", ["jörg@example.de", "ada@bücher.de", "nobody"])
-def test_an_address_that_is_not_ascii_or_none_at_all_is_refused(ses, to):
+def test_an_invalid_or_non_ascii_address_is_refused(ses, to):
     call, request = send(ses, to)
     assert code_of(call, **request) == "InvalidParameterValue"
 
 
 @pytest.mark.parametrize("to", ["ada@example.com", "ada@xn--bcher-kva.de"])
-def test_an_address_in_ascii_is_written_to(ses, to):
+def test_an_ascii_address_is_accepted(ses, to):
     call, request = send(ses, to)
     assert call(**request)["MessageId"]

@@ -1,4 +1,4 @@
-"""What SQS refuses."""
+"""SQS refuses invalid messages and batches."""
 
 import pytest
 from support.aws_calls import attributes, bodies, code_of, entries
@@ -76,7 +76,7 @@ def test_eleven_entries_are_refused(sqs, queue):
 
 
 @pytest.mark.parametrize("entry_id", ["urn:a", "a b", "é", "x" * 81, "a\n"])
-def test_an_entry_id_is_letters_digits_hyphens_and_underscores(sqs, queue, entry_id):
+def test_an_entry_id_has_letters_digits_hyphens_and_underscores(sqs, queue, entry_id):
     handle = {"Id": entry_id, "ReceiptHandle": "h"}
     for call, entry in (
         (sqs.send_message_batch, {"Id": entry_id, "MessageBody": "a"}),

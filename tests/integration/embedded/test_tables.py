@@ -1,9 +1,7 @@
-"""Reading tables and indexes, as on AWS."""
-
-from uuid import uuid4
+"""Tables and indexes are read as on AWS."""
 
 import pytest
-from support.aws_calls import code_of
+from support.aws_calls import code_of, create_table
 from support.eventually import eventually
 
 pytestmark = pytest.mark.integration
@@ -13,22 +11,8 @@ LINE = "x" * 2_000
 
 @pytest.fixture
 def indexed(dynamodb):
-    """Give a table with an index by lane, in the order of its attribute ``turn``."""
-    name = f"t-{uuid4()}"
-    keys = [{"AttributeName": "lane", "KeyType": "HASH"}]
-    keys += [{"AttributeName": "turn", "KeyType": "RANGE"}]
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": each, "AttributeType": "S"} for each in ("pk", "lane", "turn")
-        ],
-        BillingMode="PAY_PER_REQUEST",
-        GlobalSecondaryIndexes=[
-            {"IndexName": "by-lane", "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
-        ],
-    )
-    return name
+    """Create a table with an index by ``lane``, sorted by ``turn``."""
+    return create_table(dynamodb, lanes=("lane", "turn"))
 
 
 def put(dynamodb, table, key, **attributes):
@@ -39,7 +23,7 @@ def put(dynamodb, table, key, **attributes):
 def in_lane(dynamodb, table, lane, **more):
     found = dynamodb.query(
         TableName=table,
-        IndexName="by-lane",
+        IndexName="lanes",
         KeyConditionExpression="lane = :lane",
         ExpressionAttributeValues={":lane": {"S": lane}},
         **more,
@@ -47,7 +31,7 @@ def in_lane(dynamodb, table, lane, **more):
     return [item["pk"]["S"] for item in found["Items"]]
 
 
-def test_an_index_has_the_rows_that_have_its_keys_in_its_order(dynamodb, indexed):
+def test_an_index_has_the_rows_with_its_keys_in_its_order(dynamodb, indexed):
     for number in (3, 1, 2):
         put(dynamodb, indexed, f"row-{number}", lane="a", turn=str(number))
     put(dynamodb, indexed, "no-number", lane="a")
@@ -55,7 +39,7 @@ def test_an_index_has_the_rows_that_have_its_keys_in_its_order(dynamodb, indexed
     put(dynamodb, indexed, "neither")
     eventually(lambda: in_lane(dynamodb, indexed, "a") == ["row-1", "row-2", "row-3"])
     assert in_lane(dynamodb, indexed, "a", Limit=2, ScanIndexForward=False) == ["row-3", "row-2"]
-    pages = dynamodb.get_paginator("scan").paginate(TableName=indexed, IndexName="by-lane")
+    pages = dynamodb.get_paginator("scan").paginate(TableName=indexed, IndexName="lanes")
     assert sum(len(page["Items"]) for page in pages) == 4
 
 
@@ -76,7 +60,7 @@ def test_an_index_follows_updates_and_deletes(dynamodb, indexed):
     assert in_lane(dynamodb, indexed, "c") == ["replaced"]
 
 
-def test_an_index_does_not_know_of_a_transaction_that_failed(dynamodb, indexed):
+def test_an_index_does_not_show_a_failed_transaction(dynamodb, indexed):
     put(dynamodb, indexed, "there", lane="a", turn="1")
     eventually(lambda: in_lane(dynamodb, indexed, "a") == ["there"])
     update = {
@@ -99,7 +83,7 @@ def test_an_index_does_not_know_of_a_transaction_that_failed(dynamodb, indexed):
     assert (in_lane(dynamodb, indexed, "a"), in_lane(dynamodb, indexed, "b")) == (["there"], [])
 
 
-def test_pages_of_a_scan_have_every_row_once_whatever_is_deleted_meanwhile(dynamodb, table):
+def test_pages_of_a_scan_have_every_row_once_despite_deletes(dynamodb, table):
     keys = {f"row-{number:04}" for number in range(1_200)}
     for key in keys:
         put(dynamodb, table, key, line=LINE)
@@ -115,7 +99,7 @@ def test_pages_of_a_scan_have_every_row_once_whatever_is_deleted_meanwhile(dynam
     assert (pages > 2, len(seen), set(seen)) == (True, len(keys), keys)  # a page ends at 1 MB
 
 
-def test_every_type_of_value_comes_back_as_it_was_put(dynamodb, table):
+def test_every_type_of_value_is_returned_as_it_was_put(dynamodb, table):
     item = {
         "pk": {"S": "a"},
         "turn": {"N": "12.50"},
@@ -137,7 +121,7 @@ def test_every_type_of_value_comes_back_as_it_was_put(dynamodb, table):
     assert some == {"pk": item["pk"], "bytes": item["bytes"], "map": {"M": {"list": {"L": []}}}}
 
 
-def test_what_was_read_is_not_changed_by_a_later_write(dynamodb, table):
+def test_a_later_write_does_not_change_an_item_already_read(dynamodb, table):
     put(dynamodb, table, "a", state="old")
     change = {
         "TableName": table,
@@ -150,7 +134,7 @@ def test_what_was_read_is_not_changed_by_a_later_write(dynamodb, table):
     before = dynamodb.update_item(**change, ReturnValues="ALL_OLD")["Attributes"]
     assert before == {"pk": {"S": "a"}, "state": {"S": "old"}}
     assert code_of(dynamodb.update_item, **change) == "ConditionalCheckFailedException"
-    # The same expressions with other values mean something else.
+    # The same expressions with other values must not be taken from a cache.
     change["ExpressionAttributeValues"] = {":new": {"S": "newer"}, ":old": {"S": "new"}}
     after = dynamodb.update_item(**change, ReturnValues="ALL_NEW")["Attributes"]
     assert after == {"pk": {"S": "a"}, "state": {"S": "newer"}}

@@ -1,4 +1,4 @@
-"""What SNS refuses, and what it does not deliver."""
+"""SNS refuses invalid messages, and drops some that it cannot deliver."""
 
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ def topic(sns):
     return sns.create_topic(Name=f"t-{uuid4()}")["TopicArn"]
 
 
-def test_what_is_over_256_kib_or_forbidden_is_refused(sns, topic):
+def test_a_message_that_is_too_large_or_has_control_characters_is_refused(sns, topic):
     for message in ("x" * 262_145, "é" * 131_073, "a\x00", ""):
         assert code_of(sns.publish, TopicArn=topic, Message=message) == "InvalidParameter"
     full = "x" * (262_144 - len("a0Stringv"))
@@ -37,13 +37,14 @@ def test_a_batch_fails_by_entry_or_as_a_whole(sns, topic):
 
 
 def test_raw_delivery_discards_more_than_ten_attributes(sqs, sns, topic, queue):
+    """Case 51: the embedded AWS does the same."""
     subscribe(sqs, sns, topic, queue)
     sns.publish(TopicArn=topic, Message="eleven", MessageAttributes=attributes(11))
     sns.publish(TopicArn=topic, Message="ten", MessageAttributes=attributes(10))
     assert bodies(sqs, queue, WaitTimeSeconds=2) == ["ten"]
 
 
-def test_a_queue_that_is_gone_does_not_keep_the_message_from_others(sqs, sns, topic, queue):
+def test_a_deleted_queue_does_not_keep_messages_from_the_others(sqs, sns, topic, queue):
     gone = sqs.create_queue(QueueName=f"gone-{uuid4()}")["QueueUrl"]
     for each in (gone, queue):
         subscribe(sqs, sns, topic, each)

@@ -1,4 +1,4 @@
-"""What the product relies on and the embedded AWS does not have: ``make test-localstack``."""
+"""LocalStack has features that the embedded AWS lacks: ``make test-localstack`` runs these."""
 
 import json
 from uuid import uuid4
@@ -33,7 +33,7 @@ def sqs(clients):
 
 @pytest.fixture
 def queue(clients, sqs, provisioned):
-    """Give a function that finds a service's queue."""
+    """Return a function that finds a service's queue."""
 
     def queue(service):
         return SqsQueue(
@@ -48,7 +48,7 @@ def queue(clients, sqs, provisioned):
     return queue
 
 
-def test_a_redrive_is_a_move_task_of_sqs_and_keeps_the_bodies(sqs, queue):
+def test_a_redrive_uses_a_move_task_and_keeps_the_bodies(sqs, queue):
     payment = queue("payment")
     sent = [an_envelope(an_order(order_id=f"order-{n}")).encode() for n in range(12)]
     for body in sent:
@@ -70,7 +70,7 @@ def test_a_redrive_is_a_move_task_of_sqs_and_keeps_the_bodies(sqs, queue):
     assert sorted(found) == sorted(sent)
 
 
-def test_what_sns_cannot_deliver_is_in_the_dead_letter_queue(sqs, clients, queue, provisioned):
+def test_undeliverable_messages_go_to_the_dead_letter_queue(sqs, clients, queue, provisioned):
     payment, inventory = queue("payment"), queue("inventory")
     sqs.delete_queue(QueueUrl=payment.url)
     event = encoded(an_order())
@@ -89,7 +89,7 @@ def _arn(sqs, url):
     return found["Attributes"]["QueueArn"]
 
 
-def test_sqs_itself_dead_letters_what_was_received_too_often(sqs, queue):
+def test_sqs_dead_letters_messages_that_were_received_too_often(sqs, queue):
     payment = queue("payment")
     sent = sqs.send_message(QueueUrl=payment.url, MessageBody="poison")["MessageId"]
     allowed = 3
@@ -105,11 +105,11 @@ def test_sqs_itself_dead_letters_what_was_received_too_often(sqs, queue):
     assert (dead["MessageId"], dead["Body"]) == (sent, "poison")
 
 
-# Expired receipt handles. The queues of the map are standard queues, where a late delete still
-# deletes; a FIFO queue refuses it, which has to be an answer and not an outage.
+# Expired receipt handles: a standard queue still deletes; a FIFO queue refuses, and the adapter
+# must report that as an error of the entry, not as an outage.
 
 
-def test_the_queues_of_the_map_are_no_fifo_queues(sqs, queue):
+def test_the_queues_in_the_map_are_standard_queues(sqs, queue):
     for service in Topology.load().consumers:
         for url in (queue(service).url, queue(service).dlq_url):
             found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -128,7 +128,7 @@ def test_a_delete_after_the_visibility_timeout_still_deletes(sqs, queue):
     assert payment.receive(1, 2) == []
 
 
-def test_a_fifo_queue_names_an_expired_handle_in_its_entry(clients, sqs):
+def test_a_fifo_queue_reports_an_expired_handle_in_its_entry(clients, sqs):
     url = client("sqs").create_queue(QueueName=f"{uuid4()}.fifo", Attributes={"FifoQueue": "true"})[
         "QueueUrl"
     ]

@@ -1,6 +1,6 @@
-"""In-memory stand-ins for the ports, faithful to AWS where it matters.
+"""In-memory fakes of the ports, faithful to AWS where it matters.
 
-They obey the same contract as the adapters: tests/contract/test_ports.py runs on both.
+They obey the same contract as the adapters: the tests in contract/ports run on both.
 """
 
 from support.fakes.clock import FakeClock

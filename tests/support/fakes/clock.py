@@ -1,4 +1,4 @@
-"""Time that passes when a test says so."""
+"""A clock that the test moves."""
 
 from datetime import UTC, datetime
 from threading import Lock
@@ -25,6 +25,6 @@ class FakeClock:
             self._seconds = moment.timestamp()
 
     def advance(self, seconds):
-        """Let time pass. Also stands in for ``time.sleep``."""
+        """Let time pass. Also replaces ``time.sleep``."""
         with self._lock:
             self._seconds += seconds

@@ -1,4 +1,4 @@
-"""Failures on demand."""
+"""Makes calls of a fake fail on request."""
 
 from collections import Counter, defaultdict, deque
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ class Fault:
 
 
 class Faults:
-    """Counts the calls of each method, and lets the next ones fail.
+    """Counts the calls of each method, and raises the requested errors.
 
-    Every method of a fake runs as a whole under one lock.
+    Every method of a fake holds one lock from start to end.
     """
 
     def __init__(self):
@@ -24,12 +24,12 @@ class Faults:
         self._lock = Condition()
 
     def fail_next(self, method, error, *, times=1, lost_reply=False):
-        """Raise ``error`` from the next calls; with ``lost_reply`` after they took effect."""
+        """Raise ``error`` in the next calls; with ``lost_reply``, after they took effect."""
         with self._lock:
             self._faults[method].extend([Fault(error, lost_reply)] * times)
 
     def forget_faults(self):
-        """Let no more calls fail that were to."""
+        """Forget all requested errors."""
         with self._lock:
             self._faults.clear()
 

@@ -14,7 +14,7 @@ class Mail:
 
 
 class FakeMailer(Faults):
-    """The port ``Mailer``; what went out is in ``sent``."""
+    """The port ``Mailer``; ``sent`` has the mails sent."""
 
     def __init__(self):
         super().__init__()

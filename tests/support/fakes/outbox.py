@@ -1,4 +1,4 @@
-"""The relay's side of a FakeStore."""
+"""The outbox of a ``FakeStore``, as the relay sees it."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +13,7 @@ UNREADABLE = "unreadable: the body is not JSON"
 
 
 class FakeLeases(Faults):
-    """As ``workers.aws.outbox_leases.OutboxLeases``."""
+    """Behaves like ``workers.aws.outbox_leases.OutboxLeases``."""
 
     def __init__(self):
         super().__init__()
@@ -63,7 +63,7 @@ class FakeLeases(Faults):
 
 
 class FakeOutbox(Faults):
-    """As ``workers.aws.outbox.Outbox``; what was marked is in ``published`` and ``stuck``."""
+    """Behaves like ``workers.aws.outbox.Outbox``; marked rows: ``published`` and ``stuck``."""
 
     SHARDS = SHARDS
 
@@ -73,12 +73,12 @@ class FakeOutbox(Faults):
         self.stuck = {}  # event id -> reason
         self.leases = leases or FakeLeases()
         self._waiting = store.waiting
-        self._index = store.waiting  # what ``waiting`` and ``oldest`` see
+        self._index = store.waiting  # the rows that ``waiting`` and ``oldest`` read
         self._lock = store.lock
 
     @contextmanager
     def stale_index(self):
-        """Until the block ends, the index shows what waits now, whatever happens to it.
+        """Freeze the index until the end of the block, whatever happens to the rows.
 
         A global secondary index follows its table a moment later:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html

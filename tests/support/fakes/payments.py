@@ -1,4 +1,4 @@
-"""A payment gateway that counts what it takes."""
+"""A payment gateway that records charges and refunds."""
 
 from support.fakes.faults import Faults
 from workers.runtime.errors import PermanentError
@@ -6,7 +6,7 @@ from workers.services.payment import CardDeclined, Charge
 
 
 class FakeGateway(Faults):
-    """The port ``PaymentGateway``; money that moved is in ``charged`` and ``refunded``.
+    """The port ``PaymentGateway``; ``charged`` and ``refunded`` have the payments made.
 
     Orders whose id is in ``declined`` are declined.
     """
@@ -16,7 +16,7 @@ class FakeGateway(Faults):
         self.charged = []  # (order id, charge), one per charge that was executed
         self.refunded = []  # (idempotency key, charge)
         self.declined = set()
-        self._answers = {}  # idempotency key -> (what was asked, Charge or CardDeclined)
+        self._answers = {}  # idempotency key -> (request, Charge or CardDeclined)
         self._refunds = {}
 
     def charge(self, order_id, amount, currency, *, idempotency_key):

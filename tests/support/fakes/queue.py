@@ -36,10 +36,10 @@ class Stored:
 class FakeQueue(Faults):
     """The port ``Queue``.
 
-    A handle of an earlier delivery is stale: with it delete and change_visibility succeed
-    without effect, as AWS has it. Once ``max_receives`` are used up the message moves to
-    ``dead_letters``. ``receive`` returns at once, unless ``blocking``: then it waits in real
-    time for a message or for ``interrupt``.
+    The handle of an earlier delivery is stale: as on AWS, delete and change_visibility succeed
+    without effect. After ``max_receives`` the message moves to ``dead_letters``. ``receive``
+    returns at once, unless ``blocking``: then it waits in real time for a message or for
+    ``interrupt``.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class FakeQueue(Faults):
         self._short = deque()
         self._doubled = 0
 
-    # What a test does to it.
+    # Methods for tests.
 
     def send(self, body, *, delay=0.0):
-        """Put a message in and return its id."""
+        """Add a message and return its id."""
         with self._lock:
             message_id = f"message-{next(self._numbers)}"
             now = self._clock()
@@ -82,9 +82,9 @@ class FakeQueue(Faults):
             return message_id
 
     def redeliver(self, message_id):
-        """Let a message in flight, or one that was deleted, be delivered again.
+        """Make a message that is in flight or deleted visible again.
 
-        SQS does so where a server that keeps a copy could not be reached meanwhile:
+        SQS does so when a server with a copy was unavailable during the request:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
         """
         with self._lock:
@@ -94,28 +94,28 @@ class FakeQueue(Faults):
             self._lock.notify_all()
 
     def unordered(self, seed):
-        """From now on give messages in any order, as a standard queue does."""
+        """Return messages in random order from here on, like a standard queue."""
         self._shuffle = Random(seed).shuffle  # noqa: S311 - a test that repeats
 
     def shorten(self, limit, *, times=1):
-        """Let the next receives bring at most ``limit`` messages, though more are there.
+        """Let the next receives return at most ``limit`` messages, even if there are more.
 
-        SQS asks a sample of its servers only, or returns what is at hand:
+        SQS samples only some of its servers:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
         """
         with self._lock:
             self._short.extend([limit] * times)
 
     def repeat(self, *, times=1):
-        """Let the next receives that have room bring their first message twice.
+        """Let the next receives with room for it return their first message twice.
 
-        Two copies, each with a handle of its own and the same receive count, which is approximate.
+        Each copy has its own handle. Both have the same receive count, which is approximate.
         """
         with self._lock:
             self._doubled += times
 
     def received_before(self, message_id, times):
-        """Count so many deliveries that nobody knows of."""
+        """Set the receive count, as if workers had died before they recorded an attempt."""
         with self._lock:
             self._messages[message_id].receive_count = times
 
@@ -126,12 +126,12 @@ class FakeQueue(Faults):
             return [self.send(letter.message.body) for letter in dead]
 
     def fail_entries(self, method, codes):
-        """Let entries of the next call fail: position -> error code."""
+        """Let entries of the next call fail, given as position -> error code."""
         with self._lock:
             self._failed_entries[method].append(dict(codes))
 
     def interrupt(self):
-        """End blocking receives, now and from now on."""
+        """End all blocking receives, present and future."""
         with self._lock:
             self._interrupted = True
             self._lock.notify_all()
@@ -148,7 +148,7 @@ class FakeQueue(Faults):
 
     @property
     def message_ids(self):
-        """What is in the queue, in flight or not."""
+        """The ids of all messages in the queue, in flight or not."""
         with self._lock:
             return set(self._messages)
 
@@ -231,10 +231,10 @@ class FakeQueue(Faults):
         if message is None:
             return "InvalidParameterValue"
         if message.handle != handle or message.visible_at <= now:
-            return None  # stale or expired: AWS says yes and does nothing
+            return None  # stale or expired: AWS accepts it and does nothing
         seconds = min(MAX_VISIBILITY_TIMEOUT, max(0, seconds))
         if now + seconds > message.received_at + MAX_VISIBILITY_TIMEOUT:
-            return "InvalidParameterValue"  # twelve hours count from the receive
+            return "InvalidParameterValue"  # the limit of 12 hours counts from the receive
         message.visible_at = now + seconds
         self.extensions.append((message.id, seconds))
         self._lock.notify_all()

@@ -31,7 +31,7 @@ class Versioned:
 
 @dataclass(frozen=True)
 class Waiting:
-    """An outbox row that is still to be published; ``event`` is None if nobody can read it."""
+    """An outbox row that is still to be published; ``event`` is None if it is unreadable."""
 
     event: Encoded | None
     shard: int
@@ -39,7 +39,7 @@ class Waiting:
 
 
 class FakeStore(Faults):
-    """The port ``Store``. With ``outbox`` each outcome waits in ``waiting`` too; see FakeOutbox."""
+    """The port ``Store``. With ``outbox``, outcomes wait in ``waiting``; see ``FakeOutbox``."""
 
     def __init__(self, *, outbox=False, clock=None):
         super().__init__()
@@ -49,21 +49,21 @@ class FakeStore(Faults):
         self.waiting = {}  # outbox: event id -> Waiting
         self._outbox = outbox
         self._rows = {}
-        self._contended = Counter()  # keys that a transaction under way writes
+        self._contended = Counter()  # keys written by a transaction in progress
 
     @property
     def lock(self):
-        """What a FakeOutbox of the same table shares."""
+        """The lock, for a ``FakeOutbox`` of the same table."""
         return self._lock
 
     @property
     def documents(self):
-        """What is stored, as a copy."""
+        """A copy of the stored documents."""
         with self._lock:
             return {key: deepcopy(row.document) for key, row in self._rows.items()}
 
     def seed(self, key, document):
-        """Store a document as if an earlier transaction had."""
+        """Store a document, like an earlier transaction."""
         with self._lock:
             version = self._rows[key].version if key in self._rows else 0
             self._rows[key] = Versioned(version + 1, _checked(document))
@@ -84,9 +84,9 @@ class FakeStore(Faults):
 
     @contextmanager
     def committing(self, transaction):
-        """Another process commits: until the block ends, its items are in everybody's way.
+        """Keep a transaction of another process in progress until the end of the block.
 
-        DynamoDB refuses (TransactionConflict) whoever writes an item that a transaction is at:
+        Meanwhile DynamoDB refuses other writes to its items (TransactionConflict):
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
         """
         keys = {_inbox_key(transaction), *transaction.writes}
@@ -119,7 +119,7 @@ class FakeStore(Faults):
 
     def _check_contention(self, transaction):
         if transaction.key in self.records:
-            return  # then that is what DynamoDB finds first
+            return  # DynamoDB checks this first
         if self._contended[_inbox_key(transaction)]:
             raise InProgress(f"{transaction.key} is being handled")
         if any(self._contended[key] for key in transaction.writes):
@@ -246,7 +246,7 @@ def _within(value, where):
 
 
 def _checked(document):
-    """Copy what DynamoDB would take, and refuse the rest."""
+    """Return a copy of a value that DynamoDB can store; refuse others."""
     if reserved := META & document.keys():
         raise PermanentError(f"reserved field {reserved}")
     if len(repr(document).encode()) > MAX_ITEM_BYTES:

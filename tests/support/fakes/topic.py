@@ -10,7 +10,7 @@ MAX_BYTES = 262_144
 
 
 class FakeTopic(Faults):
-    """The port ``Topic``; what was accepted is in ``sent``."""
+    """The port ``Topic``; ``sent`` has the accepted events."""
 
     def __init__(self):
         super().__init__()
@@ -18,13 +18,13 @@ class FakeTopic(Faults):
         self._failed_entries = deque()
 
     def fail_entries(self, errors):
-        """Let entries of the next call fail: position -> error."""
+        """Let entries of the next call fail, given as position -> error."""
         with self._lock:
             self._failed_entries.append(dict(errors))
 
     @property
     def published(self):
-        """What was accepted, as a consumer of this version reads it."""
+        """The accepted events, as a consumer of this version decodes them."""
         with self._lock:
             return [decode(event.body) for event in self.sent]
 

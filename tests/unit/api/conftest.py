@@ -16,5 +16,5 @@ def demonstration():
 
 @pytest.fixture
 def order():
-    """Give the body of an order."""
+    """Return the body of an order."""
     return ORDER

@@ -1,4 +1,4 @@
-"""What a request leaves in the log and in the metrics, and what it must not."""
+"""A request is logged and counted once, without personal data."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_a_request_is_one_line_with_its_ids(api, order):
     }
 
 
-def test_the_line_names_the_route_and_not_the_path(api):
+def test_the_line_names_the_route_instead_of_the_path(api):
     with capture_logs() as logs:
         api.get("/orders/ada@example.com")
 
@@ -37,7 +37,7 @@ def test_the_line_names_the_route_and_not_the_path(api):
     assert "orderId" not in served(logs)
 
 
-def test_no_address_gets_into_the_log_however_a_request_ends(api, order):
+def test_no_address_is_logged_however_a_request_ends(api, order):
     with capture_logs() as logs:
         api.place()
         api.get("/orders/ada@example.com")
@@ -55,7 +55,7 @@ def test_no_address_gets_into_the_log_however_a_request_ends(api, order):
     assert "ada@" not in json.dumps(logs)
 
 
-def test_a_crash_is_logged_with_where_it_happened(api, order):
+def test_a_crash_is_logged_with_its_location(api, order):
     api.store.fail_next("commit", ZeroDivisionError("secret"))
 
     with capture_logs() as logs:
@@ -89,7 +89,7 @@ def test_requests_are_counted_and_timed_by_route_method_and_status(api):
     assert counted("/orders", "_OTHER", "405") == (1, 1)
 
 
-def test_health_is_answered_without_asking_anybody(api):
+def test_health_checks_call_no_dependency(api):
     answer = api.get("/healthz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})

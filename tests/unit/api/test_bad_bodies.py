@@ -1,4 +1,4 @@
-"""What is wrong with a request is said by naming the field."""
+"""A refused request names every field that is wrong."""
 
 import pytest
 
@@ -82,9 +82,7 @@ def test_an_order_with_a_bad_field_names_it_and_leaves_no_trace(api, order, chan
         ("Evil <v@example.com>", "A display name and angle brackets"),
     ],
 )
-def test_an_address_that_no_mail_can_be_sent_to_is_refused_in_clear_words(
-    api, order, address, words
-):
+def test_an_undeliverable_address_is_refused_in_clear_words(api, order, address, words):
     (error,) = api.post("/orders", order | {"customerEmail": address}).json()["errors"]
 
     assert error["message"].startswith("email cannot be sent to this address: ")
@@ -100,7 +98,7 @@ def test_a_missing_field_is_named(api, order, field):
 
 
 @pytest.mark.parametrize("field", ["sku", "quantity", "price"])
-def test_a_missing_field_of_a_line_is_named(api, order, field):
+def test_a_missing_field_of_an_order_line_is_named(api, order, field):
     short = {k: v for k, v in LINE.items() if k != field}
 
     answer = api.post("/orders", order | {"items": [LINE, short]})
@@ -116,7 +114,7 @@ def test_a_missing_field_of_a_line_is_named(api, order, field):
         {"simulateTechnicalFailure": "analytics"},
     ],
 )
-def test_a_wish_that_nobody_grants_is_named(demonstration, order, wish):
+def test_an_unknown_simulation_is_named(demonstration, order, wish):
     answer = demonstration.post("/orders", order | wish)
 
     assert answer.status_code == 422
@@ -155,7 +153,7 @@ def test_thousands_of_bad_fields_get_a_short_answer(api, order):
         "\ufeff{}",
     ],
 )
-def test_what_is_not_plain_json_is_malformed(api, body):
+def test_a_body_that_is_not_plain_json_is_malformed(api, body):
     answer = api.post("/orders", content=body, headers=JSON)
 
     assert answer.status_code == 400
@@ -164,7 +162,7 @@ def test_what_is_not_plain_json_is_malformed(api, body):
 
 
 @pytest.mark.parametrize("body", ["[]", '"x"', "1", "null", ""])
-def test_json_that_is_no_object_is_a_bad_body(api, body):
+def test_json_other_than_an_object_is_refused(api, body):
     answer = api.post("/orders", content=body, headers=JSON)
 
     assert answer.status_code == 422
@@ -172,7 +170,7 @@ def test_json_that_is_no_object_is_a_bad_body(api, body):
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "multipart/json"])
-def test_a_body_of_another_type_is_refused(api, content_type):
+def test_a_body_of_another_content_type_is_refused(api, content_type):
     answer = api.post("/orders", content="{}", headers={"Content-Type": content_type})
 
     assert answer.status_code == 415
@@ -194,7 +192,7 @@ def test_a_bad_idempotency_key_is_named(api, order, key):
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, "with spaces ~ and # signs"])
-def test_any_printable_idempotency_key_will_do(api, key):
+def test_any_printable_idempotency_key_is_accepted(api, key):
     api.place(key=key)
 
     assert api.store.records.keys() == {f"order-api#{key}"}
@@ -211,7 +209,7 @@ def test_any_printable_idempotency_key_will_do(api, key):
         ("ship", {"trackingNumber": "a b"}, "trackingNumber"),
     ],
 )
-def test_a_bad_field_of_a_change_is_named(api, action, body, field):
+def test_a_bad_field_in_a_change_is_named(api, action, body, field):
     placed = api.place()
 
     answer = api.post(f"/orders/{placed['orderId']}/{action}", body)

@@ -17,7 +17,7 @@ STATES = ["pending", "confirmed", "shipped", "cancelled", "refunded"]
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_change_is_accepted_or_refused_as_the_state_says(api, action, state):
+def test_the_state_decides_whether_a_change_is_accepted(api, action, state):
     placed = api.place()
     api.move(placed["orderId"], state)
 
@@ -35,7 +35,7 @@ def test_a_change_is_accepted_or_refused_as_the_state_says(api, action, state):
 
 
 @pytest.mark.parametrize(("state", "action"), PAST)
-def test_a_change_belongs_to_the_story_of_its_order(api, state, action):
+def test_a_change_keeps_the_correlation_id_of_its_order(api, state, action):
     placed = api.place()
     api.move(placed["orderId"], state)
 
@@ -48,7 +48,7 @@ def test_a_change_belongs_to_the_story_of_its_order(api, state, action):
     assert changed["correlationId"] == envelope.correlation_id == placed["correlationId"]
 
 
-def test_a_change_says_what_the_customer_said(api):
+def test_a_change_carries_its_reason_or_tracking_number(api):
     cancelled, shipped = api.place(), api.place()
     api.move(shipped["orderId"], "confirmed")
 
@@ -67,9 +67,7 @@ def test_a_change_says_what_the_customer_said(api):
         ("refund", "ship", (202, 409, "cancelled")),
     ],
 )
-def test_of_a_shipment_and_a_refund_at_once_the_second_sees_the_first(
-    api, monkeypatch, first, second, ends
-):
+def test_of_two_concurrent_changes_the_second_sees_the_first(api, monkeypatch, first, second, ends):
     """The second has read the order before the first commits; the version makes it look again."""
     order_id = api.place()["orderId"]
     api.move(order_id, "confirmed")
@@ -87,8 +85,8 @@ def test_of_a_shipment_and_a_refund_at_once_the_second_sees_the_first(
     assert (*(answer.status_code for answer in answers), state) == ends
 
 
-def test_a_refund_recorded_by_the_version_before_is_answered_as_it_was(api, monkeypatch):
-    """That version refunded what had not shipped; a replay tells what was done then."""
+def test_a_refund_recorded_by_the_previous_version_is_replayed_unchanged(api, monkeypatch):
+    """That version refunded unshipped orders; a replay reports what it did."""
     order_id = api.place()["orderId"]
     api.move(order_id, "confirmed")
     key = {"Idempotency-Key": "k1"}
@@ -131,7 +129,7 @@ def test_an_order_is_shown_without_the_customers_address(api):
     }
 
 
-def test_reading_changes_nothing(api):
+def test_reading_an_order_changes_nothing(api):
     placed = api.place()
     before = api.store.documents
 

@@ -1,4 +1,4 @@
-"""Publishing straight after the answer: one attempt, and never at the expense of an order."""
+"""Publishing right after the response: one attempt, and a failure never costs an order."""
 
 from threading import Event, Thread
 
@@ -13,7 +13,7 @@ from workers.runtime.errors import PermanentError, Unavailable
 DOWN = Unavailable("timeout", dependency="sns")
 
 
-def test_what_the_topic_does_not_take_stays_for_the_relay(api, order):
+def test_events_that_the_topic_rejects_are_left_to_the_relay(api, order):
     api.topic.fail_entries({0: DOWN})
 
     with capture_logs() as logs:
@@ -26,14 +26,14 @@ def test_what_the_topic_does_not_take_stays_for_the_relay(api, order):
 
 
 @pytest.mark.parametrize("error", [DOWN, RuntimeError("a bug"), PermanentError("refused")])
-def test_no_failure_of_the_topic_reaches_the_customer(api, order, error):
+def test_a_failing_topic_does_not_affect_the_response(api, order, error):
     api.topic.fail_next("publish", error)
 
     assert api.post("/orders", order).status_code == 202
     assert len(api.store.waiting) == 1
 
 
-def test_an_event_whose_mark_fails_is_left_to_be_published_again(api, order):
+def test_an_event_that_cannot_be_marked_is_published_again(api, order):
     api.outbox.fail_next("mark_published_direct", DOWN)
 
     placed = api.post("/orders", order).json()
@@ -43,7 +43,7 @@ def test_an_event_whose_mark_fails_is_left_to_be_published_again(api, order):
 
 
 class StuckTopic(FakeTopic):
-    """Takes as long as a test wants."""
+    """Publishes until the test lets it finish."""
 
     def __init__(self):
         super().__init__()
@@ -55,7 +55,7 @@ class StuckTopic(FakeTopic):
         return super().publish(events)
 
 
-def test_a_topic_that_hangs_holds_only_so_many_threads():
+def test_a_hung_topic_blocks_a_bounded_number_of_threads():
     topic, arrived = StuckTopic(), Event()
     fast_path = FastPath(topic, FakeOutbox(FakeStore(outbox=True)))
     threads = [Thread(target=fast_path.publish, args=[encoded()]) for _ in range(SLOTS)]

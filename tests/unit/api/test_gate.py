@@ -1,4 +1,4 @@
-"""What is too much, too large or too slow is refused before anything is done for it."""
+"""Requests that are too many, too large or too slow are refused before any work is done."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from workers.api.gate import MAX_REQUEST_BYTES, Gate
 
 
 class Exchange:
-    """One request, told to an ASGI application message by message."""
+    """One request, sent to an ASGI application message by message."""
 
     def __init__(self, *messages, headers=(), path="/orders"):
         self.scope = {"type": "http", "method": "POST", "path": path, "headers": list(headers)}
@@ -17,7 +17,7 @@ class Exchange:
 
     async def receive(self):
         if not self._messages:
-            await asyncio.Event().wait()  # the client says no more
+            await asyncio.Event().wait()  # the client sends nothing more
         return self._messages.pop(0)
 
     async def send(self, message):
@@ -41,7 +41,7 @@ def chunk(body, *, more):
 
 
 class Counting:
-    """Notes the bodies that reach it; answers once ``go`` is set."""
+    """Records the bodies that reach it; responds once ``go`` is set."""
 
     def __init__(self):
         self.bodies = []
@@ -64,7 +64,7 @@ def length(number):
     return [(b"content-length", str(number).encode())]
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read():
+def test_a_body_declared_too_large_is_not_read():
     app = Counting()
 
     exchange = asyncio.run(Exchange(headers=length(MAX_REQUEST_BYTES + 1)).through(Gate(app)))
@@ -87,7 +87,7 @@ def test_a_body_that_turns_out_too_large_is_refused(headers):
     assert app.bodies == []
 
 
-def test_the_largest_body_arrives_whole():
+def test_the_largest_allowed_body_arrives_whole():
     app = Counting()
     parts = [chunk(b"a" * (MAX_REQUEST_BYTES - 1), more=True), chunk(b"z", more=False)]
 
@@ -107,7 +107,7 @@ def test_a_body_that_never_ends_times_out():
     assert app.bodies == []
 
 
-def test_a_client_that_leaves_gets_no_answer():
+def test_a_client_that_disconnects_gets_no_response():
     app = Counting()
     gone = {"type": "http.disconnect"}
 
@@ -117,7 +117,7 @@ def test_a_client_that_leaves_gets_no_answer():
     assert app.bodies == []
 
 
-def test_one_request_too_many_is_told_to_come_back_and_the_next_is_served():
+def test_a_request_over_the_limit_gets_retry_after_and_the_next_is_served():
     async def scenario():
         app = Counting()
         app.go.clear()

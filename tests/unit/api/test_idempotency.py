@@ -1,4 +1,4 @@
-"""The same request sent again is answered, not repeated."""
+"""A repeated request gets the first response and has no second effect."""
 
 from collections import Counter
 from dataclasses import replace
@@ -16,7 +16,7 @@ from workers.runtime.errors import Conflict, InProgress, Unavailable
 KEY = {"Idempotency-Key": "k1"}
 
 
-def test_the_same_request_gets_the_same_answer(api, order):
+def test_the_same_request_gets_the_same_response(api, order):
     first = api.post("/orders", order, headers=KEY)
     again = api.post("/orders", order, headers=KEY)
 
@@ -35,8 +35,8 @@ def test_the_same_order_written_differently_is_the_same_request(api, order):
 
 
 @pytest.mark.parametrize("typed", ["ada@b\u00fccher.de", "ada@xn--bcher-kva.de"])
-def test_a_request_means_the_same_as_to_the_version_before(typed):
-    """Across a deploy a key must not become that of another request: this is what it hashed."""
+def test_requests_are_hashed_as_in_the_previous_version(typed):
+    """During a deploy both versions must agree on which request a key belongs to."""
     line = {"sku": "LAPTOP-001", "quantity": 2, "price": "850.00"}
     body = {"customerEmail": typed, "currency": "EUR", "items": [line]}
 
@@ -47,7 +47,7 @@ def test_a_request_means_the_same_as_to_the_version_before(typed):
 
 
 @pytest.mark.parametrize("change", [{"currency": "USD"}, {"customerEmail": "eve@example.com"}])
-def test_another_body_under_the_same_key_is_refused(api, order, change):
+def test_a_different_body_under_the_same_key_is_refused(api, order, change):
     api.post("/orders", order, headers=KEY)
 
     answer = api.post("/orders", order | change, headers=KEY)
@@ -57,7 +57,7 @@ def test_another_body_under_the_same_key_is_refused(api, order, change):
     assert len(api.store.documents) == 1
 
 
-def test_the_same_key_on_another_path_is_another_request(api):
+def test_the_same_key_on_another_path_is_a_different_request(api):
     placed, other = api.place(key="k1"), api.place(key="k2")
     api.post(f"/orders/{placed['orderId']}/cancel", headers={"Idempotency-Key": "k3"})
 
@@ -66,11 +66,11 @@ def test_the_same_key_on_another_path_is_another_request(api):
         assert answer.json()["type"] == "urn:problem-type:idempotency-key-reused"
 
 
-def test_without_a_key_every_request_is_an_order(api):
+def test_without_a_key_every_request_places_an_order(api):
     assert api.place()["orderId"] != api.place()["orderId"]
 
 
-def test_what_was_refused_may_be_corrected_under_the_same_key(api, order):
+def test_a_refused_request_may_be_corrected_under_the_same_key(api, order):
     api.post("/orders", order | {"currency": "euro"}, headers=KEY)
 
     assert api.post("/orders", order, headers=KEY).status_code == 202
@@ -79,7 +79,7 @@ def test_what_was_refused_may_be_corrected_under_the_same_key(api, order):
 @pytest.mark.parametrize(
     ("action", "state"), [("cancel", "confirmed"), ("refund", "confirmed"), ("ship", "confirmed")]
 )
-def test_a_change_sent_again_gets_the_same_answer_though_the_state_forbids_it(api, action, state):
+def test_a_repeated_change_gets_the_same_response_although_the_state_forbids_it(api, action, state):
     placed = api.place()
     api.move(placed["orderId"], state)
     path = f"/orders/{placed['orderId']}/{action}"
@@ -93,7 +93,7 @@ def test_a_change_sent_again_gets_the_same_answer_though_the_state_forbids_it(ap
     assert len(api.topic.published) == 2
 
 
-def test_an_answer_that_only_a_newer_version_can_give_is_worth_another_try(api, order):
+def test_a_response_recorded_by_a_newer_version_can_be_retried(api, order):
     api.post("/orders", order, headers=KEY)
     (key, record), *_ = api.store.records.items()
     newer = Encoded.read(record.outcomes[0].body.replace("order.created", "order.drafted"))
@@ -105,7 +105,7 @@ def test_an_answer_that_only_a_newer_version_can_give_is_worth_another_try(api, 
     assert len(api.topic.sent) == 1
 
 
-def test_a_lost_reply_of_the_store_is_not_a_second_order(api, order):
+def test_a_lost_reply_from_the_store_does_not_create_a_second_order(api, order):
     api.store.fail_next("commit", Conflict("reply lost"), lost_reply=True)
 
     answer = api.post("/orders", order)
@@ -116,7 +116,7 @@ def test_a_lost_reply_of_the_store_is_not_a_second_order(api, order):
     assert api.outbox.published == [answer.json()["eventId"]]
 
 
-def test_a_retry_after_an_outage_that_ate_the_reply_finds_the_order(api, order):
+def test_a_retry_after_a_lost_reply_finds_the_order(api, order):
     outage = Unavailable("timeout", dependency="dynamodb")
     api.store.fail_next("commit", outage, lost_reply=True)
 
@@ -128,7 +128,7 @@ def test_a_retry_after_an_outage_that_ate_the_reply_finds_the_order(api, order):
     assert len(api.store.documents) == 1
 
 
-def test_a_conflict_is_tried_again_in_process(api, order):
+def test_a_conflict_is_retried_in_process(api, order):
     api.store.fail_next("commit", Conflict("another transaction"), times=3)
 
     assert api.post("/orders", order).status_code == 202
@@ -138,7 +138,7 @@ def test_a_conflict_is_tried_again_in_process(api, order):
 @pytest.mark.parametrize(
     ("error", "kind"), [(InProgress("the row"), "in-progress"), (Conflict("the order"), "conflict")]
 )
-def test_a_request_that_others_keep_from_its_turn_is_told_to_come_back(api, order, error, kind):
+def test_a_request_that_keeps_conflicting_gets_retry_after(api, order, error, kind):
     api.store.fail_next("commit", error, times=8)
 
     answer = api.post("/orders", order, headers=KEY)
@@ -151,7 +151,7 @@ def test_a_request_that_others_keep_from_its_turn_is_told_to_come_back(api, orde
 
 @given(keys=st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=8))
 @settings(max_examples=25, deadline=None)
-def test_however_many_send_a_key_at_once_there_is_one_order_for_it(keys):
+def test_concurrent_requests_with_one_key_place_one_order(keys):
     api, start, answers = Api(), Barrier(len(keys)), []
 
     def send(key):

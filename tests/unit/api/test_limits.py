@@ -1,4 +1,4 @@
-"""How many requests are served at once, and whether each finds a connection."""
+"""Every thread that calls AWS has its own connection."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -22,24 +22,24 @@ def parts(monkeypatch):
 
 
 @pytest.mark.parametrize("client", ["dynamodb", "sns"])
-def test_every_thread_that_serves_a_request_has_a_connection_of_its_own(parts, client):
+def test_every_request_thread_has_a_connection(parts, client):
     made = getattr(parts("order-api").clients, client)()
 
     assert made.meta.config.max_pool_connections >= REQUEST_THREADS
 
 
-def test_a_worker_has_as_many_as_its_handlers_and_pollers_need(parts):
+def test_a_worker_has_connections_for_its_handlers_and_pollers(parts):
     made = parts("payment").clients.dynamodb()
 
     assert made.meta.config.max_pool_connections >= Topology.load().services["payment"].concurrency
 
 
-def test_some_threads_are_left_while_the_topic_does_not_answer():
+def test_a_topic_that_does_not_respond_leaves_threads_free():
     assert SLOTS <= REQUEST_THREADS / 2
     assert MAX_IN_FLIGHT > REQUEST_THREADS
 
 
-def test_forty_threads_at_once_open_forty_connections_and_keep_them(parts, monkeypatch):
+def test_forty_threads_open_at_most_forty_connections_and_reuse_them(parts, monkeypatch):
     with serving() as stub:
         monkeypatch.setenv("AWS_ENDPOINT_URL", stub.url)
         client = parts("order-api").clients.dynamodb()

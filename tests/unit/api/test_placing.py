@@ -1,4 +1,4 @@
-"""POST /orders, when all is well."""
+"""POST /orders accepts an order and publishes it."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from workers.events import OrderCreated, Simulation, decode
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_an_order_is_accepted_with_its_ids_and_where_to_look_for_it(api, order):
+def test_an_accepted_order_has_its_ids_and_a_location(api, order):
     answer = api.post("/orders", order)
 
     body = answer.json()
@@ -30,7 +30,7 @@ def test_order_record_and_outbox_row_are_one_commit(api, order):
     assert api.store.waiting.keys() == {placed["eventId"]}
 
 
-def test_the_event_says_what_was_ordered(api, order):
+def test_the_event_has_the_ids_and_data_of_the_order(api, order):
     placed = api.post("/orders", order).json()
 
     [envelope] = api.topic.published
@@ -46,7 +46,7 @@ def test_the_event_says_what_was_ordered(api, order):
 @pytest.mark.parametrize(
     "typed", ["ada@b\u00fccher.de", "ada@xn--bcher-kva.de", " ada@B\u00dcCHER.de"]
 )
-def test_an_international_domain_goes_on_in_punycode(api, typed):
+def test_an_international_domain_is_passed_on_in_punycode(api, typed):
     placed = api.place(customerEmail=typed)
 
     assert api.topic.published[0].data.customer_email == "ada@xn--bcher-kva.de"
@@ -72,7 +72,7 @@ def test_the_server_computes_the_total_exactly(api, order, prices, total):
     assert api.get(f"/orders/{placed['orderId']}").json()["totalAmount"] == total
 
 
-def test_the_event_is_published_at_once_and_the_relay_has_nothing_to_do(api, order):
+def test_the_event_is_published_at_once_and_leaves_the_relay_nothing(api, order):
     placed = api.post("/orders", order).json()
 
     assert [envelope.event_id for envelope in api.topic.published] == [placed["eventId"]]
@@ -80,7 +80,7 @@ def test_the_event_is_published_at_once_and_the_relay_has_nothing_to_do(api, ord
     assert not api.store.waiting
 
 
-def test_a_valid_trace_goes_with_the_event(api, order):
+def test_a_valid_trace_is_passed_on_with_the_event(api, order):
     api.post("/orders", order, headers={"traceparent": TRACE})
 
     assert api.topic.published[0].traceparent == TRACE
@@ -98,14 +98,14 @@ def test_a_valid_trace_goes_with_the_event(api, order):
         TRACE[:36] + "0" * 16 + "-01",
     ],
 )
-def test_a_trace_that_is_not_valid_is_ignored(api, order, trace):
+def test_an_invalid_trace_is_ignored(api, order, trace):
     answer = api.post("/orders", order, headers={"traceparent": trace})
 
     assert answer.status_code == 202
     assert api.topic.published[0].traceparent is None
 
 
-def test_a_demonstration_order_says_what_to_pretend(demonstration, order):
+def test_a_demo_order_carries_its_simulations(demonstration, order):
     wishes = {
         "paymentOutcome": "declined",
         "inventoryOutcome": "out_of_stock",
@@ -122,7 +122,7 @@ def test_a_demonstration_order_says_what_to_pretend(demonstration, order):
     )
 
 
-def test_an_order_without_wishes_simulates_nothing(demonstration, order):
+def test_an_order_simulates_nothing_by_default(demonstration, order):
     demonstration.post("/orders", order)
 
     assert demonstration.topic.published[0].data.simulation is None

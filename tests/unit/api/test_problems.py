@@ -1,4 +1,4 @@
-"""Every error is a problem document, whoever raises it."""
+"""Every error response is a problem document."""
 
 import pytest
 
@@ -21,18 +21,18 @@ def test_an_unknown_path_is_a_problem(api):
     assert problem["instance"] == "/customers/%20x"
 
 
-def test_a_path_with_a_slash_too_many_is_unknown(api):
+def test_a_path_with_a_trailing_slash_is_unknown(api):
     assert_problem(api.get("/orders/"), 404)
 
 
-def test_a_method_that_is_not_allowed_is_a_problem_and_says_which_is(api):
+def test_a_method_that_is_not_allowed_is_a_problem_that_lists_the_allowed_ones(api):
     answer = api.request("DELETE", "/orders")
 
     assert_problem(answer, 405)
     assert answer.headers["Allow"] == "POST"
 
 
-def test_a_problem_of_our_own_has_a_type_of_its_own(api):
+def test_a_domain_problem_has_its_own_type(api):
     problem = assert_problem(api.get("/orders/nope"), 404)
 
     assert problem["type"] == "urn:problem-type:order-not-found"
@@ -42,7 +42,7 @@ def test_a_problem_of_our_own_has_a_type_of_its_own(api):
 
 @pytest.mark.parametrize(("hint", "seconds"), [(None, "5"), (0.2, "1"), (12.0, "12")])
 @pytest.mark.parametrize("call", ["commit", "get"])
-def test_an_outage_of_the_store_says_when_to_come_back(api, order, call, hint, seconds):
+def test_an_outage_of_the_store_sets_retry_after(api, order, call, hint, seconds):
     api.store.fail_next(call, Unavailable("down", dependency="dynamodb", retry_after=hint))
 
     answer = api.post("/orders", order)
@@ -54,7 +54,7 @@ def test_an_outage_of_the_store_says_when_to_come_back(api, order, call, hint, s
 @pytest.mark.parametrize(
     "error", [RuntimeError("ada@example.com"), FatalError("denied"), PermanentError("too large")]
 )
-def test_an_unexpected_error_is_a_problem_that_tells_nothing(api, order, error):
+def test_an_unexpected_error_reveals_nothing(api, order, error):
     api.store.fail_next("commit", error)
 
     answer = api.post("/orders", order)
@@ -64,7 +64,7 @@ def test_an_unexpected_error_is_a_problem_that_tells_nothing(api, order, error):
     assert type(error).__name__ not in answer.text
 
 
-def test_an_order_that_cannot_be_read_is_our_fault(api):
+def test_an_unreadable_order_is_a_server_error(api):
     placed = api.place()
     api.move(placed["orderId"], "nonsense")
 

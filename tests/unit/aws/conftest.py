@@ -6,13 +6,13 @@ import boto3
 import pytest
 from botocore.loaders import create_loader
 from botocore.stub import Stubber
-from support.every_call import Once
+from support.adapter_calls import Once
 from support.stub import serving
 
 from workers.aws.clients import Clients
 from workers.settings import Settings
 
-MODELS = create_loader()  # of the SDK; each session would read them anew
+MODELS = create_loader()  # of the SDK; otherwise each session reads them again
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -29,7 +29,7 @@ def session():
 
 @pytest.fixture
 def stubbed(session):
-    """Give a client and its Stubber; every expected call must be made."""
+    """Return a client and its Stubber; every expected call must be made."""
     stubbers = []
 
     def make(service):
@@ -46,7 +46,7 @@ def stubbed(session):
 
 @pytest.fixture(scope="module")
 def environment():
-    """Nothing that the SDK reads, but credentials for the stub."""
+    """Clear every variable that the SDK reads, and set credentials for the stub."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith("AWS_") or name.lower().endswith("_proxy"):

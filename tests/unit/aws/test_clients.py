@@ -1,4 +1,4 @@
-"""How the clients are set up."""
+"""Timeouts, retries and connection pools of the clients."""
 
 import boto3
 import pytest
@@ -17,14 +17,15 @@ def clients(monkeypatch):
     return Clients.connect(Settings(aws_region="eu-central-1", stop_timeout=120), threads=16)
 
 
-def test_a_poll_outwaits_sqs_and_is_never_repeated_by_the_sdk(clients):
+def test_a_poll_waits_longer_than_sqs_and_the_sdk_never_repeats_it(clients):
+    """Case 28."""
     poll = clients.poll()
 
     assert poll.pool.connection_pool_kw["timeout"].read_timeout == 25
     assert poll.repeats is False
 
 
-def test_a_delete_may_be_repeated_and_is_short(clients):
+def test_a_delete_is_short_and_may_be_repeated(clients):
     settle = clients.settle()
 
     timeout = settle.pool.connection_pool_kw["timeout"]
@@ -33,7 +34,7 @@ def test_a_delete_may_be_repeated_and_is_short(clients):
 
 
 @pytest.mark.parametrize("name", ["poll", "settle"])
-def test_there_is_a_connection_of_the_loop_for_every_thread(clients, name):
+def test_the_receive_loop_has_a_connection_for_every_thread(clients, name):
     assert getattr(clients, name)().pool.connection_pool_kw["maxsize"] > 16
 
 
@@ -46,7 +47,7 @@ def test_every_other_call_is_short_and_repeated_by_the_sdk(clients, service):
 
 
 @pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "ses"])
-def test_there_is_a_connection_for_every_thread(clients, service):
+def test_every_client_has_a_connection_for_every_thread(clients, service):
     client = getattr(clients, service)()
 
     assert client.meta.config.max_pool_connections > 16
@@ -71,7 +72,7 @@ def test_credentials_are_renewed_ahead_and_a_failure_is_left_to_the_next_call(fa
         return expired | {"expiry_time": "2100-01-01T00:00:00Z"}
 
     inner = Session()
-    inner._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001 - no other way in
+    inner._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001 - there is no public way
         expired, renew, "container-role"
     )
     session = boto3.Session(botocore_session=inner)

@@ -1,13 +1,12 @@
-"""Every read of a table sees what was committed before it.
+"""Every read of a table is strongly consistent.
 
-A stale answer to "was this handled?" handles it twice; a stale document loses its last change
-only to the condition on its version, for a conflict that is none.
+A stale inbox row would lead to a second handling, and a stale document to a needless conflict.
 """
 
 import json
 
 import pytest
-from support.every_call import recall
+from support.adapter_calls import recall
 
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
@@ -47,7 +46,7 @@ def audit(clients):
 
 
 def commit_where_the_row_is_there(clients):
-    """The cancellation does not show the row, so it is asked for."""
+    """The cancellation does not contain the row, so the adapter reads it."""
     store = DynamoStore(clients.dynamodb(), "payment")
     store.commit(store.begin("order-api#1"), ())
 
@@ -65,7 +64,7 @@ EVERY_READ = [
 
 @pytest.fixture
 def reads(connected):
-    """Give the parameters of every read that was sent."""
+    """Return the parameters of every read that was sent."""
     asked = []
 
     def note(params, model, **_):
@@ -88,7 +87,7 @@ def test_a_read_is_consistent(reads, stub, connected, call):
     assert all(params.get("ConsistentRead") is True for _, params in reads)
 
 
-def test_so_is_the_look_at_an_inbox_row_that_was_in_the_way(reads, stub, connected):
+def test_the_read_of_a_conflicting_inbox_row_is_consistent(reads, stub, connected):
     stub.status = 400
     stub.body = json.dumps(
         {
@@ -97,14 +96,14 @@ def test_so_is_the_look_at_an_inbox_row_that_was_in_the_way(reads, stub, connect
         }
     ).encode()
 
-    with pytest.raises(Exception, match="dynamodb"):  # the stub says the same to the read
+    with pytest.raises(Exception, match="dynamodb"):  # the stub refuses the read, too
         commit_where_the_row_is_there(connected)
 
     ((name, params),) = reads
     assert (name, params["ConsistentRead"]) == ("GetItem", True)
 
 
-def test_only_the_index_of_the_outbox_is_read_as_it_may_be(reads, stub, connected):
+def test_only_the_outbox_index_is_read_eventually_consistent(reads, stub, connected):
     stub.body = b'{"Items": [], "Count": 0}'
     outbox = Outbox(connected.dynamodb(), "orders")
 

@@ -1,4 +1,4 @@
-"""Credentials that expire, are late, or cannot be had: an outage of their own, and nothing else."""
+"""Credentials that are expired, late or missing are an outage of the credentials."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
-from support.every_call import EVERY_CALL, Once, dead_letter, delete, recall
+from support.adapter_calls import EVERY_CALL, Once, dead_letter, delete, recall
 from support.stub import serving
 
 from workers.aws.clients import Clients
@@ -29,7 +29,7 @@ DONE = json.dumps({"Successful": [{"Id": "0"}], "Failed": []}).encode()
 
 
 def issued(key="test", *, lasts):
-    """Give a document as the credentials endpoint of ECS does; ``lasts`` in seconds."""
+    """Return a document like that of the ECS credentials endpoint; ``lasts`` in seconds."""
     expiry = datetime.now(UTC) + timedelta(seconds=lasts)
     return {
         "access_key": key,
@@ -40,7 +40,7 @@ def issued(key="test", *, lasts):
 
 
 class Provider:
-    """A provider of the SDK's chain that does as the test says."""
+    """A provider for the SDK's chain whose behaviour the test sets."""
 
     METHOD = CANONICAL_NAME = "container-role"
 
@@ -49,7 +49,7 @@ class Provider:
 
 
 def refreshed_by(refresh):
-    """Give a provider of credentials that have expired, and are renewed by ``refresh``."""
+    """Return a provider of expired credentials that ``refresh`` renews."""
     return Provider(
         lambda: RefreshableCredentials.create_from_metadata(
             issued(lasts=-1), refresh_using=refresh, method="container-role"
@@ -58,7 +58,7 @@ def refreshed_by(refresh):
 
 
 def clients_with(*providers):
-    """Make a process's clients, with other sources of credentials than the environment."""
+    """Create a process's clients with these sources of credentials."""
     core = botocore.session.Session()
     core.register_component("credential_provider", CredentialResolver(list(providers)))
     return Clients(guarded_session("eu-west-1", core), receive_wait=20, threads=2)
@@ -91,7 +91,8 @@ BAD_REFRESHES = pytest.mark.parametrize(
 
 
 @EVERY
-def test_credentials_that_are_still_expired_are_an_outage_of_the_credentials(stub, call):
+def test_expired_credentials_are_an_outage_of_the_credentials(stub, call):
+    """Case 46."""
     clients = clients_with(refreshed_by(lambda: issued(lasts=-1)))
 
     with pytest.raises(Unavailable, match="still expired") as raised:
@@ -104,7 +105,7 @@ def test_credentials_that_are_still_expired_are_an_outage_of_the_credentials(stu
 
 @BAD_REFRESHES
 @pytest.mark.parametrize("call", [delete, recall], ids=lambda call: call.__name__)
-def test_whatever_a_refresh_raises_is_that_outage(call, refresh):
+def test_any_error_of_a_refresh_is_an_outage_of_the_credentials(call, refresh):
     with pytest.raises(Unavailable) as raised:
         call(clients_with(refreshed_by(refresh)))
 
@@ -113,7 +114,7 @@ def test_whatever_a_refresh_raises_is_that_outage(call, refresh):
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("call", [delete, recall], ids=lambda call: call.__name__)
-def test_whatever_the_search_for_credentials_raises_is_that_outage(call, error):
+def test_any_error_of_the_search_is_an_outage_of_the_credentials(call, error):
     with pytest.raises(Unavailable) as raised:
         call(clients_with(Provider(failing(error))))
 
@@ -121,17 +122,18 @@ def test_whatever_the_search_for_credentials_raises_is_that_outage(call, error):
 
 
 @BAD_REFRESHES
-def test_the_thread_that_renews_ahead_survives_it(refresh):
+def test_the_refresh_thread_survives_a_failed_refresh(refresh):
+    """Case 46."""
     clients_with(refreshed_by(refresh)).refresh_credentials()
 
 
-def test_the_thread_that_renews_ahead_survives_a_search_that_fails():
+def test_the_refresh_thread_survives_a_failed_search():
     clients_with(Provider(failing(RuntimeError("no")))).refresh_credentials()
     clients_with(Provider(lambda: None)).refresh_credentials()
 
 
 @pytest.mark.parametrize("call", [delete, recall], ids=lambda call: call.__name__)
-def test_a_client_made_before_there_were_credentials_finds_them_later(stub, call):
+def test_a_client_created_without_credentials_finds_them_later(stub, call):
     stub.body, found = DONE, []
     clients = Once(clients_with(Provider(lambda: found[0] if found else None)))
     with pytest.raises(Unavailable) as raised:
@@ -143,14 +145,14 @@ def test_a_client_made_before_there_were_credentials_finds_them_later(stub, call
     call(clients)
 
 
-def test_a_wrong_configuration_is_said_and_not_waited_out():
+def test_a_wrong_configuration_is_reported_instead_of_waited_out():
     clients = clients_with(Provider(failing(ProfileNotFound(profile="nobody"))))
 
     with pytest.raises(FatalError, match="nobody"):
         recall(clients)
 
 
-def test_an_error_of_something_else_is_not_taken_for_an_outage(stub, connected, monkeypatch):
+def test_an_unrelated_error_is_not_taken_for_an_outage(stub, connected, monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug")
 
@@ -162,8 +164,8 @@ def test_an_error_of_something_else_is_not_taken_for_an_outage(stub, connected, 
     assert stub.requests == []
 
 
-def test_credentials_rotate_under_running_calls_and_one_bad_refresh_is_survived(stub):
-    """Each lasts for a few calls; the third refresh hands out what has expired already."""
+def test_credentials_rotate_during_calls_and_one_bad_refresh_is_survived(stub):
+    """Each set lasts for a few calls; the third refresh returns expired credentials."""
     stub.body = DONE
     clock = [datetime.now(UTC)]
     keys = []
@@ -208,8 +210,10 @@ def test_credentials_rotate_under_running_calls_and_one_bad_refresh_is_survived(
 @pytest.mark.parametrize(
     "code", ["ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"]
 )
-def test_a_token_that_aws_does_not_know_yet_is_that_outage_too(stub, connected, call, code):
-    """For some moments after a rotation, or for as long as the role is broken."""
+def test_a_token_that_aws_does_not_know_yet_is_an_outage_of_the_credentials(
+    stub, connected, call, code
+):
+    """AWS answers like this shortly after a rotation, or while the role is broken."""
     stub.status = 400
     stub.told = stub.told | {"x-amzn-query-error": f"{code};Sender"}
     stub.body = json.dumps({"__type": f"com.amazonaws#{code}", "message": "no"}).encode()
@@ -225,8 +229,8 @@ def test_a_token_that_aws_does_not_know_yet_is_that_outage_too(stub, connected, 
     assert raised.value.dependency == "credentials"
 
 
-def test_the_sdks_own_chain_is_asked(environment):
-    """From the environment to the endpoint of the container, which is asked here."""
+def test_the_sdks_credential_chain_is_used(environment):
+    """It reaches from the environment to the container endpoint, which is used here."""
     with serving() as endpoint, environment.context() as patch:
         patch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
         patch.delenv("AWS_ACCESS_KEY_ID")

@@ -1,4 +1,4 @@
-"""How a cancelled transaction is read."""
+"""Cancelled transactions become the errors of the port ``Store``."""
 
 import pytest
 from support.builders import a_payment, an_envelope
@@ -59,7 +59,7 @@ def test_a_cancellation_is_read_reason_by_reason(dynamodb, inbox, document, kind
 
 
 @pytest.mark.parametrize("other", ["None", "ConditionalCheckFailed", "TransactionConflict"])
-def test_our_own_inbox_row_means_success_whatever_else_was_in_the_way(dynamodb, other):
+def test_an_existing_inbox_row_means_success_whatever_else_failed(dynamodb, other):
     stubber, store = dynamodb
     row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.body], "fingerprint": "f"})
     cancel(stubber, {"Code": "ConditionalCheckFailed", "Item": row}, {"Code": other})
@@ -69,7 +69,7 @@ def test_our_own_inbox_row_means_success_whatever_else_was_in_the_way(dynamodb, 
     assert (record.outcomes, record.repeated, record.fingerprint) == ((OUTCOME,), True, "f")
 
 
-def test_what_a_newer_version_recorded_is_recalled_byte_for_byte(dynamodb):
+def test_outcomes_recorded_by_a_newer_version_are_recalled_byte_for_byte(dynamodb):
     stubber, store = dynamodb
     bodies = [
         OUTCOME.body.replace('"1.0"', '"1.1"').replace('"data":{', '"tenant": 1, "data":{"x": [],'),
@@ -84,7 +84,7 @@ def test_what_a_newer_version_recorded_is_recalled_byte_for_byte(dynamodb):
     assert [event.attributes["eventVersion"] for event in outcomes] == ["1.1", "2.0"]
 
 
-def test_a_service_that_does_not_return_the_row_is_asked_for_it(dynamodb):
+def test_a_row_that_is_not_returned_is_read(dynamodb):
     stubber, store = dynamodb
     row = to_item({"pk": f"inbox#{CAUSE.key}", "outcomes": [OUTCOME.body], "fingerprint": "f"})
     cancel(stubber, {"Code": "ConditionalCheckFailed"}, OK)

@@ -1,4 +1,4 @@
-"""What the codes of AWS mean."""
+"""AWS error codes become the errors of the ports."""
 
 import pytest
 from botocore.exceptions import (
@@ -84,30 +84,30 @@ def test_a_refusal_is_classified_by_its_code(code, kind):
         (503, Unavailable),
     ],
 )
-def test_the_status_decides_on_a_code_nobody_knows(status, kind):
+def test_the_status_decides_on_an_unknown_code(status, kind):
     assert type(translate(client_error("SomethingNew", status), "sqs")) is kind
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 407, 421, 429, 500])
 @pytest.mark.parametrize("named", [True, False])
-def test_a_refusal_without_a_code_is_not_of_aws(status, named):
+def test_a_refusal_without_a_code_is_an_outage(status, named):
     error = client_error(str(status) if named else "", status)
 
     assert isinstance(translate(error, "sqs"), Unavailable)
 
 
-def test_what_something_on_the_way_holds_too_large_stays_too_large():
+def test_a_request_that_a_proxy_finds_too_large_is_a_permanent_error():
     assert isinstance(translate(client_error("413", 413), "sns"), PermanentError)
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "OverLimit", "ThrottlingException"])
-def test_throttling_is_transient_although_aws_calls_it_the_senders_fault(code):
+def test_throttling_is_transient_although_aws_blames_the_sender(code):
     error = client_error(code, Type="Sender", SenderFault=True)
 
     assert isinstance(translate(error, "sqs"), Unavailable)
 
 
-def test_an_entry_with_an_unknown_code_is_tried_again():
+def test_an_entry_with_an_unknown_code_is_retried():
     assert isinstance(meaning("SomethingNew", "no", "sns"), Unavailable)
 
 
@@ -121,7 +121,7 @@ def test_an_entry_with_an_unknown_code_is_tried_again():
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_no_answer_is_an_outage(error):
+def test_a_missing_response_is_an_outage(error):
     assert translate(error, "sqs").dependency == "sqs"
 
 
@@ -138,12 +138,12 @@ def test_no_answer_is_an_outage(error):
     ],
     ids=str,
 )
-def test_nothing_to_sign_with_is_an_outage_of_the_credentials_whoever_was_called(error):
+def test_missing_credentials_are_an_outage_of_the_credentials(error):
     for called in ("sqs", "dynamodb", "payment-gateway"):
         assert translate(error, called).dependency == "credentials"
 
 
-def test_what_the_sdk_itself_refuses_is_refused_for_good():
+def test_a_request_that_the_sdk_refuses_is_a_permanent_error():
     assert isinstance(translate(ParamValidationError(report="no"), "sqs"), PermanentError)
 
 
@@ -151,7 +151,7 @@ def test_a_missing_region_is_fatal():
     assert isinstance(translate(NoRegionError(), "sqs"), FatalError)
 
 
-def test_an_outage_names_the_dependency_it_is_of():
+def test_an_outage_names_its_dependency():
     with pytest.raises(Unavailable) as raised, translated("dynamodb"):
         raise client_error("InternalServerError", 500)
 
@@ -159,6 +159,6 @@ def test_an_outage_names_the_dependency_it_is_of():
     assert "InternalServerError" in str(raised.value)
 
 
-def test_an_error_of_our_own_passes_through():
+def test_other_errors_pass_through():
     with pytest.raises(LookupError), translated("dynamodb"):
         raise LookupError

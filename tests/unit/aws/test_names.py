@@ -1,4 +1,4 @@
-"""Where queues, topic and tables are found."""
+"""Queues, the topic and tables are found by setting or by name."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def settings(**values):
     return Settings(**values)
 
 
-def test_a_setting_is_used_as_it_is(stubbed):
+def test_a_setting_is_used_unchanged(stubbed):
     known = settings(queue_url="https://q", dlq_url="https://d", topic_arn="arn", table_name="t")
 
     assert names.queue_url(stubbed("sqs")[0], known, "payment") == "https://q"
@@ -26,7 +26,7 @@ def test_a_setting_is_used_as_it_is(stubbed):
     ("find", "name"),
     [(names.queue_url, "dev-payment-queue"), (names.dlq_url, "dev-payment-queue-dlq")],
 )
-def test_a_queue_is_looked_up_by_its_name_on_the_map(stubbed, find, name):
+def test_a_queue_is_looked_up_by_its_name_in_the_map(stubbed, find, name):
     client, stubber = stubbed("sqs")
     stubber.add_response("get_queue_url", {"QueueUrl": "https://found"}, {"QueueName": name})
 
@@ -41,7 +41,7 @@ def test_a_missing_queue_is_named_together_with_the_setting(stubbed):
         names.queue_url(client, settings(), "payment")
 
 
-def test_a_queue_that_cannot_be_looked_up_now_may_be_later(stubbed):
+def test_a_failed_lookup_of_a_queue_is_transient(stubbed):
     client, stubber = stubbed("sqs")
     stubber.add_client_error("get_queue_url", "ServiceUnavailable", http_status_code=503)
 

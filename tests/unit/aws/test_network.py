@@ -1,10 +1,10 @@
-"""What lies between a worker and AWS: certificates, proxies, names."""
+"""Clients handle certificates, proxies and changing host names."""
 
 import socket
 
 import pytest
+from support.adapter_calls import Once, delete, recall
 from support.certificates import Authority
-from support.every_call import Once, delete, recall
 from support.proxy import proxying
 from support.stub import serving
 
@@ -48,7 +48,7 @@ def tls(secure):
 
 @pytest.fixture
 def names(patch):
-    """Host -> address, for the one host that is asked for; what is missing is not found."""
+    """Host names and their addresses; other names are not found."""
     known = {}
 
     def resolve(host, port, *rest, getaddrinfo=socket.getaddrinfo, **others):
@@ -64,14 +64,14 @@ def names(patch):
 
 @pytest.fixture
 def reachable(patch, names, tls):
-    """Let clients find the server under its name."""
+    """Resolve the server's name to its address."""
     names[HOST] = "127.0.0.1"
     patch.setenv("AWS_ENDPOINT_URL", f"https://{HOST}:{tls.server_port}")
 
 
 @CALLS
 @pytest.mark.usefixtures("reachable")
-def test_a_server_that_nobody_vouches_for_gets_no_request(tls, call):
+def test_a_server_with_an_untrusted_certificate_gets_no_request(tls, call):
     with pytest.raises(Unavailable, match="certificate"):
         call(connect())
 
@@ -81,7 +81,7 @@ def test_a_server_that_nobody_vouches_for_gets_no_request(tls, call):
 @CALLS
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.usefixtures("reachable")
-def test_an_authority_of_the_environment_is_trusted(tls, patch, authority, call, variable):
+def test_an_authority_from_the_environment_is_trusted(tls, patch, authority, call, variable):
     patch.setenv(variable, str(authority.file))
 
     call(connect())
@@ -91,7 +91,7 @@ def test_an_authority_of_the_environment_is_trusted(tls, patch, authority, call,
 
 @CALLS
 @pytest.mark.usefixtures("reachable")
-def test_another_authority_is_not(tls, patch, tmp_path, call):
+def test_another_authority_is_not_trusted(tls, patch, tmp_path, call):
     patch.setenv("AWS_CA_BUNDLE", str(Authority(tmp_path).file))
 
     with pytest.raises(Unavailable, match="certificate"):
@@ -102,7 +102,7 @@ def test_another_authority_is_not(tls, patch, tmp_path, call):
 
 @CALLS
 @pytest.mark.usefixtures("reachable")
-def test_a_certificate_is_good_for_its_own_name_only(tls, patch, authority, call):
+def test_a_certificate_is_valid_for_its_own_name_only(tls, patch, authority, call):
     patch.setenv("AWS_CA_BUNDLE", str(authority.file))
     patch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{tls.server_port}")
 
@@ -114,14 +114,14 @@ def test_a_certificate_is_good_for_its_own_name_only(tls, patch, authority, call
 
 @pytest.fixture
 def trusting(patch, authority, tls):
-    """Only a proxy knows where the name leads."""
+    """Only the proxy can resolve the name."""
     patch.setenv("AWS_CA_BUNDLE", str(authority.file))
     patch.setenv("AWS_ENDPOINT_URL", f"https://{HOST}:{tls.server_port}")
 
 
 @CALLS
 @pytest.mark.usefixtures("names", "trusting")
-def test_requests_go_through_the_proxy_of_the_environment(tls, patch, call):
+def test_requests_go_through_the_proxy_from_the_environment(tls, patch, call):
     with proxying(tls.server_port) as proxy:
         patch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
         call(connect())
@@ -132,7 +132,7 @@ def test_requests_go_through_the_proxy_of_the_environment(tls, patch, call):
 
 @CALLS
 @pytest.mark.usefixtures("names", "trusting")
-def test_a_proxy_may_ask_who_we_are(tls, patch, call):
+def test_a_proxy_may_require_credentials(tls, patch, call):
     with proxying(tls.server_port, login="ada:secret") as proxy:
         patch.setenv("HTTPS_PROXY", f"http://ada:wrong@{proxy.address}")
         with pytest.raises(Unavailable):
@@ -146,7 +146,7 @@ def test_a_proxy_may_ask_who_we_are(tls, patch, call):
 @CALLS
 @pytest.mark.parametrize("refusal", [b"403 Forbidden", b"502 Bad Gateway", b"200 "])
 @pytest.mark.usefixtures("names", "trusting")
-def test_a_proxy_that_does_not_let_us_through_is_an_outage(tls, patch, call, refusal):
+def test_a_proxy_that_refuses_a_connection_is_an_outage(tls, patch, call, refusal):
     with proxying(tls.server_port) as proxy:
         proxy.refusal = refusal
         patch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
@@ -159,7 +159,7 @@ def test_a_proxy_that_does_not_let_us_through_is_an_outage(tls, patch, call, ref
 @CALLS
 @pytest.mark.parametrize("spared", [HOST, ".test", "*", "{host}:{port}"])
 @pytest.mark.usefixtures("reachable", "trusting")
-def test_a_host_can_be_spared_the_proxy(tls, patch, call, spared):
+def test_a_host_can_be_excluded_from_the_proxy(tls, patch, call, spared):
     with proxying(tls.server_port) as proxy:
         patch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
         patch.setenv("NO_PROXY", spared.format(host=HOST, port=tls.server_port))
@@ -170,7 +170,7 @@ def test_a_host_can_be_spared_the_proxy(tls, patch, call, spared):
 
 
 @CALLS
-def test_a_name_that_is_not_found_is_an_outage_until_it_is(stub, patch, names, call):
+def test_an_unresolved_name_is_an_outage_until_it_resolves(stub, patch, names, call):
     stub.body = DONE
     patch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{stub.server_port}")
     clients = connect()
@@ -184,10 +184,8 @@ def test_a_name_that_is_not_found_is_an_outage_until_it_is(stub, patch, names, c
 
 
 @CALLS
-def test_a_name_that_leads_elsewhere_is_followed_once_the_connection_breaks(
-    stub, patch, names, call
-):
-    """A fail-over: what the old address held open ends, and the name has a new one."""
+def test_a_name_that_moves_is_followed_once_the_connection_breaks(stub, patch, names, call):
+    """A failover closes the connections of the old address and gives the name a new one."""
     stub.body = DONE
     names[HOST] = "127.0.0.1"
     patch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{stub.server_port}")

@@ -1,4 +1,4 @@
-"""Bringing dead letters back: by SQS's own task where there is one, never losing a message."""
+"""A redrive uses the move task of SQS where it exists, and never loses a message."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -27,7 +27,7 @@ class Sqs:
 
 
 class OldSqs(Sqs):
-    """A service without them, and two messages of which one cannot be sent at first."""
+    """A service without them, and two messages; one cannot be sent at first."""
 
     def __init__(self, code="InvalidAction"):
         super().__init__()
@@ -63,7 +63,7 @@ class OldSqs(Sqs):
             del self.dead[entry["ReceiptHandle"]]
 
 
-def test_the_task_of_sqs_is_used_with_its_destination_named():
+def test_the_move_task_names_its_destination():
     sqs, naps = Sqs(), []
 
     assert redrive(sqs, "dlq", "queue", sleep=naps.append) == 12
@@ -72,7 +72,7 @@ def test_the_task_of_sqs_is_used_with_its_destination_named():
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "InvalidParameterValue"])
-def test_without_a_task_what_was_not_sent_is_not_deleted(code):
+def test_without_a_move_task_only_sent_messages_are_deleted(code):
     sqs = OldSqs(code)
 
     assert redrive(sqs, "dlq", "queue") == 2

@@ -1,4 +1,4 @@
-"""Whose fault a refusal of SES is: the mail's, or the account's and its sender's.
+"""A refusal by SES is permanent for a bad mail and an outage for the account or sender.
 
 The texts are those of https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 and https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html
@@ -30,7 +30,7 @@ def send(mailer):
     [
         ("MessageRejected", f"{UNVERIFIED} EU-WEST-1: {SENDER}"),
         ("MessageRejected", f"{UNVERIFIED} EU-WEST-1: {TO}"),  # the sandbox
-        ("MessageRejected", f"Email address not verified {SENDER}"),  # so says the embedded AWS
+        ("MessageRejected", f"Email address not verified {SENDER}"),  # the embedded AWS
         ("MessageRejected", "Sending suspended for this account. For more information, please ..."),
         ("MessageRejected", "Sending paused for this account. For more information, please ..."),
         ("MailFromDomainNotVerifiedException", "Mail-From domain is not verified"),
@@ -43,7 +43,7 @@ def send(mailer):
         ("ServiceUnavailable", "later"),
     ],
 )
-def test_what_stops_every_mail_is_an_outage(ses, monkeypatch, code, text):
+def test_a_refusal_of_every_mail_is_an_outage(ses, monkeypatch, code, text):
     monkeypatch.setattr("time.sleep", lambda _: None)  # the SDK repeats what is throttled
     stubber, mailer = ses
     stubber.add_client_error("send_email", code, text, http_status_code=400)
@@ -65,7 +65,7 @@ def test_what_stops_every_mail_is_an_outage(ses, monkeypatch, code, text):
         ("InvalidParameterValue", "The local part is not verified to be ASCII"),
     ],
 )
-def test_what_is_wrong_with_one_mail_is_that_mails_fault(ses, code, text):
+def test_a_refusal_of_one_mail_is_permanent(ses, code, text):
     stubber, mailer = ses
     stubber.add_client_error("send_email", code, text, http_status_code=400)
 
@@ -74,7 +74,7 @@ def test_what_is_wrong_with_one_mail_is_that_mails_fault(ses, code, text):
 
 
 @pytest.mark.parametrize("text", [f"{UNVERIFIED} EU-WEST-1: {TO}", f"no such box: {TO.lower()}"])
-def test_no_refusal_carries_the_customers_address_on(ses, text):
+def test_no_refusal_contains_the_customers_address(ses, text):
     stubber, mailer = ses
     stubber.add_client_error("send_email", "MessageRejected", text, http_status_code=400)
 

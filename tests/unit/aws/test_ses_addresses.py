@@ -1,4 +1,4 @@
-"""Whom SES is asked to write to: events of earlier versions carry addresses as they were typed."""
+"""Addresses are normalised for SES; events of earlier versions carry them as typed."""
 
 import pytest
 from support.builders import an_envelope, an_order
@@ -11,7 +11,7 @@ from workers.services.notification import Notification
 
 
 class Client:
-    """Notes what it is asked to send."""
+    """Records the mails that it is asked to send."""
 
     def __init__(self):
         self.asked = []
@@ -41,7 +41,7 @@ def test_a_domain_is_written_in_punycode(client, carried, sent_to):
 
 
 @pytest.mark.parametrize("carried", ["jörg@example.de", "ada@exa\u200dmple.com"])
-def test_an_address_ses_cannot_take_is_given_up_at_once_with_the_reason(client, carried):
+def test_an_address_that_ses_cannot_take_is_a_permanent_error(client, carried):
     with pytest.raises(PermanentError, match="which SES requires") as refusal:
         send(client, carried)
 
@@ -49,7 +49,7 @@ def test_an_address_ses_cannot_take_is_given_up_at_once_with_the_reason(client, 
     assert carried not in str(refusal.value)
 
 
-def test_an_order_of_an_earlier_version_that_nobody_can_be_written_to_is_a_readable_dead_letter(
+def test_an_old_order_with_a_bad_address_becomes_a_readable_dead_letter(
     client,
 ):
     mailer = SesMailer(client, "shop@example.com")

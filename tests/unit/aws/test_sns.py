@@ -1,4 +1,4 @@
-"""What the topic's adapter asks of SNS."""
+"""The SNS adapter publishes events in batches."""
 
 from itertools import islice
 
@@ -49,7 +49,8 @@ def size_of(entry):
     )
 
 
-def test_an_event_carries_what_subscribers_filter_and_trace_by(sns):
+def test_an_event_has_attributes_for_filtering_and_tracing(sns):
+    """Case 51: six attributes, and raw delivery allows ten."""
     client, stubber, topic = sns
     calls = batches_sent(client)
     stubber.add_response("publish_batch", accepted(0))
@@ -79,6 +80,7 @@ def test_an_event_without_a_trace_has_no_attribute_for_it(sns):
     ("count", "size", "batches"), [(10, 0, [10]), (11, 0, [10, 1]), (5, 100_000, [2, 2, 1])]
 )
 def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
+    """Case 53."""
     client, stubber, topic = sns
     calls = batches_sent(client)
     positions = iter(range(count))
@@ -92,7 +94,7 @@ def test_batches_are_as_few_as_count_and_size_allow(sns, count, size, batches):
     assert [e["Id"] for entries in calls for e in entries] == [str(i) for i in range(count)]
 
 
-def test_an_entry_that_can_never_fit_is_not_sent(sns):
+def test_an_entry_over_the_size_limit_is_not_sent(sns):
     _, _, topic = sns
 
     errors = topic.publish(events(1, MAX_PUBLISH_BYTES))
@@ -100,7 +102,7 @@ def test_an_entry_that_can_never_fit_is_not_sent(sns):
     assert isinstance(errors[0], PermanentError)
 
 
-def test_entries_fail_by_position_and_code_whoever_is_said_to_be_at_fault(sns):
+def test_entries_fail_by_position_and_code_regardless_of_sender_fault(sns):
     _, stubber, topic = sns
     failed = [
         {"Id": "0", "Code": "InvalidParameter", "Message": "no", "SenderFault": True},
@@ -145,7 +147,7 @@ def test_a_batch_refused_for_one_bad_entry_is_published_one_by_one(sns):
 
 
 @pytest.mark.parametrize("answer", [{}, {"Successful": []}, accepted(1)])
-def test_an_entry_that_the_answer_says_nothing_of_was_not_accepted(sns, answer):
+def test_an_entry_missing_from_the_response_was_not_accepted(sns, answer):
     _, stubber, topic = sns
     stubber.add_response("publish_batch", answer)
 

@@ -1,4 +1,4 @@
-"""What the queue's adapter asks of SQS."""
+"""The SQS adapter receives, deletes, renews and dead-letters messages."""
 
 import pytest
 from botocore.stub import ANY
@@ -23,7 +23,7 @@ def queue(sqs):
 
 
 def sent_to_the_dlq(sqs, queue, message, failure):
-    """Give the attributes of a dead letter, as texts."""
+    """Return the attributes of a dead letter as strings."""
     client, stubber = sqs
     sent = {}
     client.meta.events.register(
@@ -36,11 +36,11 @@ def sent_to_the_dlq(sqs, queue, message, failure):
     return {name: a["StringValue"] for name, a in sent["MessageAttributes"].items()}
 
 
-def test_a_queue_goes_by_the_name_in_its_url(queue):
+def test_a_queue_is_named_after_its_url(queue):
     assert queue.name == "payment-queue"
 
 
-def test_a_receive_asks_for_two_attributes_and_its_own_visibility_timeout(sqs, queue):
+def test_a_receive_requests_two_attributes_and_its_own_visibility_timeout(sqs, queue):
     _, stubber = sqs
     stubber.add_response(
         "receive_message",
@@ -71,7 +71,7 @@ def test_a_receive_asks_for_two_attributes_and_its_own_visibility_timeout(sqs, q
 @pytest.mark.parametrize(
     ("seconds", "sent"), [(-1, 0), (0, 0), (0.2, 1), (29.2, 30), (43_200, 43_200), (99_999, 43_200)]
 )
-def test_a_visibility_is_rounded_up_and_kept_in_the_bounds_of_sqs(sqs, queue, seconds, sent):
+def test_a_visibility_timeout_is_rounded_up_and_kept_within_sqs_limits(sqs, queue, seconds, sent):
     _, stubber = sqs
     stubber.add_response(
         "change_message_visibility_batch",
@@ -85,7 +85,7 @@ def test_a_visibility_is_rounded_up_and_kept_in_the_bounds_of_sqs(sqs, queue, se
     assert queue.change_visibility([("handle", seconds)]) == {}
 
 
-def test_failed_entries_are_given_by_position_with_their_plain_codes(sqs, queue):
+def test_failed_entries_are_returned_by_position_with_their_codes(sqs, queue):
     _, stubber = sqs
     failed = [
         {"Id": "2", "Code": "AWS.SimpleQueueService.ReceiptHandleIsInvalid", "SenderFault": True},
@@ -116,7 +116,7 @@ def test_a_call_that_fails_as_a_whole_is_translated(sqs, queue, code, status, ki
 
 
 @pytest.mark.parametrize("named", [set(), {1}])
-def test_an_entry_that_the_answer_says_nothing_of_was_not_done(sqs, queue, named):
+def test_an_entry_missing_from_the_response_was_not_done(sqs, queue, named):
     _, stubber = sqs
     answer = {"Successful": [{"Id": str(position)} for position in named], "Failed": []}
     stubber.add_response("delete_message_batch", answer)
@@ -131,7 +131,7 @@ def test_an_entry_that_the_answer_says_nothing_of_was_not_done(sqs, queue, named
     "code",
     ["TooManyEntriesInBatchRequest", "InvalidParameterValue", "400", "", "413", "SomethingNew"],
 )
-def test_no_refusal_of_the_loops_own_requests_is_the_end_of_its_thread(sqs, queue, code):
+def test_no_refused_request_ends_a_thread_of_the_loop(sqs, queue, code):
     _, stubber = sqs
     loop = {
         "receive_message": lambda: queue.receive(10, 0),
@@ -145,7 +145,7 @@ def test_no_refusal_of_the_loops_own_requests_is_the_end_of_its_thread(sqs, queu
 
 
 @pytest.mark.parametrize("lacking", ["MessageId", "Body", "ReceiptHandle", "Attributes"])
-def test_a_message_that_lacks_what_every_message_has_is_an_outage(sqs, queue, lacking):
+def test_a_message_without_the_required_fields_is_an_outage(sqs, queue, lacking):
     _, stubber = sqs
     whole = {
         "MessageId": "1",
@@ -168,7 +168,7 @@ def test_a_dead_letter_without_a_message_id_was_not_sent(sqs, queue):
         queue.dead_letter(a_message(), Failure("no", "malformed", 1))
 
 
-def test_a_dead_letter_says_why_it_is_dead(sqs, queue):
+def test_a_dead_letter_carries_its_reason(sqs, queue):
     failure = Failure("the card reader is on fire", "TimeoutError", 3)
 
     attributes = sent_to_the_dlq(sqs, queue, a_message(id="message-7"), failure)
@@ -193,16 +193,14 @@ def test_a_dead_letter_says_why_it_is_dead(sqs, queue):
         ("x" * 2_000, "x" * 1_000),
     ],
 )
-def test_a_reason_is_made_fit_for_sqs(sqs, queue, reason, sent):
+def test_a_reason_is_made_valid_for_sqs(sqs, queue, reason, sent):
     attributes = sent_to_the_dlq(sqs, queue, a_message("body"), Failure(reason, "malformed", 1))
 
     assert attributes["failure.reason"] == sent
 
 
 @pytest.mark.parametrize("room", [0, 5, 40, 150, 180, 230, 260, 300, 5_000])
-def test_the_largest_message_still_fits_with_as_much_of_the_reason_as_there_is_room(
-    sqs, queue, room
-):
+def test_the_largest_message_keeps_as_much_of_the_reason_as_fits(sqs, queue, room):
     body = "x" * (MAX_MESSAGE_BYTES - room)
 
     attributes = sent_to_the_dlq(sqs, queue, a_message(body), Failure("☃" * 100, "malformed", 1))
@@ -213,7 +211,7 @@ def test_the_largest_message_still_fits_with_as_much_of_the_reason_as_there_is_r
     assert ("failure.reason" in attributes) == (room >= 180)
 
 
-def test_the_depth_of_a_queue_is_asked_for(sqs):
+def test_the_depth_of_a_queue_is_read(sqs):
     client, stubber = sqs
     counts = {
         "ApproximateNumberOfMessages": "1",

@@ -1,7 +1,7 @@
-"""What is no answer of AWS counts for nothing: not as done, not as absent, not as the message's."""
+"""A response that does not come from AWS is an outage, whatever it says."""
 
 import pytest
-from support.every_call import (
+from support.adapter_calls import (
     BY_WIRE,
     EVERY_CALL,
     dead_letter,
@@ -39,14 +39,14 @@ def test_a_refusal_that_aws_did_not_send_is_an_outage(stub, connected, call, sta
 
 @pytest.mark.parametrize("call", BY_WIRE, ids=lambda call: call.__name__)
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"Messages": [{}]}', HTML], ids=repr)
-def test_aws_itself_may_talk_nonsense_too(stub, connected, call, body):
+def test_an_unreadable_response_from_aws_fails_the_call(stub, connected, call, body):
     stub.body = body
 
     with pytest.raises((Unavailable, LookupError)):  # as a whole, or as the code of the entry
         call(connected)
 
 
-def test_a_redirect_gets_nothing_of_what_is_signed_for_aws(stub, connected):
+def test_a_redirect_does_not_receive_a_signed_request(stub, connected):
     stub.status, stub.told = 307, {"Location": f"{stub.url}/elsewhere"}
 
     for call in (receive, delete):
@@ -56,7 +56,7 @@ def test_a_redirect_gets_nothing_of_what_is_signed_for_aws(stub, connected):
     assert [path for _, path, _ in stub.requests] == ["/", "/"]
 
 
-def test_a_page_too_large_for_a_proxy_does_not_end_a_thread_of_the_loop(stub, connected):
+def test_a_413_from_a_proxy_does_not_end_a_thread_of_the_loop(stub, connected):
     stub.told, stub.status = {}, 413
 
     for call in (receive, delete):
@@ -64,20 +64,20 @@ def test_a_page_too_large_for_a_proxy_does_not_end_a_thread_of_the_loop(stub, co
             call(connected)
 
 
-def test_an_error_of_aws_is_read_as_ever(stub, connected):
+def test_an_error_from_aws_is_read_as_usual(stub, connected):
     stub.status, stub.body = 400, b'{"__type": "com.amazonaws.sqs#QueueDoesNotExist"}'
 
     with pytest.raises(FatalError):
         receive(connected)
 
 
-def test_an_empty_answer_of_aws_is_an_empty_queue_and_an_absent_document(stub, connected):
+def test_an_empty_response_from_aws_is_an_empty_queue_or_a_missing_document(stub, connected):
     assert queue(connected).receive(10, 0) == []
     assert recall(connected) is None
     assert len(stub.requests) == 2
 
 
-def test_a_dead_letter_needs_the_id_that_sqs_gave_it(stub, connected):
+def test_a_sent_dead_letter_needs_an_id_from_sqs(stub, connected):
     with pytest.raises(Unavailable):
         dead_letter(connected)
 
@@ -85,12 +85,12 @@ def test_a_dead_letter_needs_the_id_that_sqs_gave_it(stub, connected):
     dead_letter(connected)
 
 
-def test_a_mail_needs_the_id_that_ses_gave_it(stub, connected):
+def test_a_sent_mail_needs_an_id_from_ses(stub, connected):
     answer = (
         b"<SendEmailResponse><SendEmailResult>%s</SendEmailResult>"
         b"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></SendEmailResponse>"
     )
-    stub.told, stub.body = {}, answer % b""  # without the header, as LocalStack answers
+    stub.told, stub.body = {}, answer % b""  # without the header, like LocalStack
     with pytest.raises(Unavailable):
         mail(connected)
 

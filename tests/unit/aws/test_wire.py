@@ -1,8 +1,8 @@
-"""The receive loop's own way to SQS: signatures, repeats, connections."""
+"""The receive loop's SQS client: signatures, retries, connections."""
 
 import pytest
 import urllib3
-from support.every_call import EVERY_CALL, change_visibility, dead_letter, delete, receive
+from support.adapter_calls import EVERY_CALL, change_visibility, dead_letter, delete, receive
 
 from workers.aws.clients import Clients
 from workers.runtime.errors import FatalError, Unavailable
@@ -35,9 +35,7 @@ def test_a_body_altered_after_it_was_signed_is_refused(stub, connected, monkeypa
 
 @pytest.mark.parametrize("call", [delete, change_visibility, dead_letter])
 @pytest.mark.parametrize("resets", [{1}, {1, 2}])
-def test_what_may_be_done_twice_is_repeated_when_a_connection_breaks_off(
-    stub, connected, call, resets
-):
+def test_idempotent_requests_are_repeated_when_a_connection_breaks(stub, connected, call, resets):
     stub.body, stub.resets = DONE, resets
 
     call(connected)
@@ -46,7 +44,7 @@ def test_what_may_be_done_twice_is_repeated_when_a_connection_breaks_off(
     assert len({body for _, _, body in stub.requests}) == 1
 
 
-def test_it_is_repeated_twice_and_then_left_to_the_loop(stub, connected):
+def test_a_request_is_repeated_twice_and_then_left_to_the_loop(stub, connected):
     stub.resets = set(range(1, 10))
 
     with pytest.raises(Unavailable):
@@ -64,7 +62,7 @@ def test_a_receive_is_never_repeated(stub, connected):
     assert len(stub.requests) == 1
 
 
-def test_silence_is_not_met_with_a_repeat(stub, connected, monkeypatch):
+def test_a_request_without_a_response_is_not_repeated(stub, connected, monkeypatch):
     assert connected  # the environment is that of the stub
     monkeypatch.setattr("workers.aws.clients.READ_TIMEOUT", 0.2)
     stub.silent = True
@@ -76,7 +74,7 @@ def test_silence_is_not_met_with_a_repeat(stub, connected, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [413, 429, 503])
-def test_nobody_tells_the_loop_to_sleep(stub, connected, status):
+def test_a_retry_after_header_does_not_delay_the_loop(stub, connected, status):
     stub.status, stub.told = status, stub.told | {"Retry-After": "3600"}
 
     with pytest.raises(Unavailable, match=str(status)):
@@ -85,7 +83,7 @@ def test_nobody_tells_the_loop_to_sleep(stub, connected, status):
     assert len(stub.requests) == 1
 
 
-def test_one_connection_is_used_again(stub, connected):
+def test_a_connection_is_reused(stub, connected):
     stub.body, before = DONE, stub.connections
     settle = connected.settle()
 
@@ -96,8 +94,8 @@ def test_one_connection_is_used_again(stub, connected):
     assert stub.connections - before <= 1
 
 
-def test_a_repeat_of_the_sdk_asks_again_for_nothing_but_itself(stub, connected):
-    """The SDK's own clients repeat what broke off as well, a POST included."""
+def test_the_sdk_repeats_a_request_whose_connection_breaks(stub, connected):
+    """The SDK's clients, too, repeat requests whose connection broke, including a POST."""
     stub.resets = {1}
 
     assert connected.dynamodb().get_item(TableName="payment", Key={"pk": {"S": "1"}})

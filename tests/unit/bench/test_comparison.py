@@ -1,4 +1,4 @@
-"""How rounds become a table, and figures become verdicts."""
+"""Rounds become a table, and figures become verdicts."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_a_target_may_be_a_figure_of_another_peer_in_the_same_run():
     assert not target.judge(figures).met
 
 
-def test_a_target_of_a_peer_that_did_not_run_is_not_judged():
+def test_a_target_for_a_peer_that_did_not_run_is_not_judged():
     assert Target("ours", "ratio", 1.3).judge({}) is None
 
 

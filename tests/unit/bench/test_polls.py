@@ -54,7 +54,7 @@ def bodies(answers):
     return [[message.body for message in answer] for answer in answers]
 
 
-def test_a_poll_is_answered_at_once_if_there_are_messages(polls, answers):
+def test_a_poll_returns_at_once_if_messages_are_visible(polls, answers):
     polls.queue.send("a", 0)
 
     assert polls.receive(10, 30, 20, answers.append) is None
@@ -124,7 +124,7 @@ def test_the_poll_that_waits_longest_is_served_first(polls):
     assert served == ["first"]
 
 
-def test_a_poll_whose_client_has_gone_takes_no_message(polls, answers):
+def test_a_poll_whose_client_has_disconnected_takes_no_message(polls, answers):
     polls.receive(10, 30, 20, answers.append).forget()
     polls.queue.send("a", 0)
     polls.wake()

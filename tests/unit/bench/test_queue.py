@@ -14,7 +14,7 @@ def receive(queue, now, limit=10, hide_for=30):
     return queue.receive(limit, hide_for, now)
 
 
-def test_a_received_message_is_hidden_until_its_timeout_is_over(queue):
+def test_a_received_message_is_hidden_until_its_timeout_ends(queue):
     queue.send("a", 0)
 
     assert len(receive(queue, 0)) == 1
@@ -23,7 +23,7 @@ def test_a_received_message_is_hidden_until_its_timeout_is_over(queue):
     assert queue.tally["duplicates"] == 1
 
 
-def test_each_receive_counts_and_gives_another_handle(queue):
+def test_each_receive_counts_and_returns_a_new_handle(queue):
     message = queue.send("a", 0)
     handles = set()
     for turn in range(3):
@@ -33,7 +33,7 @@ def test_each_receive_counts_and_gives_another_handle(queue):
     assert (message.receives, len(handles)) == (3, 3)
 
 
-def test_a_receive_gives_at_most_what_was_asked_for_oldest_first(queue):
+def test_a_receive_returns_at_most_its_limit_oldest_first(queue):
     for body in "abc":
         queue.send(body, 0)
 
@@ -51,7 +51,7 @@ def test_a_deleted_message_never_comes_back_and_may_be_deleted_again(queue):
     assert (queue.live, queue.in_flight) == (0, 0)
 
 
-def test_a_message_whose_timeout_is_over_can_be_deleted_if_nobody_else_has_it(queue):
+def test_an_expired_message_can_be_deleted_unless_it_was_received_again(queue):
     message = queue.send("a", 0)
     receive(queue, 0)
     queue.expire(31)
@@ -71,7 +71,7 @@ def test_a_stale_handle_is_accepted_and_deletes_nothing(queue):
     assert len(receive(queue, 60)) == 1
 
 
-def test_hiding_again_counts_from_now_on(queue):
+def test_a_new_timeout_counts_from_the_request(queue):
     message = queue.send("a", 0)
     receive(queue, 0)
     queue.hide(message.handle, 30, 20)
@@ -80,7 +80,7 @@ def test_hiding_again_counts_from_now_on(queue):
     assert len(receive(queue, 50)) == 1
 
 
-def test_hiding_for_nothing_gives_the_message_back_at_once(queue):
+def test_a_timeout_of_zero_returns_the_message_at_once(queue):
     message = queue.send("a", 0)
     receive(queue, 0)
     queue.hide(message.handle, 0, 5)
@@ -88,7 +88,7 @@ def test_hiding_for_nothing_gives_the_message_back_at_once(queue):
     assert len(receive(queue, 5)) == 1
 
 
-def test_a_stale_handle_cannot_hide(queue):
+def test_a_stale_handle_cannot_hide_a_message(queue):
     message = queue.send("a", 0)
     receive(queue, 0)
     stale = message.handle
@@ -99,7 +99,7 @@ def test_a_stale_handle_cannot_hide(queue):
 
 
 @pytest.mark.parametrize("end", ["expired", "deleted"])
-def test_what_is_not_in_flight_cannot_be_hidden(queue, end):
+def test_a_message_that_is_not_in_flight_cannot_be_hidden(queue, end):
     message = queue.send("a", 0)
     receive(queue, 0)
     if end == "deleted":
@@ -110,12 +110,12 @@ def test_what_is_not_in_flight_cannot_be_hidden(queue, end):
 
 
 @pytest.mark.parametrize("handle", ["", "nonsense", "f" * 12])
-def test_a_handle_of_no_message_is_refused(queue, handle):
+def test_an_unknown_handle_is_refused(queue, handle):
     with pytest.raises(InvalidHandle):
         queue.delete(handle, 0)
 
 
-def test_the_next_expiry_forgets_what_was_deleted_or_hidden_anew(queue):
+def test_the_next_expiry_ignores_deleted_and_renewed_messages(queue):
     first, second = queue.send("a", 0), queue.send("b", 0)
     receive(queue, 0)
     queue.delete(first.handle, 1)

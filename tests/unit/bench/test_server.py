@@ -1,4 +1,4 @@
-"""The stand-in as its clients see it, and what it does wrong on purpose."""
+"""The stand-in server answers like SQS and injects faults on request."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ URL = "http://127.0.0.1:1/000000000000/bench"
 
 
 class Transport:
-    """What a connection writes to."""
+    """A transport that records what is written to it."""
 
     def __init__(self):
         self.written = b""
@@ -69,7 +69,7 @@ def client(server):
     return Client(server)
 
 
-def test_a_message_comes_back_with_the_attributes_that_were_asked_for(client):
+def test_a_message_has_the_attributes_that_were_requested(client):
     client.sqs("SendMessage", MessageBody="a")
     _, answer = client.sqs(
         "ReceiveMessage",
@@ -109,7 +109,7 @@ def test_a_batch_that_sqs_refuses_is_refused(client, entries, code):
     assert (status, answer["message"]) == (400, code)
 
 
-def test_a_queue_that_is_not_there_is_refused(client):
+def test_an_unknown_queue_is_refused(client):
     assert client.ask("AmazonSQS.ReceiveMessage", {"QueueUrl": "http://x/y"})[0] == 400
 
 
@@ -140,7 +140,7 @@ def test_a_lost_reply_leaves_the_work_done(server, client):
     assert server.sqs.queue("bench").queue.live == 0
 
 
-def test_a_hot_loop_shows_as_requests_without_progress():
+def test_a_busy_loop_shows_as_requests_without_progress():
     rush = Rush()
     for turn in range(100):
         rush.note(turn / 1000, deleted=0)

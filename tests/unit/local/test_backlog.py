@@ -1,4 +1,4 @@
-"""The messages of a queue of the embedded SQS: when they are visible, and what a look costs."""
+"""The embedded SQS finds visible messages in order, without a search through all of them."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from local.aws.services.backlog import Backlog
 
 
 class Looked(Message):
-    """A message that counts how often somebody looks at its times."""
+    """A message that counts the reads of its timestamps."""
 
     looks = 0
 
@@ -49,7 +49,7 @@ def filled(backlog, count):
 
 
 def receive(backlog, clock, count, timeout_ms=10_000):
-    """Take messages as moto does: hide them while they are given out."""
+    """Take messages like moto: hide them while they are being returned."""
     taken = []
     for message in itertools.islice(backlog.visible(), count):
         message.visible_at = clock() + timeout_ms
@@ -58,14 +58,14 @@ def receive(backlog, clock, count, timeout_ms=10_000):
     return taken
 
 
-def test_messages_are_given_in_the_order_of_their_arrival(backlog, clock):
+def test_messages_are_returned_in_order_of_arrival(backlog, clock):
     messages = filled(backlog, 5)
     assert receive(backlog, clock, 2) == messages[:2]
     assert receive(backlog, clock, 5) == messages[2:]
     assert receive(backlog, clock, 5) == []
 
 
-def test_a_message_comes_back_when_its_timeout_is_over_and_not_before(backlog, clock):
+def test_a_message_returns_when_its_timeout_ends_and_not_before(backlog, clock):
     messages = filled(backlog, 3)
     receive(backlog, clock, 1)
     clock.ms += 10_000
@@ -75,7 +75,7 @@ def test_a_message_comes_back_when_its_timeout_is_over_and_not_before(backlog, c
     assert list(backlog.visible()) == messages
 
 
-def test_a_message_is_given_once_however_often_its_timeout_was_changed(backlog, clock):
+def test_a_message_is_returned_once_however_often_its_timeout_changed(backlog, clock):
     (message,) = filled(backlog, 1)
     receive(backlog, clock, 1)
     for until in (clock() + 50_000, 0.0, clock() + 50_000, 0.0):
@@ -97,17 +97,17 @@ def test_a_delayed_message_is_not_visible_and_not_in_flight(backlog, clock):
     assert backlog.counts() == (2, 0, 1)
 
 
-def test_what_was_offered_and_not_taken_stays_visible(backlog):
+def test_a_message_that_was_offered_but_not_taken_stays_visible(backlog):
     messages = filled(backlog, 3)
     assert next(iter(backlog.visible())) is messages[0]
     assert list(backlog.visible()) == messages
 
 
-def test_a_message_is_found_by_every_handle_it_had_until_it_is_removed(backlog, clock):
+def test_a_message_is_found_by_all_its_handles_until_it_is_removed(backlog, clock):
     (message,) = filled(backlog, 1)
     receive(backlog, clock, 1)
     first = message.receipt_handle
-    message._old_receipt_handles.append(first)  # noqa: SLF001 - as moto keeps them
+    message._old_receipt_handles.append(first)  # noqa: SLF001 - moto stores them there
     clock.ms += 20_000
     receive(backlog, clock, 1)
     assert backlog.find(first) is backlog.find(message.receipt_handle) is message
@@ -130,5 +130,5 @@ def looks_of_a_message_s_life(count):
     return Looked.looks
 
 
-def test_receiving_renewing_counting_and_deleting_look_at_no_other_messages():
+def test_no_operation_searches_the_other_messages():
     assert 0 < looks_of_a_message_s_life(100) == looks_of_a_message_s_life(10_000)

@@ -1,4 +1,4 @@
-"""The model of costs."""
+"""The cost model counts requests, polls and tasks."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ MEASURED = Measured(
     deletes=Batched(rate=100, per_message=0.2),
     publishes=Batched(rate=100, per_message=1),
     reads=1,
-    cpu_ms=0.01,  # these are about requests: slots decide how many tasks there are
+    cpu_ms=0.01,  # low, so that slots decide how many tasks there are
 )
 TYPICAL = {
     "rate": 50,
@@ -55,33 +55,33 @@ def line(found, service, unit=None):
         (1.5, 64, 1),  # half of the batches are one message, half two
     ],
 )
-def test_every_64_kib_of_a_batch_are_a_request(batch, kib, requests_per_message):
+def test_every_64_kib_of_a_batch_count_as_a_request(batch, kib, requests_per_message):
     assert billed(batch, kib) == pytest.approx(requests_per_message)
 
 
-def test_a_process_that_gets_nothing_polls_three_times_a_minute():
+def test_an_idle_process_polls_three_times_a_minute():
     assert 60 * idle_polls(1e-9, 3) == pytest.approx(3)
 
 
-def test_polls_of_a_process_that_always_gets_something_never_end_empty():
+def test_a_busy_process_has_no_empty_polls():
     assert idle_polls(1000, 3) == 0
 
 
-def test_at_the_measured_rate_the_model_gives_what_was_measured():
+def test_at_the_measured_rate_the_model_matches_the_measurement():
     sqs = line(bill(rate=100, handler_ms=10), "SQS")
 
     assert sqs.batched.per_million == pytest.approx(700_000)
     assert sqs.single.per_million == pytest.approx(1_500_000)
 
 
-def test_under_load_a_message_takes_a_fifth_of_a_request():
+def test_under_load_a_message_costs_a_fifth_of_a_request():
     sqs = line(bill(rate=5000, handler_ms=1), "SQS")
 
     assert sqs.batched.per_million == pytest.approx(200_000)
     assert sqs.single.per_million == pytest.approx(1_100_000)
 
 
-def test_a_message_now_and_then_has_no_company():
+def test_rare_messages_are_not_batched():
     sqs = line(bill(rate=1), "SQS")
 
     assert sqs.batched.per_million == pytest.approx(2_000_000, rel=0.05)
@@ -105,7 +105,7 @@ def test_tasks_keep_their_slots_busy_seven_tenths_of_the_time(rate, handler_ms, 
 
 
 @pytest.mark.parametrize(("rate", "tasks"), [(56, 1), (57, 2), (113, 3)])
-def test_tasks_keep_their_processors_busy_seven_tenths_of_the_time(rate, tasks):
+def test_tasks_keep_their_cpus_busy_seven_tenths_of_the_time(rate, tasks):
     assert tasks_needed(rate, 1, concurrency=10, cpu_ms=3.1, vcpu=0.25) == tasks
 
 
@@ -122,7 +122,7 @@ def test_a_month_has_730_hours_of_messages():
     assert reads.batched.dollars_per_month == pytest.approx(2 * 3600 * 730 * 0.1415 / 1e6)
 
 
-def test_outcomes_that_leave_together_are_one_publish():
+def test_outcomes_of_one_batch_are_one_publish():
     together = MEASURED.model_copy(update={"publishes": Batched(rate=100, per_message=0.2)})
 
     apart = line(bill(rate=100, handler_ms=10), "SNS")
@@ -164,7 +164,7 @@ def test_a_task_on_arm_costs_less_than_one_on_x86():
         {"concurrency": 0},
     ],
 )
-def test_what_cannot_be_is_refused(wrong):
+def test_impossible_input_is_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         bill(**wrong)
 
@@ -175,6 +175,6 @@ def test_a_task_that_fargate_does_not_have_is_refused(cpu, memory):
         Task(cpu, memory)
 
 
-def test_a_region_without_prices_is_refused_with_those_that_have_some():
+def test_a_region_without_prices_is_refused_with_a_list_of_known_ones():
     with pytest.raises(ValueError, match="eu-west-1, us-east-1"):
         Prices.load("mars-north-1")

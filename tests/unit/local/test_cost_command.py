@@ -1,4 +1,4 @@
-"""``workers cost``."""
+"""``workers cost`` prints a bill."""
 
 import json
 
@@ -12,7 +12,7 @@ def run(*arguments):
     return CliRunner().invoke(build(), ["cost", *arguments])
 
 
-def test_it_prints_the_bill_and_what_it_rests_on():
+def test_it_prints_the_bill_and_its_assumptions():
     answer = run("--rate", "50", "--handler-ms", "50")
 
     assert answer.exit_code == 0
@@ -31,7 +31,7 @@ def test_json_is_one_document():
 @pytest.mark.parametrize(
     "wrong", [["--rate", "0"], ["--rate", "-1"], ["--region", "mars"], ["--payload-kib", "300"]]
 )
-def test_what_cannot_be_is_a_usage_error(wrong):
+def test_impossible_input_is_a_usage_error(wrong):
     answer = run("--rate", "50", "--handler-ms", "50", *wrong)
 
     assert answer.exit_code == USAGE

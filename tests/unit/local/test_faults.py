@@ -1,4 +1,4 @@
-"""Which requests a rule spoils."""
+"""Fault rules decide which requests fail."""
 
 import json
 import time
@@ -15,7 +15,7 @@ RECEIVE = ("sqs", "ReceiveMessage", b'{"QueueUrl": "http://localhost/1/payment"}
 
 
 def fired(faults, requests):
-    """Ask so many times; give the numbers of the requests that go wrong, the first is 1."""
+    """Send this many requests; return the numbers of those that fail, counted from 1."""
     return [number for number in range(1, requests + 1) if faults.decide(*RECEIVE)]
 
 
@@ -23,7 +23,7 @@ def rule(**changes):
     return Rule(**({"operation": "sqs.ReceiveMessage", "mode": "error"} | changes))
 
 
-def test_without_rules_nothing_goes_wrong():
+def test_without_rules_nothing_fails():
     assert not Faults()
     assert Faults().decide(*RECEIVE) is None
 
@@ -32,19 +32,19 @@ def test_a_rule_fires_for_every_matching_request():
     assert fired(Faults([rule()]), 3) == [1, 2, 3]
 
 
-def test_the_first_requests_pass():
+def test_a_rule_can_skip_the_first_requests():
     assert fired(Faults([rule(skip=2)]), 4) == [3, 4]
 
 
-def test_a_rule_fires_only_so_many_times():
+def test_a_rule_fires_at_most_count_times():
     assert fired(Faults([rule(skip=1, count=2)]), 5) == [2, 3]
 
 
-def test_a_count_of_none_at_all_never_fires():
+def test_a_count_of_zero_never_fires():
     assert fired(Faults([rule(count=0)]), 3) == []
 
 
-def test_the_same_seed_gives_the_same_faults_and_another_one_others():
+def test_the_same_seed_gives_the_same_faults_and_another_seed_others():
     seven = fired(Faults([rule(rate=0.3)], seed=7), 200)
 
     assert fired(Faults([rule(rate=0.3)], seed=7), 200) == seven
@@ -52,13 +52,13 @@ def test_the_same_seed_gives_the_same_faults_and_another_one_others():
 
 
 @given(st.floats(min_value=0.001, max_value=1), st.integers())
-def test_a_rate_is_about_the_share_that_goes_wrong(rate, seed):
+def test_a_rate_is_about_the_share_of_failed_requests(rate, seed):
     share = len(fired(Faults([rule(rate=rate)], seed), 400)) / 400
 
     assert abs(share - rate) < 0.15  # six standard deviations
 
 
-def test_two_rules_of_one_rate_do_not_fire_for_the_same_requests():
+def test_two_rules_with_one_rate_fire_for_different_requests():
     faults = Faults([rule(rate=0.5), rule(operation="sns.Publish", rate=0.5)], seed=1)
 
     receives = [bool(faults.decide(*RECEIVE)) for _ in range(50)]
@@ -67,7 +67,7 @@ def test_two_rules_of_one_rate_do_not_fire_for_the_same_requests():
     assert receives != publishes
 
 
-def test_a_rule_does_not_see_what_an_earlier_one_spoilt():
+def test_a_rule_does_not_count_requests_that_an_earlier_rule_failed():
     faults = Faults([rule(rate=0.5), rule()])
     fired(faults, 100)
 
@@ -83,7 +83,7 @@ def test_the_first_rule_that_fires_wins():
     assert modes == ["throttle", "error"]
 
 
-def test_a_fault_knows_which_request_of_its_rule_it_hits():
+def test_a_fault_knows_the_number_of_its_request():
     assert Faults([rule(skip=4)]).decide(*RECEIVE) is None
     faults = Faults([rule(skip=1)])
     faults.decide(*RECEIVE)
@@ -115,7 +115,7 @@ def test_a_service_without_faults_is_left_alone():
         b"Action=Publish&Id=a%2Fb%22c",
     ],
 )
-def test_what_is_to_match_is_found_in_a_document_and_in_a_form(body):
+def test_a_match_is_found_in_json_and_in_form_bodies(body):
     faults = Faults([Rule(operation="sns.*", mode="error", match='a/b"c')])
 
     assert faults.decide("sns", "Publish", body)
@@ -123,14 +123,14 @@ def test_what_is_to_match_is_found_in_a_document_and_in_a_form(body):
     assert faults.as_document()["rules"][0]["seen"] == 1
 
 
-def test_a_mode_of_few_operations_leaves_the_others_alone():
+def test_a_mode_applies_only_to_its_operations():
     faults = Faults([Rule(operation="*", mode="partial")])
 
     assert faults.decide(*RECEIVE) is None
     assert faults.decide("sqs", "DeleteMessageBatch", b"{}").mode == "partial"
 
 
-def test_only_a_query_of_an_index_is_stale():
+def test_only_a_query_on_an_index_can_be_stale():
     faults = Faults([Rule(operation="dynamodb.Query", mode="stale", lag=3)])
 
     assert faults.lag == 3
@@ -138,7 +138,7 @@ def test_only_a_query_of_an_index_is_stale():
     assert faults.decide("dynamodb", "Query", b'{"TableName": "t", "IndexName": "i"}')
 
 
-def test_counts_are_told_by_rule_and_by_mode():
+def test_counts_are_reported_by_rule_and_by_mode():
     rules = [rule(count=1), rule(mode="throttle", count=1), rule(operation="sns.*")]
     faults = Faults(rules, seed=3)
     fired(faults, 3)
@@ -155,7 +155,7 @@ def test_counts_are_told_by_rule_and_by_mode():
 
 
 class Hesitant(Faults):
-    """Lets other threads in between counting and deciding."""
+    """Lets other threads run between counting and deciding."""
 
     def _spared(self, position, number):
         time.sleep(0)
@@ -183,7 +183,7 @@ def read(*rules, **rest):
     return Faults.read(json.dumps({"rules": rules} | rest))
 
 
-def test_rules_are_read_as_they_are_told():
+def test_rules_are_read_from_json():
     told = [rule(rate=0.5).model_dump(), rule(mode="delay", seconds=2).model_dump()]
 
     assert [each.model_dump() for each in read(*told, seed=5).rules] == told
@@ -221,7 +221,7 @@ RULE = {"operation": "sqs.ReceiveMessage", "mode": "error"}
         ({"tiems": 3}, "rules.0.tiems", ["operation", "mode", "match", "skip", "count", "rate"]),
     ],
 )
-def test_a_rule_that_cannot_be_read_is_answered_with_what_is_known(changes, where, known):
+def test_an_invalid_rule_is_refused_with_the_known_values(changes, where, known):
     with pytest.raises(ValueError, match=r"^rules\.0") as refused:
         read(RULE | changes)
 
@@ -231,12 +231,12 @@ def test_a_rule_that_cannot_be_read_is_answered_with_what_is_known(changes, wher
     assert "pydantic" not in text
 
 
-def test_a_rule_lacks_its_mode():
+def test_a_rule_needs_a_mode():
     with pytest.raises(ValueError, match=r"rules\.1\.mode: Field required"):
         read(RULE, {"operation": "sqs.*"})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"rules": 3}', '{"rules": [], "sede": 3}'])
-def test_what_is_no_list_of_rules_is_refused(text):
+def test_anything_but_a_list_of_rules_is_refused(text):
     with pytest.raises(ValueError, match=r"faults|rules|sede"):
         Faults.read(text)

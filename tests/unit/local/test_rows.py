@@ -1,4 +1,4 @@
-"""The rows of a table of the embedded DynamoDB: what is found, and what a look costs."""
+"""The embedded DynamoDB finds rows by key and index, without a search through all of them."""
 
 import copy
 from itertools import islice
@@ -30,7 +30,7 @@ def names(found):
     return [item.hash_key.value for item in found]
 
 
-def test_rows_are_read_in_the_order_of_their_keys_from_any_key_on():
+def test_rows_are_read_in_key_order_from_any_key():
     rows = filled(50)
     every = [f"row-{number:06}" for number in range(50)]
     assert names(rows.after(None)) == every
@@ -38,7 +38,7 @@ def test_rows_are_read_in_the_order_of_their_keys_from_any_key_on():
     assert names(rows.after(text("row-000019-gone"))) == every[20:]
 
 
-def test_an_index_follows_what_becomes_of_a_row():
+def test_an_index_follows_the_changes_of_a_row():
     rows = filled(10)
     key = text("row-000003")
     rows[key] = row("row-000003", shard="seven")
@@ -56,7 +56,7 @@ def test_an_index_follows_what_becomes_of_a_row():
     assert "row-000003" not in names(rows.after(None)) + names(rows.with_any("shard"))
 
 
-def test_a_copy_is_one_of_its_own():
+def test_a_copy_is_independent():
     rows = filled(10)
     copied = copy.deepcopy(rows)
     rows.pop(text("row-000003"))
@@ -66,9 +66,9 @@ def test_a_copy_is_one_of_its_own():
 
 
 def looks(monkeypatch, count):
-    """Count comparisons and hashes of keys for one write and the reads after it."""
+    """Count key comparisons and hashes during one write and the reads after it."""
     rows = filled(count)
-    rows.having("shard", text("busy"))  # from now on the index is kept
+    rows.having("shard", text("busy"))  # the index is kept from here on
     counted = []
     cast = DynamoType.cast_value.fget
     with monkeypatch.context() as patch:
@@ -83,7 +83,7 @@ def looks(monkeypatch, count):
     return len(counted)
 
 
-def test_writing_and_reading_look_at_no_other_rows(monkeypatch):
+def test_writing_and_reading_do_not_search_the_other_rows(monkeypatch):
     few, many = looks(monkeypatch, 100), looks(monkeypatch, 10_000)
-    # A search among a hundred times as many keys takes seven comparisons more.
+    # A binary search among a hundred times as many keys needs seven more comparisons.
     assert 0 < few <= many <= few + 4 * 7

@@ -1,4 +1,4 @@
-"""What policies say about a call, as AWS evaluates them."""
+"""Policies are evaluated as AWS does."""
 
 import pytest
 
@@ -14,14 +14,14 @@ def statement(effect="Allow", **elements):
     return {"Effect": effect, "Action": "sqs:SendMessage", "Resource": QUEUE} | elements
 
 
-def test_what_nobody_allows_is_not_allowed():
+def test_a_call_without_a_matching_statement_is_not_allowed():
     assert verdict(SEND) == "not allowed"
     assert verdict(SEND, identity=[statement(Action="sqs:ReceiveMessage")]) == "not allowed"
     assert verdict(SEND, identity=[statement(Resource=f"{QUEUE}-dlq")]) == "not allowed"
 
 
 @pytest.mark.parametrize("action", ["sqs:SendMessage", "SQS:sendmessage", "sqs:Send*", "*"])
-def test_an_action_matches_in_any_case_and_with_wildcards(action):
+def test_an_action_matches_case_insensitively_and_with_wildcards(action):
     assert verdict(SEND, identity=[statement(Action=["sqs:Purge*", action])]) == "allowed"
 
 
@@ -35,11 +35,11 @@ def test_an_action_matches_in_any_case_and_with_wildcards(action):
         (QUEUE.replace("-", "."), "not allowed"),  # only * and ? are wildcards
     ],
 )
-def test_a_resource_matches_in_its_own_case(resource, said):
+def test_a_resource_matches_case_sensitively(resource, said):
     assert verdict(SEND, identity=[statement(Resource=resource)]) == said
 
 
-def test_a_statement_about_everything_else():
+def test_a_not_action_statement_matches_every_other_action():
     assert verdict(SEND, identity=[other("NotAction", "sqs:Receive*")]) == "allowed"
     assert verdict(SEND, identity=[other("NotAction", "sqs:Send*")]) == "not allowed"
     assert verdict(SEND, identity=[other("NotResource", QUEUE)]) == "not allowed"
@@ -51,13 +51,13 @@ def other(element, value):
     return kept | {element: value}
 
 
-def test_a_denial_anywhere_decides():
+def test_an_explicit_deny_wins():
     allow, deny = statement(), statement("Deny", Action="*", Resource="*")
     assert verdict(SEND, identity=[allow, deny]) == "denied"
     assert verdict(SEND, identity=[allow], resource=[deny | {"Principal": "*"}]) == "denied"
 
 
-def test_the_policy_of_a_resource_allows_whom_it_names():
+def test_a_resource_policy_allows_the_principals_it_names():
     def said(principal):
         return verdict(SEND, resource=[statement(Principal=principal)])
 
@@ -66,7 +66,7 @@ def test_the_policy_of_a_resource_allows_whom_it_names():
 
 
 @pytest.mark.parametrize("account", ["123456789012", "arn:aws:iam::123456789012:root"])
-def test_to_name_the_account_denies_but_leaves_allowing_to_its_own_policies(account):
+def test_naming_the_account_can_deny_but_not_allow(account):
     assert verdict(SEND, resource=[statement(Principal={"AWS": account})]) == "not allowed"
     deny = statement("Deny", Principal={"AWS": account})
     assert verdict(SEND, identity=[statement()], resource=[deny]) == "denied"
@@ -102,7 +102,7 @@ def test_a_service_is_a_principal_too():
         ("StringEqualsIgnoreCase", "aws:SecureTransport", "TRUE", True),
     ],
 )
-def test_a_condition(operator, key, wanted, holds):
+def test_a_condition_is_evaluated(operator, key, wanted, holds):
     context = {
         "aws:securetransport": "true",
         "aws:sourceaccount": "123456789012",
@@ -113,12 +113,12 @@ def test_a_condition(operator, key, wanted, holds):
     assert verdict(call, identity=policy) == ("allowed" if holds else "not allowed")
 
 
-def test_every_condition_of_a_statement_has_to_hold():
+def test_every_condition_of_a_statement_must_hold():
     both = {"Null": {"aws:SourceArn": "true"}, "Bool": {"aws:SecureTransport": "true"}}
     assert verdict(SEND, identity=[statement(Condition=both)]) == "not allowed"
 
 
-def test_an_operator_that_is_not_known_is_not_passed_over():
+def test_an_unknown_operator_is_not_ignored():
     policy = [statement(Condition={"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}})]
     with pytest.raises(NotImplementedError, match="DateLessThan"):
         verdict(SEND, identity=policy)

@@ -1,4 +1,4 @@
-"""Counters are summed over all the hours that were asked for, and no others."""
+"""Counters are summed over exactly the requested hours."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from workers.ops.counters import MAX_HOURS, MAX_KEYS, read_counters
 from workers.services.analytics import SHARDS
 
 NOW = datetime(2026, 1, 2, 1, 30, tzinfo=UTC)
-LONGEST_ANSWER = 7  # rows; DynamoDB answers as many as fit into 16 MB
+LONGEST_ANSWER = 7  # rows; DynamoDB returns as many as fit into 16 MB
 
 
 class Table:
@@ -36,7 +36,7 @@ class Table:
 
 
 @pytest.mark.parametrize("hours", [1, 2, 24, MAX_HOURS])
-def test_every_hour_asked_for_is_read_with_all_its_shards(hours):
+def test_every_requested_hour_is_read_with_all_its_shards(hours):
     table = Table(hours=hours + 1)
 
     totals = read_counters(table, "analytics", hours=hours, now=NOW)
@@ -46,5 +46,5 @@ def test_every_hour_asked_for_is_read_with_all_its_shards(hours):
     assert max(table.asked) <= MAX_KEYS
 
 
-def test_hours_in_which_nothing_happened_add_nothing():
+def test_hours_without_events_add_nothing():
     assert read_counters(Table(hours=0), "analytics", hours=24, now=NOW) == {}

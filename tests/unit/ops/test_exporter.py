@@ -1,4 +1,4 @@
-"""The depths of the queues, as Prometheus reads them."""
+"""The exporter gives queue depths to Prometheus."""
 
 import socket
 
@@ -49,7 +49,7 @@ def test_a_queue_is_counted_by_state(sample, state, count):
 
 
 @pytest.mark.parametrize("error", [Unavailable("down", dependency="sqs"), FatalError("gone")])
-def test_without_an_answer_there_are_no_figures_and_later_there_are(queues, sample, error):
+def test_depths_are_missing_until_sqs_responds(queues, sample, error):
     labels = {"messaging_destination_name": "payment-queue", "state": "visible"}
     queues.error = error
     assert sample("messaging_queue_messages", labels) is None
@@ -59,13 +59,13 @@ def test_without_an_answer_there_are_no_figures_and_later_there_are(queues, samp
     assert sample("messaging_queue_messages", labels) == 3
 
 
-def test_queues_are_found_once(queues, sample):
+def test_queues_are_looked_up_once(queues, sample):
     for _ in range(3):
         assert sample("messaging_queues_answered") == 1
     assert queues.found == 1
 
 
-def test_a_port_that_is_taken_is_named(queues):
+def test_a_port_in_use_is_named(queues):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(FatalError, match=f"METRICS_PORT {port}: Address already in use"):

@@ -1,4 +1,4 @@
-"""The relay: what is committed is published, at least once, whatever happens on the way."""
+"""The relay publishes every committed event at least once, whatever fails."""
 
 from itertools import count, pairwise
 from threading import Event as Flag
@@ -24,11 +24,11 @@ GRACE = 2.5  # s; the relay leaves younger rows to order-api
 
 
 class PowerCut(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 class DownTopic(FakeTopic):
-    """Answers nobody, and notes when it was asked."""
+    """Never responds; records the time of each request."""
 
     def __init__(self, clock):
         super().__init__()
@@ -41,7 +41,7 @@ class DownTopic(FakeTopic):
 
 
 class Stepped:
-    """A relay without threads: every loop of it in turn."""
+    """A relay without threads: the test runs its loops in turn."""
 
     def __init__(self, relay):
         self.relay = relay
@@ -55,7 +55,7 @@ class Stepped:
             turns.step()
 
     def take_over(self, clock):
-        """Watch until what is not renewed is free, and go on then."""
+        """Step until leases that are not renewed have expired, and once more."""
         self.step()
         clock.advance(LEASE_SECONDS)
         self.step()
@@ -68,7 +68,7 @@ class Stepped:
 
 
 class Scene:
-    """An outbox, a topic, and relays around them, on one clock."""
+    """An outbox, a topic and relays on one clock."""
 
     def __init__(self):
         self.clock = FakeClock()
@@ -93,7 +93,7 @@ class Scene:
         return Stepped(relay)
 
     def commit(self, events=1, *, order_id=None):
-        """Let order-api commit events, and its own attempt fail; returns their ids."""
+        """Commit events like an order-api that then fails to publish them; return their ids."""
         ids = []
         for _ in range(events):
             number = len(self.store.records)
@@ -125,7 +125,7 @@ def scene():
     return Scene()
 
 
-def test_what_waits_is_published_and_waits_no_more(scene):
+def test_a_waiting_row_is_published_and_marked(scene):
     ids = scene.commit_due(25)
 
     scene.relay().step()
@@ -135,7 +135,7 @@ def test_what_waits_is_published_and_waits_no_more(scene):
     assert scene.sample("outbox_published_total", result="published") == 25
 
 
-def test_a_young_row_is_left_to_the_process_that_committed_it(scene):
+def test_a_young_row_is_left_to_the_process_that_wrote_it(scene):
     scene.commit()
     relay = scene.relay()
 
@@ -186,7 +186,7 @@ def test_a_crash_between_publish_and_mark_publishes_again_under_the_same_id(scen
         ("outbox", "mark_published"),
     ],
 )
-def test_nothing_is_lost_wherever_the_power_fails(scene, port, call, lost_reply):
+def test_nothing_is_lost_wherever_the_process_dies(scene, port, call, lost_reply):
     ids = scene.commit_due(12, order_id="one")
     getattr(scene, port).fail_next(call, PowerCut(), lost_reply=lost_reply)
     with pytest.raises(PowerCut):
@@ -198,7 +198,7 @@ def test_nothing_is_lost_wherever_the_power_fails(scene, port, call, lost_reply)
     assert not scene.store.waiting
 
 
-def test_an_index_that_lags_publishes_twice_at_worst_and_loses_nothing(scene):
+def test_an_index_that_lags_costs_repeats_and_loses_nothing(scene):
     (first,) = scene.commit_due()
     relay = scene.relay()
 
@@ -213,7 +213,7 @@ def test_an_index_that_lags_publishes_twice_at_worst_and_loses_nothing(scene):
     assert scene.store.waiting == scene.outbox.stuck == {}
 
 
-def test_another_relay_waits_for_the_lease_and_takes_over_when_it_ends(scene):
+def test_another_relay_takes_over_when_the_lease_ends(scene):
     first, second = scene.relay("first"), scene.relay("second")
     first.step()
     scene.commit_due(4)
@@ -234,7 +234,7 @@ def test_a_lease_taken_over_in_the_middle_of_a_batch_fences_the_first_one_off(sc
     second = scene.relay("second")
 
     class SlowTopic(FakeTopic):
-        """Takes so long that another relay gets the lease."""
+        """Is so slow that another relay gets the lease."""
 
         def publish(self, events):
             scene.topic.publish(events)
@@ -294,7 +294,7 @@ def test_nothing_is_published_under_a_lease_that_took_too_long_to_get(scene):
     assert scene.published == []
 
 
-def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
+def test_no_batch_starts_after_a_failed_renewal(scene):
     scene.commit_due(30, order_id="one")
     rival = scene.relay("rival")
 
@@ -312,11 +312,11 @@ def test_no_batch_starts_once_the_lease_cannot_be_renewed(scene):
     assert len(scene.published) == 30  # by the rival
 
 
-def test_a_relay_that_is_to_give_a_shard_up_does_so_after_the_batch_under_way(scene):
+def test_a_shard_is_given_up_after_the_current_batch(scene):
     [event_id, *_] = scene.commit_due(30, order_id="one")
 
     class Asking(FakeTopic):
-        """Has the relay asked while a batch is on its way."""
+        """Asks the relay for the shard during a batch."""
 
         def publish(self, events):
             turns.sweep.leaving = True
@@ -333,7 +333,7 @@ def test_a_relay_that_is_to_give_a_shard_up_does_so_after_the_batch_under_way(sc
     assert not turns.sweep.holds
 
 
-def test_a_lease_is_renewed_when_a_third_of_it_is_over(scene):
+def test_a_lease_is_renewed_after_a_third_of_its_time(scene):
     relay = scene.relay()
     relay.step()
     scene.clock.advance(4.9)
@@ -345,7 +345,7 @@ def test_a_lease_is_renewed_when_a_third_of_it_is_over(scene):
     assert scene.leases.calls["renew"] == 4
 
 
-def test_leases_given_up_at_the_end_are_free_at_once(scene):
+def test_leases_released_at_the_stop_are_free_at_once(scene):
     first = scene.relay("first")
     first.step()
     scene.commit_due(4)
@@ -357,7 +357,7 @@ def test_leases_given_up_at_the_end_are_free_at_once(scene):
     assert len(scene.published) == 4
 
 
-def test_a_refused_event_is_set_aside_counted_and_told(scene):
+def test_a_refused_event_is_set_aside_counted_and_logged(scene):
     scene.commit_due(3, order_id="one")
     scene.topic.fail_entries({1: PermanentError("sns: bad attribute")})
 
@@ -377,7 +377,7 @@ def test_a_refused_event_is_set_aside_counted_and_told(scene):
     assert (line["eventId"], line["reason"]) == ("event-1", "sns: bad attribute")
 
 
-def test_a_row_that_cannot_be_read_is_set_aside_and_its_neighbours_go_on(scene):
+def test_an_unreadable_row_is_set_aside_and_its_neighbours_are_published(scene):
     [event_id] = scene.commit(order_id="one")
     shard = scene.store.waiting[event_id].shard
     scene.plant("garbled", shard=shard)
@@ -389,7 +389,7 @@ def test_a_row_that_cannot_be_read_is_set_aside_and_its_neighbours_go_on(scene):
     assert scene.outbox.stuck == {"garbled": UNREADABLE}
 
 
-def test_one_event_that_the_topic_cannot_take_now_holds_nobody_up(scene):
+def test_an_event_that_fails_for_now_does_not_hold_up_others(scene):
     ids = scene.commit_due(21, order_id="one")
     scene.topic.fail_entries({0: DOWN})
     relay = scene.relay()
@@ -401,7 +401,7 @@ def test_one_event_that_the_topic_cannot_take_now_holds_nobody_up(scene):
     assert set(scene.published) == set(ids)
 
 
-def test_while_the_topic_does_not_answer_the_relay_tries_less_and_less_often(scene):
+def test_the_relay_backs_off_while_the_topic_does_not_respond(scene):
     scene.commit_due(order_id="one")
     topic = DownTopic(scene.clock)
     relay = scene.relay(topic=topic)
@@ -415,7 +415,7 @@ def test_while_the_topic_does_not_answer_the_relay_tries_less_and_less_often(sce
     assert scene.store.waiting
 
 
-def test_after_an_outage_the_rows_go_out_and_the_back_off_starts_afresh(scene):
+def test_after_an_outage_rows_are_published_and_the_back_off_restarts(scene):
     scene.commit_due(order_id="one")
     relay = scene.relay()
     for _ in range(3):
@@ -434,7 +434,7 @@ def test_after_an_outage_the_rows_go_out_and_the_back_off_starts_afresh(scene):
     assert scene.published == ["event-0", "event-1"]
 
 
-def test_a_table_that_does_not_answer_for_one_shard_does_not_stop_the_others(scene):
+def test_an_outage_of_one_shard_does_not_stop_the_others(scene):
     scene.commit_due(40)
     scene.outbox.fail_next("waiting", Unavailable("timeout", dependency="dynamodb"))
     relay = scene.relay()
@@ -449,7 +449,7 @@ def test_a_table_that_does_not_answer_for_one_shard_does_not_stop_the_others(sce
     assert len(scene.published) == 40
 
 
-def test_a_conflict_with_order_api_is_tried_again_at_once(scene):
+def test_a_conflict_with_order_api_is_retried_at_once(scene):
     scene.commit_due()
     scene.outbox.fail_next("mark_published", Conflict("being marked"), times=3)
 
@@ -472,7 +472,7 @@ def test_a_conflict_that_lasts_is_left_to_the_next_sweep(scene):
 
 
 @pytest.mark.parametrize("error", [FatalError("no such table"), RuntimeError("a bug")])
-def test_what_no_waiting_mends_ends_the_thread_and_frees_its_shard(scene, error):
+def test_an_error_that_waiting_cannot_fix_ends_the_thread_and_frees_its_shard(scene, error):
     relay = scene.relay()
     relay.step()
     turns = relay.relay.shard_loops[0]
@@ -484,7 +484,7 @@ def test_what_no_waiting_mends_ends_the_thread_and_frees_its_shard(scene, error)
     assert scene.leases.rows[0].given_up
 
 
-def test_an_idle_relay_looks_less_often_and_a_busy_one_does_not_rest(scene):
+def test_an_idle_relay_polls_less_often_and_a_busy_one_without_a_pause(scene):
     relay = scene.relay()
     relay.relay.step()
     [event_id] = scene.commit(order_id="one")
@@ -502,7 +502,7 @@ def test_an_idle_relay_looks_less_often_and_a_busy_one_does_not_rest(scene):
     assert not scene.store.waiting
 
 
-def test_without_a_shard_nothing_is_asked_of_the_table(scene):
+def test_a_relay_without_a_shard_does_not_query_the_table(scene):
     scene.relay("first").step()
     idle = scene.relay("second").relay
     asked = scene.outbox.calls["waiting"]
@@ -511,7 +511,7 @@ def test_without_a_shard_nothing_is_asked_of_the_table(scene):
     assert scene.outbox.calls["waiting"] == asked
 
 
-def test_a_relay_that_is_told_to_stop_stops(scene):
+def test_a_stopped_relay_ends(scene):
     stopping = Flag()
     loops = scene.relay().relay.loops().values()
     threads = [Thread(target=loop, args=[stopping]) for loop in loops]
@@ -526,7 +526,7 @@ def test_a_relay_that_is_told_to_stop_stops(scene):
     assert all(held is None or held.given_up for held in scene.leases.rows.values())
 
 
-def test_a_shard_taken_while_its_thread_was_ending_is_given_up_too(scene):
+def test_a_shard_leased_while_its_thread_ends_is_released(scene):
     relay, told = scene.relay().relay, Flag()
     told.set()
     for turns in relay.shard_loops:
@@ -539,7 +539,7 @@ def test_a_shard_taken_while_its_thread_was_ending_is_given_up_too(scene):
     assert all(held.given_up for held in scene.leases.rows.values())
 
 
-def test_every_relay_tells_the_age_of_the_oldest_row_and_who_has_the_lease(scene):
+def test_every_relay_reports_the_oldest_row_and_who_holds_the_lease(scene):
     down = DownTopic(scene.clock)
     holder, other = scene.relay("holder", down), scene.relay("other", down)
     holder.step()

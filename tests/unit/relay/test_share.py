@@ -1,4 +1,4 @@
-"""Relays share the work fairly, whoever joins, leaves, dies, freezes, or has a wrong clock."""
+"""Relays share the shards fairly while some join, leave, die, freeze or have a wrong clock."""
 
 import pytest
 from hypothesis import given, settings
@@ -24,16 +24,14 @@ def fleet():
     [(1, [4]), (2, [2, 2]), (3, [2, 1, 1]), (4, [1, 1, 1, 1]), (6, [1, 1, 1, 1, 0, 0])],
 )
 def test_relays_that_start_together_share_fairly(fleet, relays, shares):
-    for number in range(relays):
-        fleet.join(f"relay-{number}")
+    fleet.join(*(f"relay-{number}" for number in range(relays)))
     fleet.run(SETTLED)
 
     assert fleet.shares == shares
 
 
-def test_a_backlog_is_published_by_all_of_them(fleet):
-    for name in "ABCD":
-        fleet.join(name)
+def test_all_relays_publish_a_backlog(fleet):
+    fleet.join(*"ABCD")
     fleet.run(SETTLED)
     fleet.commit(800)
     fleet.run(60)
@@ -43,7 +41,7 @@ def test_a_backlog_is_published_by_all_of_them(fleet):
     assert sum(fleet.topic.by.values()) == 800
 
 
-def test_one_that_joins_gets_its_share(fleet):
+def test_a_relay_that_joins_gets_its_share(fleet):
     fleet.join("A")
     fleet.run(100)
     assert fleet.shares == [4]
@@ -54,9 +52,8 @@ def test_one_that_joins_gets_its_share(fleet):
         assert fleet.shares == shares
 
 
-def test_what_is_shared_fairly_stays_where_it_is(fleet):
-    for name in "ABC":
-        fleet.join(name)
+def test_fair_shares_do_not_move(fleet):
+    fleet.join(*"ABC")
     fleet.run(SETTLED)
     before = {shard: held.owner for shard, held in fleet.leases.rows.items()}
 
@@ -67,9 +64,8 @@ def test_what_is_shared_fairly_stays_where_it_is(fleet):
 
 
 @pytest.mark.parametrize("end", [Fleet.kill, Fleet.leave])
-def test_the_shards_of_one_that_ends_are_taken_over(fleet, end):
-    for name in "ABCD":
-        fleet.join(name)
+def test_the_shards_of_a_relay_that_ends_are_taken_over(fleet, end):
+    fleet.join(*"ABCD")
     fleet.run(SETTLED)
 
     for name, shares in (("A", [2, 1, 1]), ("C", [2, 2]), ("D", [4])):
@@ -79,7 +75,7 @@ def test_the_shards_of_one_that_ends_are_taken_over(fleet, end):
     assert fleet.leases.beats.keys() == {"B"}
 
 
-def test_clocks_minutes_apart_change_nothing(fleet):
+def test_clocks_that_differ_by_minutes_change_nothing(fleet):
     fleet.join("slow", skew=-600)
     fleet.join("fast", skew=600)
     fleet.run(SETTLED)
@@ -93,9 +89,8 @@ def test_clocks_minutes_apart_change_nothing(fleet):
     assert fleet.leases.calls["take"] == releases
 
 
-def test_one_that_was_frozen_past_its_lease_does_no_harm_and_gets_a_share_again(fleet):
-    fleet.join("A")
-    fleet.join("B")
+def test_a_relay_frozen_past_its_lease_does_no_harm_and_gets_a_share_again(fleet):
+    fleet.join("A", "B")
     fleet.run(SETTLED)
     fleet.frozen.add("A")
     fleet.commit(40)
@@ -112,15 +107,14 @@ def test_one_that_was_frozen_past_its_lease_does_no_harm_and_gets_a_share_again(
     assert sorted(fleet.outbox.published) == sorted(fleet.store.records)
 
 
-def test_where_one_cannot_publish_others_do(fleet):
-    fleet.join("A")
-    fleet.join("B")
+def test_when_a_relay_cannot_publish_the_others_do(fleet):
+    fleet.join("A", "B")
     fleet.run(SETTLED)
     fleet.topic.unreachable.add("A")
 
     fleet.commit(40)
     fleet.run(16)
-    assert fleet.leases.beats.keys() == {"B"}  # long before anybody would miss it
+    assert fleet.leases.beats.keys() == {"B"}  # long before its heartbeat would expire
 
     for _ in range(10):
         fleet.commit(40)
@@ -132,9 +126,8 @@ def test_where_one_cannot_publish_others_do(fleet):
     assert (fleet.shares, fleet.waiting) == ([2, 2], 0)
 
 
-def test_while_nobody_can_publish_somebody_goes_on_trying(fleet):
-    for name in "ABC":
-        fleet.join(name)
+def test_while_no_relay_can_publish_some_keep_trying(fleet):
+    fleet.join(*"ABC")
     fleet.topic.unreachable |= set("ABC")
     fleet.commit(40)
     fleet.run(600)
@@ -146,9 +139,8 @@ def test_while_nobody_can_publish_somebody_goes_on_trying(fleet):
     assert (fleet.shares, fleet.waiting) == ([2, 1, 1], 0)
 
 
-def test_a_table_that_does_not_answer_for_a_while_costs_nobody_a_shard(fleet):
-    for name in "AB":
-        fleet.join(name)
+def test_a_short_outage_of_the_table_costs_no_relay_a_shard(fleet):
+    fleet.join(*"AB")
     fleet.run(SETTLED)
     outage = Unavailable("timeout", dependency="dynamodb")
     for call in ("beat", "renew", "look"):
@@ -158,7 +150,7 @@ def test_a_table_that_does_not_answer_for_a_while_costs_nobody_a_shard(fleet):
     assert fleet.shares == [2, 2]
 
 
-def test_relays_of_the_version_before_have_no_heartbeat_and_keep_what_they_have(fleet):
+def test_relays_of_the_previous_version_without_heartbeats_keep_their_shards(fleet):
     rows = fleet.leases.rows
     rows |= {0: Held("old", 7), 1: Held("old", 7)}
     fleet.join("new")
@@ -172,7 +164,7 @@ def test_relays_of_the_version_before_have_no_heartbeat_and_keep_what_they_have(
     assert fleet.shares == [4]
 
 
-def test_a_new_version_does_not_wait_for_the_shards_that_the_one_before_gave_up(fleet):
+def test_a_new_version_takes_released_shards_at_once(fleet):
     rows = fleet.leases.rows
     rows |= {shard: Held("old", 7, given_up=True) for shard in range(SHARDS)}
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from support.builders import a_line, an_envelope, an_order
 from support.fakes import FakeClock, FakeGateway, FakeQueue, FakeStore, FakeTopic
 from support.harness import VISIBILITY, Harness
-from support.power import Mains, PowerCut
+from support.power_cuts import Mains, PowerCut
 
 from workers.events import OrderCreated, PaymentCompleted, Simulation
 from workers.runtime.errors import Unavailable

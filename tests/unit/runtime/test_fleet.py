@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.builders import an_envelope, an_order
 from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 from support.harness import VISIBILITY, Harness, Service
-from support.taken import Killed, Task, here, pause, rest
+from support.stepped_tasks import Killed, Task, here, pause, rest
 
 from workers.runtime.errors import Conflict, FatalError, PermanentError, TransientError, Unavailable
 from workers.runtime.isolation import LIMIT

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from support.fakes import FakeClock, FakeStore
 from support.harness import Harness
-from support.turns import Turns
+from support.scheduler import Scheduler
 
 from workers.runtime.errors import Conflict
 from workers.services.inventory import Inventory
@@ -57,7 +57,7 @@ class Fleet:
 
     def __init__(self, tasks):
         clock = FakeClock()
-        self.turns = Turns(clock)
+        self.turns = Scheduler(clock)
         self.store = BusyStore(self.turns.sleep)
         first = Harness(
             Inventory(),

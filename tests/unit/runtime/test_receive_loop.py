@@ -379,7 +379,7 @@ def test_protection_ends_with_the_loop():
     gate.wait_for(1)
     eventually(lambda: running.sample("scale_in_protected") == 1)
     running.drain()
-    assert agent.enabled == [True, False]
+    eventually(lambda: agent.enabled == [True, False])
     gate.opened.set()
 
 

@@ -1,4 +1,4 @@
-"""A service on a store of its own."""
+"""A service with its own store."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,14 +12,14 @@ from workers.runtime.handler import Handlers
 
 @dataclass
 class Stage:
-    """What the runtime does around a handler, without messages: event in, outcomes out."""
+    """Runs handlers like the runtime, without messages: event in, outcomes out."""
 
     service: object
     store: FakeStore = field(default_factory=FakeStore)
     _numbers: count = field(default_factory=count)
 
     def handle(self, event):
-        """Handle an event under an event id of its own; a conflict repeats it."""
+        """Handle an event under a new event id; repeat it after a conflict."""
         key, optimistic = f"test#{next(self._numbers)}", True
         while True:
             tx = self.store.begin(key, optimistic=optimistic)
@@ -32,7 +32,7 @@ class Stage:
             return outcomes
 
     def handle_at_once(self, events):
-        """Handle events so that each has read before any has written."""
+        """Handle events so that all have read before the first one writes."""
         handlers = Handlers(self.service)
         started = []
         for event in events:

@@ -1,4 +1,4 @@
-"""Every event is counted once, in its hour; revenue is what was paid less what went back."""
+"""Every event is counted once, in its hour; revenue is payments less refunds."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -29,7 +29,7 @@ def test_events_are_counted_by_type_in_the_current_hour(on_stage):
     }
 
 
-def test_revenue_is_what_was_paid_less_what_went_back(on_stage):
+def test_revenue_is_payments_less_refunds(on_stage):
     analytics = a_counter(on_stage)
 
     analytics.handle(a_payment(amount=Decimal("10.10")))
@@ -45,7 +45,7 @@ def test_revenue_is_what_was_paid_less_what_went_back(on_stage):
     }
 
 
-def test_hours_are_those_of_utc(on_stage):
+def test_hours_are_in_utc(on_stage):
     analytics = a_counter(on_stage, now=HALF_PAST.astimezone(timezone(timedelta(hours=14))))
 
     analytics.handle(an_order())
@@ -62,7 +62,7 @@ def test_counters_are_spread_over_shards(on_stage):
     assert set(analytics.store.documents) == set(keys_of(1, HALF_PAST))
 
 
-def test_workers_that_count_at_once_do_not_disturb_each_other(on_stage):
+def test_workers_that_count_at_once_do_not_conflict(on_stage):
     analytics = a_counter(on_stage)
     in_flight = [analytics.store.begin(f"event-{n}") for n in range(10)]
     for tx in in_flight:
@@ -74,7 +74,7 @@ def test_workers_that_count_at_once_do_not_disturb_each_other(on_stage):
     assert analytics.document("hour#2026-01-02T13#0") == {"order.created": 10}
 
 
-def test_the_keys_of_some_hours_reach_back_over_midnight():
+def test_the_keys_of_recent_hours_reach_back_over_midnight():
     keys = keys_of(2, datetime(2026, 1, 2, 0, 5, tzinfo=UTC))
 
     assert keys == [
@@ -83,7 +83,7 @@ def test_the_keys_of_some_hours_reach_back_over_midnight():
 
 
 @given(shards=st.lists(st.integers(0, SHARDS - 1), max_size=30))
-def test_what_was_counted_in_shards_adds_up(on_stage, shards):
+def test_the_shards_of_a_counter_add_up(on_stage, shards):
     left = list(shards)
     analytics = on_stage(Analytics(lambda: HALF_PAST, lambda _: left.pop()))
     for _ in shards:
@@ -96,5 +96,5 @@ def test_what_was_counted_in_shards_adds_up(on_stage, shards):
 
 
 @pytest.mark.parametrize("documents", [[], [None], [{}]])
-def test_nothing_adds_up_to_nothing(documents):
+def test_no_counters_add_up_to_nothing(documents):
     assert merge(documents) == {}

@@ -1,4 +1,4 @@
-"""Every line is set aside or none; nothing is oversold; what was taken comes back once."""
+"""All lines of an order are reserved or none; nothing is oversold or released twice."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ def test_a_reservation_moves_stock_from_available_to_reserved(inventory):
     assert inventory.document("stock#tea") == stock(8, reserved=2)
 
 
-def test_one_short_line_fails_the_whole_order(inventory):
+def test_a_line_without_enough_stock_fails_the_whole_order(inventory):
     inventory.seed("stock#tea", stock(10))
     inventory.seed("stock#cup", stock(1))
     order = an_order(items=(a_line("tea"), a_line("cup", quantity=3)))
@@ -54,13 +54,13 @@ def test_one_short_line_fails_the_whole_order(inventory):
     assert inventory.document("stock#tea") == stock(10)
 
 
-def test_there_is_none_of_an_unknown_article(inventory):
+def test_an_unknown_item_is_out_of_stock(inventory):
     assert inventory.handle(an_order()) == (
         a_shortage(shortages=(Shortage(sku="tea", quantity=2, available=0),)),
     )
 
 
-def test_lines_of_the_same_article_are_summed(inventory):
+def test_lines_with_the_same_item_are_summed(inventory):
     inventory.seed("stock#tea", stock(5))
     twice = (a_line(quantity=2), a_line(quantity=3))
 
@@ -69,7 +69,7 @@ def test_lines_of_the_same_article_are_summed(inventory):
     assert inventory.document("stock#tea") == stock(0, reserved=5)
 
 
-def test_lines_that_are_short_only_together_are_all_named(inventory):
+def test_lines_that_exceed_the_stock_only_together_are_all_named(inventory):
     inventory.seed("stock#tea", stock(4))
     twice = (a_line(quantity=2), a_line(quantity=3))
 
@@ -78,7 +78,7 @@ def test_lines_that_are_short_only_together_are_all_named(inventory):
     assert [short.quantity for short in failed.shortages] == [2, 3]
 
 
-def test_lines_of_the_same_article_may_sum_to_more_than_one_line_can_hold(inventory):
+def test_lines_with_the_same_item_may_sum_to_more_than_one_line_allows(inventory):
     inventory.seed("stock#tea", stock(2 * MAX_QUANTITY))
     order = an_order(items=(a_line(quantity=MAX_QUANTITY), a_line(quantity=MAX_QUANTITY)))
 
@@ -137,14 +137,14 @@ def test_a_released_order_is_not_reserved_again(inventory):
     assert inventory.handle(an_order()) == ()
 
 
-def test_a_cancellation_that_overtakes_the_reservation_in_flight_wins(inventory):
+def test_a_cancellation_that_overtakes_the_reservation_wins(inventory):
     inventory.seed("stock#tea", stock(10))
 
     assert inventory.handle_at_once([a_cancellation(), an_order()]) == [(), ()]
     assert inventory.document("stock#tea") == stock(10)
 
 
-def test_fifty_orders_at_once_for_the_last_unit_reserve_one(inventory):
+def test_fifty_concurrent_orders_for_the_last_unit_reserve_it_once(inventory):
     inventory.seed("stock#tea", stock(1))
     orders = [an_order(order_id=f"order-{n}", items=(a_line(quantity=1),)) for n in range(50)]
 
@@ -155,7 +155,7 @@ def test_fifty_orders_at_once_for_the_last_unit_reserve_one(inventory):
     assert inventory.document("stock#tea") == stock(0, reserved=1)
 
 
-def test_orders_at_once_for_plenty_of_stock_do_not_disturb_each_other(inventory):
+def test_concurrent_orders_with_enough_stock_do_not_conflict(inventory):
     inventory.seed("stock#tea", stock(1000, threshold=100))
     orders = [an_order(order_id=f"order-{n}") for n in range(50)]
     in_flight = [(inventory.store.begin(order.order_id), order) for order in orders]
@@ -176,10 +176,10 @@ def test_orders_at_once_for_plenty_of_stock_do_not_disturb_each_other(inventory)
         pytest.param(6, 5, True, id="from above to below"),
         pytest.param(5, 5, False, id="at the threshold before"),
         pytest.param(2, 5, False, id="below before"),
-        pytest.param(2, 0, True, id="the last ones"),
+        pytest.param(2, 0, True, id="the last units"),
     ],
 )
-def test_operations_hear_of_the_reservation_that_crosses_the_threshold(
+def test_operations_are_told_of_the_reservation_that_crosses_the_threshold(
     inventory, available, threshold, is_told
 ):
     inventory.seed("stock#tea", stock(available, threshold))
@@ -189,7 +189,7 @@ def test_operations_hear_of_the_reservation_that_crosses_the_threshold(
     assert inventory.handle(an_order()) == (a_reservation(), *warning)
 
 
-def test_a_release_in_between_makes_a_reservation_cross_the_threshold_again(inventory):
+def test_after_a_release_a_reservation_can_cross_the_threshold_again(inventory):
     inventory.seed("stock#tea", stock(7, 5))
     inventory.handle(an_order())
     second = an_order(order_id="order-2")
@@ -199,7 +199,7 @@ def test_a_release_in_between_makes_a_reservation_cross_the_threshold_again(inve
     assert [type(outcome) for outcome in outcomes] == [InventoryReserved, InventoryLow]
 
 
-def test_one_warning_names_every_article_that_runs_low(inventory):
+def test_one_warning_names_every_item_that_runs_low(inventory):
     inventory.seed("stock#tea", stock(6, 5))
     inventory.seed("stock#cup", stock(100, 5))
     inventory.seed("stock#pot", stock(7, 5))
@@ -216,7 +216,7 @@ def test_one_warning_names_every_article_that_runs_low(inventory):
     quantities=st.lists(st.integers(1, 6), min_size=1, max_size=12),
     cancelled=st.sets(st.integers(0, 11)),
 )
-def test_stock_is_conserved_and_the_warning_comes_once(
+def test_stock_is_conserved_and_the_warning_is_sent_once(
     on_stage, available, threshold, quantities, cancelled
 ):
     inventory = on_stage(Inventory())
@@ -275,7 +275,7 @@ def test_simulations_are_ignored_where_they_are_not_allowed(inventory, simulatio
     assert inventory.handle(an_order(simulation=simulation)) == (a_reservation(),)
 
 
-def test_an_order_may_have_fifty_articles(inventory):
+def test_an_order_may_have_fifty_items(inventory):
     skus = [f"sku-{n}" for n in range(50)]
     for sku in skus:
         inventory.seed(f"stock#{sku}", stock(10))

@@ -1,4 +1,4 @@
-"""Customers hear what happened, once; operations hear what runs out."""
+"""Customers are told once what happened to their orders; operations, what runs low."""
 
 import pytest
 from support.builders import (
@@ -58,7 +58,7 @@ def test_the_customer_is_told(notification, mailer, news, template, words):
     assert [word for word in words if word not in mail.body] == []
 
 
-def test_a_mail_reads_like_one(notification, mailer):
+def test_a_mail_lists_the_order_lines_and_the_total(notification, mailer):
     notification.handle(an_order())
 
     assert mailer.sent == [
@@ -76,7 +76,7 @@ def test_a_mail_reads_like_one(notification, mailer):
     ]
 
 
-def test_operations_hear_what_runs_low(notification, mailer):
+def test_operations_are_told_what_runs_low(notification, mailer):
     notification.handle(low_stock())
 
     (mail,) = mailer.sent
@@ -85,12 +85,12 @@ def test_operations_hear_what_runs_low(notification, mailer):
 
 
 @pytest.mark.parametrize("news", [a_refund_request(), a_reservation(), a_release()])
-def test_some_news_are_no_mail(notification, mailer, news):
+def test_some_events_send_no_mail(notification, mailer, news):
     assert notification.handle(news) == ()
     assert mailer.sent == []
 
 
-def test_what_was_sent_is_noted_without_the_address(notification):
+def test_a_sent_mail_is_recorded_without_the_address(notification):
     notification.handle(an_order())
 
     assert notification.store.documents == {
@@ -101,7 +101,7 @@ def test_what_was_sent_is_noted_without_the_address(notification):
     }
 
 
-def test_the_same_news_of_an_order_under_another_event_id_is_not_sent_again(notification, mailer):
+def test_the_same_news_under_another_event_id_is_not_sent_again(notification, mailer):
     notification.handle(a_payment())
     notification.handle(a_payment())
 
@@ -118,7 +118,7 @@ def test_a_mail_is_sent_again_rather_than_lost(notification, mailer):
     assert len(mailer.sent) == 2
 
 
-def test_braces_in_a_reason_are_only_text(notification, mailer):
+def test_braces_in_a_reason_are_plain_text(notification, mailer):
     notification.handle(a_cancellation(reason="{customer_email} {0} {{"))
 
     assert "{customer_email} {0} {{" in mailer.sent[0].body
@@ -139,7 +139,7 @@ def test_simulations_are_ignored_where_they_are_not_allowed(notification, mailer
     assert len(mailer.sent) == 1
 
 
-def test_a_worker_that_was_overtaken_does_not_note_its_mail(notification):
+def test_a_worker_that_was_overtaken_does_not_record_its_mail(notification):
     slow = notification.store.begin("slow")
     notification.service.notify_customer(a_payment(), slow)
     notification.handle(a_payment())

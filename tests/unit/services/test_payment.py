@@ -1,4 +1,4 @@
-"""Money is taken once and given back once, whatever arrives in whatever order."""
+"""An order is charged once and refunded once, whatever arrives in whatever order."""
 
 from decimal import Decimal
 
@@ -67,14 +67,14 @@ def test_a_second_event_of_the_same_order_gets_the_same_answer(payment, gateway,
 
 
 @pytest.mark.parametrize("wish", [a_cancellation(), a_refund_request()])
-def test_what_was_taken_goes_back(payment, gateway, wish):
+def test_a_charge_is_refunded(payment, gateway, wish):
     payment.handle(an_order())
 
     assert payment.handle(wish) == (RETURNED,)
     assert gateway.refunded == [GIVEN_BACK]
 
 
-def test_money_goes_back_once(payment, gateway):
+def test_a_charge_is_refunded_once(payment, gateway):
     payment.handle(an_order())
     payment.handle(a_cancellation())
 
@@ -82,7 +82,7 @@ def test_money_goes_back_once(payment, gateway):
     assert gateway.refunded == [GIVEN_BACK]
 
 
-def test_a_declined_order_has_nothing_to_give_back(payment, gateway):
+def test_a_declined_order_has_nothing_to_refund(payment, gateway):
     gateway.declined.add("order-1")
     payment.handle(an_order())
 
@@ -96,7 +96,7 @@ def test_an_order_cancelled_before_it_arrives_is_never_charged(payment, gateway)
     assert gateway.charged == []
 
 
-def test_an_order_refunded_is_not_charged_again(payment, gateway):
+def test_a_refunded_order_is_not_charged_again(payment, gateway):
     payment.handle(an_order())
     payment.handle(a_cancellation())
 
@@ -104,7 +104,7 @@ def test_an_order_refunded_is_not_charged_again(payment, gateway):
     assert gateway.charged == [TAKEN]
 
 
-def test_a_charge_whose_worker_died_before_the_commit_goes_back(payment, gateway):
+def test_a_charge_whose_worker_died_before_the_commit_is_refunded(payment, gateway):
     Handlers(payment.service).handle(an_order(), payment.store.begin("died"))
 
     assert payment.handle(a_cancellation()) == (REPORTED, RETURNED)
@@ -113,7 +113,7 @@ def test_a_charge_whose_worker_died_before_the_commit_goes_back(payment, gateway
     assert gateway.refunded == [GIVEN_BACK]
 
 
-def test_a_charge_that_comes_after_the_cancellation_is_declined(payment, gateway):
+def test_a_charge_after_the_cancellation_is_declined(payment, gateway):
     slow = payment.store.begin("slow")
     slow.get("payment#order-1")
     payment.handle(a_cancellation())
@@ -124,7 +124,7 @@ def test_a_charge_that_comes_after_the_cancellation_is_declined(payment, gateway
     assert gateway.charged == []
 
 
-def test_a_cancellation_that_overtakes_the_charge_in_flight_gives_the_money_back(payment, gateway):
+def test_a_cancellation_that_overtakes_the_charge_refunds_it(payment, gateway):
     in_flight = payment.store.begin("in flight")
     Handlers(payment.service).handle(an_order(), in_flight)
 
@@ -136,9 +136,7 @@ def test_a_cancellation_that_overtakes_the_charge_in_flight_gives_the_money_back
     assert gateway.refunded == [GIVEN_BACK]
 
 
-def test_a_commit_that_overtakes_the_cancellation_in_flight_gives_the_money_back_once(
-    payment, gateway
-):
+def test_a_commit_that_overtakes_the_cancellation_refunds_once(payment, gateway):
     charging, cancelling = payment.store.begin("charging"), payment.store.begin("cancelling")
     Handlers(payment.service).handle(an_order(), charging)
     Handlers(payment.service).handle(a_cancellation(), cancelling)
@@ -150,7 +148,7 @@ def test_a_commit_that_overtakes_the_cancellation_in_flight_gives_the_money_back
     assert gateway.refunded == [GIVEN_BACK]
 
 
-def test_an_outage_of_the_gateway_leaves_nothing_behind(payment, gateway):
+def test_an_outage_of_the_gateway_has_no_effect(payment, gateway):
     gateway.fail_next("charge", Unavailable(dependency="payment-gateway"), lost_reply=True)
 
     with pytest.raises(Unavailable):
@@ -185,7 +183,7 @@ def test_simulations_are_ignored_where_they_are_not_allowed(payment, simulation)
     assert payment.handle(an_order(simulation=simulation)) == (PAID,)
 
 
-def test_another_services_simulated_failure_is_not_ours(gateway, on_stage):
+def test_a_simulated_failure_of_another_service_is_ignored(gateway, on_stage):
     order = an_order(simulation=Simulation(technical_failure="inventory"))
 
     assert on_stage(Payment(gateway, allow_simulation=True)).handle(order) == (PAID,)

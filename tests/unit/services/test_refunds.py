@@ -1,6 +1,6 @@
-"""Whatever customers ask for and in whatever order news arrive: goods and money add up.
+"""Goods and money add up, whatever customers request and in whatever order events arrive.
 
-Every service on a store of its own; what one publishes waits until the test delivers it.
+Every service has its own store. Published events wait until the test delivers them.
 """
 
 from collections import Counter
@@ -22,7 +22,9 @@ from workers.services.payment import Payment
 
 STOCK = 7
 IDS = ("order-0", "order-1", "order-2")
-LINES = {order_id: a_line(quantity=n + 2) for n, order_id in enumerate(IDS)}  # 9 wanted, 7 there
+LINES = {
+    order_id: a_line(quantity=n + 2) for n, order_id in enumerate(IDS)
+}  # 9 ordered, 7 in stock
 
 
 class Market:
@@ -69,7 +71,7 @@ class Market:
         self._handle(self.delivered[-1])
 
     def repeat(self, position):
-        """Deliver something again, under another event id: no inbox recognises it."""
+        """Deliver an event again under another id, so that no inbox recognises it."""
         self._handle(self.delivered[position % len(self.delivered)])
 
     def drain(self):
@@ -108,7 +110,7 @@ def confirmed(on_stage):
     return market
 
 
-def test_a_refund_before_shipping_gives_money_and_stock_back(confirmed):
+def test_a_refund_before_shipping_returns_money_and_stock(confirmed):
     confirmed.ask("refund", "order-1", "found it cheaper")
     confirmed.drain()
 
@@ -117,7 +119,7 @@ def test_a_refund_before_shipping_gives_money_and_stock_back(confirmed):
     assert (confirmed.stock, confirmed.takings) == ((STOCK, 0), 0)
 
 
-def test_a_refund_after_shipping_gives_back_money_only(confirmed):
+def test_a_refund_after_shipping_returns_only_the_money(confirmed):
     confirmed.ask("ship", "order-1", None)
     confirmed.ask("refund", "order-1", "it is broken")
     confirmed.drain()
@@ -140,8 +142,8 @@ def test_a_customer_refunded_before_shipping_gets_one_mail_of_each_kind(confirme
     assert "has been cancelled: found it cheaper." in mail.body
 
 
-def test_an_order_refunded_unshipped_by_the_version_before_is_left_as_it_was(confirmed):
-    """That version wrote the state and published order.refunded, which inventory never hears."""
+def test_an_unshipped_order_refunded_by_the_previous_version_is_left_unchanged(confirmed):
+    """That version published order.refunded, which inventory does not consume."""
     key = "order#order-1"
     document = confirmed.orders.document(key)
     confirmed.orders.seed(key, document | {"state": "refunded"})
@@ -154,7 +156,7 @@ def test_an_order_refunded_unshipped_by_the_version_before_is_left_as_it_was(con
         with pytest.raises(NotAllowed):
             confirmed.ask(action[0], "order-1", action[1])
 
-    # What an operator can do about it: publish the cancellation that was due, by hand.
+    # An operator can publish the missing cancellation by hand.
     confirmed.publish(a_cancellation())
     confirmed.drain()
     order = confirmed.order("order-1")
@@ -162,13 +164,13 @@ def test_an_order_refunded_unshipped_by_the_version_before_is_left_as_it_was(con
     assert (confirmed.stock, confirmed.takings) == ((STOCK, 0), 0)
 
 
-# Without "drain" few orders would be confirmed before somebody cancels them.
+# Without "drain", most orders would be cancelled before they are confirmed.
 ACTIONS = ["deliver", "deliver", "drain", "repeat", "cancel", "ship", "refund"]
 STEPS = st.tuples(st.sampled_from(ACTIONS), st.integers(0, 30))
 
 
 @given(steps=st.lists(STEPS, max_size=60))
-def test_goods_and_money_add_up_whatever_is_asked_for_and_whenever_it_arrives(on_stage, steps):
+def test_goods_and_money_add_up_after_any_requests_in_any_order(on_stage, steps):
     market = Market(on_stage)
     for order_id in IDS:
         market.place(order_id)

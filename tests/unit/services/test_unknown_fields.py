@@ -1,4 +1,4 @@
-"""A task of the version before rewrites documents of a newer one, and drops nothing of them."""
+"""A task of the previous version keeps the unknown fields of documents that it rewrites."""
 
 from decimal import Decimal
 
@@ -35,7 +35,7 @@ def change(store, act):
 
 @pytest.fixture
 def order(store):
-    """Give an order as a newer version leaves it: with more at every depth."""
+    """Return an order as a newer version writes it: with more fields at every depth."""
     order = an_order()
     change(
         store,
@@ -64,7 +64,7 @@ def order(store):
     ],
     ids=["a payment", "a reservation", "a cancellation"],
 )
-def test_an_order_keeps_them_at_every_depth(order, act):
+def test_an_order_keeps_unknown_fields_at_every_depth(order, act):
     before = order.documents["order#order-1"]
 
     change(order, act)
@@ -76,7 +76,7 @@ def test_an_order_keeps_them_at_every_depth(order, act):
     assert len(after["history"]) > 1
 
 
-def test_an_order_whose_history_was_cut_keeps_them_in_what_is_left(order):
+def test_an_order_keeps_unknown_fields_in_a_shortened_history(order):
     document = order.documents["order#order-1"]
     entries = [document["history"][0] | {"n": n} for n in range(MAX_HISTORY)]
     order.seed("order#order-1", document | {"history": entries})
@@ -87,7 +87,7 @@ def test_an_order_whose_history_was_cut_keeps_them_in_what_is_left(order):
     assert after[:-1] == entries[1:]
 
 
-def test_a_payment_keeps_them(store):
+def test_a_payment_keeps_unknown_fields(store):
     payment = Payment(FakeGateway())
     change(store, lambda tx: payment.charge(an_order(), tx))
     store.seed("payment#order-1", store.documents["payment#order-1"] | NEWER)
@@ -99,7 +99,7 @@ def test_a_payment_keeps_them(store):
     assert after.items() >= NEWER.items()
 
 
-def test_a_reservation_keeps_them(store):
+def test_a_reservation_keeps_unknown_fields(store):
     store.seed("stock#tea", {"available": 9, "reserved": 0, "reorderThreshold": 1, "shelf": "A"})
     change(store, lambda tx: Inventory().reserve(an_order(), tx))
     store.seed("reservation#order-1", store.documents["reservation#order-1"] | NEWER)

@@ -1,6 +1,6 @@
-"""Handlers that run one at a time, from pause to pause, when a test says so.
+"""Runs handlers one at a time, from pause to pause, when the test says so.
 
-Greenlets rather than threads: which one runs is decided here, not by the operating system.
+With greenlets instead of threads, the test and not the operating system decides which one runs.
 """
 
 from contextlib import suppress
@@ -9,20 +9,20 @@ from greenlet import getcurrent, greenlet
 
 
 class Killed(BaseException):
-    """The process is gone: nothing in it can catch this and go on."""
+    """The process has died. No code in it can catch this and continue."""
 
 
 class Task(greenlet):
-    """What a thread would run, taken step by step."""
+    """The program of a thread, run step by step."""
 
     def step(self):
-        """Let it run until it pauses or ends; raises what ended it."""
+        """Run until the task pauses or ends; raise its error."""
         if not self.dead:
             self.parent = getcurrent()
             self.switch()
 
     def kill(self):
-        """End it where it is."""
+        """End the task at its present step."""
         if not self.dead:
             self.parent = getcurrent()
             with suppress(Killed):
@@ -30,19 +30,19 @@ class Task(greenlet):
 
 
 def here():
-    """Give the task that runs, None outside of all."""
+    """Return the running task, or None outside of tasks."""
     current = getcurrent()
     return current if isinstance(current, Task) else None
 
 
 def pause():
-    """Wait for the next step; outside of a task there is nothing to wait for."""
+    """Wait for the next step; do nothing outside of a task."""
     if (task := here()) is not None:
         task.parent.switch()
 
 
 def rest(condition, _seconds):
-    """Wait on a condition, in the place of ``Condition.wait``."""
+    """Wait on a condition. Replaces ``Condition.wait``."""
     condition.release()
     try:
         pause()

@@ -1,4 +1,4 @@
-"""One call of each adapter, on the clients that a process has: what they all have in common."""
+"""One call of each adapter, for tests of what all clients have in common."""
 
 from support.builders import a_message, encoded
 from workers.aws import names
@@ -16,7 +16,7 @@ ARN = "arn:aws:sns:eu-west-1:123456789012:order-events"
 
 
 class Once:
-    """Clients that are made once each: the SDK takes longer for that than most tests."""
+    """Caches clients: creating one takes longer than most tests."""
 
     def __init__(self, clients):
         self._clients = clients

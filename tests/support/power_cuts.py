@@ -1,15 +1,15 @@
-"""Power cuts: a process that ends before or after any of its calls to the outside world."""
+"""Simulates a power cut before or after any call of a process to the outside world."""
 
 from dataclasses import dataclass
 
 
 class PowerCut(BaseException):
-    """Not an ``Exception``: nothing in the process can catch it and go on."""
+    """Not an ``Exception``, so that no code in the process can catch it and continue."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """The ``number``-th call of a run, and where the fault strikes."""
+    """A fault before or after the ``number``-th call of a run."""
 
     number: int
     name: str
@@ -20,7 +20,7 @@ class Point:
 
 
 class Mains:
-    """Numbers all calls through its ``wires`` and strikes at one of them."""
+    """Counts all calls through its wires, and raises the error at one of them."""
 
     def __init__(self, point=None, error=PowerCut):
         self.calls = []
@@ -41,7 +41,7 @@ class Mains:
         return result
 
     def points(self):
-        """Every point at which a run like this one can be struck."""
+        """List every point at which a run with these calls can fail."""
         return [
             Point(number, name, when)
             for number, name in enumerate(self.calls)
@@ -50,7 +50,7 @@ class Mains:
 
 
 class Wire:
-    """A port whose every call goes through the mains; a new method is a new point."""
+    """A port whose calls all go through the mains, including those of new methods."""
 
     def __init__(self, name, port, mains):
         self._name = name

@@ -1,15 +1,17 @@
-"""Threads that take turns on a virtual clock: hundreds of handlers at once, the same every time."""
+"""Runs hundreds of threads in turn on a virtual clock, in the same order every time."""
 
 import heapq
 from contextlib import contextmanager
 from itertools import count
 from threading import Semaphore, Thread, local
 
-PATIENCE = 60  # s of real time for one turn; a thread that waits for anything real takes for ever
+PATIENCE = (
+    60  # s of real time for one turn; a thread that waits in real time would block the others
+)
 
 
-class Turns:
-    """Runs one thread at a time; who sleeps lets the one go on whose sleep ends next."""
+class Scheduler:
+    """Runs one thread at a time; when it sleeps, the one whose sleep ends next continues."""
 
     def __init__(self, clock):
         self._clock = clock
@@ -20,7 +22,7 @@ class Turns:
         self._errors = []
 
     def run(self, *programs):
-        """Run programs, each in a thread, until all have ended. Raises what one of them raised."""
+        """Run programs, each in a thread, until all have ended. Raise the first error of one."""
         for program in programs:
             baton = self._queue_up(0)
             Thread(target=self._thread, args=(program, baton), daemon=True).start()
@@ -28,18 +30,18 @@ class Turns:
             until, _, baton = heapq.heappop(self._sleepers)
             self._clock.advance(max(0.0, until - self._clock()))
             baton.release()
-            assert self._yielded.acquire(timeout=PATIENCE), "a thread waits for something real"
+            assert self._yielded.acquire(timeout=PATIENCE), "a thread waits in real time"
         if self._errors:
             raise self._errors[0]
 
     def sleep(self, seconds):
-        """Let virtual time pass; for the threads of ``run``."""
+        """Let virtual time pass. Call it only from the threads of ``run``."""
         baton = self._queue_up(seconds, self._mine.baton)
         self._yielded.release()
         baton.acquire()
 
     def rest(self, condition, seconds):
-        """Wait on a condition that the thread holds; it looks again when the time is over."""
+        """Wait on a condition that the thread holds, for ``seconds`` of virtual time."""
         with _let_go(condition):
             self.sleep(seconds)
 

@@ -1,0 +1,19 @@
+"""Distributes tests over processes: each test on its own, but all of infra together."""
+
+from xdist.scheduler import LoadScopeScheduling
+
+_INFRA = "tests/infra/"
+_STATIC = "tests/infra/test_static.py"
+
+
+class LargestScopeFirst(LoadScopeScheduling):
+    """Assigns the largest scope first, so that the apply of infra starts at once.
+
+    pytest-xdist 3.8 has groups, but ignores them with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid):
+        """Return the scope of a test. Tests of one scope run in one process, in order."""
+        if nodeid.startswith(_STATIC):
+            return _STATIC
+        return _INFRA if nodeid.startswith(_INFRA) else nodeid
