@@ -1,6 +1,7 @@
 """The states of a lease: every legal edge works, and every other one is refused."""
 
 import ast
+import re
 from collections import deque
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -173,3 +174,15 @@ def test_only_admission_changes_the_standing_of_a_delivery():
     assert [name for name, tree in modules() if assigned(tree, "standing")] == [
         "runtime/admission.py"
     ]
+
+
+def test_the_diagram_in_the_documents_shows_every_edge():
+    text = (Path(workers.__file__).parents[1] / "ARCHITECTURE.md").read_text()
+    drawn = re.findall(r"^ *(\w+) --> (\w+): (\w+)$", text, re.MULTILINE)
+    states = {state.value for state in State}
+    assert {edge for edge in drawn if edge[0] in states} == {
+        (before.value, after.value, act)
+        for act, edges in EDGES.items()
+        for before, after in edges.items()
+        if before is not after
+    }
