@@ -37,7 +37,7 @@ infra: $(STAMP) ## Test terraform/: apply it to the embedded AWS, run the servic
 
 .PHONY: rehearsal
 rehearsal: $(STAMP) ## Apply terraform/ to the embedded AWS, place orders, destroy it (ARGS="--orders 100")
-	@PYTHONPATH=tests $(BIN)/python -m local.rehearsal.__main__ $(ARGS)
+	@$(BIN)/python -m local.rehearsal $(ARGS)
 
 .PHONY: test-containers
 test-containers: $(STAMP) ## Test the image and the composed system (needs Docker)

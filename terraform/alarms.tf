@@ -2,7 +2,7 @@
 # description says what to do.
 
 locals {
-  # Of the lines that each worker writes once a minute: METRICS_NAMESPACE in workers/bootstrap.py.
+  # The namespace of the metrics that workers write: METRICS_NAMESPACE in workers/bootstrap.py.
   metrics = "OrderPipeline"
 
   alarm_actions = [aws_sns_topic.alerts.arn]
@@ -28,7 +28,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-dead-letters"
-  alarm_description   = "${each.key} has dead-lettered messages. Run `workers dlq list ${each.key}` to see why, fix the cause, then run `workers dlq redrive ${each.key}`."
+  alarm_description   = "${each.key} has dead-lettered messages. Run `workers dlq list ${each.key}` to see why, fix the cause, then run `workers dlq redrive ${each.key} --yes`."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = module.queue[each.key].dlq_name }

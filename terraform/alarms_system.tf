@@ -58,7 +58,7 @@ resource "aws_cloudwatch_metric_alarm" "outbox_age" {
 
 resource "aws_cloudwatch_metric_alarm" "outbox_set_aside" {
   alarm_name          = "${local.name}-outbox-set-aside"
-  alarm_description   = "SNS permanently refused an event of an order. `workers outbox list` shows the event and the reason, as does `outbox.set_aside` in the log of ${local.relay}. Run `workers outbox retry` to try again."
+  alarm_description   = "SNS permanently refused an event of an order. `workers outbox list` shows the event and the reason, as does `outbox.set_aside` in the log of ${local.relay}. Run `workers outbox retry EVENT_ID --yes` to try again."
   namespace           = local.metrics
   metric_name         = "OutboxSetAside"
   dimensions          = { Environment = var.environment, Service = local.relay }

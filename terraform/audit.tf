@@ -10,7 +10,7 @@ locals {
 }
 
 resource "aws_cloudtrail" "audit" {
-  #checkov:skip=CKV_AWS_35:encrypted by S3's own key; the lines hold who and when, but no message
+  #checkov:skip=CKV_AWS_35:encrypted by S3's own key; the log says who and when, and holds no message
   #checkov:skip=CKV_AWS_67:the queues are in this region
   #checkov:skip=CKV_AWS_252:read only on demand
   #checkov:skip=CKV2_AWS_10:read only on demand, so the bucket is enough; a copy in CloudWatch would cost more
@@ -47,7 +47,7 @@ resource "aws_cloudtrail" "audit" {
 resource "aws_s3_bucket" "audit" {
   #checkov:skip=CKV_AWS_18:the bucket of the log needs no log of its own
   #checkov:skip=CKV_AWS_144:the account decides on copies in other regions, as for its other trails
-  #checkov:skip=CKV_AWS_145:encrypted by S3's own key; the lines hold who and when, but no message
+  #checkov:skip=CKV_AWS_145:encrypted by S3's own key; the log says who and when, and holds no message
   #checkov:skip=CKV2_AWS_62:nothing waits for new files
   for_each = local.audit
 

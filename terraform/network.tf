@@ -12,7 +12,7 @@ locals {
 resource "aws_security_group" "tasks" {
   #checkov:skip=CKV2_AWS_5:attached to every service, in modules/service
   name        = "${local.name}-tasks"
-  description = "Every task of ${local.name}: nothing comes in"
+  description = "Every task of ${local.name}: no inbound traffic"
   vpc_id      = local.vpc_id
 }
 

@@ -144,7 +144,7 @@ variable "sender_email" {
 
   validation {
     condition     = can(regex("^[^@\\s]+@[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.sender_email))
-    error_message = "sender_email: must be an e-mail address with a lower-case domain."
+    error_message = "sender_email: must be an email address with a lower-case domain."
   }
 }
 
@@ -154,7 +154,7 @@ variable "operations_email" {
 
   validation {
     condition     = can(regex("^[^@\\s]+@[^@\\s]+$", var.operations_email))
-    error_message = "operations_email: must be an e-mail address."
+    error_message = "operations_email: must be an email address."
   }
 }
 
@@ -303,7 +303,7 @@ variable "alert_emails" {
 
   validation {
     condition     = alltrue([for email in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))]) && length(distinct(var.alert_emails)) == length(var.alert_emails)
-    error_message = "alert_emails: must be e-mail addresses without duplicates."
+    error_message = "alert_emails: must be email addresses without duplicates."
   }
 }
 

@@ -101,7 +101,7 @@ def _consumer(parts: Parts) -> Program:
         service=name,
         visibility_timeout=service.visibility_timeout,
     )
-    agent = os.environ.get("ECS_AGENT_URI")
+    agent = settings.ecs_agent_uri
     assembly = assemble(
         Handlers(_service(name, settings, parts.clients, table)),
         events.decode,

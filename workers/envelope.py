@@ -226,7 +226,7 @@ class Decoder(Generic[E_co]):
 
 
 def _check_version(version: str) -> None:
-    """Refuse a newer major version; what is no version at all is left to the model."""
+    """Refuse a newer major version; the model refuses what is not a version."""
     major = version.partition(".")[0]
     if major.isascii() and major.isdigit() and len(major) < 5 and int(major) > MAJOR_VERSION:  # noqa: PLR2004
         raise UnsupportedVersion(f"eventVersion {version[:9]} is newer than {VERSION}")

@@ -12,12 +12,11 @@ from workers.aws.clients import Clients
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import STARTING, Health, Status
-from workers.runtime.settlement import full_jitter
+from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
 from workers.runtime.worker import BROKEN, Running, Worker
 from workers.settings import Settings
 
 FIRST_BACKOFF: Final = 0.5  # s between attempts to reach AWS at the start, doubling
-LONGEST_BACKOFF: Final = 30.0  # s
 REFRESH_EVERY: Final = 60.0  # s between refreshes of credentials
 
 log = structlog.get_logger()
@@ -95,7 +94,7 @@ def _keep_credentials(clients: Clients) -> None:
 
 
 def _shown(settings: Settings) -> dict[str, object]:
-    """Return the settings for a log line, e-mail addresses masked."""
+    """Return the settings for a log line, email addresses masked."""
     return {
         name: "***" if name.endswith("_email") else value
         for name, value in settings.model_dump().items()

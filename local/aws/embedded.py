@@ -69,7 +69,7 @@ class EmbeddedAws:
         return seconds
 
     def mails(self) -> list[dict[str, Any]]:
-        """List the e-mails sent so far: ``id, from, to, subject, body``."""
+        """List the emails sent so far: ``id, from, to, subject, body``."""
         mails: list[dict[str, Any]] = self._ask("mails")
         return mails
 

@@ -1,4 +1,4 @@
-"""Reads the e-mails that the embedded SES has accepted. None leaves the machine."""
+"""Reads the emails that the embedded SES has accepted. None leaves the machine."""
 
 from email import message_from_string, policy
 
@@ -6,7 +6,7 @@ from moto.ses.models import Message, RawMessage, ses_backends
 
 
 def sent_mails() -> list[dict[str, object]]:
-    """List the e-mails in the order of sending: ``id, from, to, subject, body``."""
+    """List the emails in the order of sending: ``id, from, to, subject, body``."""
     return [
         _mail(message)
         for regions in ses_backends.values()

@@ -87,7 +87,7 @@ class Audit:
 
 def _subscribed(sqs: "SQSClient", sns: "SNSClient", settings: Settings, topology: Topology) -> str:
     """Create the audit queue for all events of the topology. Returns its URL."""
-    like = next(iter(topology.consumers.values()))
+    like = next(iter(topology.services.values()))
     everything = like.model_copy(update={"consumes": topology.events})
     messaging = Messaging(sqs, sns, settings.name_prefix, lambda _: None)
     arn = names.topic_arn(sns, settings, topology.topic)

@@ -138,7 +138,7 @@ class Evidence:
 
     @cached_property
     def by_email(self) -> dict[str, int]:
-        """The numbers of the planned orders, by e-mail address."""
+        """The numbers of the planned orders, by email address."""
         return {order.email: number for number, order in self.planned.items()}
 
     @cached_property

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 CLOCK: Final = "CHAOS_CLOCK"  # s
-ABORT: Final = "CHAOS_ABORT"  # an e-mail address
+ABORT: Final = "CHAOS_ABORT"  # an email address
 USAGE: Final = 2  # exit code
 
 

@@ -1,4 +1,4 @@
-"""Checks the results of the demo against the tables, queues, e-mails and logs."""
+"""Checks the results of the demo against the tables, queues, emails and logs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -149,7 +149,7 @@ def _duplicates(evidence: Evidence) -> Check:
 def _mails(evidence: Evidence) -> Check:
     addressed = Counter(address for mail in evidence.mails for address in mail["to"])
     without = [p.email for p in evidence.planned.values() if not addressed[p.email]]
-    return Check("every customer received an e-mail", not without, f"{len(without)} did not")
+    return Check("every customer received an email", not without, f"{len(without)} did not")
 
 
 def _counters(evidence: Evidence) -> Check:

@@ -138,7 +138,7 @@ def _orders(document: Mapping[str, Any]) -> RenderableType:
     return Text(
         f"{orders['total']} orders in {document['seconds']} s: {states}\n"
         f"slowest: {slowest['orderId']} took {slowest['seconds']} s\n"
-        f"revenue {document['takings']} EUR, {document['mails']} e-mails, "
+        f"revenue {document['takings']} EUR, {document['mails']} emails, "
         f"{document['restarts']} restarts"
     )
 

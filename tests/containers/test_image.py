@@ -90,7 +90,7 @@ def test_a_code_change_reuses_the_layer_of_dependencies(image, tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("requirements", "workers"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    with (tmp_path / "workers" / "cli.py").open("a") as code:
+    with (tmp_path / "workers" / "cli" / "__init__.py").open("a") as code:
         code.write("# changed\n")
     log = docker("build", "--progress=plain", f"--tag={image}-changed", str(tmp_path)).stderr
     docker("rmi", f"{image}-changed")
@@ -120,7 +120,7 @@ def test_an_unknown_service_is_an_error_that_lists_the_services(image):
     ended = docker("run", "--rm", image, "paiment", check=False)
     assert (ended.returncode, ended.stderr) == (
         2,
-        f"workers: no service 'paiment': one of {', '.join(SERVICES)}\n",
+        f"workers: no service 'paiment'. Services: {', '.join(SERVICES)}\n",
     )
 
 

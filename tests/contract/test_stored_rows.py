@@ -145,7 +145,7 @@ def test_orders_are_read_whole(stored):
         assert Order.of(document).document() == document
 
 
-def test_stored_payments_are_recognised(stored):
+def test_stored_payments_are_recognized(stored):
     store = stored("payment").documents()
 
     def charge(order_id):
@@ -157,7 +157,7 @@ def test_stored_payments_are_recognised(stored):
     assert (charge("order-3"), charge("order-4")) == (None, None)
 
 
-def test_stored_reservations_and_stock_are_recognised(stored):
+def test_stored_reservations_and_stock_are_recognized(stored):
     store = stored("inventory").documents()
 
     def reserve(order_id):

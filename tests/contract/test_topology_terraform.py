@@ -121,7 +121,7 @@ def test_a_file_that_is_not_json_is_refused(folder):
     assert "topology_file: cannot be read, or is not JSON." in plan.stderr
 
 
-def test_terraform_and_the_code_use_the_same_defaults(folder):
+def test_terraform_and_the_code_read_the_same_map(folder):
     shipped = json.loads((TERRAFORM.parent / "workers" / "topology.json").read_text("utf-8"))
 
     answer = run(

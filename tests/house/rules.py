@@ -16,7 +16,7 @@ DEVELOPMENT = ("local", "bench", *UNKNOWN_TO_IMPORT_LINTER)
 DYNAMIC_IMPORTS = {"workers/cli/__init__.py": "local.commands"}
 IMPORTERS = {"import_module", "__import__", "find_spec", "run_module", "run_path"}
 LEASE_OWNERS = {"workers/runtime/lease.py", "workers/runtime/leases.py"}
-QUESTION = re.compile(r"(What|How|Where|Which|Who)\b")
+QUESTION = re.compile(r"(What|How|Where|Which|Who|Whether|Why|When)\b")
 LIMIT = re.compile(r"_?(.+_)?(MAX|MIN|LIMIT)(_.+)?")
 SMALL = 1_000
 
@@ -69,7 +69,7 @@ def limits_with_two_owners(modules):
     """Find limits that two modules define: the same name, or the same unusual number."""
     names, numbers = {}, {}
     for module in modules:
-        for node, name, value in _constants(module):
+        for node, name, value in constants(module):
             if LIMIT.fullmatch(name):
                 owner = names.setdefault(name.lstrip("_"), module.path)
                 if owner != module.path:
@@ -87,11 +87,29 @@ def lease_assignments(modules):
             continue
         for node in ast.walk(module.tree):
             match node:
-                case ast.Attribute(ctx=ast.Store() | ast.Del(), value=owner) if (
-                    ast.unparse(owner).rpartition(".")[2] == "lease"
-                ):
+                case ast.Attribute(ctx=ast.Store() | ast.Del(), value=owner) if _of_a_lease(owner):
                     target = ast.unparse(node)
                     yield module.at(node, f"changes {target}: call a method of the lease table")
+                case ast.Call(
+                    func=ast.Name(id="setattr") | ast.Attribute(attr="__setattr__"),
+                    args=[target, *_],
+                ) if _of_a_lease(target):
+                    yield module.at(node, "changes a lease: call a method of the lease table")
+
+
+def stubs_at_run_time(modules):
+    """Find imports of type stubs outside ``if TYPE_CHECKING``: the image does not have them."""
+    for module in modules:
+        typed = {
+            id(inner)
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(module.tree):
+            stubs = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mypy_")
+            if stubs and id(node) not in typed:
+                yield module.at(node, f"import {node.module} under TYPE_CHECKING only")
 
 
 def docstrings_that_ask(modules):
@@ -101,7 +119,11 @@ def docstrings_that_ask(modules):
             yield module.at(module.tree.body[0], "the docstring must say what the module does")
 
 
-def _constants(module):
+def _of_a_lease(expression):
+    return "lease" in ast.unparse(expression).split(".")
+
+
+def constants(module):
     """Yield upper-case names assigned at module level, with their value if it is a number."""
     for node in module.tree.body:
         match node:

@@ -25,8 +25,30 @@ def test_only_the_lease_table_assigns_to_a_lease():
     check(rules.lease_assignments(WORKERS))
 
 
+def test_no_production_module_imports_type_stubs_at_run_time():
+    check(rules.stubs_at_run_time(WORKERS))
+
+
 def test_no_module_docstring_opens_with_a_question_word():
-    check(rules.docstrings_that_ask([*WORKERS, *rules.modules("local", "bench")]))
+    check(rules.docstrings_that_ask([*WORKERS, *rules.modules("local", "bench", "tests")]))
+
+
+def test_no_module_has_a_batch_of_its_own():
+    batches = [
+        (module.path, name)
+        for module in WORKERS
+        for _, name, value in rules.constants(module)
+        if "BATCH" in name and value is not None
+    ]
+    assert batches == [("workers/limits.py", "MAX_BATCH")]
+
+
+def test_an_import_of_type_stubs_at_run_time_is_found():
+    stubs = "from mypy_boto3_sqs import SQSClient"
+    (found,) = rules.stubs_at_run_time(planted(stubs))
+
+    assert found.startswith("workers/planted.py:1: ")
+    assert list(rules.stubs_at_run_time(planted(f"if TYPE_CHECKING:\n    {stubs}"))) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +95,15 @@ def test_round_and_small_numbers_may_be_equal(number):
 
 @pytest.mark.parametrize(
     "text",
-    ["lease.lost = 1", "ack.lease.deadline += 1", "x, lease.lost = 1, 2", "del lease.handle"],
+    [
+        "lease.lost = 1",
+        "ack.lease.deadline += 1",
+        "x, lease.lost = 1, 2",
+        "del lease.handle",
+        "lease.standing.suspect = True",
+        "object.__setattr__(lease, 'deadline', 0.0)",
+        "setattr(self.lease, 'deadline', 0.0)",
+    ],
 )
 def test_a_change_of_a_lease_is_found(text):
     (found,) = rules.lease_assignments(planted(text))
@@ -81,7 +111,7 @@ def test_a_change_of_a_lease_is_found(text):
     assert found.startswith("workers/planted.py:1: ")
 
 
-@pytest.mark.parametrize("word", ["What", "How", "Where", "Which", "Who"])
+@pytest.mark.parametrize("word", ["What", "How", "Where", "Which", "Who", "Whether", "Why", "When"])
 def test_a_docstring_that_opens_with_a_question_word_is_found(word):
     (found,) = rules.docstrings_that_ask(planted(f'"""{word} a module does."""'))
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 import boto3
 from support.eventually import eventually
 
-from workers.runtime.observability.emf import EVERY, NAMESPACE
+from workers.bootstrap import METRICS_NAMESPACE
+from workers.runtime.observability.emf import EVERY
 
 
 def test_every_alarm_on_a_custom_metric_is_fed_by_a_task(deployed, stories):
@@ -27,7 +28,7 @@ def alarms():
     for alarm in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]:
         stats = [query.get("MetricStat", {}) for query in alarm.get("Metrics", [])]
         for metric in (alarm, *(stat.get("Metric", {}) for stat in stats)):
-            if metric.get("Namespace") == NAMESPACE:
+            if metric.get("Namespace") == METRICS_NAMESPACE:
                 dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
                 yield metric["MetricName"], tuple(sorted(dimensions.items()))
 
@@ -38,7 +39,7 @@ def figures(task):
         if '"_aws"' in line:
             document = json.loads(line)
             for directive in document["_aws"]["CloudWatchMetrics"]:
-                assert directive["Namespace"] == NAMESPACE
+                assert directive["Namespace"] == METRICS_NAMESPACE
                 for names in directive["Dimensions"]:
                     dimensions = tuple(sorted((name, document[name]) for name in names))
                     yield from ((metric["Name"], dimensions) for metric in directive["Metrics"])

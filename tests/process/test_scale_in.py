@@ -1,4 +1,4 @@
-"""When one of two workers stops under load, nothing is lost, doubled or left hidden."""
+"""A worker stopped by a scale-in hands its messages to the others."""
 
 from collections import Counter
 from signal import SIGTERM

@@ -51,7 +51,7 @@ def test_an_unknown_service_is_an_error_that_lists_the_services(world, start):
     code, stderr = refused(start, world, "run", "paiment")
     assert code == USAGE
     assert stderr == (
-        "workers: no service 'paiment': one of "
+        "workers: no service 'paiment'. Services: "
         "order-api, relay, orders, payment, inventory, notification, analytics\n"
     )
 

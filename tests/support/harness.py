@@ -11,6 +11,8 @@ from workers.events import OrderCreated, PaymentCompleted, decode
 from workers.runtime.acks import LINGER
 from workers.runtime.assembly import Clock, Config, Ports, assemble
 from workers.runtime.handler import Handlers, handles
+from workers.runtime.lease import UNSETTLED
+from workers.runtime.leases import HANDLER_TIMEOUT
 from workers.runtime.ports import Transaction
 from workers.topology import MAX_RECEIVE_COUNT
 
@@ -62,12 +64,12 @@ class Harness:
         concurrency=10,
         max_attempts=3,
         visibility_timeout=VISIBILITY,
-        handler_timeout=900.0,
+        handler_timeout=HANDLER_TIMEOUT,
         rest=None,
         sleep=None,
         decode=decode,
     ):
-        """``sleep`` and ``rest`` advance the clock, unless several workers share it (turns.py)."""
+        """``sleep`` and ``rest`` advance the clock, unless workers share it (scheduler.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
         self.clock = clock or FakeClock()
         self.queue = queue
@@ -197,6 +199,11 @@ class Harness:
             condition.wait()
         else:
             self.tick(seconds)
+
+    def unsettled(self):
+        """List the leases whose messages have no settlement yet."""
+        leases = self.leases._leases.values()  # noqa: SLF001 - only tests look at all of them
+        return [lease for lease in leases if lease.state in UNSETTLED]
 
     def attempts(self, message_id="message-1"):
         """Count the attempts on record for a message."""

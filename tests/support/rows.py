@@ -77,7 +77,7 @@ class Rows:
         return {table: self._scan(table) for table in TABLES}
 
     def _orders(self):
-        desk, store = OrderCommands(now=lambda: NOON), self._store("orders", outbox=True)
+        commands, store = OrderCommands(now=lambda: NOON), self._store("orders", outbox=True)
 
         def carry(act, event_id):
             def acts(tx, given_id):
@@ -88,11 +88,11 @@ class Rows:
         def place(order_id, event_id):
             lines = (a_line(), a_line("CUP", 1, "7"))
             money = (order_id, "ada@example.com", lines, "EUR")
-            carry(lambda tx: desk.place(*money, tx, correlation_id=event_id), event_id)
+            carry(lambda tx: commands.place(*money, tx, correlation_id=event_id), event_id)
 
         place("order-1", "event-1")
         place("order-2", "event-2")
-        carry(lambda tx: desk.cancel("order-2", "changed my mind", tx), "event-3")
+        carry(lambda tx: commands.cancel("order-2", "changed my mind", tx), "event-3")
         inbox = self._inbox("orders", Orders(now=lambda: NOON))
         self._handle(inbox, a_payment(), a_reservation())
         self._handle(inbox, a_reservation(order_id="order-early"))

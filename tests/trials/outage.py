@@ -218,11 +218,16 @@ def main(arguments=None):
 def _options(arguments):
     known = parser("make outage", __doc__, EXAMPLES)
     known.add_argument(
-        "--service", choices=SERVICES, default=SERVICES[0], help=f"that fails ({SERVICES[0]})"
+        "--service",
+        choices=SERVICES,
+        default=SERVICES[0],
+        help=f"service that fails ({SERVICES[0]})",
     )
-    known.add_argument("--minutes", type=positive, default=10.0, help="of the outage (10)")
+    known.add_argument(
+        "--minutes", type=positive, default=10.0, help="minutes that the outage lasts (10)"
+    )
     known.add_argument("--every", type=positive, default=2.0, help="seconds between orders (2)")
-    known.add_argument("--tasks", type=count, default=4, help="of each consuming service (4)")
+    known.add_argument("--tasks", type=count, default=4, help="tasks of each consuming service (4)")
     return known.parse_args(arguments)
 
 

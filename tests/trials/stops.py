@@ -128,7 +128,7 @@ def main(arguments=None):
 def _options(arguments):
     known = parser("make stops", __doc__, EXAMPLES)
     known.add_argument("--trials", type=count, default=200, help="number of trials (200)")
-    known.add_argument("--seed", type=count, default=1, help="of the first trial (1)")
+    known.add_argument("--seed", type=count, default=1, help="seed of the first trial (1)")
     known.add_argument("--lanes", type=count, default=LANES, help=f"trials at a time ({LANES})")
     return known.parse_args(arguments)
 

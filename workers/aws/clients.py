@@ -36,7 +36,7 @@ C = TypeVar("C", bound=BaseClient)
 class Clients:
     """Creates the clients that a process needs; any thread may use them afterwards.
 
-    Each call creates a new client, so a service that sends no e-mail never loads SES.
+    Each call creates a new client, so a service that sends no email never loads SES.
     """
 
     session: boto3.Session
@@ -77,7 +77,7 @@ class Clients:
             return _checking(self.session.client("dynamodb", config=self._config()))
 
     def ses(self) -> "SESClient":
-        """Create a client for e-mail."""
+        """Create a client for email."""
         with translated("ses"):
             return _checking(self.session.client("ses", config=self._config()))
 

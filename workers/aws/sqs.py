@@ -45,7 +45,7 @@ class SqsQueue:
     url: str
     dlq_url: str
     service: str
-    visibility_timeout: int  # s, for what is received
+    visibility_timeout: int  # s that a received message stays hidden
     clock: Callable[[], float] = time.time  # epoch seconds
 
     @property

@@ -4,11 +4,13 @@ Exit codes: 0 done, 1 failed, 2 usage or settings, 75 interrupted.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 import typer
 
-from workers.cli import counts, dlq, emulator, events, outbox, run, stock
+from workers.cli import counts, dlq, events, outbox, run, setup, stock
 from workers.cli.console import FAILED, USAGE, fail
 from workers.runtime.errors import FatalError, PermanentError, SettingsError, Unavailable
 from workers.topology import TopologyError
@@ -26,16 +28,18 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for group in (run, events, counts, dlq, outbox, stock, emulator):
+    for group in (run, events, counts, dlq, outbox, stock, setup):
         app.add_typer(group.commands)
-    try:
-        development = import_module(DEVELOPMENT)
-    except ModuleNotFoundError as error:
-        if error.name is None or not DEVELOPMENT.startswith(error.name):
-            raise
-    else:
-        app.add_typer(development.commands)
+    if _in_a_checkout():
+        app.add_typer(import_module(DEVELOPMENT).commands)
     return app
+
+
+def _in_a_checkout() -> bool:
+    """Return whether the development package stands beside this one, and not just its name."""
+    checkout = Path(__file__).parents[2]
+    found = find_spec(DEVELOPMENT.partition(".")[0])
+    return found is not None and found.origin == str(checkout / "local" / "__init__.py")
 
 
 def main() -> None:

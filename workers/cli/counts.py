@@ -46,7 +46,7 @@ def queues(
 @commands.command(epilog="Example: workers counters --hours 24")
 def counters(
     hours: Annotated[
-        int, typer.Option(min=1, max=744, help="Hours to sum, including the current one.")
+        int, typer.Option(min=1, max=744, help="Number of hours to sum, including the current one.")
     ] = 24,
     *,
     as_json: Json = False,

@@ -45,7 +45,9 @@ def dlq_list(service: ServiceName, *, as_json: Json = False) -> None:
 @dlq.command("show", epilog="Example: workers dlq show payment 4f6c2d")
 def dlq_show(
     service: ServiceName,
-    message_id: Annotated[str, typer.Argument(help="A message ID or a unique prefix of one.")],
+    message_id: Annotated[
+        str, typer.Argument(metavar="MESSAGE_ID", help="A message ID or a unique prefix of one.")
+    ],
 ) -> None:
     """Show one dead letter as JSON, including its body."""
     found = [m for m in _dead(service) if m.id.startswith(message_id)]

@@ -17,7 +17,10 @@ commands.add_typer(schema, name="schema")
 @commands.command(epilog="Example: workers publish event.json")
 def publish(
     file: Annotated[
-        Path, typer.Argument(help="A JSON file with one envelope; - reads standard input.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A JSON file with one envelope; - reads standard input."
+        ),
     ],
 ) -> None:
     """Publish one event to the topic, byte for byte."""
@@ -43,7 +46,9 @@ def publish(
 
 @schema.command("export", epilog="Example: workers schema export build/schemas")
 def schema_export(
-    directory: Annotated[Path, typer.Argument(help="The folder to write to; created if absent.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="The folder to write to; created if absent.")
+    ],
 ) -> None:
     """Write the JSON Schemas and an AsyncAPI document."""
     from workers.ops.schema import export

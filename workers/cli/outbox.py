@@ -49,7 +49,8 @@ def outbox_list(*, as_json: Json = False) -> None:
 @outbox.command("retry", epilog="Example: workers outbox retry --all --yes")
 def outbox_retry(
     event_id: Annotated[
-        str | None, typer.Argument(help="An event ID or a unique prefix of one.")
+        str | None,
+        typer.Argument(metavar="[EVENT_ID]", help="An event ID or a unique prefix of one."),
     ] = None,
     *,
     everything: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.console import Json, connect, print_json, say, show, table_of
+from workers.samples import REORDER_THRESHOLD
 
 stock = typer.Typer(help="List and set the stock of the inventory.", no_args_is_help=True)
 commands = typer.Typer()
@@ -29,11 +30,11 @@ def stock_list(*, as_json: Json = False) -> None:
 
 @stock.command("set", epilog="Example: workers stock set LAPTOP-001 100 --reorder-at 10")
 def stock_set(
-    sku: Annotated[str, typer.Argument(help="The item.")],
-    available: Annotated[int, typer.Argument(min=0, help="Units for sale.")],
+    sku: Annotated[str, typer.Argument(metavar="SKU", help="The item.")],
+    available: Annotated[int, typer.Argument(metavar="AVAILABLE", min=0, help="Units for sale.")],
     reorder_at: Annotated[
         int, typer.Option(min=0, help="Report the item when this many units are left.")
-    ] = 10,
+    ] = REORDER_THRESHOLD,
 ) -> None:
     """Set the available units of an item. Reserved units stay."""
     from workers.ops.stock import set_stock

@@ -50,7 +50,7 @@ def _explained(message: Peeked) -> DeadMessage:
         id=message.id,
         event_type=envelope.event_type if envelope else "",
         event_id=envelope.event_id if envelope else "",
-        order_id=envelope.data.order_id if envelope else "",
+        order_id=str(envelope.data.subject.get("orderId", "")) if envelope else "",
         type=texts.get("failure.type", "unknown"),
         reason=texts.get("failure.reason", _UNEXPLAINED),
         attempts=int(attempts) if attempts.isdigit() else 0,

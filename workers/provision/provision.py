@@ -16,8 +16,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from workers.aws.emulator import EmulatorClients
 from workers.aws.errors import SDK_ERRORS
+from workers.aws.provisioning import EmulatorClients
 from workers.ops.stock import list_stock, set_stock
 from workers.provision.messaging import Messaging
 from workers.provision.storage import ensure_identity, ensure_table
@@ -79,11 +79,16 @@ def provision(
         ensure_table(aws.dynamodb, name, outbox=table.outbox, changed=changed)
     ensure_identity(aws.ses, settings.sender_email, changed)
     if stock:
-        _fill_shelves(aws.dynamodb, settings.name_prefix + "inventory", stock, changed)
+        _add_stock(
+            aws.dynamodb,
+            settings.name_prefix + topology.services["inventory"].table,
+            stock,
+            changed,
+        )
     return Report(topic_arn, urls, tuple(tables), tuple(changes))
 
 
-def _fill_shelves(
+def _add_stock(
     dynamodb: "DynamoDBClient", table: str, units: int, changed: Callable[[str], None]
 ) -> None:
     known = {item.sku for item in list_stock(dynamodb, table)}

@@ -17,12 +17,11 @@ from workers.relay.share import LOOK_EVERY, Share
 from workers.relay.sweep import PAGE, Sweep
 from workers.runtime.errors import Conflict, Unavailable
 from workers.runtime.ports import Topic
-from workers.runtime.settlement import full_jitter
+from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
 
 SHORTEST_PAUSE: Final = 0.5  # s
 LONGEST_PAUSE: Final = 5.0  # s; after several sweeps without a row
 FIRST_BACKOFF: Final = 1.0  # s
-LONGEST_BACKOFF: Final = 30.0  # s
 MEASURE_EVERY: Final = 10.0  # s
 SIT_OUT_AFTER: Final = 3  # consecutive failures of one shard
 SIT_OUT: Final = 30.0  # s

@@ -9,9 +9,11 @@ recorded attempts it is dead-lettered instead of being handled again.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Thread
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -27,6 +29,20 @@ HANDLER_HUNG: Final = "the handler did not return"
 MAX_ERROR: Final = 200  # characters of an error kept with an attempt
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class Standing:
+    """Facts about a delivery as an attempt. ``Admission`` keeps them."""
+
+    suspect: bool | None = None  # it may have ended earlier workers; None before it is known
+    recorded: bool = False  # its start is on record as an attempt, or may be
+    broke: BaseException | None = None  # the error that ended its handler's thread
+
+    @property
+    def counts(self) -> bool:
+        """True if this delivery counts as an attempt unless it is excused."""
+        return self.recorded or self.broke is not None
 
 
 class NotAdmitted(TransientError):
@@ -61,6 +77,8 @@ class Admission:
         self._utcnow = utcnow
         # Deliveries still to be excused: (message id, receive count) -> returned.
         self._owed: dict[tuple[str, int], bool] = {}
+        # Of deliveries that differ from a first one without trouble; forgotten with their lease.
+        self._standings: WeakKeyDictionary[Lease, Standing] = WeakKeyDictionary()
 
     @contextmanager
     def admitted(self, lease: Lease) -> Iterator[None]:
@@ -68,14 +86,13 @@ class Admission:
 
         Raises ``Exhausted``, ``NotAdmitted``, and what ``Store`` raises.
         """
-        standing = lease.standing
-        standing.suspect = self._is_suspect(lease.message)
-        enter = self._isolation.enter_alone if standing.suspect else self._isolation.enter
+        suspect = self._is_suspect(lease)
+        enter = self._isolation.enter_alone if suspect else self._isolation.enter
         if not enter(lease):
             raise NotAdmitted("timed out waiting for its turn to run")
         try:
-            if standing.suspect:
-                standing.recorded = True  # set first: the reply may get lost
+            if suspect:
+                self._standing(lease).recorded = True  # set first: the reply may get lost
                 self._record(lease.message, error="", returned=False)
             yield
         finally:
@@ -91,13 +108,18 @@ class Admission:
         except PermanentError as refused:
             log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
             attempts = AttemptLog()
-        lease.standing.recorded = False
+        self._standing(lease).recorded = False
         return attempts
 
     def excuse_if_recorded(self, lease: Lease, *, ended: bool) -> None:
         """Remove the start of a suspect from the record; see ``excuse``."""
-        if lease.standing.recorded:
+        if self.is_recorded(lease):
             self.excuse(lease, ended=ended)
+
+    def is_recorded(self, lease: Lease) -> bool:
+        """Return whether the start of this delivery is on record, or may be."""
+        standing = self._standings.get(lease)
+        return standing is not None and standing.recorded
 
     def excuse(self, lease: Lease, *, ended: bool) -> None:
         """Record that this delivery does not count as an attempt.
@@ -107,9 +129,9 @@ class Admission:
         again later.
         """
         message = lease.message
-        returned = ended or _is_cleared(lease)
+        returned = ended or self._is_cleared(lease)
         if self._excuse(message.id, message.receive_count, returned=returned):
-            lease.standing.recorded = False
+            self._standing(lease).recorded = False
         else:
             self._owed[message.id, message.receive_count] = returned
 
@@ -127,26 +149,26 @@ class Admission:
         Recorded starts come first, because they count. A message that crashed its handler's
         thread, and with it this worker, has failed an attempt and is a suspect from now on.
         """
-        urgent_first = sorted(leases, key=lambda lease: not lease.standing.counts)
+        urgent_first = sorted(leases, key=lambda lease: not self._standing(lease).counts)
         thread = Thread(target=self._excuse_each, args=(urgent_first,), name="excuse", daemon=True)
         thread.start()
         return thread
 
     def broken(self, lease: Lease, error: BaseException) -> None:
         """Note that a message crashed the thread of its handler, and so ends this worker."""
-        lease.standing.broke = error
+        self._standing(lease).broke = error
 
     def hung(self, lease: Lease) -> None:
         """Record that a handler did not return. Never blocks: leases have to be renewed."""
-        lease.standing.recorded = False  # if it returns after all, its attempt stands
+        self._standing(lease).recorded = False  # if it returns after all, its attempt stands
         Thread(target=self._record_hung, args=(lease.message,), name="hung", daemon=True).start()
 
     def _excuse_each(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
-            standing = lease.standing
+            standing = self._standing(lease)
             if standing.broke is not None:
                 self._record_broken(lease, standing.broke)
-            elif standing.recorded or _is_cleared(lease):
+            elif standing.recorded or self._is_cleared(lease):
                 self.excuse(lease, ended=False)
         self.excuse_again()
 
@@ -170,8 +192,19 @@ class Admission:
             return False
         return True
 
-    def _is_suspect(self, message: Message) -> bool:
+    def _standing(self, lease: Lease) -> Standing:
+        standing = self._standings.get(lease)
+        if standing is None:
+            standing = self._standings[lease] = Standing()
+        return standing
+
+    def _is_cleared(self, lease: Lease) -> bool:
+        """Return whether the message never came back before, or came back for a known reason."""
+        return lease.message.receive_count == 1 or self._standing(lease).suspect is False
+
+    def _is_suspect(self, lease: Lease) -> bool:
         """Look up a redelivery. Raises ``Exhausted`` if it must not be handled again."""
+        message = lease.message
         if message.receive_count == 1:
             return False
         known = self._store.attempts(message.id)
@@ -179,7 +212,9 @@ class Admission:
         earlier = [a for a in known.attempts if a.receive_count < message.receive_count]
         if len(earlier) >= self._max_attempts:
             raise Exhausted(failure_of(AttemptLog(tuple(earlier))))
-        return known.returned != message.receive_count - 1
+        suspect = known.returned != message.receive_count - 1
+        self._standing(lease).suspect = suspect
+        return suspect
 
     def _record(self, message: Message, *, error: str, returned: bool) -> AttemptLog:
         self._owed.pop((message.id, message.receive_count), None)
@@ -203,11 +238,6 @@ def failure_of(known: AttemptLog) -> Failure:
         case text:
             kind, _, reason = text.partition(": ")
     return Failure(reason or kind, kind, len(known.attempts), trail=known.trail())
-
-
-def _is_cleared(lease: Lease) -> bool:
-    """Return whether the message never came back before, or came back for a known reason."""
-    return lease.message.receive_count == 1 or lease.standing.suspect is False
 
 
 def _brief(error: BaseException) -> str:

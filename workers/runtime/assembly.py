@@ -69,7 +69,7 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     utcnow: Callable[[], datetime] = _utcnow
     sleep: Callable[[float], None] = time.sleep
-    # Waits on a condition for so many seconds at most; None waits for a change.
+    # Waits on a condition, up to a number of seconds; None waits for a change.
     rest: Callable[[Condition, float | None], object] = Condition.wait
 
 

@@ -99,28 +99,28 @@ class Consumer:
 
     def consume(self, lease: Lease) -> None:
         """Handle one message and settle it."""
-        story = CanonicalLine(lease.message)
+        line = CanonicalLine(lease.message)
         begun = self._now()
         self._telemetry.slot_wait.observe(begun - lease.received_at)
-        settlement = self._until_settled(lease, story)
+        settlement = self._until_settled(lease, line)
         duration = self._now() - begun
-        story.settle(self.settle(lease, settlement))
-        self._permits.finished(None if story.waited else duration)
-        story.tell(self._telemetry, duration)
+        line.settle(self.settle(lease, settlement))
+        self._permits.finished(None if line.waited else duration)
+        line.write(self._telemetry, duration)
 
-    def process(self, lease: Lease, story: CanonicalLine) -> None:
+    def process(self, lease: Lease, line: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
-        envelope = story.envelope = self._decode(lease.message.body)
+        envelope = line.envelope = self._decode(lease.message.body)
         crash_point("decoded")
         if not self._inbox.takes(envelope):
             self._ignore(envelope)
-            story.outcome = "ignored"
+            line.outcome = "ignored"
             return
         with bound_contextvars(eventId=envelope.event_id, correlationId=envelope.correlation_id):
-            record = self._inbox.handle(envelope, lease, again=story.waited)
+            record = self._inbox.handle(envelope, lease, again=line.waited)
         self._publish(record.outcomes)
         crash_point("published")
-        story.outcome = "repeated" if record.repeated else "handled"
+        line.outcome = "repeated" if record.repeated else "handled"
 
     def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
         """Carry out a settlement and return the one that was made.
@@ -152,15 +152,15 @@ class Consumer:
             return postponement(error, lease.message.receive_count)
         return settlement
 
-    def _until_settled(self, lease: Lease, story: CanonicalLine) -> Settlement:
+    def _until_settled(self, lease: Lease, line: CanonicalLine) -> Settlement:
         """Try until the settlement is decided."""
         probing: str | None = None  # the dependency that this message probes
         hold_until = math.inf
         for tries in count(1):
             try:
-                settlement = self._try(lease, story)
+                settlement = self._try(lease, line)
             except ENVIRONMENT as error:
-                story.error = error
+                line.error = error
                 hold_until = min(hold_until, self._now() + HOLD)
                 dependency = _dependency(error)
                 if probing != dependency:
@@ -168,10 +168,10 @@ class Consumer:
                 is_open = dependency is not None and self._breakers.failed(dependency, str(error))
                 probing = dependency if is_open else None
                 # Keep a message whose recorded start was not excused: handed back, it would count.
-                until = math.inf if lease.standing.recorded else hold_until
+                until = math.inf if self._admission.is_recorded(lease) else hold_until
                 if not self._wait_out(error, probing, lease, tries, until):
                     return self._given_up(lease, error)
-                story.waited = True
+                line.waited = True
             else:
                 if settlement == Delete():
                     self._breakers.succeeded(probing)
@@ -180,32 +180,32 @@ class Consumer:
                 return settlement
         raise AssertionError  # count() never ends
 
-    def _try(self, lease: Lease, story: CanonicalLine) -> Settlement:
+    def _try(self, lease: Lease, line: CanonicalLine) -> Settlement:
         """Handle the message once. Raises the exceptions in ``ENVIRONMENT``."""
-        story.error = None
+        line.error = None
         try:
             with self._admission.admitted(lease):
-                self._run(lease, story)
+                self._run(lease, line)
         except Exhausted as end:
-            story.error, story.attempts = end, end.failure.attempts
+            line.error, line.attempts = end, end.failure.attempts
             return DeadLetter(end.failure)
         except NotAdmitted as error:
-            story.error = error
+            line.error = error
             return self._given_up(lease, error)
         except ENVIRONMENT:
             self._admission.excuse_if_recorded(lease, ended=False)
             raise
         except Exception as error:  # noqa: BLE001 - a handler may raise anything
-            story.error = error
-            return self._settlement_after(error, lease, story)
+            line.error = error
+            return self._settlement_after(error, lease, line)
         self._admission.excuse_if_recorded(lease, ended=True)
         return Delete()
 
-    def _run(self, lease: Lease, story: CanonicalLine) -> None:
+    def _run(self, lease: Lease, line: CanonicalLine) -> None:
         self._leases.start(lease)
         crash_point("started")
         try:
-            self.process(lease, story)
+            self.process(lease, line)
         finally:
             self._leases.wait(lease)
 
@@ -238,12 +238,12 @@ class Consumer:
         self._admission.excuse(lease, ended=False)
         return postponement(error, receive_count)
 
-    def _settlement_after(self, error: Exception, lease: Lease, story: CanonicalLine) -> Settlement:
+    def _settlement_after(self, error: Exception, lease: Lease, line: CanonicalLine) -> Settlement:
         """Decide the settlement after an error. Raises if the attempt cannot be counted."""
         attempts = AttemptLog()
         if is_attempt(error):
             attempts = self._admission.failed(lease, error)
-            story.attempts = len(attempts.attempts)
+            line.attempts = len(attempts.attempts)
         else:
             self._admission.excuse_if_recorded(lease, ended=True)
         return settlement_for(

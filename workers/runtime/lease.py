@@ -1,7 +1,7 @@
 """One message in this process: its states, and the edges between them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -59,21 +59,7 @@ class IllegalTransition(RuntimeError):
     """The lease table was asked for an edge that no lease has: a bug in the caller."""
 
 
-@dataclass(slots=True, eq=False)
-class Standing:
-    """Facts about a delivery as an attempt. Only ``Admission`` changes them."""
-
-    suspect: bool | None = None  # it may have ended earlier workers; None before it is known
-    recorded: bool = False  # its start is on record as an attempt, or may be
-    broke: BaseException | None = None  # the error that ended its handler's thread
-
-    @property
-    def counts(self) -> bool:
-        """True if this delivery counts as an attempt unless it is excused."""
-        return self.recorded or self.broke is not None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Lease:
     """One message in this process. Only the lease table (``Leases``) changes it.
 
@@ -87,7 +73,6 @@ class Lease:
     state: State = State.WAITING
     started_at: float | None = None  # while its handler runs
     lost: str | None = None  # the reason, if it is LOST or ABANDONED
-    standing: Standing = field(default_factory=Standing)
 
     def check(self) -> None:
         """Raise ``LeaseLost`` if another worker may own the message."""

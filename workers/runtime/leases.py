@@ -17,7 +17,7 @@ import structlog
 
 from workers.limits import MAX_BATCH, MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import FatalError, Unavailable
-from workers.runtime.lease import EDGES, RENEWED, UNSETTLED, IllegalTransition, Lease
+from workers.runtime.lease import EDGES, RENEWED, IllegalTransition, Lease
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.ports import Message, Queue
 
@@ -127,11 +127,6 @@ class Leases:
             if self._leases.get(lease.message.id) is lease:
                 del self._leases[lease.message.id]
 
-    def unsettled(self) -> list[Lease]:
-        """List the leases whose messages have no settlement yet, started or not."""
-        with self._lock:
-            return [x for x in self._leases.values() if x.state in UNSETTLED]
-
     def oldest_running(self) -> float:
         """Return how long (s) the longest-running handler has been running."""
         with self._lock:
@@ -139,7 +134,7 @@ class Leases:
         return self._now() - min(started) if started else 0.0
 
     def renew(self) -> None:
-        """Renew once whatever is due: the lease thread calls this at each tick."""
+        """Renew every lease that is due: the lease thread calls this at each tick."""
         now = self._now()
         self._telemetry.lease_lateness.set(max(0.0, now - self.last_tick - self.tick))
         with self._lock:

@@ -31,7 +31,7 @@ class Permits:
         now: Callable[[], float] = time.monotonic,
         rest: Callable[[Condition, float | None], object] = Condition.wait,
     ) -> None:
-        """``rest`` waits on a condition for so many seconds at most; None waits for a change."""
+        """``rest`` waits on a condition, up to a number of seconds; None waits for a change."""
         self.concurrency = concurrency
         self.pollers = min(MAX_POLLERS, math.ceil(concurrency / MAX_BATCH))
         self.mean_duration: float | None = None  # s in a handler, smoothed

@@ -18,10 +18,9 @@ from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import Message, Queue
-from workers.runtime.settlement import full_jitter
+from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
 
 FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
-LONGEST_BACKOFF: Final = 30.0  # s
 ON_THE_WAY: Final = 1.0  # s; a poll may start that much later at SQS than here
 
 log = structlog.get_logger()
@@ -116,7 +115,7 @@ class Poller:
         return True
 
     def admit(self, message: Message) -> None:
-        """Admit a received message, unless it is here already or was handled before."""
+        """Admit a received message, unless this process has it or has settled it."""
         crash_point("received")
         lease = self._leases.grant(message)
         if lease is None:

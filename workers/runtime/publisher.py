@@ -15,7 +15,7 @@ from workers.envelope import Encoded
 from workers.limits import MAX_BATCH
 from workers.runtime.ports import Outcomes, Topic
 
-LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must hold up nobody
+LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must must not delay others
 _GLANCE: Final = 1.0  # s between looks at a batch that another handler sends
 
 
@@ -39,7 +39,7 @@ class Publisher:
         now: Callable[[], float] = time.monotonic,
         rest: Callable[[Condition, float], object] = Condition.wait,
     ) -> None:
-        """``rest`` waits on a condition for so many seconds at most; see ``Breakers``."""
+        """``rest`` waits on a condition, up to a number of seconds; see ``Breakers``."""
         self._topic = topic
         self._longest_wait = longest_wait
         self._now = now

@@ -18,6 +18,7 @@ from workers.runtime.observability.logs import redact
 from workers.runtime.ports import MAX_REASON, AttemptLog, Failure
 
 BASE_DELAY: Final = 2.0  # s
+LONGEST_BACKOFF: Final = 30.0  # s between attempts to reach a dependency that is down
 MAX_DELAY: Final = 900.0  # s
 # A message postponed because of the environment comes back after at most this (s) and at least
 # half of it. In 14 days, the longest retention of SQS, that uses fewer than 700 of the 1,000

@@ -120,7 +120,7 @@ class Worker:
     def _end(self) -> str:
         """Wait for a reason to end.
 
-        Never block for good: the kernel may deliver a signal to another thread. Then nothing wakes
+        Never block forever: the kernel may deliver a signal to another thread. Then nothing wakes
         this one, and Python runs signal handlers only in this one.
         """
         while True:

@@ -14,7 +14,7 @@ from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transac
 
 
 class Work:
-    """Works as long as the order says."""
+    """Work for the time that the order states."""
 
     @handles
     def work(self, order: OrderCreated, _: Transaction) -> None:

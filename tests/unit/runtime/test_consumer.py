@@ -264,7 +264,7 @@ def test_a_message_stays_if_the_dead_letter_queue_refuses_it(error):
     assert len(worker.queue.dead_letters) == 1
 
 
-def test_two_copies_of_a_dead_letter_can_be_recognised_as_one():
+def test_two_copies_of_a_dead_letter_can_be_recognized_as_one():
     """Case 35: both copies carry the id of the same message."""
     worker = Harness(Service(raising(PermanentError("no"))))
     worker.queue.fail_next("dead_letter", Unavailable("reset", dependency="sqs"), lost_reply=True)
@@ -307,7 +307,7 @@ def test_a_lost_message_that_failed_for_good_is_not_dead_lettered():
     worker = Harness()
 
     def lose(_order):
-        worker.leases.lose(worker.leases.unsettled()[0], "expired")
+        worker.leases.lose(worker.unsettled()[0], "expired")
         raise PermanentError("no")
 
     worker.service.act = lose
@@ -444,7 +444,7 @@ def test_polling_resumes_when_the_probing_message_is_lost():
     worker = Harness()
 
     def act(_order):
-        for lease in worker.leases.unsettled():
+        for lease in worker.unsettled():
             worker.leases.lose(lease, "expired")
         raise SNS_DOWN
 
@@ -462,7 +462,7 @@ def test_a_stop_leaves_messages_that_wait_for_a_dependency_to_the_drain():
     worker.breakers.stop()
     worker.send(*[f"order-{n}" for n in range(THRESHOLD + 1)])
     worker.round()
-    assert len(worker.leases.unsettled()) == THRESHOLD + 1
+    assert len(worker.unsettled()) == THRESHOLD + 1
     assert worker.acks.backlog == 0
     assert not worker.permits.paused
     labels = {"event_type": "order.created", "settlement": "hand_back", "outcome": "handed_back"}
@@ -477,7 +477,7 @@ def test_a_base_exception_ends_the_thread_and_settles_nothing():
     with pytest.raises(SystemExit):
         worker.work()
     assert worker.acks.backlog == 0
-    assert [lease.message.id for lease in worker.leases.unsettled()] == ["message-1"]
+    assert [lease.message.id for lease in worker.unsettled()] == ["message-1"]
 
 
 def test_the_wait_for_a_slot_is_measured_until_the_start(worker):
@@ -491,7 +491,7 @@ def test_the_wait_for_a_slot_is_measured_until_the_start(worker):
 def test_a_lease_shows_when_its_handler_started():
     worker = Harness()
     seen = []
-    worker.service.act = lambda _order: seen.append(worker.leases.unsettled()[0].started_at)
+    worker.service.act = lambda _order: seen.append(worker.unsettled()[0].started_at)
     worker.send("order-1")
     worker.round()
     assert seen == [worker.clock() - 0.1]

@@ -8,8 +8,9 @@ from support.fakes import FakeStore
 
 from workers.runtime.admission import Admission
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
+from workers.runtime.isolation import Isolation
 from workers.runtime.lease import Lease
-from workers.runtime.ports import Attempt
+from workers.runtime.permits import Permits
 
 ERRORS = (
     Conflict("dynamodb: a transaction is ongoing for the item"),
@@ -28,7 +29,7 @@ def store():
 def admission(store):
     return Admission(
         store,
-        None,  # nothing is admitted here
+        Isolation(Permits(10)),
         max_attempts=3,
         worker="worker-1",
         utcnow=lambda: datetime.now(UTC),
@@ -39,12 +40,11 @@ def lease(number):
     return Lease(a_message(id=f"message-{number}", receive_count=2), "handle", 0.0, 60.0)
 
 
-def recorded(store, *leases):
+def recorded(admission, *leases):
     """Record the start of a suspect for each lease."""
     for each in leases:
-        attempt = Attempt(receive_count=2, at="", worker="worker-1", error="")
-        store.record_attempt(each.message.id, attempt, returned=False)
-        each.standing.recorded = True
+        with admission.admitted(each):
+            pass
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -52,7 +52,7 @@ def test_an_excuse_that_fails_at_the_stop_is_retried_and_does_not_affect_the_oth
     admission, store, error
 ):
     first, second = lease(1), lease(2)
-    recorded(store, first, second)
+    recorded(admission, first, second)
     store.fail_next("excuse_attempt", error)
     admission.excuse_all([first, second]).join()
     assert store.calls["excuse_attempt"] == 3
@@ -69,7 +69,7 @@ def test_an_excuse_that_fails_after_the_handler_raises_nothing(admission, store,
 
 def test_a_failed_excuse_is_repeated_later_without_its_lease(admission, store):
     only = lease(1)
-    recorded(store, only)
+    recorded(admission, only)
     store.fail_next("excuse_attempt", ERRORS[-1], times=2)
     admission.excuse(only, ended=False)
     admission.excuse_again()
@@ -82,7 +82,7 @@ def test_a_failed_excuse_is_repeated_later_without_its_lease(admission, store):
 
 def test_an_attempt_that_counts_after_all_is_not_excused_later(admission, store):
     only = lease(1)
-    recorded(store, only)
+    recorded(admission, only)
     store.fail_next("excuse_attempt", ERRORS[-1])
     admission.excuse(only, ended=False)
     admission.failed(only, ValueError("a bug"))
@@ -92,7 +92,7 @@ def test_an_attempt_that_counts_after_all_is_not_excused_later(admission, store)
 
 def test_recorded_starts_are_excused_first_because_they_count(admission, store):
     suspect, first = lease(1), Lease(a_message(id="message-2"), "handle", 0.0, 60.0)
-    recorded(store, suspect)
+    recorded(admission, suspect)
     order = []
     excuse = store.excuse_attempt
     store.excuse_attempt = lambda message_id, *rest, **named: (

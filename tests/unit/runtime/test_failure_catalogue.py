@@ -238,7 +238,7 @@ def test_a_completion_is_counted_once_even_if_its_lease_was_lost():
     worker = Harness()
 
     def lose_and_fail(_order):
-        worker.leases.lose(worker.leases.unsettled()[0], "expired")
+        worker.leases.lose(worker.unsettled()[0], "expired")
         raise TransientError("broken")
 
     worker.service.act = lose_and_fail

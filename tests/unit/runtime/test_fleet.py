@@ -186,7 +186,7 @@ class Process:
         deadline = Deadline(30, now=self.fleet.clock)
         deadline.start()
         self.loop.drain(deadline)
-        assert not self.worker.leases.unsettled()  # each was settled or handed back
+        assert not self.worker.unsettled()  # each was settled or handed back
         self.fleet.gone(self)
 
     def _while_draining(self, _seconds):
@@ -260,11 +260,12 @@ class Fleet(RuleBasedStateMachine):
         if suspect and message.receive_count not in self.open_starts(message.id):
             self.wrong.append(f"{message.id} is not on record")
         for process in self.processes:
+            is_recorded = process.worker.admission.is_recorded
             running = [task.lease for task in process.under_way]
             running = [x for x in running if x.started_at is not None and x.lost is None]
             for one, other in permutations(running, 2):
                 late = other.started_at - process.alone_since.get(one, 0) >= LIMIT
-                if one.standing.recorded and (other.standing.recorded or not late):
+                if is_recorded(one) and (is_recorded(other) or not late):
                     self.wrong.append(f"{one.message.id} does not run alone")
 
     def open_starts(self, message_id):

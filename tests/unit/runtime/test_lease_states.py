@@ -1,6 +1,5 @@
 """The states of a lease: every legal edge works, and every other one is refused."""
 
-import ast
 import re
 from collections import deque
 from dataclasses import FrozenInstanceError, fields
@@ -115,65 +114,6 @@ def test_a_lost_or_released_message_is_never_hidden_again(state):
 def test_nobody_else_can_assign_to_a_lease(field):
     with pytest.raises(FrozenInstanceError):
         setattr(Walk(State.WAITING).lease, field, None)
-
-
-# The source of the product.
-
-
-def modules():
-    root = Path(workers.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        yield path.relative_to(root).as_posix(), ast.parse(path.read_text())
-
-
-def assigned(tree, owner):
-    """List the lines that assign to, or delete, an attribute of something called ``owner``."""
-    return [
-        node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
-        if getattr(node.value, "attr", getattr(node.value, "id", None)) == owner
-    ]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "lease.lost = 'expired'",
-        "ack.lease.settled = True",
-        "lease.tries += 1",
-        "lease.handle: str = ''",
-        "lease.lost, other = None, 1",
-        "for lease.handle in handles: pass",
-        "del lease.lost",
-    ],
-)
-def test_an_assignment_is_found(line):
-    assert assigned(ast.parse(line), "lease") == [1]
-
-
-def test_reading_a_lease_is_no_assignment():
-    assert assigned(ast.parse("lease.check(); lost = lease.lost; lease = None"), "lease") == []
-
-
-def test_no_module_assigns_to_a_lease():
-    found = {name: assigned(tree, "lease") for name, tree in modules()}
-    assert {name: lines for name, lines in found.items() if lines} == {}
-
-
-def test_only_the_lease_table_bypasses_the_freeze():
-    around = [
-        name
-        for name, tree in modules()
-        if any(isinstance(n, ast.Attribute) and n.attr == "__setattr__" for n in ast.walk(tree))
-    ]
-    assert around == ["runtime/leases.py"]
-
-
-def test_only_admission_changes_the_standing_of_a_delivery():
-    assert [name for name, tree in modules() if assigned(tree, "standing")] == [
-        "runtime/admission.py"
-    ]
 
 
 def test_the_diagram_in_the_documents_shows_every_edge():

@@ -305,14 +305,6 @@ def test_the_age_of_the_oldest_running_handler_is_known(table):
     assert table.leases.oldest_running() == 10
 
 
-def test_unsettled_lists_waiting_and_running_messages(table):
-    waiting, running, settled, lost = table.grant(4)
-    table.leases.start(running)
-    table.leases.settle(settled)
-    table.leases.lose(lost, "taken")
-    assert table.leases.unsettled() == [waiting, running]
-
-
 def test_a_late_tick_is_measured(table):
     table.clock.advance(12)
     table.leases.renew()

@@ -238,7 +238,7 @@ def test_a_suspect_whose_lease_is_lost_is_excused(worker):
     came_back(worker)
 
     def act(_order):
-        worker.leases.lose(worker.leases.unsettled()[0], "expired")
+        worker.leases.lose(worker.unsettled()[0], "expired")
         raise LeaseLost("expired")
 
     worker.service.act = act
@@ -328,7 +328,7 @@ def test_a_redelivery_does_not_wait_for_a_lost_lease():
 
 def test_a_first_delivery_handed_back_at_a_stop_is_no_suspect(worker):
     worker.receive()
-    worker.admission.excuse_all(worker.leases.unsettled()).join()
+    worker.admission.excuse_all(worker.unsettled()).join()
     assert worker.store.attempts("message-1").returned == 1
 
 
@@ -337,7 +337,7 @@ def test_a_suspect_handed_back_at_a_stop_stays_one_without_a_recorded_start(work
 
     def stop(_order):
         assert worker.attempts() == 1
-        worker.admission.excuse_all(worker.leases.unsettled()).join()
+        worker.admission.excuse_all(worker.unsettled()).join()
         worker.leases.hand_back()
 
     worker.service.act = stop
@@ -350,7 +350,7 @@ def test_a_suspect_handed_back_before_its_turn_stays_one(worker):
     """Otherwise each deploy would let it run with others once more."""
     came_back(worker)
     worker.receive()
-    worker.admission.excuse_all(worker.leases.unsettled()).join()
+    worker.admission.excuse_all(worker.unsettled()).join()
     assert worker.store.attempts("message-1").returned == 0
 
 
@@ -405,7 +405,7 @@ def test_a_message_that_crashes_its_thread_has_failed_an_attempt_and_is_a_suspec
     worker = Harness()
     worker.send("order-1")
     worker.receive()
-    (lease,) = worker.leases.unsettled()
+    (lease,) = worker.unsettled()
     worker.admission.broken(lease, Panic("index out of bounds"))
     worker.admission.excuse_all([lease]).join()
     known = worker.store.attempts("message-1")

@@ -9,7 +9,8 @@ from support.fakes import FakeQueue
 from support.harness import Harness
 
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.runtime.poller import FIRST_BACKOFF, LONGEST_BACKOFF, ON_THE_WAY, Linger, Poller
+from workers.runtime.poller import FIRST_BACKOFF, ON_THE_WAY, Linger, Poller
+from workers.runtime.settlement import LONGEST_BACKOFF
 
 OUTAGE = Unavailable("503", dependency="sqs")
 DENIED = FatalError("access denied")

@@ -155,7 +155,7 @@ class OneWorker(RuleBasedStateMachine):
 
     @invariant()
     def every_unsettled_lease_waits_for_its_handler(self):
-        assert len(self.worker.leases.unsettled()) <= self.worker.poller.work.qsize()
+        assert len(self.worker.unsettled()) <= self.worker.poller.work.qsize()
 
     @invariant()
     def every_lease_is_resolved_once(self):

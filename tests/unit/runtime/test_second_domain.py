@@ -77,7 +77,7 @@ MAP = {
     "events": ["book.requested", "book.lent"],
     "tables": {"books": {"outbox": False}},
     "services": {
-        "desk": a_service(publishes=["book.requested"]),
+        "commands": a_service(publishes=["book.requested"]),
         "lending": a_service(consumes=["book.requested"], publishes=["book.lent"]),
     },
 }
@@ -104,7 +104,7 @@ def lending():
 
 def ask_for(book_id, reader="reader-1", event_id="event-1"):
     request = BookRequested(book_id=book_id, reader=reader)
-    return first(request, source="desk", event_id=event_id).encode()
+    return first(request, source="commands", event_id=event_id).encode()
 
 
 def settled(worker, *bodies):
@@ -178,7 +178,7 @@ def test_an_event_without_a_subject_is_logged_without_one():
     class Opened(Event):
         type: ClassVar[str] = "library.opened"
 
-    body = first(Opened(), source="desk", event_id="event-1").encode()
+    body = first(Opened(), source="commands", event_id="event-1").encode()
 
     [line] = settled(a_worker(Decoder({Opened.type: Opened})), body)
 

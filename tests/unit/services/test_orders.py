@@ -40,11 +40,11 @@ START = FakeClock().now()
 
 
 class Shop:
-    """order-api's desk and the orders service, on one store."""
+    """order-api's commands and the orders service, on one store."""
 
     def __init__(self, on_stage):
         self.clock = FakeClock()
-        self.desk = OrderCommands(self.clock.now)
+        self.commands = OrderCommands(self.clock.now)
         self.stage = on_stage(Orders(self.clock.now))
         self.handle = self.stage.handle
         self._requests = 0
@@ -53,7 +53,7 @@ class Shop:
         self._requests += 1
         store = self.stage.store
         tx = store.begin(f"request#{self._requests}")
-        event = getattr(self.desk, method)(*arguments, tx=tx, **keywords)
+        event = getattr(self.commands, method)(*arguments, tx=tx, **keywords)
         store.commit(tx, ())
         return event
 
@@ -63,7 +63,7 @@ class Shop:
         )
 
     def find(self):
-        return self.desk.find("order-1", self.stage.store.begin("reader"))
+        return self.commands.find("order-1", self.stage.store.begin("reader"))
 
     def status(self):
         order = self.find()
@@ -351,7 +351,7 @@ def test_an_unknown_order_cannot_be_changed(shop, action):
 def test_a_request_and_an_event_do_not_overwrite_each_other(placed):
     report, wish = (placed.stage.store.begin(name) for name in ("report", "wish"))
     Orders(placed.clock.now).follow(a_payment(), report)
-    placed.desk.cancel("order-1", "changed my mind", wish)
+    placed.commands.cancel("order-1", "changed my mind", wish)
     placed.stage.store.commit(wish, ())
 
     with pytest.raises(Exception, match="changed"):

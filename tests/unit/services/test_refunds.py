@@ -28,12 +28,12 @@ LINES = {
 
 
 class Market:
-    """order-api's desk, and every service that follows an order."""
+    """order-api's commands, and every service that follows an order."""
 
     def __init__(self, on_stage):
         clock = FakeClock()
         self.gateway, self.mailer = FakeGateway(), FakeMailer()
-        self.desk = OrderCommands(clock.now)
+        self.commands = OrderCommands(clock.now)
         self.orders = on_stage(Orders(clock.now))
         self.inventory = on_stage(Inventory())
         self.services = [
@@ -51,7 +51,7 @@ class Market:
         self._requests += 1
         store: FakeStore = self.orders.store
         tx = store.begin(f"request#{self._requests}")
-        event = getattr(self.desk, method)(order_id, *arguments, tx=tx, **keywords)
+        event = getattr(self.commands, method)(order_id, *arguments, tx=tx, **keywords)
         store.commit(tx, ())
         self.publish(event)
         return event
@@ -71,7 +71,7 @@ class Market:
         self._handle(self.delivered[-1])
 
     def repeat(self, position):
-        """Deliver an event again under another id, so that no inbox recognises it."""
+        """Deliver an event again under another id, so that no inbox recognizes it."""
         self._handle(self.delivered[position % len(self.delivered)])
 
     def drain(self):
@@ -84,7 +84,7 @@ class Market:
             self.publish(outcome)
 
     def order(self, order_id):
-        return self.desk.find(order_id, self.orders.store.begin("reader"))
+        return self.commands.find(order_id, self.orders.store.begin("reader"))
 
     @property
     def stock(self):

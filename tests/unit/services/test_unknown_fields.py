@@ -19,7 +19,7 @@ from workers.services.payment import Payment
 
 NEWER = {"whole": 1, "fraction": Decimal("0.5"), "text": "t", "deep": {"list": [{"x": None}]}}
 ORDERS = Orders(now=FakeClock().now)
-DESK = OrderCommands(now=FakeClock().now)
+COMMANDS = OrderCommands(now=FakeClock().now)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def order(store):
     order = an_order()
     change(
         store,
-        lambda tx: DESK.place(
+        lambda tx: COMMANDS.place(
             order.order_id,
             order.customer_email,
             order.items,
@@ -60,7 +60,7 @@ def order(store):
     [
         lambda tx: ORDERS.follow(a_payment(), tx),
         lambda tx: ORDERS.follow(a_reservation(), tx),
-        lambda tx: DESK.cancel("order-1", "no", tx),
+        lambda tx: COMMANDS.cancel("order-1", "no", tx),
     ],
     ids=["a payment", "a reservation", "a cancellation"],
 )

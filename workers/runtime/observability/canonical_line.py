@@ -44,7 +44,7 @@ class CanonicalLine:
         self.settlement = _NAMES[type(settlement)]
         self.outcome = _OUTCOMES.get(type(settlement), self.outcome)
 
-    def tell(self, telemetry: Telemetry, duration: float) -> None:
+    def write(self, telemetry: Telemetry, duration: float) -> None:
         """Write the line and the metrics. ``duration`` is the time since the start (s)."""
         envelope, message = self.envelope, self.message
         now = time.time()

@@ -1,4 +1,4 @@
-"""Writes JSON log lines to standard output, and removes e-mail addresses from them."""
+"""Writes JSON log lines to standard output, and removes email addresses from them."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ def configure(level: str = "info", *, service: str = "") -> LogWriter:
     """Send every log line, the standard library's too, to standard output as JSON.
 
     ``level`` is "debug", "info", "warning" or "error". Values are cut at ``MAX_TEXT``
-    characters, and e-mail addresses in them are replaced. Flush the returned writer before the
+    characters, and email addresses in them are replaced. Flush the returned writer before the
     process ends.
     """
     number = getattr(logging, level.upper())
@@ -58,7 +58,7 @@ def configure(level: str = "info", *, service: str = "") -> LogWriter:
 
 
 def redact(text: str) -> str:
-    """Replace everything that looks like an e-mail address."""
+    """Replace everything that looks like an email address."""
     return _EMAIL.sub("[e-mail]", text) if "@" in text else text
 
 

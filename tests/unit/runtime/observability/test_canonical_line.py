@@ -62,11 +62,11 @@ def test_the_duration_is_that_of_the_handler():
 
 
 def test_a_permanent_failure_names_its_reason():
-    (line,), _ = told(raising(PermanentError("no such article")))
+    (line,), _ = told(raising(PermanentError("no such item")))
     assert line.keys() == FIELDS | OF_EVENT | OF_TROUBLE
     assert line["outcome"] == "dead_lettered"
     assert line["log_level"] == "warning"
-    assert (line["errorType"], line["reason"]) == ("PermanentError", "no such article")
+    assert (line["errorType"], line["reason"]) == ("PermanentError", "no such item")
 
 
 def test_a_failed_attempt_shows_its_number():
@@ -114,7 +114,7 @@ def test_a_lost_message_is_logged_too():
     worker = Harness()
 
     def lose(_order):
-        worker.leases.lose(worker.leases.unsettled()[0], "expired")
+        worker.leases.lose(worker.unsettled()[0], "expired")
 
     worker.service.act = lose
     worker.send("order-1")

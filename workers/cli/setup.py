@@ -14,7 +14,7 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: AWS_ENDPOINT_URL=http://127.0.0.1:4566 workers provision")
 def provision(
-    stock: Annotated[int, typer.Option(min=0, help="Units to stock of each sample item.")] = 0,
+    stock: Annotated[int, typer.Option(min=0, help="Units of each sample item to add.")] = 0,
 ) -> None:
     """Create the resources in topology.json on an emulator. On AWS, use Terraform."""
     from workers.provision.provision import ProvisionError
