@@ -95,7 +95,9 @@ resource "aws_service_discovery_private_dns_namespace" "this" {
   vpc         = local.vpc_id
 }
 
-# The VPC link of the API reads ports and addresses here.
+# The VPC link of the API reads ports and addresses here. ECS takes a task out when it stops it; API
+# Gateway caches the answers, so order-api still accepts requests for a while (LONGEST_DRAIN in
+# workers/api/server.py).
 resource "aws_service_discovery_service" "order_api" {
   name = local.order_api
 

@@ -32,7 +32,7 @@ from workers.runtime.observability import telemetry
 from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import Status
 from workers.runtime.ports import Topic
-from workers.runtime.worker import Deadline, Running, UntilStopped
+from workers.runtime.worker import Running, UntilStopped
 from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
 from workers.services.notification import Notification
@@ -170,11 +170,7 @@ def _order_api(parts: Parts) -> Program:
     )
     with opening("PORT", settings.port):
         listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
-    deadline = Deadline(settings.stop_timeout)
-    grace = settings.stop_timeout - 2 * deadline.margin
-    running = UntilStopped(
-        {"http": lambda stopping: serve(app, listener, stopping=stopping, grace=grace)}
-    )
+    running = UntilStopped({"http": lambda stopping: serve(app, listener, stopping=stopping)})
     return _until_stopped(parts, running, registry)
 
 

@@ -1,8 +1,10 @@
-"""The HTTP server serves until it is stopped, and then finishes running requests."""
+"""The HTTP server still accepts requests for a while when it is stopped, then finishes them."""
 
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from threading import Event, Thread, Timer
 
 import httpx
@@ -11,28 +13,35 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import BackgroundTasks, FastAPI
 from prometheus_client import CollectorRegistry
 from support.eventually import eventually
+from support.fakes import FakeClock
 
 from workers.api.access import Access, AccessMetrics
-from workers.api.server import listen, serve
+from workers.api.server import LONGEST_DRAIN, listen, serve
+from workers.runtime.worker import Deadline, Stopping
 
 pytestmark = pytest.mark.integration
 
 PATIENCE = 10.0  # s
 
 
+STOP_TIMEOUT = 120  # s on the virtual clock
+
+
 class Server:
     """A server with one endpoint that lasts until the test lets it finish."""
 
-    def __init__(self, grace=PATIENCE):
-        self.entered, self.go, self.stopping = Event(), Event(), Event()
+    def __init__(self):
+        self.entered, self.go = Event(), Event()
+        self.deadline = Deadline(STOP_TIMEOUT, now=FakeClock())
         self.afterwards = []
+        self._stopping = Stopping()
         self._listener = listen("127.0.0.1", 0)
         self.address = self._listener.getsockname()
         self.url = "http://{}:{}".format(*self.address)
-        self._thread = Thread(target=self.serve, args=[grace], daemon=True)
+        self._thread = Thread(target=self.serve, daemon=True)
 
-    def serve(self, grace):
-        serve(self._app(), self._listener, stopping=self.stopping, grace=grace)
+    def serve(self):
+        serve(self._app(), self._listener, stopping=self._stopping)
 
     def __enter__(self):
         self._thread.start()
@@ -42,8 +51,17 @@ class Server:
         self.go.set()
         self.stop()
 
+    def signal(self):
+        """Do what a signal does. The drain lasts until the clock moves."""
+        self.deadline.start()
+        self._stopping.by(self.deadline)
+
+    def end_drain(self):
+        self.deadline.now.advance(LONGEST_DRAIN)
+
     def stop(self):
-        self.stopping.set()
+        self.signal()
+        self.end_drain()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
@@ -90,12 +108,35 @@ def test_it_has_as_many_threads_as_connections(monkeypatch):
         assert httpx.get(f"{server.url}/threads").json() == 7
 
 
+def closes(url):
+    """Return whether a response on a new connection tells the client to close it."""
+    return httpx.get(f"{url}/quick").headers.get("connection") == "close"
+
+
+def test_a_draining_server_accepts_connections_and_tells_clients_to_close_them():
+    with Server() as server, httpx.Client() as client:
+        kept = client.get(f"{server.url}/quick")
+        assert "connection" not in kept.headers
+
+        server.signal()
+
+        eventually(lambda: closes(server.url))
+        answer = client.get(f"{server.url}/quick")  # on the old connection
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        server.deadline.now.advance(LONGEST_DRAIN - 1)
+        assert not server.refuses()
+        assert closes(server.url)
+        server.deadline.now.advance(1)
+        eventually(server.refuses)
+
+
 def test_a_running_request_and_its_task_finish_while_new_ones_are_refused():
     with Server() as server, ThreadPoolExecutor(1) as client:
         running = client.submit(httpx.get, f"{server.url}/slow", timeout=PATIENCE)
         assert server.entered.wait(PATIENCE)
 
-        server.stopping.set()
+        server.signal()
+        server.end_drain()
         eventually(server.refuses)
         server.go.set()
 
@@ -104,19 +145,39 @@ def test_a_running_request_and_its_task_finish_while_new_ones_are_refused():
         assert server.afterwards == ["done"]
 
 
-def test_an_idle_connection_does_not_delay_the_stop():
-    with Server(grace=60) as server, httpx.Client() as client:
-        client.get(f"{server.url}/quick")
+def test_an_idle_connection_is_closed_at_the_end_of_the_drain():
+    with Server() as server, closing(HTTPConnection(*server.address, PATIENCE)) as client:
+        client.request("GET", "/quick")
+        assert client.getresponse().read() == b'"quick"'
 
+        server.signal()
+        eventually(lambda: closes(server.url))
+        client.sock.settimeout(0)
+        with pytest.raises(BlockingIOError):  # still open
+            client.sock.recv(1)
         server.stop()
+
+        client.sock.settimeout(PATIENCE)
+        assert client.sock.recv(1) == b""
+
+
+def test_a_second_signal_ends_the_drain_at_once():
+    with Server() as server:
+        server.signal()
+        eventually(lambda: closes(server.url))
+
+        server.signal()
+
+        eventually(server.refuses)
 
 
 def test_a_request_longer_than_the_grace_period_does_not_delay_the_stop():
-    with Server(grace=1) as server, ThreadPoolExecutor(1) as client:
+    with Server() as server, ThreadPoolExecutor(1) as client:
         running = client.submit(httpx.get, f"{server.url}/slow", timeout=PATIENCE)
         assert server.entered.wait(PATIENCE)
 
-        server.stopping.set()
+        server.signal()
+        server.deadline.now.advance(STOP_TIMEOUT)
 
         answer = running.result(PATIENCE)
         server.go.set()
@@ -133,10 +194,11 @@ def test_the_server_does_not_handle_signals():
     def look():
         httpx.get(f"{server.url}/quick")
         seen.append(signal.getsignal(signal.SIGTERM))
-        server.stopping.set()
+        server.signal()
+        server.end_drain()
 
     Timer(0, look).start()
-    server.serve(grace=1)
+    server.serve()
 
     assert seen == [before]
 

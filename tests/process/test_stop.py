@@ -168,9 +168,10 @@ def test_services_without_a_queue_stop_too(aws, provisioned, start, service):
         "METRICS_PORT": "0",
         "NAME_PREFIX": provisioned.name_prefix,
         "PORT": "0",
+        "STOP_TIMEOUT": str(STOP_TIMEOUT),
     }
     process = start((sys.executable, "-m", "workers", "run", service), environment)
     eventually(lambda: process.ready or not process.running, PATIENCE)
     process.signal(SIGTERM)
-    assert process.ends(within=PATIENCE) == 0  # a quarter of its stop timeout
+    assert process.ends(within=PATIENCE) == 0
     assert process.lines("worker.stopped", exitCode=0)

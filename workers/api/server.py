@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,7 +10,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from workers.api.limits import REQUEST_THREADS
+from workers.runtime.worker import Deadline, Stopping
 
+# API Gateway sends requests to a task that ECS is stopping: ECS takes the task out of Cloud Map and
+# signals it at the same moment, and API Gateway caches what Cloud Map answered. AWS does not state
+# for how long; a drain has to outlast it.
+# https://github.com/aws/containers-roadmap/issues/1639
+LONGEST_DRAIN: Final = 25.0  # s
+DRAIN_SHARE: Final = 1 / 4  # of the stop timeout, which also has to suffice for running requests
+LEAST_GRACE: Final = 1  # s for running requests, also after a second signal
+CLOSE: Final = (b"connection", b"close")
 KEEP_ALIVE: Final = 75  # s; more than an ALB's 60 s, or it reuses connections we just closed
 MAX_CONNECTIONS: Final = 1_000  # above it, uvicorn answers 503; ``Gate`` does so earlier
 MAX_HEADER_BYTES: Final = 16 * 1024
@@ -22,13 +30,21 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), backlog=MAX_CONNECTIONS)
 
 
-def serve(
-    app: ASGIApp, listener: socket.socket, *, stopping: threading.Event, grace: float
-) -> None:
+def accepts_until(deadline: Deadline) -> float:
+    """Return the time at which a drain stops accepting requests (monotonic).
+
+    It is over once a second signal has moved the deadline.
+    """
+    drain = min(LONGEST_DRAIN, deadline.stop_timeout * DRAIN_SHARE)
+    return deadline.at - (deadline.stop_timeout - deadline.margin - drain)
+
+
+def serve(app: ASGIApp, listener: socket.socket, *, stopping: Stopping) -> None:
     """Serve until ``stopping`` is set, then drain and return.
 
-    While draining, the server refuses new connections; running requests and their background
-    tasks have ``grace`` s to finish.
+    A drain still accepts requests, until ``accepts_until``; each response tells the client to close
+    its connection. Then the listener and idle connections are closed, and running requests and
+    their background tasks finish.
     """
     config = uvicorn.Config(
         app,
@@ -40,7 +56,6 @@ def serve(
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=max(1, int(grace)),
         timeout_keep_alive=KEEP_ALIVE,
         ws="none",
     )
@@ -48,9 +63,12 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that installs no signal handlers and stops when ``stopping`` is set."""
+    """A uvicorn server without signal handlers that drains once ``stopping`` is set.
 
-    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+    uvicorn itself closes the listener first: https://github.com/Kludex/uvicorn/pull/2414
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: Stopping) -> None:
         super().__init__(config)
         self._stopping = stopping
 
@@ -63,4 +81,19 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._stopping.is_set()
+        """Return whether to close the listener. Called every 0.1 s."""
+        await super().on_tick(counter)
+        if not self._stopping.is_set():
+            return False
+        headers = self.server_state.default_headers  # of every response; uvicorn renews the list
+        if CLOSE not in headers:
+            headers.append(CLOSE)
+        deadline = self._stopping.deadline
+        return deadline.now() >= accepts_until(deadline)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listener and idle connections; give running requests the time that is left."""
+        deadline = self._stopping.deadline
+        grace = int(deadline.handlers_until - deadline.now())
+        self.config.timeout_graceful_shutdown = max(LEAST_GRACE, grace)
+        await super().shutdown(sockets)

@@ -141,14 +141,25 @@ class Worker:
             log.critical("thread.died", thread=name, reason=str(error), exc_info=error)
 
 
+class Stopping(Flag):
+    """Tells a loop to end, and by when."""
+
+    deadline: Deadline  # only once the flag is set
+
+    def by(self, deadline: Deadline) -> None:
+        """Set the flag. The loop has to end by ``deadline``, which a second signal may move."""
+        self.deadline = deadline
+        self.set()
+
+
 class UntilStopped:
     """A ``Running`` made of loops that end once their flag is set."""
 
-    def __init__(self, loops: Mapping[str, Callable[[Flag], None]]) -> None:
+    def __init__(self, loops: Mapping[str, Callable[[Stopping], None]]) -> None:
         """Each loop runs in a thread with the given name."""
         self._loops = dict(loops)
         self._started = Flag()
-        self._stopping = Flag()
+        self._stopping = Stopping()
         self._ended = {name: Flag() for name in loops}
 
     def obstacles(self) -> list[str]:
@@ -163,7 +174,7 @@ class UntilStopped:
 
     def drain(self, deadline: Deadline) -> bool:
         """Set the flag and wait for the loops."""
-        self._stopping.set()
+        self._stopping.by(deadline)
         for ended in self._ended.values():
             while not ended.wait(0.05):
                 if deadline.remaining() == 0:

@@ -218,6 +218,19 @@ def test_a_loop_ends_once_its_flag_is_set():
     assert stopped(lambda stopping: stopping.wait())
 
 
+def test_a_loop_knows_the_deadline_which_a_second_signal_moves():
+    seen = []
+
+    def loop(stopping):
+        stopping.wait()
+        seen.append(stopping.deadline.remaining())
+        stopping.deadline.start()
+        seen.append(stopping.deadline.remaining())
+
+    assert stopped(loop, now=FakeClock())
+    assert seen == [110, IMPATIENT]
+
+
 def test_a_loop_is_ready_while_it_runs():
     running = UntilStopped({"relay": lambda stopping: stopping.wait()})
     assert running.obstacles() == ["starting"]
