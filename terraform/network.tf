@@ -20,7 +20,7 @@ resource "aws_security_group" "tasks" {
 resource "aws_security_group" "order_api" {
   #checkov:skip=CKV2_AWS_5:attached to order-api, in modules/service
   name        = "${local.name}-order-api"
-  description = "Tasks of order-api: HTTP from the API gateway's VPC link"
+  description = "Tasks of order-api: HTTP from the VPC link of the API"
   vpc_id      = local.vpc_id
 }
 

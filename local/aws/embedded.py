@@ -78,6 +78,21 @@ class EmbeddedAws:
         used: list[dict[str, Any]] = self._ask("rights")
         return used
 
+    def check_requests(self) -> None:
+        """Compare each request from now on with its service's model, see ``violations``."""
+        self._ask("violations", "POST")
+
+    def violations(self) -> list[dict[str, Any]]:
+        """List what the models forbid in the requests since ``check_requests``.
+
+        Each entry has ``service, operation, resource, member, message, count``. Raises
+        ``RuntimeError`` before ``check_requests``.
+        """
+        found: list[dict[str, Any]] | None = self._ask("violations")
+        if found is None:
+            raise RuntimeError("no request has been compared: call check_requests() first")
+        return found
+
     def inject(self, rules: Sequence[Rule | Mapping[str, Any]], seed: int = 0) -> None:
         """Inject faults by these rules, which replace all earlier ones.
 

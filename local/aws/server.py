@@ -17,6 +17,7 @@ from cheroot.server import HTTPConnection
 from cheroot.wsgi import Server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local.aws.conformance import Violations
 from local.aws.corrections import Corrections
 from local.aws.counts import Counts, Request
 from local.aws.direct import ask, handler_for
@@ -104,6 +105,7 @@ class Frontend:
         self._access = Access()
         self._corrections = Corrections()
         self._counts = Counts()
+        self._violations: Violations | None = None  # until a test asks for them
         self._one_at_a_time: dict[str, Lock] = {}  # by service
 
     def __call__(
@@ -112,10 +114,12 @@ class Frontend:
         """Answer one request."""
         path = environ["PATH_INFO"]
         if path.startswith("/_embedded/"):
-            return self._about(path, start_response)
+            return self._about(environ["REQUEST_METHOD"], path, start_response)
         environ.setdefault("RAW_URI", environ["REQUEST_URI"])  # werkzeug's server sets it
         request = Request.read(environ)
         self._counts.add(request)
+        if self._violations is not None:
+            self._violations.check(request, environ)
         self._corrections.apply(request.service)
         if refused := self._access.refusal(request):
             return _send(start_response, answer(request, refused))
@@ -135,20 +139,26 @@ class Frontend:
             return _send(start_response, ask(handler, request, environ))
         return self._moto(environ, start_response)
 
-    def _about(self, path: str, start_response: "StartResponse") -> Iterable[bytes]:
+    def _about(self, method: str, path: str, start_response: "StartResponse") -> Iterable[bytes]:
+        document: object
         match path.removeprefix("/_embedded/"):
             case "health":
-                return _json(start_response, {"status": "ok", "pid": os.getpid()})
+                document = {"status": "ok", "pid": os.getpid()}
             case "cpu":
-                return _json(start_response, {"seconds": time.process_time()})
+                document = {"seconds": time.process_time()}
             case "requests":
-                return _json(start_response, self._counts.as_document())
+                document = self._counts.as_document()
             case "rights":
-                return _json(start_response, self._access.as_document())
+                document = self._access.as_document()
+            case "violations":
+                if method == "POST":
+                    self._violations = Violations()
+                document = self._violations and self._violations.as_document()
             case "mails":
-                return _json(start_response, sent_mails())
+                document = sent_mails()
             case _:
                 return _json(start_response, {"error": "not found"}, "404 Not Found")
+        return _json(start_response, document)
 
 
 def _json(

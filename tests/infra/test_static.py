@@ -1,8 +1,16 @@
 """The configuration passes every check that needs no apply."""
 
+import json
+import os
 from dataclasses import replace
 
+import pytest
+
 from infra import checkov
+from infra.conformance.linting import refused
+from infra.conformance.plan import planned
+from infra.conformance.policies import too_large
+from local.rehearsal.terraform import Terraform
 
 
 def test_the_configuration_is_formatted(terraform):
@@ -22,3 +30,13 @@ def test_the_configurations_own_tests_pass_without_aws(terraform):
 def test_checkov_finds_nothing_that_is_not_waived_with_a_reason(terraform, checkov_program):
     directory = ("--directory", terraform.directory)
     assert checkov.findings(checkov_program, "terraform", *directory) == []
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_aws_accepts_every_planned_resource_of(aws, had, tmp_path, environment):
+    given = {"var_file": environment, "image_tag": "0123abc"}
+    terraform = had(lambda: Terraform.copy(tmp_path, aws.environment(os.environ), **given))
+
+    resources = planned(json.loads(terraform.plan_document().read_text("utf-8")))
+
+    assert refused(resources) + too_large(resources) == []

@@ -9,6 +9,7 @@ from support.aws_calls import client, create_table
 if "LOCALSTACK" in os.environ:  # these test the embedded AWS, not the behaviour of AWS
     collect_ignore = [
         "test_access.py",
+        "test_conformance.py",
         "test_corrections.py",
         "test_faults.py",
         "test_mails.py",

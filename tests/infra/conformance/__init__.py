@@ -1,0 +1,1 @@
+"""Compares the configuration with what AWS accepts, without AWS."""
