@@ -25,6 +25,8 @@ FROM ${PYTHON_IMAGE}
 COPY --from=build /dependencies /usr/local
 COPY --from=build /code /usr/local
 ENV PYTHONDONTWRITEBYTECODE=1
+# On Fargate, a volume at /tmp keeps the mode that /tmp has here only if it is declared.
+VOLUME /tmp
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080 9090

@@ -10,9 +10,10 @@ resource "aws_cloudwatch_metric_alarm" "missing_tasks" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 10 # longer than a deployment or a scaling step takes to start tasks
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  # Without any task there is no data, which is right only for a service that may scale to 0.
+  treat_missing_data = contains(local.may_sleep, each.key) ? "notBreaching" : "breaching"
+  alarm_actions      = local.alarm_actions
+  ok_actions         = local.alarm_actions
 
   metric_query {
     id          = "missing"

@@ -28,7 +28,7 @@ resource "terraform_data" "capacity" {
     }
     precondition {
       # Only a message in its queue starts the first task of a service that has scaled to 0.
-      condition     = each.value.min >= 1 || contains(keys(local.consumers), each.key)
+      condition     = !contains(local.may_sleep, each.key) || contains(keys(local.consumers), each.key)
       error_message = "${each.key}: min must be at least 1, because without a queue nothing starts the first task"
     }
   }

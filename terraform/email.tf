@@ -13,6 +13,13 @@ resource "aws_sesv2_email_identity" "this" {
   configuration_set_name = aws_sesv2_configuration_set.this[each.key].configuration_set_name
 }
 
+# In the sandbox, SES sends only to addresses that have confirmed.
+resource "aws_sesv2_email_identity" "recipient" {
+  for_each = toset(var.sandbox_recipients)
+
+  email_identity = each.value
+}
+
 # The default of every mail of the identity, because the code names no configuration set. So the
 # account has one, too.
 resource "aws_sesv2_configuration_set" "this" {

@@ -34,7 +34,8 @@ locals {
 
   secret_arns = {
     for service in ["secretsmanager", "ssm"] : service => distinct([
-      for arn in flatten([for each in local.services : values(each.secrets)]) : arn if split(":", arn)[2] == service
+      # The first seven parts name a secret; the others select a key, a stage and a version.
+      for arn in flatten([for each in local.services : values(each.secrets)]) : join(":", slice(split(":", arn), 0, min(7, length(split(":", arn))))) if split(":", arn)[2] == service
     ])
   }
 }

@@ -74,4 +74,20 @@ data "aws_iam_policy_document" "messaging_key" {
       values   = [local.account_id]
     }
   }
+
+  statement {
+    sid       = "RuleTells"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.deployment_rule_arn]
+    }
+  }
 }

@@ -41,8 +41,11 @@ locals {
   email_identity = split("@", var.sender_email)[1]
   # Sending also needs permission for the identity's configuration set, though the code names none.
   email_configuration_set = replace(local.email_identity, ".", "-")
+  # In the sandbox, sending also needs permission for the identity of the recipient.
   email_arns = [
-    for resource in ["identity/${local.email_identity}", "configuration-set/${local.email_configuration_set}"] :
-    "arn:${local.partition}:ses:${var.region}:${local.account_id}:${resource}"
+    for resource in concat(
+      ["identity/${local.email_identity}", "configuration-set/${local.email_configuration_set}"],
+      [for email in var.sandbox_recipients : "identity/${email}"],
+    ) : "arn:${local.partition}:ses:${var.region}:${local.account_id}:${resource}"
   ]
 }

@@ -7,6 +7,22 @@ locals {
   subnet_ids = var.vpc_id == null ? [for zone in var.availability_zones : aws_subnet.private[zone].id] : var.subnet_ids
 }
 
+locals {
+  # What a task needs to start, to work and to stop. Terraform knows of no other connection between a
+  # service and these resources, and would create and destroy them at the same time.
+  task_needs = concat(
+    [for each in aws_vpc_endpoint.interface : each.id],
+    [for each in aws_vpc_endpoint.gateway : each.id],
+    [for each in aws_route_table_association.private : each.id],
+    [for each in aws_vpc_security_group_egress_rule.endpoints : each.id],
+    [for each in aws_vpc_security_group_egress_rule.gateways : each.id],
+    [for each in aws_vpc_security_group_egress_rule.elsewhere : each.id],
+    [for each in aws_vpc_security_group_ingress_rule.endpoints : each.id],
+    [aws_vpc_security_group_egress_rule.api_link.id, aws_vpc_security_group_ingress_rule.order_api.id],
+    [aws_sns_topic_policy.this.id],
+  )
+}
+
 # --- security groups ----------------------------------------------------------
 
 resource "aws_security_group" "tasks" {

@@ -34,6 +34,23 @@ data "aws_iam_policy_document" "alerts" {
     }
   }
 
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+  statement {
+    sid       = "RuleTells"
+    actions   = ["sns:Publish"]
+    resources = [local.alert_topic_arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.deployment_rule_arn]
+    }
+  }
+
   statement {
     sid       = "DenyPlaintext"
     effect    = "Deny"

@@ -1,9 +1,5 @@
 # The repository of the worker image. Its tags are immutable: each always means the same image.
 
-locals {
-  image = join(startswith(var.image_tag, "sha256:") ? "@" : ":", [aws_ecr_repository.worker.repository_url, var.image_tag])
-}
-
 resource "aws_ecr_repository" "worker" {
   #checkov:skip=CKV_AWS_136:the image holds no secrets; ECR's own key encrypts it
   name                 = local.name

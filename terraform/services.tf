@@ -48,13 +48,18 @@ module "service" {
   cluster          = { arn = aws_ecs_cluster.this.arn, name = aws_ecs_cluster_capacity_providers.this.cluster_name }
   cpu_architecture = var.cpu_architecture
   environment      = local.environments[each.key]
-  image            = local.image
+  image            = local.images[each.key]
   log_group        = { name = "${local.log_group_prefix}${each.key}", days = var.log_retention_days }
   repository_arn   = aws_ecr_repository.worker.arn
   role_name        = local.role_names[each.key]
   security_groups  = concat([aws_security_group.tasks.id], each.key == local.order_api ? [aws_security_group.order_api.id] : [])
+  secrets_key_arns = var.secrets_key_arns
   stop_timeout     = local.stop_timeout
   subnet_ids       = local.subnet_ids
+
+  needs                 = local.task_needs
+  release_alarm         = aws_cloudwatch_metric_alarm.release[each.key].alarm_name
+  wait_for_steady_state = var.wait_for_steady_state
 
   # Permissions of the task's role, from the map.
   queue = length(each.value.consumes) == 0 ? null : {
@@ -78,7 +83,7 @@ resource "aws_ecs_cluster" "this" {
   # It counts the running tasks, which scaling divides by.
   setting {
     name  = "containerInsights"
-    value = "enhanced"
+    value = var.container_insights
   }
 }
 

@@ -26,6 +26,9 @@ locals {
   # The services that have a queue.
   consumers = { for name, service in local.services : name => service if length(service.consumes) > 0 }
 
+  # The services that may have no task, now or from some scheduled time on.
+  may_sleep = toset([for name, each in local.capacity : name if min(each.min, values(each.schedules)[*].min...) == 0])
+
   capacity = {
     for name in keys(local.topology.services) : name => {
       cpu                = try(coalesce(var.services[name].cpu), 256)
@@ -37,6 +40,7 @@ locals {
       handling_ms        = try(coalesce(var.services[name].handling_ms), 500)
       spot_share         = try(coalesce(var.services[name].spot_share), 0)
       secrets            = try(var.services[name].secrets, {})
+      schedules          = try(var.services[name].schedules, {})
     }
   }
 }

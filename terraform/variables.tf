@@ -8,6 +8,16 @@ variable "environment" {
   }
 }
 
+variable "account_id" {
+  description = "Account of the environment. Credentials of another account are refused."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id: must be an account ID of 12 digits."
+  }
+}
+
 variable "region" {
   description = "AWS region of all resources."
   type        = string
@@ -37,8 +47,9 @@ variable "name_prefix" {
 
   validation {
     # Role names have at most 64 characters: the prefix, the service's name (32) and a suffix (10).
-    condition     = var.name_prefix == null ? true : can(regex("^[A-Za-z0-9_-]{0,20}$", var.name_prefix))
-    error_message = "name_prefix: must be at most 20 letters, digits, hyphens and underscores."
+    # ECR allows no capitals in names, and no separator at the start or twice in a row.
+    condition     = var.name_prefix == null ? true : length(var.name_prefix) <= 20 && can(regex("^([a-z0-9]+([_-][a-z0-9]+)*[_-]?)?$", var.name_prefix))
+    error_message = "name_prefix: must be at most 20 lower-case letters and digits, with single hyphens or underscores between them."
   }
 }
 
@@ -56,11 +67,12 @@ variable "topology_file" {
 }
 
 variable "image_tag" {
-  description = "Tag or digest (sha256:...) of the worker image in the repository created here. Its tags are immutable."
+  description = "Tag or digest (sha256:...) of the worker image to deploy, which the repository must have. null: each service keeps the image that it runs."
   type        = string
+  default     = null
 
   validation {
-    condition     = can(regex("^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$", var.image_tag)) && var.image_tag != "latest"
+    condition     = var.image_tag == null ? true : can(regex("^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$", var.image_tag)) && var.image_tag != "latest"
     error_message = "image_tag: must be a digest (sha256: and 64 hexadecimal digits) or a tag other than latest, which would move."
   }
 }
@@ -83,7 +95,9 @@ variable "services" {
     desired, min, max (tasks): desired applies when the service is created; afterwards scaling sets the count;
     acceptable_latency (s): the time that a message may wait; handling_ms: the average time to handle one;
     spot_share (percent): the share of tasks on Fargate Spot, not counting the first task;
-    secrets: names of environment variables, each with the ARN of a secret or of an SSM parameter.
+    secrets: names of environment variables, each with the ARN of a secret (or of one key of it, as ECS writes it:
+    ARN:key:stage:version, the last two may be empty) or of an SSM parameter;
+    schedules: by name, a time (at(...) or cron(...), in timezone) and the min and max that hold from then on.
   TEXT
   type = map(object({
     cpu                = optional(number)
@@ -95,6 +109,12 @@ variable "services" {
     handling_ms        = optional(number)
     spot_share         = optional(number)
     secrets            = optional(map(string), {})
+    schedules = optional(map(object({
+      at       = string
+      max      = number
+      min      = number
+      timezone = optional(string, "Etc/UTC")
+    })), {})
   }))
   default = {}
 
@@ -110,9 +130,16 @@ variable "services" {
 
   validation {
     condition = alltrue(flatten([for s in values(var.services) : [
-      for arn in values(s.secrets) : can(regex("^arn:[a-z-]+:(secretsmanager:[^:]+:[0-9]+:secret|ssm:[^:]+:[0-9]+:parameter)[:/][^*]+$", arn))
+      for arn in values(s.secrets) : can(regex("^arn:[a-z-]+:(secretsmanager:[^:*]+:[0-9]{12}:secret:[^:*]+(:[^:*]*:[^:*]*:[^:*]*)?|ssm:[^:*]+:[0-9]{12}:parameter/[^:*]+)$", arn))
     ]]))
-    error_message = "services: secrets must be ARNs of secrets or of SSM parameters, without wildcards."
+    error_message = "services: secrets must be ARNs without wildcards: of a secret (arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME), of one key of a secret (the same and :KEY::), or of an SSM parameter (arn:aws:ssm:REGION:ACCOUNT:parameter/NAME)."
+  }
+
+  validation {
+    condition = alltrue(flatten([for s in values(var.services) : [
+      for each in values(s.schedules) : can(regex("^(at|cron)\\(.+\\)$", each.at)) && each.min >= 0 && each.min <= each.max && each.max >= 1
+    ]]))
+    error_message = "services: a schedule needs at(yyyy-mm-ddThh:mm:ss) or cron(...), and 0 <= min <= max with max at least 1."
   }
 }
 
@@ -182,6 +209,23 @@ variable "deletion_protection" {
   }
 }
 
+variable "wait_for_steady_state" {
+  description = "Whether apply waits until every new deployment is done, and fails if ECS has rolled one back."
+  type        = bool
+  default     = true
+}
+
+variable "container_insights" {
+  description = "Container Insights of the cluster: enabled counts the tasks of each service, which scaling needs; enhanced also bills metrics of each task and container."
+  type        = string
+  default     = "enabled"
+
+  validation {
+    condition     = contains(["enabled", "enhanced"], var.container_insights)
+    error_message = "container_insights: must be enabled or enhanced."
+  }
+}
+
 variable "enable_execute_command" {
   description = "Whether `aws ecs execute-command` can open a shell in a task. This makes the root file system writable."
   type        = bool
@@ -192,6 +236,17 @@ variable "customer_managed_key" {
   description = "Whether a KMS key of this account encrypts the topic and the queues; otherwise SNS and SQS use their own keys."
   type        = bool
   default     = false
+}
+
+variable "secrets_key_arns" {
+  description = "ARNs of the KMS keys that encrypt the secrets of services, except AWS's own keys. ECS may decrypt secrets with them."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.secrets_key_arns : can(regex("^arn:[a-z-]+:kms:[^:*]+:[0-9]{12}:key/[^*]+$", arn))])
+    error_message = "secrets_key_arns: must be ARNs of keys (arn:aws:kms:REGION:ACCOUNT:key/ID), not of aliases, without wildcards."
+  }
 }
 
 variable "operator_role_arns" {
@@ -311,6 +366,17 @@ variable "manage_email_identity" {
   description = "Whether to create the SES identity of the sender's domain. An account has one: use false if another environment created it."
   type        = bool
   default     = true
+}
+
+variable "sandbox_recipients" {
+  description = "Addresses that may get mail while SES keeps the account in its sandbox. SES asks each to confirm once."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.sandbox_recipients : can(regex("^[^@\\s*]+@[^@\\s*]+$", email))]) && length(distinct(var.sandbox_recipients)) == length(var.sandbox_recipients)
+    error_message = "sandbox_recipients: must be e-mail addresses without duplicates or wildcards."
+  }
 }
 
 variable "audit_queues" {

@@ -9,5 +9,6 @@ terraform {
     }
   }
 
-  # README.md explains where to keep the state.
+  # environments/*.s3.tfbackend have the arguments.
+  backend "s3" {}
 }

@@ -27,10 +27,12 @@ from local.demo.run import Demo, DemoError
 from local.rehearsal.container import Unfit
 from local.rehearsal.deployed import Deployed, handled_by
 from local.rehearsal.fargate import Fargate
+from local.rehearsal.registry import create_registry
 from local.rehearsal.roles import NotTrusted
 from local.rehearsal.terraform import Failed, Missing, Terraform
 
 PREFIX: Final = "dev-"
+IMAGE_TAG: Final = "rehearsal"
 TASKS: Final = 2  # of payment
 BROKEN: Final = 1  # exit code
 MISSING: Final = 2  # exit code
@@ -69,8 +71,10 @@ def rehearse(directory: Path, orders: int) -> bool:
         os.environ |= aws.environment({})
         with report.step("terraform init"):
             terraform = Terraform.copy(
-                directory, dict(os.environ), image_tag="rehearsal", max_retries=2
+                directory, dict(os.environ), image_tag=IMAGE_TAG, max_retries=2
             )
+        with report.step("push image"):
+            create_registry(terraform, IMAGE_TAG)
         with report.step("terraform apply") as results:
             outputs = terraform.apply()
             results.append(f"{len(terraform.resources())} resources")

@@ -28,6 +28,12 @@ def entry_point() -> list[str]:
     return command
 
 
+def declared_volumes() -> list[str]:
+    """Read from the Dockerfile the volumes that keep the mode of their directory in the image."""
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    return [line.split()[1] for line in lines if line.startswith("VOLUME")]
+
+
 def local_command(words: Sequence[str]) -> list[str]:
     """Return the local equivalent of a command in the image. Raises ``Unfit``."""
     if words[0] != "workers":
@@ -109,20 +115,27 @@ class Container:
             "is not privileged": not definition.get("privileged"),
             "drops all capabilities": definition["linuxParameters"]["capabilities"]["drop"]
             == ["ALL"],
-            "has a volume for temporary files": TEMPORARY in self._mounts,
+            "has a volume for temporary files that its user can write to": self._can_write_to(
+                TEMPORARY
+            ),
             "has a stop timeout that Fargate allows": 1 <= self.stop_timeout <= FARGATE_MAX_STOP,
             "passes the stop timeout as STOP_TIMEOUT": self.environment["STOP_TIMEOUT"]
             == str(self.stop_timeout),
             "runs `healthcheck` as its health check": self.health_check[3:] == ["healthcheck"],
             "logs to CloudWatch": definition["logConfiguration"]["logDriver"] == "awslogs",
             "sets the log mode": self.log_options.get("mode") in ("blocking", "non-blocking"),
-            "has an image with a fixed tag": not definition["image"].endswith(":latest"),
+            "runs its image by digest": "@sha256:" in definition["image"],
             "runs the service that it is named after": definition["command"] == [self.service],
         }
         return [
             f"{self.service} breaks the rule: {rule}" for rule, kept in rules.items() if not kept
         ]
 
-    @property
-    def _mounts(self) -> set[str]:
-        return {each["containerPath"] for each in self.definition["mountPoints"]}
+    def _can_write_to(self, path: str) -> bool:
+        """Tell whether a writable volume is mounted that does not belong to root.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+        """
+        mounts = self.definition["mountPoints"]
+        writable = {each["containerPath"] for each in mounts if not each.get("readOnly")}
+        return path in writable and path in declared_volumes()

@@ -1,5 +1,6 @@
 """Performs what ECS does with the execution role before a task starts: pull, log, read secrets."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,6 +12,7 @@ from local.rehearsal.roles import Session
 from workers.aws.codes import DENIED
 
 _LAYER: Final = "sha256:" + 64 * "0"
+_SECRET_ARN_PARTS: Final = 7  # a key, a stage and a version may follow
 
 
 def prepare(container: Container, execution: Session, task_id: str) -> dict[str, str]:
@@ -46,11 +48,17 @@ def _check_access(call: Callable[..., object], **parameters: Any) -> None:
             raise
 
 
-def _secret(execution: Session, arn: str) -> str:
-    """Read a secret or a parameter, as ECS does for ``valueFrom``."""
-    if ":ssm:" in arn:
-        found = execution.client("ssm").get_parameters(Names=[arn], WithDecryption=True)
+def _secret(execution: Session, reference: str) -> str:
+    """Read a secret, one key of a secret or a parameter, as ECS does for ``valueFrom``.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+    """
+    if ":ssm:" in reference:
+        found = execution.client("ssm").get_parameters(Names=[reference], WithDecryption=True)
         value: str = found["Parameters"][0]["Value"]
-    else:
-        value = execution.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    return value
+        return value
+    parts = reference.split(":")
+    secret = ":".join(parts[:_SECRET_ARN_PARTS])
+    value = execution.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    key = "".join(parts[_SECRET_ARN_PARTS : _SECRET_ARN_PARTS + 1])
+    return str(json.loads(value)[key]) if key else value

@@ -25,6 +25,8 @@ _NOT_INSTALLED: Final = (
     "Failed to query available provider packages",
     "Unsupported Terraform Core version",
 )
+# The copy keeps its state next to it, not in the bucket of an environment.
+_LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'
 # Messages about resources that no longer exist.
 _GONE: Final = ("NotFound", "does not exist", "No scalable target found")
 
@@ -61,9 +63,12 @@ class Terraform:
         _program()
         ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*")
         shutil.copytree(ROOT / "terraform", directory / "terraform", ignore=ignored)
+        (directory / "terraform" / "backend_override.tf").write_text(_LOCAL_STATE, "utf-8")
         (directory / "workers").mkdir()
         shutil.copy(ROOT / "workers" / "topology.json", directory / "workers")
         given = [f"-var-file=environments/{var_file}.tfvars"]
+        # ECS starts no tasks in the embedded AWS, so no deployment would ever be done.
+        variables = {"wait_for_steady_state": "false"} | variables
         given += [f"-var={name}={value}" for name, value in variables.items()]
         own = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
         copied = cls(directory / "terraform", {**environment, **own}, tuple(given))

@@ -1,6 +1,6 @@
 # One task per service: cheap and easy to destroy.
 environment         = "dev"
-image_tag           = "v0.1.0" # a deployment overrides it: -var image_tag=...
+account_id          = "123456789012" # of this environment
 allow_simulation    = true
 deletion_protection = false
 log_level           = "debug"

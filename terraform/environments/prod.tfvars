@@ -1,7 +1,7 @@
 # A large shop on a busy day. desired applies when a service is created. Afterwards scaling sets the
 # count between min and max; change those to scale by hand.
 environment        = "prod"
-image_tag          = "v0.1.0" # a deployment overrides it: -var image_tag=...
+account_id         = "123456789012" # of this environment
 log_retention_days = 365
 sender_email       = "orders@example.com"
 operations_email   = "operations@example.com"
@@ -22,7 +22,15 @@ services = {
   orders    = { cpu = 512, memory = 1024, min = 2, desired = 20, max = 100, handling_ms = 60, spot_share = 50 }
 
   # Payments must be quick, and must not run on Spot capacity, which AWS can reclaim.
-  payment = { cpu = 512, memory = 1024, min = 10, desired = 100, max = 200, acceptable_latency = 10, handling_ms = 400 }
+  payment = {
+    cpu = 512, memory = 1024, min = 10, desired = 100, max = 200, acceptable_latency = 10, handling_ms = 400
+
+    # From the evening of the fourth Thursday of November, the day before Black Friday.
+    schedules = {
+      black-friday = { at = "cron(0 20 ? 11 5#4 *)", min = 100, max = 400, timezone = "Europe/Berlin" }
+      december     = { at = "cron(0 6 4 12 ? *)", min = 10, max = 200, timezone = "Europe/Berlin" }
+    }
+  }
 
   inventory    = { cpu = 512, memory = 1024, min = 4, desired = 40, max = 120, handling_ms = 80, spot_share = 50 }
   notification = { cpu = 256, memory = 512, min = 4, desired = 500, max = 800, acceptable_latency = 120, handling_ms = 300, spot_share = 80 }

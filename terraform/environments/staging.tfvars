@@ -1,6 +1,6 @@
 # Like prod, but small: what would fail in prod should fail here.
 environment        = "staging"
-image_tag          = "v0.1.0" # a deployment overrides it: -var image_tag=...
+account_id         = "123456789012" # of this environment
 log_retention_days = 30
 sender_email       = "orders@staging.example.com"
 operations_email   = "operations@example.com"

@@ -14,6 +14,12 @@ override_data {
   values = { account_id = "123456789012" }
 }
 
+# the registry has the image of every tag
+override_data {
+  target = data.aws_ecr_image.worker
+  values = { image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+}
+
 override_data {
   target = data.aws_partition.current
   values = { partition = "aws" }

@@ -14,6 +14,12 @@ override_data {
   values = { account_id = "123456789012" }
 }
 
+# the registry has the image of every tag
+override_data {
+  target = data.aws_ecr_image.worker
+  values = { image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+}
+
 override_data {
   target = data.aws_partition.current
   values = { partition = "aws" }
@@ -38,6 +44,17 @@ override_resource {
     arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
     repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline"
   }
+}
+
+# these tasks run it
+override_data {
+  target = data.aws_ecs_service.running
+  values = { task_definition = "arn:aws:ecs:eu-west-1:123456789012:task-definition/dev-payment:7" }
+}
+
+override_data {
+  target = data.aws_ecs_container_definition.running
+  values = { image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:running" }
 }
 
 override_resource {
@@ -95,6 +112,12 @@ run "the_map_that_ships" {
   assert {
     condition     = local.environments["payment"].NAME_PREFIX == "dev-"
     error_message = "the code would look for other names"
+  }
+
+  # Container Insights counts tasks, and bills no more
+  assert {
+    condition     = one(aws_ecs_cluster.this.setting).value == "enabled"
+    error_message = "metrics of each task and container cost money, and nothing needs them"
   }
 
   # tables are protected
@@ -231,5 +254,58 @@ run "with_a_customer_managed_key_and_an_existing_network" {
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.elsewhere) == 1
     error_message = "tasks cannot reach AWS"
+  }
+}
+
+run "a_change_of_capacity_keeps_the_image_that_runs" {
+  command = plan
+
+  variables {
+    image_tag = null
+    services  = { payment = { max = 20 } }
+  }
+
+  assert {
+    condition     = toset([for each in module.service : each.container.image]) == toset(["123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:running"])
+    error_message = "a change of capacity deploys another image"
+  }
+  assert {
+    condition     = data.aws_ecs_container_definition.running["payment"].task_definition == data.aws_ecs_service.running["payment"].task_definition
+    error_message = "after a rollback, the newest task definition is not the one that runs"
+  }
+}
+
+run "an_account_in_the_sandbox_of_ses" {
+  command = plan
+
+  variables {
+    sandbox_recipients = ["you@example.org"]
+  }
+
+  assert {
+    condition     = keys(aws_sesv2_email_identity.recipient) == ["you@example.org"]
+    error_message = "SES does not ask the recipient to confirm"
+  }
+  assert {
+    condition     = strcontains(module.service["notification"].task_policy, "arn:aws:ses:eu-west-1:123456789012:identity/you@example.org") && strcontains(data.aws_iam_policy_document.endpoint["email"].json, "identity/you@example.org")
+    error_message = "in the sandbox, the recipient's identity must be allowed too"
+  }
+}
+
+run "endpoints_and_insights_of_choice" {
+  command = plan
+
+  variables {
+    container_insights = "enhanced"
+    services           = { payment = { secrets = { KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf:key::" } } }
+  }
+
+  assert {
+    condition     = one(aws_ecs_cluster.this.setting).value == "enhanced"
+    error_message = "not the given insights"
+  }
+  assert {
+    condition     = one(jsondecode(data.aws_iam_policy_document.endpoint["secretsmanager"].json).Statement).Resource == "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf"
+    error_message = "the endpoint must allow the secret, whichever key of it a task gets"
   }
 }

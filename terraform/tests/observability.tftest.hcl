@@ -15,6 +15,12 @@ override_data {
   values = { account_id = "123456789012" }
 }
 
+# the registry has the image of every tag
+override_data {
+  target = data.aws_ecr_image.worker
+  values = { image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+}
+
 override_data {
   target = data.aws_partition.current
   values = { partition = "aws" }
@@ -123,6 +129,45 @@ run "every_service_is_monitored" {
     error_message = "missing data must count as breaching"
   }
 
+  # without tasks there is no data, and an alarm
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.missing_tasks : alarm.treat_missing_data == "breaching"])
+    error_message = "the alarm for missing tasks is silent once all are gone"
+  }
+
+  # a harmful release rolls itself back
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.release)) == toset(keys(module.service))
+    error_message = "a service whose releases nothing rolls back"
+  }
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.release["payment"].metric_query : query.id => query.metric[0].metric_name if length(query.metric) > 0
+    } == { handled = "MessagesProcessed", failed = "MessagesFailed", dead = "DeadLettered" }
+    error_message = "not what payment handled, failed and dead-lettered"
+  }
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.release["order-api"].metric_query : query.id => query.metric[0].metric_name if length(query.metric) > 0
+    } == { errors = "5xx", requests = "Count" }
+    error_message = "not the answers of order-api"
+  }
+
+  # a failed deployment is reported
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.deployment_failed.event_pattern) == {
+      source      = ["aws.ecs"]
+      detail-type = ["ECS Deployment State Change"]
+      resources   = [{ prefix = "arn:aws:ecs:eu-west-1:123456789012:service/dev-order-pipeline/" }]
+      detail      = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
+    }
+    error_message = "not the failed deployments of this cluster"
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.deployment_failed.arn == aws_sns_topic.alerts.arn && alltrue([for name in ["deployment", "reason", "service"] : strcontains(one(aws_cloudwatch_event_target.deployment_failed.input_transformer).input_template, "<${name}>")])
+    error_message = "nobody hears of a failed deployment"
+  }
+
   # every alarm notifies the topic and says what to do
   assert {
     condition = alltrue([
@@ -166,14 +211,15 @@ run "every_service_is_monitored" {
 
   # alerts come from this account only, over TLS
   assert {
-    condition     = [for said in jsondecode(data.aws_iam_policy_document.alerts.json).Statement : said.Principal if said.Effect == "Allow"] == [{ Service = "cloudwatch.amazonaws.com" }]
+    condition     = [for said in jsondecode(data.aws_iam_policy_document.alerts.json).Statement : said.Principal if said.Effect == "Allow"] == [{ Service = "cloudwatch.amazonaws.com" }, { Service = "events.amazonaws.com" }]
     error_message = "other services may publish alerts"
   }
   assert {
-    condition = alltrue([
-      for said in jsondecode(data.aws_iam_policy_document.alerts.json).Statement :
-      said.Effect == "Allow" ? said.Condition.StringEquals["aws:SourceAccount"] == "123456789012" : said.Condition.Bool["aws:SecureTransport"] == "false"
-    ])
+    condition = { for said in jsondecode(data.aws_iam_policy_document.alerts.json).Statement : said.Sid => jsonencode(said.Condition) } == {
+      AlarmsTell    = jsonencode({ StringEquals = { "aws:SourceAccount" = "123456789012" } })
+      RuleTells     = jsonencode({ ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-west-1:123456789012:rule/dev-order-pipeline-deployment-failed" } })
+      DenyPlaintext = jsonencode({ Bool = { "aws:SecureTransport" = "false" } })
+    }
     error_message = "other accounts may publish alerts, or without TLS"
   }
   assert {
@@ -249,6 +295,15 @@ run "optional_features_can_be_turned_on" {
     error_message = "GitHub's identity provider is not created"
   }
 
+  # the rule for failed deployments may use the customer managed key
+  assert {
+    condition = anytrue([
+      for said in jsondecode(data.aws_iam_policy_document.messaging_key.json).Statement :
+      try(said.Principal.Service == "events.amazonaws.com" && said.Condition.ArnEquals["aws:SourceArn"] == "arn:aws:events:eu-west-1:123456789012:rule/dev-order-pipeline-deployment-failed", false)
+    ])
+    error_message = "EventBridge could not publish to the encrypted topic"
+  }
+
   # alarms may use the customer managed key
   assert {
     condition = anytrue([
@@ -256,6 +311,19 @@ run "optional_features_can_be_turned_on" {
       try(contains(said.Principal.Service, "cloudwatch.amazonaws.com") && said.Condition.StringEquals["aws:SourceAccount"] == "123456789012", false)
     ])
     error_message = "CloudWatch could not publish to the encrypted topic"
+  }
+}
+
+run "a_service_that_may_sleep_misses_no_task" {
+  command = plan
+
+  variables {
+    services = { analytics = { min = 0 } }
+  }
+
+  assert {
+    condition     = { for name, alarm in aws_cloudwatch_metric_alarm.missing_tasks : name => alarm.treat_missing_data if name == "analytics" || name == "payment" } == { analytics = "notBreaching", payment = "breaching" }
+    error_message = "a service that may have no task must not raise the alarm, and another must"
   }
 }
 

@@ -15,6 +15,12 @@ override_data {
   values = { account_id = "123456789012" }
 }
 
+# the registry has the image of every tag
+override_data {
+  target = data.aws_ecr_image.worker
+  values = { image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+}
+
 override_data {
   target = data.aws_partition.current
   values = { partition = "aws" }
@@ -32,6 +38,7 @@ run "variables_out_of_range" {
 
   variables {
     environment        = "Production!"
+    account_id         = "12345"
     max_retries        = -1
     name_prefix        = "much-too-long-for-a-name-"
     topology_file      = "tests/maps/nowhere.json"
@@ -42,6 +49,9 @@ run "variables_out_of_range" {
     log_retention_days = 8
     sender_email       = "orders"
     operations_email   = "operations"
+    container_insights = "full"
+    sandbox_recipients = ["*@example.com"]
+    secrets_key_arns   = ["arn:aws:kms:eu-west-1:123456789012:alias/secrets"]
     operator_role_arns = ["arn:aws:iam::123456789012:role/*"]
     vpc_cidr           = "10.0.0.0/8"
     availability_zones = ["eu-west-1a"]
@@ -49,6 +59,7 @@ run "variables_out_of_range" {
   }
 
   expect_failures = [
+    var.account_id, var.container_insights, var.sandbox_recipients, var.secrets_key_arns,
     var.environment, var.max_retries, var.name_prefix, var.topology_file, var.image_tag,
     var.cpu_architecture, var.services, var.log_level, var.log_retention_days, var.sender_email,
     var.operations_email, var.operator_role_arns, var.vpc_cidr, var.availability_zones, var.subnet_ids,
@@ -102,4 +113,45 @@ run "invalid_capacity" {
     terraform_data.capacity["order-api"], terraform_data.capacity["payment"],
     terraform_data.capacity["inventory"], terraform_data.map,
   ]
+}
+
+run "a_name_that_ecr_refuses" {
+  command = plan
+
+  variables {
+    name_prefix = "Dev-"
+  }
+
+  expect_failures = [var.name_prefix]
+}
+
+run "a_secret_in_the_wrong_form" {
+  command = plan
+
+  variables {
+    # a key of the secret needs its stage and version, even if they are empty
+    services = { payment = { secrets = { KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf:key" } } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "a_schedule_without_a_maximum" {
+  command = plan
+
+  variables {
+    services = { payment = { schedules = { sale = { at = "at(2027-11-25T20:00:00)", min = 5, max = 0 } } } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "a_schedule_after_which_nothing_starts_a_task" {
+  command = plan
+
+  variables {
+    services = { order-api = { schedules = { night = { at = "cron(0 22 * * ? *)", min = 0, max = 2 } } } }
+  }
+
+  expect_failures = [terraform_data.capacity["order-api"]]
 }

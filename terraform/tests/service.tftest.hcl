@@ -14,19 +14,25 @@ variables {
   name        = "payment"
   name_prefix = "dev-"
   capacity = {
-    cpu     = 256, memory = 512, desired = 2, min = 1, max = 9, acceptable_latency = 60, handling_ms = 600, spot_share = 30
-    secrets = { GATEWAY_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf" }
+    cpu       = 256, memory = 512, desired = 2, min = 1, max = 9, acceptable_latency = 60, handling_ms = 600, spot_share = 30
+    secrets   = { GATEWAY_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf" }
+    schedules = {}
   }
   cluster          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline", name = "dev-order-pipeline" }
   cpu_architecture = "ARM64"
   environment      = { AWS_REGION = "eu-west-1", STOP_TIMEOUT = "120" }
-  image            = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline:v1"
+  image            = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:0123"
   log_group        = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
   repository_arn   = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
   role_name        = "dev-payment-task"
   security_groups  = ["sg-0123456789abcdef0"]
   subnet_ids       = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  secrets_key_arns = []
   stop_timeout     = 120
+
+  needs                 = ["vpce-0123456789abcdef0"]
+  release_alarm         = "dev-order-pipeline-payment-release"
+  wait_for_steady_state = true
 
   queue = {
     name        = "dev-payment-queue"
@@ -110,12 +116,27 @@ run "a_consumer" {
     error_message = "60 s at 600 ms each are 100 messages, not ${output.target_backlog}"
   }
   assert {
-    condition     = one([for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : each.expression if each.return_data]) == "IF(FILL(running, 0) > 0, FILL(visible, 0) / running, IF(FILL(visible, 0) > 0, 200, 0))"
-    error_message = "not the target backlog"
+    # with FILL, a late minute would look like an empty queue or a service without tasks
+    condition     = one([for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : each.expression if each.return_data]) == "visible / running"
+    error_message = "not the plain ratio"
+  }
+  assert {
+    condition     = length(aws_appautoscaling_policy.wake) + length(aws_cloudwatch_metric_alarm.wake) == 0
+    error_message = "a service that always has a task needs no alarm to start the first"
   }
   assert {
     condition     = aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].scale_in_cooldown > output.container.stopTimeout
     error_message = "scale-in is faster than a stop"
+  }
+
+  # apply waits for a deployment, and an alarm rolls it back
+  assert {
+    condition     = aws_ecs_service.this.wait_for_steady_state
+    error_message = "apply would succeed while ECS rolls the deployment back"
+  }
+  assert {
+    condition     = one(aws_ecs_service.this.alarms) == { alarm_names = toset([var.release_alarm]), enable = true, rollback = true }
+    error_message = "a release that starts well and does harm would stay"
   }
 
   # the first task is not on Spot
@@ -179,5 +200,105 @@ run "a_consumer_with_a_shell_that_sends_mail_and_handles_ten_at_a_time" {
   assert {
     condition     = output.target_backlog == 1000
     error_message = "the target backlog must be proportional to the concurrency"
+  }
+}
+
+run "a_consumer_that_may_scale_to_zero_starts_with_its_first_message" {
+  command = plan
+  module { source = "./modules/service" }
+
+  variables {
+    capacity = {
+      cpu     = 256, memory = 512, desired = 0, min = 0, max = 9, acceptable_latency = 60, handling_ms = 600, spot_share = 30
+      secrets = {}, schedules = {}
+    }
+  }
+
+  # without a task there is no ratio of messages to tasks, so an alarm starts the first
+  assert {
+    condition = (
+      aws_appautoscaling_policy.wake["this"].policy_type == "StepScaling" &&
+      one(one(aws_appautoscaling_policy.wake["this"].step_scaling_policy_configuration).step_adjustment).scaling_adjustment == 1 &&
+      one(aws_appautoscaling_policy.wake["this"].step_scaling_policy_configuration).adjustment_type == "ChangeInCapacity"
+    )
+    error_message = "nothing starts the first task"
+  }
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.wake["this"].metric_query : query.expression if query.return_data] == ["IF(visible > 0 AND FILL(running, 0) < 1, 1, 0)"]
+    error_message = "the alarm must see messages that wait while no task reports"
+  }
+  assert {
+    # the newest minute of `running` can be late, which looks like no task
+    condition     = aws_cloudwatch_metric_alarm.wake["this"].evaluation_periods >= 2
+    error_message = "a late metric would start a task"
+  }
+}
+
+run "capacity_follows_the_calendar" {
+  command = plan
+  module { source = "./modules/service" }
+
+  variables {
+    capacity = {
+      cpu     = 256, memory = 512, desired = 1, min = 1, max = 9, acceptable_latency = 60, handling_ms = 600, spot_share = 30
+      secrets = {}
+      schedules = {
+        sale  = { at = "at(2027-11-25T20:00:00)", min = 50, max = 90, timezone = "Europe/Berlin" }
+        night = { at = "cron(0 22 * * ? *)", min = 0, max = 9, timezone = "Etc/UTC" }
+      }
+    }
+  }
+
+  assert {
+    condition = { for name, each in aws_appautoscaling_scheduled_action.this : name => [each.schedule, each.timezone, one(each.scalable_target_action).min_capacity, one(each.scalable_target_action).max_capacity] } == {
+      sale  = ["at(2027-11-25T20:00:00)", "Europe/Berlin", "50", "90"]
+      night = ["cron(0 22 * * ? *)", "Etc/UTC", "0", "9"]
+    }
+    error_message = "not the schedules"
+  }
+  assert {
+    condition     = length(aws_appautoscaling_policy.wake) == 1
+    error_message = "nothing starts the first task after a night without tasks"
+  }
+}
+
+run "secrets_by_key_and_under_a_customer_managed_key" {
+  command = plan
+  module { source = "./modules/service" }
+
+  variables {
+    capacity = {
+      cpu = 256, memory = 512, desired = 1, min = 1, max = 9, acceptable_latency = 60, handling_ms = 600, spot_share = 30
+      secrets = {
+        GATEWAY_KEY    = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf:key::"
+        GATEWAY_SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf:secret:AWSCURRENT:"
+        GATEWAY_URL    = "arn:aws:ssm:eu-west-1:123456789012:parameter/gateway/url"
+      }
+      schedules = {}
+    }
+    secrets_key_arns = ["arn:aws:kms:eu-west-1:123456789012:key/0123"]
+  }
+
+  # the container gets a key of the secret; the policy names the secret, which IAM knows
+  assert {
+    condition     = [for each in output.container.secrets : each.valueFrom if each.name == "GATEWAY_KEY"] == [var.capacity.secrets.GATEWAY_KEY]
+    error_message = "the container would get the whole secret"
+  }
+  assert {
+    condition = { for each in jsondecode(data.aws_iam_policy_document.execution.json).Statement : each.Action => each.Resource if startswith(each.Sid, "Read") } == {
+      "secretsmanager:GetSecretValue" = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf"
+      "ssm:GetParameters"             = "arn:aws:ssm:eu-west-1:123456789012:parameter/gateway/url"
+    }
+    error_message = "ECS cannot read the secrets"
+  }
+  assert {
+    condition = [for each in jsondecode(data.aws_iam_policy_document.execution.json).Statement : each if each.Action == "kms:Decrypt"] == [{
+      Sid       = "DecryptSecrets"
+      Effect    = "Allow"
+      Action    = "kms:Decrypt"
+      Resource  = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+      Condition = { StringEquals = { "kms:ViaService" = ["secretsmanager.eu-west-1.amazonaws.com", "ssm.eu-west-1.amazonaws.com"] } }
+    }]
+    error_message = "ECS cannot decrypt the secrets"
   }
 }

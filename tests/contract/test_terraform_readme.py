@@ -23,8 +23,9 @@ def test_each_line_is_its_count_times_its_price():
         (services, Task().hourly(PRICES) * HOURS),
         # A consumer's five alarms watch 7 metrics, each service's own alarm 2, and the others 5.
         # Scaling adds two alarms per service, on two metrics for a consumer and on one otherwise.
+        # The alarm that rolls a release back watches 3 metrics of a consumer, and 3 of the others.
         (
-            consumers * 7 + services * 2 + 5 + consumers * 4 + (services - consumers) * 2,
+            consumers * (7 + 4 + 3) + services * 2 + 5 + (services - consumers) * 2 + 3,
             PRICES.alarm_month.dollars,
         ),
         (consumers * 4 + 2, PRICES.metric_month.dollars),
@@ -34,6 +35,12 @@ def test_each_line_is_its_count_times_its_price():
     assert [row[1:] for row in ROWS[:-1]] == [
         [f"{count:g}", f"{each:.2f}", f"{count * each:.2f}"] for count, each in expected
     ]
+
+
+def test_an_x86_machine_learns_to_build_for_arm_before_it_builds():
+    emulation, build = README.find("binfmt --install arm64"), README.find("--platform linux/arm64")
+
+    assert 0 < emulation < build
 
 
 def test_the_total_is_the_sum_of_the_lines():

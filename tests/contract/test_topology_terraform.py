@@ -15,8 +15,8 @@ TERRAFORM = Path(__file__).parents[2] / "terraform"
 # These need no provider, so a plan takes a fifth of a second.
 FILES = ("variables.tf", "topology.tf", "rules.tf")
 REQUIRED = {
+    "account_id": "123456789012",
     "environment": "dev",
-    "image_tag": "v1",
     "sender_email": "orders@example.com",
     "operations_email": "operations@example.com",
 }

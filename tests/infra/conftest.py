@@ -12,6 +12,7 @@ from infra import checkov
 from infra.stories import play
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.fargate import Fargate
+from local.rehearsal.registry import create_registry
 from local.rehearsal.roles import OPERATOR
 from local.rehearsal.terraform import Missing, Terraform
 
@@ -45,13 +46,14 @@ def had():
 
 @pytest.fixture(scope="session")
 def secrets(aws):
-    """Create a secret and a parameter for payment; return their ARNs by environment variable."""
+    """Create a secret and a parameter for payment; return references by environment variable."""
     aws.check_requests()
-    key = boto3.client("secretsmanager").create_secret(Name="gateway", SecretString="key-1")
+    document = json.dumps({"key": "key-1", "other": "secret"})
+    secret = boto3.client("secretsmanager").create_secret(Name="gateway", SecretString=document)
     ssm = boto3.client("ssm")
     ssm.put_parameter(Name="/gateway/url", Value="url-1", Type="SecureString")
     url = ssm.get_parameter(Name="/gateway/url")["Parameter"]["ARN"]
-    return {"GATEWAY_KEY": key["ARN"], "GATEWAY_URL": url}
+    return {"GATEWAY_KEY": f"{secret['ARN']}:key::", "GATEWAY_URL": url}
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +87,7 @@ class Applied:
 @pytest.fixture(scope="session")
 def applied(terraform):
     """Apply once."""
+    create_registry(terraform, IMAGE_TAG)
     outputs = terraform.apply()
     return Applied(terraform, outputs, terraform.resources())
 

@@ -10,7 +10,7 @@ from infra import checkov
 from infra.conformance.linting import refused
 from infra.conformance.plan import planned
 from infra.conformance.policies import too_large
-from local.rehearsal.terraform import Terraform
+from local.rehearsal.terraform import Failed, Terraform
 
 
 def test_the_configuration_is_formatted(terraform):
@@ -25,6 +25,11 @@ def test_the_configurations_own_tests_pass_without_aws(terraform):
     foreign = {n: v for n, v in terraform.environment.items() if not n.startswith("AWS_")}
     offline = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
     replace(terraform, environment=foreign | offline).run("test")
+
+
+def test_credentials_of_another_account_are_refused(terraform):
+    with pytest.raises(Failed, match="AWS account ID not allowed: 123456789012"):
+        terraform.run("plan", *terraform.variables, "-var=account_id=210987654321")
 
 
 def test_checkov_finds_nothing_that_is_not_waived_with_a_reason(terraform, checkov_program):

@@ -161,6 +161,13 @@ data "aws_iam_policy_document" "task" {
 
 # --- ECS on behalf of the task ------------------------------------------------
 
+locals {
+  # The first seven parts name a secret; the others select a key, a stage and a version of it.
+  secret_arns = [
+    for arn in values(var.capacity.secrets) : join(":", slice(split(":", arn), 0, min(7, length(split(":", arn)))))
+  ]
+}
+
 resource "aws_iam_role" "execution" {
   name               = "${local.family}-execution"
   description        = "ECS starts tasks of ${var.name}: pull the image, write logs, read secrets"
@@ -195,15 +202,32 @@ data "aws_iam_policy_document" "execution" {
   dynamic "statement" {
     for_each = {
       for service, action in { secretsmanager = "secretsmanager:GetSecretValue", ssm = "ssm:GetParameters" } : action => distinct([
-        for arn in values(var.capacity.secrets) : arn if split(":", arn)[2] == service
+        for arn in local.secret_arns : arn if split(":", arn)[2] == service
       ])
-      if anytrue([for arn in values(var.capacity.secrets) : split(":", arn)[2] == service])
+      if anytrue([for arn in local.secret_arns : split(":", arn)[2] == service])
     }
 
     content {
       sid       = "Read${title(split(":", statement.key)[0])}"
       actions   = [statement.key]
       resources = statement.value
+    }
+  }
+
+  # Both services use the key with the permissions of the caller.
+  dynamic "statement" {
+    for_each = length(local.secret_arns) == 0 || length(var.secrets_key_arns) == 0 ? [] : ["this"]
+
+    content {
+      sid       = "DecryptSecrets"
+      actions   = ["kms:Decrypt"]
+      resources = var.secrets_key_arns
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["secretsmanager.${local.region}.amazonaws.com", "ssm.${local.region}.amazonaws.com"]
+      }
     }
   }
 }

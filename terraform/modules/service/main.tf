@@ -68,8 +68,9 @@ resource "aws_ecs_task_definition" "this" {
     operating_system_family = "LINUX"
   }
 
-  # The code writes no files, but a library may. On Fargate the mount has the mode that the image gives
-  # /tmp if the image declares VOLUME /tmp; otherwise it belongs to root.
+  # The code writes no files, but a library may. On Fargate the mount keeps the mode that /tmp has in the
+  # image because the Dockerfile declares VOLUME /tmp; otherwise only root could write there.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
   volume {
     name = "tmp"
   }
@@ -88,7 +89,7 @@ resource "aws_ecs_service" "this" {
   enable_ecs_managed_tags       = true
   enable_execute_command        = var.enable_execute_command
   propagate_tags                = "SERVICE"
-  wait_for_steady_state         = false
+  wait_for_steady_state         = var.wait_for_steady_state
 
   # With it, a new spot_share updates the service; without it, provider 5 replaces the service.
   force_new_deployment = true
@@ -99,6 +100,13 @@ resource "aws_ecs_service" "this" {
   deployment_circuit_breaker {
     enable   = true
     rollback = true
+  }
+
+  # For a release that starts well and then does harm.
+  alarms {
+    alarm_names = [var.release_alarm]
+    enable      = true
+    rollback    = true
   }
 
   # The first task is never on Spot.
@@ -130,8 +138,15 @@ resource "aws_ecs_service" "this" {
 
   lifecycle {
     ignore_changes = [desired_count] # scaling owns it
+
+    # The service is steady again after a rollback, too.
+    # https://github.com/hashicorp/terraform-provider-aws/issues/20858
+    postcondition {
+      condition     = self.task_definition == aws_ecs_task_definition.this.arn
+      error_message = "${var.name}: ECS has rolled the deployment back to ${self.task_definition}. Its events say why: aws ecs describe-services --cluster ${var.cluster.name} --services ${var.name}"
+    }
   }
 
   # Tasks that start without their permissions fail, and the circuit breaker counts them.
-  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution]
+  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution, var.needs]
 }

@@ -1,5 +1,6 @@
-# Scaling. A consumer keeps its backlog per task at what a task handles within the acceptable latency.
-# Services without a queue scale by CPU.
+# Scaling. A consumer keeps its backlog per task at what a task handles within the acceptable latency;
+# from 0, the first message starts a task. Services without a queue scale by CPU. Schedules change the
+# limits.
 
 locals {
   # Messages that may wait per task. In milliseconds, because floor() would expose the rounding of 0.6.
@@ -81,17 +82,108 @@ resource "aws_appautoscaling_policy" "backlog" {
         }
       }
 
-      # Without a task, any message must exceed the target: a backlog below it would never start the
-      # first task.
+      # Without FILL: CloudWatch would use the fill value whenever the newest minute is late, and the
+      # alarms of this policy would never see enough of them in a row. Without a task there is no
+      # ratio; see wake below.
       metrics {
         id          = "backlog"
         label       = "Backlog per task"
-        expression  = "IF(FILL(running, 0) > 0, FILL(visible, 0) / running, IF(FILL(visible, 0) > 0, ${2 * local.target_backlog}, 0))"
+        expression  = "visible / running"
         return_data = true
       }
     }
   }
 }
+
+# --- from 0 to 1 ---------------------------------------------------------------
+
+locals {
+  wakes = toset(var.queue != null && min(var.capacity.min, values(var.capacity.schedules)[*].min...) == 0 ? ["this"] : [])
+}
+
+resource "aws_appautoscaling_policy" "wake" {
+  for_each = local.wakes
+
+  name               = "${local.family}-wake"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+  resource_id        = aws_appautoscaling_target.this.resource_id
+
+  step_scaling_policy_configuration {
+    adjustment_type         = "ChangeInCapacity" # if it is wrong about the tasks, it stops none
+    cooldown                = local.scale_in_cooldown
+    metric_aggregation_type = "Maximum"
+
+    step_adjustment {
+      metric_interval_lower_bound = 0
+      scaling_adjustment          = 1
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "wake" {
+  for_each = local.wakes
+
+  alarm_name          = "${local.family}-wake"
+  alarm_description   = "Messages wait for ${var.name}, and no task runs. Scaling starts one."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 2 # the number of tasks can be late by a minute
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_appautoscaling_policy.wake[each.key].arn]
+
+  metric_query {
+    id          = "asleep"
+    label       = "1 while messages wait and no task runs"
+    expression  = "IF(visible > 0 AND FILL(running, 0) < 1, 1, 0)"
+    return_data = true
+  }
+
+  metric_query {
+    id = "visible"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.queue.name }
+      period      = 60
+      stat        = "Maximum"
+    }
+  }
+
+  metric_query {
+    id = "running"
+
+    metric {
+      namespace   = "ECS/ContainerInsights"
+      metric_name = "RunningTaskCount"
+      dimensions  = { ClusterName = var.cluster.name, ServiceName = aws_ecs_service.this.name }
+      period      = 60
+      stat        = "Maximum"
+    }
+  }
+}
+
+# --- on the calendar -----------------------------------------------------------
+
+resource "aws_appautoscaling_scheduled_action" "this" {
+  for_each = var.capacity.schedules
+
+  name               = "${local.family}-${each.key}"
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+  resource_id        = aws_appautoscaling_target.this.resource_id
+  schedule           = each.value.at
+  timezone           = each.value.timezone
+
+  scalable_target_action {
+    min_capacity = each.value.min
+    max_capacity = each.value.max
+  }
+}
+
+# --- by CPU ----------------------------------------------------------------------
 
 resource "aws_appautoscaling_policy" "processor" {
   for_each = toset(var.queue == null ? ["this"] : [])

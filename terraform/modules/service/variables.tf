@@ -20,6 +20,7 @@ variable "capacity" {
     handling_ms        = number
     spot_share         = number
     secrets            = map(string)
+    schedules          = map(object({ at = string, max = number, min = number, timezone = string }))
   })
 }
 
@@ -39,7 +40,7 @@ variable "environment" {
 }
 
 variable "image" {
-  description = "Image with an immutable tag or a digest."
+  description = "Image with its digest."
   type        = string
 }
 
@@ -66,6 +67,21 @@ variable "security_groups" {
 variable "subnet_ids" {
   description = "Private subnets of the tasks."
   type        = list(string)
+}
+
+variable "needs" {
+  description = "IDs of resources that must exist before the first task starts, and until the last has stopped."
+  type        = list(string)
+}
+
+variable "release_alarm" {
+  description = "Name of the alarm that rolls a deployment back."
+  type        = string
+}
+
+variable "wait_for_steady_state" {
+  description = "Whether apply waits for the end of a deployment."
+  type        = bool
 }
 
 variable "stop_timeout" {
@@ -103,6 +119,11 @@ variable "table" {
 variable "email" {
   description = "SES resources that the service sends mail with, and its sender; null if it sends none."
   type        = object({ arns = list(string), sender = string })
+}
+
+variable "secrets_key_arns" {
+  description = "ARNs of the KMS keys that may encrypt the secrets."
+  type        = list(string)
 }
 
 variable "kms_key_arn" {

@@ -1,0 +1,39 @@
+# The image that each service runs, by digest: a tag is resolved once, in the plan, which fails if the
+# registry has no such image. Without a tag, each service keeps the image that it runs, so a change of
+# capacity deploys nothing, not even a release that ECS has rolled back.
+
+locals {
+  image_tag_of = { for name in keys(local.services) : name => var.image_tag }
+  images = {
+    for name, tag in local.image_tag_of : name => (
+      tag == null
+      ? data.aws_ecs_container_definition.running[name].image
+      : "${aws_ecr_repository.worker.repository_url}@${data.aws_ecr_image.worker[tag].image_digest}"
+    )
+  }
+}
+
+data "aws_ecr_image" "worker" {
+  for_each = toset(compact(values(local.image_tag_of)))
+
+  # The ID is unknown until the repository exists, so the plan that creates the repository needs no image.
+  registry_id     = aws_ecr_repository.worker.registry_id
+  repository_name = aws_ecr_repository.worker.name
+  image_digest    = startswith(each.key, "sha256:") ? each.key : null
+  image_tag       = startswith(each.key, "sha256:") ? null : each.key
+}
+
+# Not the newest task definition: after a rollback, the service runs an older one.
+data "aws_ecs_service" "running" {
+  for_each = toset([for name, tag in local.image_tag_of : name if tag == null])
+
+  cluster_arn  = "arn:${local.partition}:ecs:${var.region}:${local.account_id}:cluster/${local.name}"
+  service_name = each.key
+}
+
+data "aws_ecs_container_definition" "running" {
+  for_each = data.aws_ecs_service.running
+
+  task_definition = each.value.task_definition
+  container_name  = each.key
+}

@@ -1,0 +1,2 @@
+# Of every test.
+account_id = "123456789012"
