@@ -27,12 +27,12 @@ module "queue" {
   visibility_timeout = each.value.visibility_timeout
   # The worker dead-letters a message after max_attempts, with the reason. SQS's own count is a
   # distant backstop, the maximum it accepts: MAX_RECEIVE_COUNT in workers/topology.py.
-  max_receive_count  = 1000
-  retention          = each.value.retention
-  dlq_retention      = each.value.dlq_retention
-  consumer_role_arn  = local.role_arns[each.key]
-  operator_role_arns = var.operator_role_arns
-  kms_key_arn        = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
+  max_receive_count = 1000
+  retention         = each.value.retention
+  dlq_retention     = each.value.dlq_retention
+  consumer_role_arn = local.role_arns[each.key]
+  operator_role_arn = local.operator_role_arn
+  kms_key_arn       = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 }
 
 # This policy allows nothing: within the account, the policy of each role does that. A denial holds
@@ -51,7 +51,7 @@ data "aws_iam_policy_document" "topic" {
     condition {
       test     = "ArnNotEquals"
       variable = "aws:PrincipalArn"
-      values   = concat([for name in sort(keys(local.publishers)) : local.role_arns[name]], var.operator_role_arns)
+      values   = [for name in sort(keys(local.publishers)) : local.role_arns[name]]
     }
   }
 

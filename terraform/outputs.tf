@@ -48,11 +48,16 @@ output "services" {
 }
 
 output "redrive_commands" {
-  description = "By consumer: the command that redrives its dead letters. It needs an operator role."
+  description = "By consumer: the command that redrives its dead letters. It needs the operator role."
   value = {
     for name in keys(module.queue) : name =>
     "AWS_REGION=${var.region} NAME_PREFIX=${local.name_prefix} workers dlq redrive ${name}   # --yes applies it"
   }
+}
+
+output "operator_role_arn" {
+  description = "ARN of the role of operators; null without var.operators."
+  value       = local.operator_role_arn
 }
 
 output "api_url" {

@@ -249,14 +249,14 @@ variable "secrets_key_arns" {
   }
 }
 
-variable "operator_role_arns" {
-  description = "Roles of operators, who may send to the queues and publish to the topic (redrive, `workers publish`) like the services."
+variable "operators" {
+  description = "ARNs of the roles and users that may assume the operator role, such as the role of a permission set. Without any, there is no operator role."
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.operator_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
-    error_message = "operator_role_arns: must be ARNs of roles, without wildcards."
+    condition     = alltrue([for arn in var.operators : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[^*?]+$", arn))])
+    error_message = "operators: must be ARNs of roles or users, without wildcards."
   }
 }
 

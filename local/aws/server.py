@@ -28,11 +28,12 @@ from local.aws.moto_core import speed_up_moto
 from local.aws.refusals import Answer, answer
 from local.aws.services.dynamodb import correct_dynamodb
 from local.aws.services.expressions import cache_expressions
+from local.aws.services.move_tasks import add_move_tasks
 from local.aws.services.sns import correct_sns
 from local.aws.services.sqs import correct_sqs
 from local.aws.services.strict_dynamodb import refusal
 from local.aws.services.strict_sns import refuse_what_sns_refuses
-from local.aws.services.strict_sqs import refuse_move_tasks, refuse_what_sqs_refuses
+from local.aws.services.strict_sqs import refuse_what_sqs_refuses
 from local.aws.services.tables import correct_tables
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def serve(port: int) -> None:
     """Serve AWS on the loopback interface until SIGTERM or SIGINT."""
     os.environ["MOTO_PORT"] = str(port)  # moto sends requests to itself there
     refuse_what_sqs_refuses()
-    refuse_move_tasks()
     refuse_what_sns_refuses()
     speed_up_moto()
     correct_sqs()
+    add_move_tasks()
     correct_sns()
     correct_dynamodb()
     correct_tables()

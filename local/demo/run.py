@@ -17,7 +17,7 @@ from local.demo.checks import Check, Evidence, check_all
 from local.demo.plan import plan, stock_for
 from workers.aws import names
 from workers.aws.clients import Clients
-from workers.aws.dead_letters import redrive
+from workers.aws.redrive import redrive
 from workers.aws.sns import SnsTopic
 from workers.envelope import Encoded
 from workers.ops.dlq import DeadMessage, look

@@ -154,7 +154,7 @@ class Fargate:
         task_id = arn.rpartition("/")[2]
         context = {"aws:sourceaccount": ACCOUNT, "aws:sourcearn": arn}
         execution, own = (
-            assume(container.task[role], service=ECS, context=context, name=task_id)
+            assume(container.task[role], principal=ECS, context=context, name=task_id)
             for role in ("executionRoleArn", "taskRoleArn")
         )
         secrets = prepare(container, session(execution), task_id)

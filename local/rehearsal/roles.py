@@ -10,7 +10,6 @@ from botocore.config import Config
 from local.aws.iam.statements import Call, Statement, statements_of, verdict
 
 ACCOUNT: Final = "123456789012"  # of the embedded AWS
-OPERATOR: Final = f"arn:aws:iam::{ACCOUNT}:role/operator"  # may send messages by hand
 # One attempt, so that a refusal is reported at once.
 CONFIG: Final = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
 
@@ -18,22 +17,24 @@ Credentials: TypeAlias = Mapping[str, Any]  # as sts:AssumeRole returns them
 
 
 class NotTrusted(Exception):
-    """The trust policy of a role does not allow this service to assume it."""
+    """The trust policy of a role does not allow this principal to assume it."""
 
 
 def assume(
-    role_arn: str, *, service: str, context: Mapping[str, str], name: str = "task"
+    role_arn: str, *, principal: str, context: Mapping[str, str], name: str = "task"
 ) -> Credentials:
-    """Assume a role for an AWS service. Raises ``NotTrusted`` if the role does not trust it.
+    """Assume a role for an AWS service, or for the role or user with this ARN.
+
+    Raises ``NotTrusted`` if the role does not trust it.
 
     The embedded AWS lets its owner assume every role, so the trust policy is evaluated here.
     """
     iam, sts = boto3.client("iam"), boto3.client("sts")
     role = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
     trust = statements_of(role["AssumeRolePolicyDocument"])
-    call = Call("sts:AssumeRole", role_arn, service, dict(context))
+    call = Call("sts:AssumeRole", role_arn, principal, dict(context))
     if (said := verdict(call, resource=trust)) != "allowed":
-        raise NotTrusted(f"{service} may not assume {role_arn}: {said}")
+        raise NotTrusted(f"{principal} may not assume {role_arn}: {said}")
     credentials: Credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName=name)[
         "Credentials"
     ]

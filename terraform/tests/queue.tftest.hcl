@@ -20,7 +20,7 @@ variables {
   retention          = 345600
   dlq_retention      = 1209600
   consumer_role_arn  = "arn:aws:iam::123456789012:role/dev-payment-task"
-  operator_role_arns = ["arn:aws:iam::123456789012:role/operator"]
+  operator_role_arn  = "arn:aws:iam::123456789012:role/operator"
 }
 
 run "the_queues_of_a_consumer" {
@@ -70,21 +70,29 @@ run "the_queues_of_a_consumer" {
   assert {
     condition = one([for each in jsondecode(output.policies.queue).Statement : each.Condition.ArnNotEquals if each.Sid == "DenyOtherSenders" && each.Effect == "Deny" && each.Action == "sqs:SendMessage"]) == {
       "aws:SourceArn"    = var.topic_arn
-      "aws:PrincipalArn" = var.operator_role_arns[0]
+      "aws:PrincipalArn" = var.operator_role_arn
     }
     error_message = "not everyone but the topic and the operators is denied"
   }
 
-  # only the consumer and operators may send dead letters
+  # only the consumer may send dead letters
   assert {
     condition     = length([for each in jsondecode(output.policies.dlq).Statement : each if each.Effect == "Allow"]) == 0
     error_message = "the policy of the dead-letter queue allows a sender"
   }
   assert {
-    condition = toset(one([for each in jsondecode(output.policies.dlq).Statement : each.Condition.ArnNotEquals["aws:PrincipalArn"] if each.Sid == "DenyOtherSenders"])) == toset([
-      var.consumer_role_arn, var.operator_role_arns[0],
-    ])
-    error_message = "not everyone but the consumer and the operators is denied"
+    condition = one([for each in jsondecode(output.policies.dlq).Statement : each.Condition if each.Sid == "DenyOtherSenders"]) == {
+      ArnNotEquals = { "aws:PrincipalArn" = var.consumer_role_arn }
+    }
+    error_message = "not everyone but the consumer is denied"
+  }
+
+  # only the topic may send to the queue of what it could not deliver
+  assert {
+    condition = one([for each in jsondecode(output.policies.undelivered).Statement : each.Condition if each.Sid == "DenyOtherSenders"]) == {
+      ArnNotEquals = { "aws:SourceArn" = var.topic_arn }
+    }
+    error_message = "not everyone but the topic is denied"
   }
 
   # TLS is required
@@ -118,7 +126,7 @@ run "without_operators_only_the_topic_may_send" {
   module { source = "./modules/queue" }
 
   variables {
-    operator_role_arns = []
+    operator_role_arn = null
   }
 
   assert {

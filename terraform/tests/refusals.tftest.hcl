@@ -52,7 +52,7 @@ run "variables_out_of_range" {
     container_insights = "full"
     sandbox_recipients = ["*@example.com"]
     secrets_key_arns   = ["arn:aws:kms:eu-west-1:123456789012:alias/secrets"]
-    operator_role_arns = ["arn:aws:iam::123456789012:role/*"]
+    operators          = ["arn:aws:iam::123456789012:role/*"]
     vpc_cidr           = "10.0.0.0/8"
     availability_zones = ["eu-west-1a"]
     subnet_ids         = ["subnet-0123456789abcdef0"]
@@ -62,7 +62,7 @@ run "variables_out_of_range" {
     var.account_id, var.container_insights, var.sandbox_recipients, var.secrets_key_arns,
     var.environment, var.max_retries, var.name_prefix, var.topology_file, var.image_tag,
     var.cpu_architecture, var.services, var.log_level, var.log_retention_days, var.sender_email,
-    var.operations_email, var.operator_role_arns, var.vpc_cidr, var.availability_zones, var.subnet_ids,
+    var.operations_email, var.operators, var.vpc_cidr, var.availability_zones, var.subnet_ids,
   ]
 }
 

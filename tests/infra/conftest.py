@@ -13,11 +13,12 @@ from infra.stories import play
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.fargate import Fargate
 from local.rehearsal.registry import create_registry
-from local.rehearsal.roles import OPERATOR
+from local.rehearsal.roles import ACCOUNT
 from local.rehearsal.terraform import Missing, Terraform
 
 PREFIX = "dev-"
 IMAGE_TAG = "0123abc"
+ON_CALL = f"arn:aws:iam::{ACCOUNT}:role/on-call"  # may assume the operator role
 
 
 def pytest_collection_modifyitems(items):
@@ -63,7 +64,7 @@ def terraform(aws, had, secrets, tmp_path_factory):
     given = {
         "image_tag": IMAGE_TAG,
         "max_retries": 2,
-        "operator_role_arns": json.dumps([OPERATOR]),
+        "operators": json.dumps([ON_CALL]),
         "services": json.dumps({"payment": {"secrets": secrets}}),
     }
     return had(lambda: Terraform.copy(directory, aws.environment(os.environ), **given))

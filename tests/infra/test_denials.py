@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from local.rehearsal.roles import ACCOUNT, assume, session
 from workers.aws.codes import DENIED
-from workers.topology import Topology, queue_name
+from workers.topology import Topology, dlq_name, queue_name
 
 TOPOLOGY = Topology.load()
 SERVICES = tuple(TOPOLOGY.services)
@@ -42,7 +42,7 @@ def calls(session, outputs, service):
             Source="sales@example.com", Destination=nobody, Message=mail
         ),
         "become another": lambda: session.client("sts").assume_role(
-            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/operator", RoleSessionName="any"
+            RoleArn=outputs["operator_role_arn"], RoleSessionName="any"
         ),
         "list queues": sqs.list_queues,
         "list roles": lambda: session.client("iam").list_roles(),
@@ -55,6 +55,7 @@ def calls(session, outputs, service):
     }
     for name, queue in outputs["queues"].items():
         found[f"send to the queue of {name}"] = _sending(sqs, queue["url"])
+        found[f"redrive the dead letters of {name}"] = _redriving(sqs, name)
         found[f"purge the queue of {name}"] = lambda url=queue["url"]: sqs.purge_queue(QueueUrl=url)
         found[f"read dead letters of {name}"] = _receiving(sqs, queue["dlq_url"])
         if name != service:
@@ -69,6 +70,15 @@ def _sending(sqs, url):
     return lambda: sqs.send_message(QueueUrl=url, MessageBody="any")
 
 
+def _redriving(sqs, service):
+    """Start a move task as ``workers dlq redrive`` does."""
+    source, destination = (
+        f"arn:aws:sqs:eu-west-1:{ACCOUNT}:dev-{name}"
+        for name in (dlq_name(service), queue_name(service))
+    )
+    return lambda: sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
+
+
 def _receiving(sqs, url):
     return lambda: sqs.receive_message(QueueUrl=url)
 
@@ -77,28 +87,21 @@ def _receiving(sqs, url):
 def test_a_service_is_refused_calls_that_are_not_its_work(applied, stories, service):
     assert stories  # the permissions used have been counted by now
     role = applied.outputs["services"][service]["task_role_arn"]
-    task = session(assume(role, service="ecs-tasks.amazonaws.com", context=ECS))
+    task = session(assume(role, principal="ecs-tasks.amazonaws.com", context=ECS))
     tried = calls(task, applied.outputs, service)
     assert [name for name, call in tried.items() if not is_refused(call)] == []
 
 
-def test_only_operators_can_send_whatever_the_callers_policies_say(applied, stories, admin):
+def test_nobody_else_can_send_or_redrive_whatever_the_callers_policies_say(applied, stories, admin):
     assert stories
     sqs, sns = admin("intruder").client("sqs"), admin("intruder").client("sns")
     queues = applied.outputs["queues"].values()
     urls = [queue[kind] for queue in queues for kind in ("url", "dlq_url", "undelivered_url")]
     assert [url for url in urls if not is_refused(_sending(sqs, url))] == []
+    redrives = {name: _redriving(sqs, name) for name in applied.outputs["queues"]}
+    assert [name for name, redrive in redrives.items() if not is_refused(redrive)] == []
     topic = applied.outputs["topic_arn"]
     assert is_refused(lambda: sns.publish(TopicArn=topic, Message="any"))
-
-
-def test_an_operator_can_send_and_publish(applied, stories, admin):
-    assert stories
-    operator = admin("operator")
-    [queue, *_] = applied.outputs["queues"].values()
-    for url in (queue["url"], queue["dlq_url"]):
-        operator.client("sqs").send_message(QueueUrl=url, MessageBody="any")
-    operator.client("sns").publish(TopicArn=applied.outputs["topic_arn"], Message="any")
 
 
 def test_another_topic_reaches_no_queue(applied, stories):
@@ -142,7 +145,7 @@ def admin():
             iam.put_role_policy(
                 RoleName=name, PolicyName="all", PolicyDocument=_document(everything)
             )
-            made[name] = session(assume(arn["Role"]["Arn"], service=ANYBODY, context={}))
+            made[name] = session(assume(arn["Role"]["Arn"], principal=ANYBODY, context={}))
         return made[name]
 
     yield make

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from workers import cli
 from workers.aws import names
 from workers.aws.clients import Clients
+from workers.aws.dead_letters import RedriveError
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
@@ -22,13 +24,13 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def workers(provisioned, monkeypatch):
-    """Run a command; return its output, and fail if the command does."""
+    """Run a command; return its output, with its errors if it is to exit with another code."""
     monkeypatch.setenv("NAME_PREFIX", provisioned.name_prefix)
 
     def run(*arguments, code=0):
         result = CliRunner().invoke(cli.build(), arguments)
         assert result.exit_code == code, result.output
-        return result.stdout
+        return result.output if code else result.stdout
 
     return run
 
@@ -87,6 +89,50 @@ def test_a_redrive_is_a_dry_run_until_it_is_confirmed(workers, payment, dead_let
     assert (done["messages"], done["moved"]) == (1, True)
     assert [message.body for message in payment.receive(10, 1)] == [dead_letter]
     assert "empty" in workers("dlq", "list", "payment")
+
+
+def test_a_redrive_that_cannot_move_the_messages_fails(workers, payment, dead_letter):
+    """SQS runs one move task at a time: the second operator is told so, and moves nothing."""
+    assert dead_letter
+    queues = {"SourceArn": payment.dlq_url, "DestinationArn": payment.url}
+    arns = {name: arn_of(url) for name, url in queues.items()}
+    slow = boto3.client("sqs").start_message_move_task(**arns, MaxNumberOfMessagesPerSecond=1)
+
+    assert "another move task is running" in workers("dlq", "redrive", "payment", "--yes", code=1)
+
+    boto3.client("sqs").cancel_message_move_task(TaskHandle=slow["TaskHandle"])
+
+
+def test_a_redrive_shows_its_progress_and_exits_with_1_if_its_task_fails(workers, monkeypatch):
+    def fail(*_, report):
+        report(3, 12)
+        raise RedriveError("the move task failed after 3 of 12 messages: AWS.KMS.AccessDenied")
+
+    monkeypatch.setattr("workers.aws.redrive.redrive", fail)
+
+    output = workers("dlq", "redrive", "payment", "--yes", "--json", code=1)
+
+    assert output.splitlines() == [
+        "workers: moved 3 of 12 messages",
+        "workers: payment: the move task failed after 3 of 12 messages: AWS.KMS.AccessDenied",
+    ]
+
+
+def test_what_sns_could_not_deliver_is_moved_one_by_one(workers, payment, monkeypatch):
+    """SQS has no move task for a queue that is the dead-letter queue of no queue."""
+    undelivered = boto3.client("sqs").create_queue(QueueName=f"u-{uuid4()}")["QueueUrl"]
+    for text in ("one", "two"):
+        boto3.client("sqs").send_message(QueueUrl=undelivered, MessageBody=text)
+    monkeypatch.setenv("DLQ_URL", undelivered)
+
+    assert "moved 2 messages" in workers("dlq", "redrive", "payment", "--yes")
+
+    assert sorted(message.body for message in payment.receive(10, 1)) == ["one", "two"]
+
+
+def arn_of(url):
+    found = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return found["Attributes"]["QueueArn"]
 
 
 def test_a_service_without_a_queue_is_an_error_that_lists_the_others(workers):

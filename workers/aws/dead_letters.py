@@ -1,13 +1,10 @@
-"""A dead-letter queue of SQS, for an operator: look at its messages and move them back."""
+"""A dead-letter queue of SQS, for an operator: look at its messages, or move them one by one."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from workers.aws.errors import code_of, translated
+from workers.aws.errors import translated
 from workers.aws.sqs import depth
 from workers.limits import MAX_BATCH
 
@@ -16,13 +13,10 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 30  # the longest that looking hides a message
 MOVE_SECONDS: Final = 60  # how long a message is hidden while it is moved
-POLL_SECONDS: Final = 0.5  # between two requests for the state of a move task
-# Emulators have no move tasks and answer with one of these codes. SQS answers with
-# InvalidParameterValue: it moves what its own redrive brought, but not what SNS could not deliver.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
-_NO_MOVE_TASKS: Final = frozenset(
-    {"InvalidAction", "InvalidParameterValue", "NotImplemented", "UnsupportedOperation"}
-)
+
+
+class RedriveError(Exception):
+    """Not all messages were moved; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -54,50 +48,26 @@ def peek(sqs: "SQSClient", url: str, *, limit: int) -> list[Peeked]:
     return list(found.values())
 
 
-def redrive(
-    sqs: "SQSClient", source: str, destination: str, *, sleep: Callable[[float], None] = time.sleep
-) -> int:
-    """Move every message of a dead-letter queue to another queue; return how many were moved.
+def move_one_by_one(sqs: "SQSClient", source: str, destination: str) -> int:
+    """Move messages without a move task; return how many. Raises ``RedriveError``.
 
-    Uses a move task of SQS where the service has them. The task needs the destination: a message
-    that a worker dead-lettered does not carry its source.
-    """
-    with translated("sqs"):
-        try:
-            return _move_by_task(sqs, _arn(sqs, source), _arn(sqs, destination), sleep)
-        except ClientError as error:
-            if code_of(error) not in _NO_MOVE_TASKS:
-                raise
-        return _move_one_by_one(sqs, source, destination)
-
-
-def _move_by_task(
-    sqs: "SQSClient", source: str, destination: str, sleep: Callable[[float], None]
-) -> int:
-    sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
-    while True:
-        task = sqs.list_message_move_tasks(SourceArn=source, MaxResults=1)["Results"][0]
-        if task["Status"] not in ("RUNNING", "CANCELLING"):
-            return task["ApproximateNumberOfMessagesMoved"]
-        sleep(POLL_SECONDS)
-
-
-def _move_one_by_one(sqs: "SQSClient", source: str, destination: str) -> int:
-    """Receive, send, and only then delete: a crash leaves a duplicate, never a loss.
-
-    Stops after as many messages as there were at the start: one that fails again may be back
-    already.
+    Receives, sends, and only then deletes: a crash leaves a duplicate, never a loss. Stops after as
+    many messages as there were at the start: one that fails again may be back already.
     """
     counts = depth(sqs, source)
     remaining = counts.visible + counts.in_flight
     moved = 0
     while remaining > moved and (batch := _receive(sqs, source, remaining - moved, MOVE_SECONDS)):
-        sent = sqs.send_message_batch(
+        answer = sqs.send_message_batch(
             QueueUrl=destination,
             Entries=[{"Id": str(i), "MessageBody": m["Body"]} for i, m in enumerate(batch)],
-        ).get("Successful", [])
+        )
+        sent = answer.get("Successful", [])
         if not sent:
-            break
+            reasons = sorted({entry["Code"] for entry in answer.get("Failed", [])})
+            raise RedriveError(
+                f"SQS refused to send after {moved} of {remaining} messages: {', '.join(reasons)}"
+            )
         sqs.delete_message_batch(
             QueueUrl=source,
             Entries=[
@@ -142,9 +112,3 @@ def _peeked(message: Any) -> Peeked:
         receipt_handle=message["ReceiptHandle"],
         receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
     )
-
-
-def _arn(sqs: "SQSClient", url: str) -> str:
-    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]

@@ -82,6 +82,11 @@ def say(text: str) -> None:
     print(text)  # noqa: T201 - this module prints
 
 
+def note(text: str) -> None:
+    """Print a line about progress to standard error, so that ``--json`` stays one document."""
+    print(f"workers: {text}", file=sys.stderr)  # noqa: T201 - this module prints
+
+
 def fail(problem: object, code: int) -> NoReturn:
     """Print a problem to standard error and exit with ``code``."""
     print(f"workers: {problem}", file=sys.stderr)  # noqa: T201 - this module prints

@@ -14,6 +14,7 @@ from workers.cli.console import (
     counted,
     fail,
     known,
+    note,
     print_json,
     say,
     show,
@@ -58,9 +59,10 @@ def dlq_show(
 
 @dlq.command("redrive", epilog="Example: workers dlq redrive payment --yes")
 def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Move a service's dead letters back to its queue. Safe to repeat."""
+    """Move a service's dead letters back to its queue, and wait for the end. Safe to repeat."""
     from workers.aws import names
-    from workers.aws.dead_letters import redrive
+    from workers.aws.dead_letters import RedriveError
+    from workers.aws.redrive import redrive
     from workers.aws.sqs import depth
 
     settings, clients = connect()
@@ -68,7 +70,11 @@ def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False
     sqs = clients.control()
     source = names.dlq_url(sqs, settings, service)
     if yes:
-        moved = redrive(sqs, source, names.queue_url(sqs, settings, service))
+        destination = names.queue_url(sqs, settings, service)
+        try:
+            moved = redrive(sqs, source, destination, report=_report)
+        except RedriveError as error:
+            fail(f"{service}: {error}", FAILED)
     else:
         moved = depth(sqs, source).visible
     messages = f"{counted(moved, 'message')} back to the {service} queue"
@@ -78,6 +84,10 @@ def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False
         say(f"moved {messages}")
     else:
         say(f"would move {messages}; add --yes to apply")
+
+
+def _report(moved: int, total: int) -> None:
+    note(f"moved {moved} of {counted(total, 'message')}")
 
 
 def _dead(service: str) -> Any:

@@ -32,6 +32,10 @@ _OF_TRANSACTIONS: Final = {
 }
 # Of API version 1, and of version 2.
 _SEND_EMAIL: Final = ("SendEmail", "POST /v2/email/outbound-emails")
+# A move task works with the rights of its caller. Its operations need these on the source.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+_MOVE_TASKS: Final = ("ListMessageMoveTasks", "StartMessageMoveTask")
+_OF_MOVE_TASKS: Final = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ def _any(asked: _Asked) -> Iterator[Call]:
 
 def _sqs(asked: _Asked) -> Iterator[Call]:
     operation = asked.request.operation
+    if operation in _MOVE_TASKS:
+        for action in (operation, *_OF_MOVE_TASKS):
+            yield Call(f"sqs:{action}", asked.parameters.get("SourceArn", "*"))
+        if destination := asked.parameters.get("DestinationArn"):
+            yield Call("sqs:SendMessage", destination)
+        return
     name = asked.request.queue or asked.parameters.get("QueueName")
     yield Call(f"sqs:{_SINGULAR.get(operation, operation)}", asked.arn(name) if name else "*")
 

@@ -54,19 +54,6 @@ def refuse_what_sqs_refuses() -> None:
             return original(request)
 
 
-def refuse_move_tasks() -> None:
-    """Answer InvalidAction for message move tasks.
-
-    moto crashes instead, which looks like an outage.
-    """
-
-    def refuse(_: SQSResponse) -> None:
-        raise SQSException("InvalidAction", "The embedded SQS has no message move tasks.")
-
-    for operation in ("start_message_move_task", "list_message_move_tasks"):
-        setattr(SQSResponse, operation, refuse)
-
-
 def refuse_empty(body: str, parameter: str) -> None:
     """Refuse an empty message."""
     if not body:

@@ -43,9 +43,9 @@ variable "consumer_role_arn" {
   type        = string
 }
 
-variable "operator_role_arns" {
-  description = "ARNs of the roles of operators, who may send to all queues."
-  type        = list(string)
+variable "operator_role_arn" {
+  description = "ARN of the role of operators, who may send dead letters back to the queue; null if there is none."
+  type        = string
 }
 
 variable "kms_key_arn" {

@@ -27,8 +27,16 @@ class Role:
 
     def may(self, *actions, on="*", effect="Allow", **elements):
         """Replace the permissions of the role."""
-        statement = {"Effect": effect, "Action": actions, "Resource": on} | elements
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._put({"Effect": effect, "Action": actions, "Resource": on} | elements)
+
+    def may_all(self, *rights):
+        """Replace the permissions of the role by actions of SQS, each on its own resource."""
+        self._put(
+            *({"Effect": "Allow", "Action": f"sqs:{each}", "Resource": on} for each, on in rights)
+        )
+
+    def _put(self, *statements):
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         client("iam").put_role_policy(
             RoleName=self.name, PolicyName="only", PolicyDocument=document
         )
@@ -83,6 +91,39 @@ def test_a_queue_policy_can_deny_what_a_role_policy_allows(role, sqs, queue):
     with pytest.raises(ClientError, match="explicit deny"):
         mine.send_message(QueueUrl=queue, MessageBody="any")
     mine.receive_message(QueueUrl=queue)
+
+
+def test_a_move_task_needs_the_rights_to_receive_delete_and_send(role, sqs, queue):
+    dlq = sqs.create_queue(QueueName=f"d-{uuid4()}")["QueueUrl"]
+    policy = json.dumps({"deadLetterTargetArn": arn_of(sqs, dlq), "maxReceiveCount": 3})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy})
+    source, destination = arn_of(sqs, dlq), arn_of(sqs, queue)
+    moving = ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "StartMessageMoveTask")
+    needed = [*((action, source) for action in moving), ("SendMessage", destination)]
+    start = role.client("sqs").start_message_move_task
+    arns = {"SourceArn": source, "DestinationArn": destination}
+
+    for missing in needed:
+        role.may_all(*(right for right in needed if right != missing))
+        with pytest.raises(ClientError, match=f"sqs:{missing[0]} on resource: {missing[1]} "):
+            start(**arns)
+    role.may_all(*needed)
+
+    assert start(**arns)["TaskHandle"]
+
+
+def test_a_queue_policy_can_deny_a_move_task_into_the_queue(role, sqs, queue):
+    dlq = sqs.create_queue(QueueName=f"d-{uuid4()}")["QueueUrl"]
+    arn = arn_of(sqs, queue)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(
+        QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [deny]})}
+    )
+    role.may("sqs:*")
+    start = role.client("sqs").start_message_move_task
+
+    with pytest.raises(ClientError, match="explicit deny"):
+        start(SourceArn=arn_of(sqs, dlq), DestinationArn=arn)
 
 
 def test_only_principals_in_a_policy_can_publish_to_a_topic(role, sns):

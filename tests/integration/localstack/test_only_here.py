@@ -10,7 +10,7 @@ from support.eventually import eventually
 
 from workers.aws import names
 from workers.aws.clients import Clients
-from workers.aws.dead_letters import redrive
+from workers.aws.redrive import redrive
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue, depth
 from workers.runtime.ports import Failure

@@ -1,0 +1,124 @@
+# The role of operators, if var.operators names somebody. It allows exactly the AWS calls of `workers
+# dlq`, `outbox`, `queues`, `stock` and `counters`; tests/infra/test_operators.py runs them all as
+# this role, and fails for a right that is missing or unused.
+
+locals {
+  operator_role_name = "${local.name}-operator"
+  operator_role      = toset(length(var.operators) > 0 ? ["this"] : [])
+  # Built from its name like the other ARNs: the queues' policies name the role, and its own policy
+  # names the queues. null without operators.
+  operator_role_arn = one([
+    for key in local.operator_role : "arn:${local.partition}:iam::${local.account_id}:role/${local.operator_role_name}"
+  ])
+
+  queue_arns = { for name, queue in local.queue_names : name => "${local.sqs_arn}:${queue}" }
+  dead_letter_arns = {
+    for kind in ["dlq", "undelivered"] : kind => [for arn in values(local.queue_arns) : "${arn}-${kind}"]
+  }
+
+  # The commands know these tables by the services that use them; a map may lack one.
+  operator_tables = {
+    for service in ["analytics", "inventory", "relay"] : service => local.table_arns[local.services[service].table]
+    if contains(keys(local.services), service)
+  }
+}
+
+resource "aws_iam_role" "operator" {
+  for_each = local.operator_role
+
+  name               = local.operator_role_name
+  description        = "Operators of ${local.name}: look at queues, dead letters, outbox and stock, and redrive"
+  assume_role_policy = data.aws_iam_policy_document.operators_assume[each.key].json
+}
+
+data "aws_iam_policy_document" "operators_assume" {
+  for_each = local.operator_role
+
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "AWS"
+      identifiers = var.operators
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "operator" {
+  for_each = local.operator_role
+
+  name   = "operate"
+  role   = aws_iam_role.operator[each.key].id
+  policy = data.aws_iam_policy_document.operator[each.key].json
+}
+
+data "aws_iam_policy_document" "operator" {
+  for_each = local.operator_role
+
+  # `workers queues`, and every command that looks up a queue by name
+  statement {
+    sid       = "FindQueues"
+    actions   = ["sqs:GetQueueUrl"]
+    resources = concat(values(local.queue_arns), local.dead_letter_arns["dlq"])
+  }
+
+  statement {
+    sid       = "CountMessages"
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = concat(values(local.queue_arns), flatten(values(local.dead_letter_arns)))
+  }
+
+  # `workers dlq`. A move task works with the rights of its caller: it receives and deletes from the
+  # source and sends to the destination. For what SNS could not deliver SQS has no move task, but
+  # checks the rights before it says so.
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+  statement {
+    sid = "LookAndRedrive"
+    actions = [
+      "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ListMessageMoveTasks", "sqs:ReceiveMessage",
+      "sqs:StartMessageMoveTask",
+    ]
+    resources = flatten(values(local.dead_letter_arns))
+  }
+
+  statement {
+    sid       = "SendBack"
+    actions   = ["sqs:SendMessage"]
+    resources = values(local.queue_arns)
+  }
+
+  # SQS uses the key with the permissions of the caller.
+  dynamic "statement" {
+    for_each = [for key in aws_kms_key.messaging : key.arn]
+
+    content {
+      sid       = "MessagingKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["sqs.${var.region}.amazonaws.com"]
+      }
+    }
+  }
+
+  # `workers outbox`, `workers stock` and `workers counters`
+  dynamic "statement" {
+    for_each = {
+      for sid, right in {
+        ListOutbox  = { service = "relay", actions = ["dynamodb:Query"], index = "/index/outbox" }
+        RetryOutbox = { service = "relay", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], index = "" }
+        Stock       = { service = "inventory", actions = ["dynamodb:Scan", "dynamodb:UpdateItem"], index = "" }
+        Counters    = { service = "analytics", actions = ["dynamodb:BatchGetItem"], index = "" }
+      } : sid => right if contains(keys(local.operator_tables), right.service)
+    }
+
+    content {
+      sid       = statement.key
+      actions   = statement.value.actions
+      resources = ["${local.operator_tables[statement.value.service]}${statement.value.index}"]
+    }
+  }
+}

@@ -1,0 +1,101 @@
+"""The operators' commands run as the operator role, which has no right that they do not need."""
+
+import json
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from infra import rights
+from infra.conftest import ON_CALL, PREFIX
+from local.rehearsal.roles import ACCOUNT, NotTrusted, assume
+from workers import cli
+from workers.topology import Topology
+
+CONSUMERS = tuple(Topology.load().consumers)
+EVENT_ID = "6a7d2f0e-5f0b-4a55-9b55-0d6b35a3a1c0"
+
+
+@pytest.fixture(scope="module")
+def operator(applied, stories):
+    """Assume the operator role; return a function that runs a command as this role."""
+    assert stories
+    role = assume(applied.outputs["operator_role_arn"], principal=ON_CALL, context={})
+    environment = {
+        "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": role["SessionToken"],
+        "NAME_PREFIX": PREFIX,
+    }
+
+    def run(*arguments, **settings):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (environment | settings).items():
+                patch.setenv(name, value)
+            result = CliRunner().invoke(cli.build(), arguments)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def operated(aws, applied, operator):
+    """Run every command of an operator; return what was moved, and the rights that were used."""
+    moved = {}
+    for service in CONSUMERS:
+        undelivered = applied.outputs["queues"][service]["undelivered_url"]
+        boto3.client("sqs").send_message(QueueUrl=undelivered, MessageBody="{}")
+        for kind, settings in (("dlq", {}), ("undelivered", {"DLQ_URL": undelivered})):
+            letter, *_ = json.loads(operator("dlq", "list", service, "--json", **settings))
+            operator("dlq", "show", service, letter["id"], **settings)
+            redrive = operator("dlq", "redrive", service, "--yes", "--json", **settings)
+            moved[service, kind] = json.loads(redrive)
+    _set_aside(applied.outputs["tables"]["orders"])
+    assert json.loads(operator("outbox", "list", "--json"))["set_aside"]
+    moved["outbox"] = json.loads(operator("outbox", "retry", "--all", "--yes", "--json"))
+    operator("stock", "set", "LAPTOP-001", "1000")
+    for arguments in (["queues"], ["stock", "list"], ["counters"]):
+        assert json.loads(operator(*arguments, "--json"))
+    return moved, aws.rights()
+
+
+def _set_aside(table):
+    """Add an event to the outbox that no relay retries, because it cannot be read."""
+    item = {
+        "pk": f"outbox#{EVENT_ID}",
+        "body": "{}",
+        "outboxShard": "stuck",
+        "outboxOrder": f"2020-01-01T00:00:00.000000+00:00#{EVENT_ID}",
+        "stuckReason": "a test",
+    }
+    boto3.client("dynamodb").put_item(
+        TableName=table, Item={name: {"S": value} for name, value in item.items()}
+    )
+
+
+def test_an_operator_can_redrive_every_queue(operated):
+    moved, _ = operated
+    kinds = [(service, kind) for service in CONSUMERS for kind in ("dlq", "undelivered")]
+    assert [kind for kind in kinds if not moved[kind]["messages"]] == []
+    assert moved["outbox"] == {"events": 1, "retried": True}
+
+
+def test_the_operator_role_lacks_no_permission_and_has_no_unused_one(applied, operated):
+    _, used = operated
+    name = applied.outputs["operator_role_arn"].rpartition("/")[2]
+    mine = [each for each in used if each["role"] == name]
+    assert rights.refused(mine) == []
+    assert rights.never_used(name, mine) == []
+
+
+@pytest.mark.parametrize(
+    "stranger", ["role/other", "role/dev-payment-task", "user/on-call", "root"]
+)
+def test_nobody_else_can_assume_the_operator_role(applied, stranger):
+    with pytest.raises(NotTrusted):
+        assume(
+            applied.outputs["operator_role_arn"],
+            principal=f"arn:aws:iam::{ACCOUNT}:{stranger}",
+            context={},
+        )
