@@ -5,6 +5,9 @@ locals {
   order_api = "order-api"
   relay     = "relay"
 
+  # The service that charges customers.
+  payment = "payment"
+
   log_group_prefix = "/ecs/${local.name}/"
   log_groups_arn   = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${local.log_group_prefix}*"
 
@@ -30,6 +33,7 @@ locals {
         QUEUE_URL          = module.queue[name].url
         VISIBILITY_TIMEOUT = tostring(service.visibility_timeout)
       },
+      name == local.payment && var.payment_gateway != null ? { PAYMENT_GATEWAY = var.payment_gateway } : {},
       service.sends_email ? { OPERATIONS_EMAIL = var.operations_email, SENDER_EMAIL = var.sender_email } : {},
     )
   }

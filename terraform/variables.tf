@@ -196,6 +196,27 @@ variable "allow_simulation" {
   }
 }
 
+variable "payment_gateway" {
+  description = "How payment takes money: stripe, which needs the secret STRIPE_API_KEY in services.payment, or simulated, which takes none. null: payment does not start (docs/PAYMENT.md)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.payment_gateway == null ? true : contains(["simulated", "stripe"], var.payment_gateway)
+    error_message = "payment_gateway: must be simulated or stripe."
+  }
+
+  validation {
+    condition     = var.payment_gateway == "stripe" ? can(var.services.payment.secrets.STRIPE_API_KEY) : true
+    error_message = "payment_gateway: stripe needs its key: set services.payment.secrets.STRIPE_API_KEY to the ARN of a secret."
+  }
+
+  validation {
+    condition     = !(var.payment_gateway == "simulated" && var.environment == "prod")
+    error_message = "payment_gateway: must not be simulated in prod, where orders would be confirmed without money."
+  }
+}
+
 # --- how it runs ------------------------------------------------------------
 
 variable "deletion_protection" {

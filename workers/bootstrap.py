@@ -18,9 +18,9 @@ from workers.aws.ecs import EcsAgent
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
-from workers.aws.simulated_gateway import SimulatedGateway
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
+from workers.gateways.choice import payment_gateway
 from workers.process import Program, opening
 from workers.relay import metrics as relay_metrics
 from workers.relay.metrics import RelayMetrics
@@ -47,7 +47,10 @@ IDEMPOTENCY_RETENTION: Final = timedelta(hours=24)
 
 
 def build(name: str, settings: Settings, topology: Topology) -> Program:
-    """Build one service. Raises ``Unavailable`` while AWS does not answer, and ``FatalError``."""
+    """Build one service.
+
+    Raises ``Unavailable`` while AWS does not answer, ``FatalError`` and ``SettingsError``.
+    """
     parts = Parts.of(name, settings, topology)
     match name:
         case "order-api":
@@ -103,7 +106,7 @@ def _consumer(parts: Parts) -> Program:
     )
     agent = settings.ecs_agent_uri
     assembly = assemble(
-        Handlers(_service(name, settings, parts.clients, table)),
+        Handlers(_service(parts, table)),
         events.decode,
         Ports(
             queue=queue,
@@ -131,14 +134,16 @@ def loop_config(name: str, settings: Settings, service: Service) -> Config:
     )
 
 
-def _service(name: str, settings: Settings, clients: Clients, table: str) -> object:
+def _service(parts: Parts, table: str) -> object:
     """Build a consumer with its dependencies: one line for each service."""
+    name, settings, clients = parts.name, parts.settings, parts.clients
     simulation = settings.allow_simulation
     match name:
         case "orders":
             return Orders(now=_now)
         case "payment":
-            gateway = SimulatedGateway(clients.dynamodb(), table)
+            threads = parts.service.concurrency
+            gateway = payment_gateway(settings, clients.dynamodb(), table, threads=threads)
             return Payment(gateway, allow_simulation=simulation)
         case "inventory":
             return Inventory(allow_simulation=simulation)

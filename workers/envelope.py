@@ -27,7 +27,9 @@ from workers.limits import MAX_PUBLISH_BYTES
 MAX_BODY_BYTES: Final = MAX_PUBLISH_BYTES - 2 * 1024
 
 MAJOR_VERSION: Final = 1
-VERSION: Final = f"{MAJOR_VERSION}.0"
+# 1.1: events about a customer may have a ``customerId``, ``order.created`` a ``paymentMethod``.
+MINOR_VERSION: Final = 1
+VERSION: Final = f"{MAJOR_VERSION}.{MINOR_VERSION}"
 
 # The namespace of our ids (RFC 9562, 5.5). Never change it: the id of a repeated outcome must be
 # the id of the first.

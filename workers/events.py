@@ -1,8 +1,8 @@
 """THE LANGUAGE: every event that crosses the topic, on one page.
 
 An event is a fact in the past tense, and a value: two events with the same data are equal.
-Fields are only ever added, with a default. A change that old consumers cannot read raises
-``MAJOR_VERSION`` of the envelope.
+Fields are only ever added, with a default, and raise ``MINOR_VERSION`` of the envelope: old
+consumers ignore them. A change that old consumers cannot read raises ``MAJOR_VERSION``.
 
 Every string, list and number has a bound; money is a ``Decimal`` with a currency, never a float.
 ``decode`` reads an envelope that carries one of these events.
@@ -90,19 +90,27 @@ class OrderEvent(Event):
 
 
 class CustomerEvent(OrderEvent):
-    """An event that the customer may be mailed about. The address never reaches a log."""
+    """An event that the customer may be mailed about. The address never reaches a log.
+
+    ``customer_id`` names the customer in the shop's or the payment provider's records.
+    """
 
     customer_email: Email
+    customer_id: Id | None = None
 
 
 class OrderCreated(CustomerEvent):
-    """A customer placed an order; nothing is charged or reserved yet."""
+    """A customer placed an order; nothing is charged or reserved yet.
+
+    ``payment_method`` is the payment provider's token for a card. It never reaches a log.
+    """
 
     type: ClassVar[str] = "order.created"
 
     items: Annotated[tuple[PricedLine, ...], Field(min_length=1, max_length=MAX_LINES)]
     total_amount: Amount
     currency: Currency
+    payment_method: Id | None = None
     simulation: Simulation | None = None
 
 

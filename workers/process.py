@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
+from pydantic import SecretStr
 
 from workers.aws.clients import Clients
-from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.errors import FatalError, SettingsError, Unavailable
 from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import STARTING, Health, Status
 from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
@@ -18,6 +19,8 @@ from workers.settings import Settings
 
 FIRST_BACKOFF: Final = 0.5  # s between attempts to reach AWS at the start, doubling
 REFRESH_EVERY: Final = 60.0  # s between refreshes of credentials
+
+WRONG_SETTING: Final = 2  # exit code, as for a setting that cannot be read
 
 log = structlog.get_logger()
 
@@ -45,9 +48,9 @@ def run(build: Callable[[], Program], settings: Settings) -> int:
             port = health.serve(settings.metrics_port)
         log.info("worker.starting", metricsPort=port, settings=_shown(settings))
         program = _reach_aws(build)
-    except FatalError as error:
+    except (FatalError, SettingsError) as error:
         log.critical("worker.cannot_start", reason=str(error))
-        return BROKEN
+        return WRONG_SETTING if isinstance(error, SettingsError) else BROKEN
     clients, lines = program.clients, program.metric_lines
     alongside = {"credentials": lambda: _keep_credentials(clients)}
     if lines:
@@ -94,9 +97,9 @@ def _keep_credentials(clients: Clients) -> None:
 
 
 def _shown(settings: Settings) -> dict[str, object]:
-    """Return the settings for a log line, email addresses masked."""
+    """Return the settings for a log line, secrets and email addresses masked."""
     return {
-        name: "***" if name.endswith("_email") else value
+        name: "***" if name.endswith("_email") or isinstance(value, SecretStr) else value
         for name, value in settings.model_dump().items()
         if value is not None
     }

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.healthcheck import METRICS_PORT
@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     sender_email: str = "orders@example.com"
     operations_email: str = "operations@example.com"
     allow_simulation: bool = False
+    # None: simulated on an emulator, refused on AWS; see gateways/choice.py
+    payment_gateway: Literal["simulated", "stripe"] | None = None
+    stripe_api_key: SecretStr | None = None
+    stripe_api_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$")] = (
+        "https://api.stripe.com"
+    )
 
     @classmethod
     def load(cls) -> Self:

@@ -4,6 +4,7 @@ account_id          = "123456789012" # of this environment
 allow_simulation    = true
 deletion_protection = false
 log_level           = "debug"
+payment_gateway     = "simulated" # takes no money
 log_retention_days  = 7
 sender_email        = "orders@example.com"
 operations_email    = "operations@example.com"

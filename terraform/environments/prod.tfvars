@@ -5,6 +5,7 @@ account_id         = "123456789012" # of this environment
 log_retention_days = 365
 sender_email       = "orders@example.com"
 operations_email   = "operations@example.com"
+payment_gateway    = "stripe" # needs a route to api.stripe.com: docs/PAYMENT.md
 
 availability_zones   = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
 customer_managed_key = true
@@ -30,6 +31,7 @@ services = {
       black-friday = { at = "cron(0 20 ? 11 5#4 *)", min = 100, max = 400, timezone = "Europe/Berlin" }
       december     = { at = "cron(0 6 4 12 ? *)", min = 10, max = 200, timezone = "Europe/Berlin" }
     }
+    secrets = { STRIPE_API_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/stripe-AbCdEf" }
   }
 
   inventory    = { cpu = 512, memory = 1024, min = 4, desired = 40, max = 120, handling_ms = 80, spot_share = 50 }

@@ -4,6 +4,7 @@ account_id         = "123456789012" # of this environment
 log_retention_days = 30
 sender_email       = "orders@staging.example.com"
 operations_email   = "operations@example.com"
+payment_gateway    = "simulated" # takes no money; stripe with a test key is closer to prod
 
 services = {
   order-api    = { min = 2, desired = 2, max = 4 }

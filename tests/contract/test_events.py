@@ -6,8 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import create_model
 
-from workers.envelope import Envelope
+from workers.envelope import Decoder, Envelope
 from workers.events import (
     CATALOGUE,
     Event,
@@ -31,7 +32,7 @@ from workers.events import (
     decode,
 )
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden"  # of version 1.0; later versions are in folders
 FIRST_ID = "3f0a1c52-6f0e-4c7e-9d55-0b6a3d1f2e10"
 
 CUSTOMER = {"order_id": "order-7f3a", "customer_email": "grace@example.com"}
@@ -71,6 +72,12 @@ EVENTS = {
     )
 }
 
+# What version 1.1 added; events without a file of that version did not change.
+SECOND = "1.1"
+ADDED = {"customer_id": "cus_NffrFeUfNV2Hib"}
+ADDED_TO_ORDERS = ADDED | {"payment_method": "pm_1MqLiJLkdIwHu7ixUEgbFdYF"}
+CHANGED = sorted(path.stem for path in (GOLDEN / SECOND).iterdir())
+
 # The fields that version 1.0 required. A later field must have a default, so these lists
 # never grow.
 ENVELOPE = "eventId eventType eventVersion source occurredAt correlationId data"
@@ -90,8 +97,8 @@ REQUIRED = {
 }
 
 
-def golden(kind):
-    return (GOLDEN / f"{kind}.json").read_text("utf-8")
+def golden(kind, version="."):
+    return (GOLDEN / version / f"{kind}.json").read_text("utf-8")
 
 
 def only(fields, names):
@@ -114,6 +121,37 @@ def test_a_golden_event_is_read(kind):
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_a_golden_event_is_written_without_loss(kind):
     assert json.loads(decode(golden(kind)).encode()) == json.loads(golden(kind))
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_golden_event_of_version_1_1_is_read_and_written_without_loss(kind):
+    envelope = decode(golden(kind, SECOND))
+
+    added = ADDED_TO_ORDERS if kind == "order.created" else ADDED
+    assert envelope.data == EVENTS[kind].model_copy(update=added)
+    assert envelope.event_version == SECOND
+    assert json.loads(envelope.encode()) == json.loads(golden(kind, SECOND))
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_consumer_of_the_previous_version_ignores_what_it_does_not_know(kind):
+    """It reads the same event as from the file of its own version."""
+
+    before = create_model(
+        "Before",
+        __base__=Event,
+        **{
+            name: (field.annotation, field)
+            for name, field in CATALOGUE[kind].model_fields.items()
+            if name not in ADDED_TO_ORDERS
+        },
+    )
+    previous = Decoder({kind: before})
+
+    newer = previous.decode(golden(kind, SECOND)).data
+
+    assert newer == previous.decode(golden(kind)).data
+    assert not newer.model_dump().keys() & ADDED_TO_ORDERS.keys()
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)

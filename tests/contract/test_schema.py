@@ -55,6 +55,11 @@ def test_a_golden_event_matches_its_schema(directory, event_type):
     validator(directory, event_type).validate(golden(event_type))
 
 
+@pytest.mark.parametrize("path", sorted((GOLDEN / "1.1").iterdir()), ids=lambda path: path.stem)
+def test_a_golden_event_of_version_1_1_matches_its_schema(directory, path):
+    validator(directory, path.stem).validate(json.loads(path.read_text()))
+
+
 @pytest.mark.parametrize("event_type", CATALOGUE)
 def test_an_event_matches_no_other_events_schema(directory, event_type):
     for other in CATALOGUE.keys() - {event_type}:

@@ -8,6 +8,7 @@ writes them to one file per table in DynamoDB's JSON: the golden rows of a versi
 import json
 import sys
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
@@ -31,6 +32,7 @@ from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.payment_ledger import CANCELLED, PaymentLedger
 from workers.aws.simulated_gateway import SimulatedGateway
 from workers.envelope import first
 from workers.events import Simulation
@@ -85,12 +87,12 @@ class Rows:
 
             carry_out(Command(acts, f"fingerprint-{event_id}", f"key-{event_id}", event_id), store)
 
-        def place(order_id, event_id):
+        def place(order_id, event_id, **payer):
             lines = (a_line(), a_line("CUP", 1, "7"))
             money = (order_id, "ada@example.com", lines, "EUR")
-            carry(lambda tx: commands.place(*money, tx, correlation_id=event_id), event_id)
+            carry(lambda tx: commands.place(*money, tx, correlation_id=event_id, **payer), event_id)
 
-        place("order-1", "event-1")
+        place("order-1", "event-1", customer_id="customer-1", payment_method="pm_card_visa")
         place("order-2", "event-2")
         carry(lambda tx: commands.cancel("order-2", "changed my mind", tx), "event-3")
         inbox = self._inbox("orders", Orders(now=lambda: NOON))
@@ -108,6 +110,11 @@ class Rows:
         self._handle(inbox, an_order(), an_order(order_id="order-2", simulation=declined))
         self._handle(inbox, a_cancellation(order_id="order-3"))
         self._handle(inbox, an_order(order_id="order-4"), a_refund_request(order_id="order-4"))
+        ledger = PaymentLedger(self._dynamodb, f"{self._prefix}payment")
+        ledger.open("charge-order-5", "order-5", Decimal("24.60"), "EUR")
+        ledger.claim("charge-order-5", "pi_1")
+        ledger.count_server_error("charge-order-5")
+        ledger.claim("charge-order-6", CANCELLED)
 
     def _inventory(self):
         set_stock(

@@ -31,7 +31,8 @@ def built(monkeypatch):
     monkeypatch.setenv("ECS_AGENT_URI", "http://169.254.170.2/agent")
 
     def build(**settings):
-        settings = Settings(receive_linger_ms=8, stop_timeout=90, **settings)
+        given = {"payment_gateway": "simulated", "receive_linger_ms": 8, "stop_timeout": 90}
+        settings = Settings(**(given | settings))
         seen.program = bootstrap.build("payment", settings, Topology.load())
         return seen
 

@@ -151,7 +151,7 @@ def test_an_unknown_type_has_its_own_error_name():
 
 @pytest.mark.parametrize("kind", ["order.created", "order.eaten"])
 def test_a_newer_major_version_has_its_own_error_name(kind):
-    with pytest.raises(UnsupportedVersion, match=r"2\.0 is newer than 1\.0") as refusal:
+    with pytest.raises(UnsupportedVersion, match=r"2\.0 is newer than 1\.1") as refusal:
         decode(body(eventVersion="2.0", eventType=kind))
 
     assert refusal.value.name == "unsupported_version"
@@ -305,7 +305,7 @@ def test_the_attributes_match_the_body():
     assert event.body == envelope.encode()
     assert event.attributes == {
         "eventType": "order.created",
-        "eventVersion": "1.0",
+        "eventVersion": "1.1",
         "source": "order-api",
         "eventId": "event-1",
         "correlationId": "event-1",

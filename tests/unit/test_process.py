@@ -4,10 +4,12 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from workers import process
-from workers.runtime.errors import FatalError, Unavailable
+from workers.cli.console import USAGE
+from workers.runtime.errors import FatalError, SettingsError, Unavailable
 from workers.runtime.observability.health import STARTING, Status
 from workers.runtime.worker import BROKEN
 from workers.settings import Settings
@@ -97,6 +99,19 @@ def test_a_process_that_can_never_run_is_broken(life):
     assert life.at_run is None
 
 
+def test_a_setting_that_is_wrong_for_the_service_has_the_exit_code_of_settings(life):
+    def build():
+        raise SettingsError("STRIPE_API_KEY: must be set")
+
+    with capture_logs() as lines:
+        assert process.run(build, SETTINGS) == USAGE
+    assert (lines[-1]["event"], lines[-1]["reason"]) == (
+        "worker.cannot_start",
+        "STRIPE_API_KEY: must be set",
+    )
+    assert life.at_run is None
+
+
 def test_a_port_that_cannot_be_opened_names_its_setting():
     with pytest.raises(FatalError, match="PORT 80: Permission denied"), process.opening("PORT", 80):
         raise PermissionError(13, "Permission denied")
@@ -120,10 +135,11 @@ def test_metric_lines_are_written_alongside_and_at_the_end(life):
     lines.write.assert_called_once_with()
 
 
-def test_the_start_is_logged_without_addresses(life):
+def test_the_start_is_logged_without_addresses_and_secrets(life):
+    settings = SETTINGS.model_copy(update={"stripe_api_key": SecretStr("sk_live_secret")})
     with capture_logs() as lines:
-        process.run(lambda: life.program, SETTINGS)
+        process.run(lambda: life.program, settings)
     shown = lines[0]["settings"]
     assert shown["stop_timeout"] == 90
-    assert shown["sender_email"] == "***"
+    assert shown["sender_email"] == shown["stripe_api_key"] == "***"
     assert "environment" not in shown  # unset

@@ -52,6 +52,8 @@ def test_settings_come_from_the_environment(environment):
         ("LOG_LEVEL", "loud"),
         ("NAME_PREFIX", "no spaces"),
         ("ALLOW_SIMULATION", "perhaps"),
+        ("PAYMENT_GATEWAY", "paypal"),
+        ("STRIPE_API_URL", "api.stripe.com"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(environment, name, value):

@@ -31,6 +31,8 @@ from workers.events import (
 )
 
 _PLAIN_NUMBER: Final = r"^[0-9]{1,10}(\.[0-9]{1,2})?$"
+# 12 to 19 digits, perhaps in groups (ISO/IEC 7812-1).
+_CARD_NUMBER: Final = r"[0-9]([-.:_]?[0-9]){11,18}"
 _CENT: Final = Decimal("0.01")
 
 
@@ -44,6 +46,13 @@ def _plain(value: object) -> object:
 def _to_cents(value: Decimal) -> Decimal:
     """Normalize 850, 850.0 and "850.00" to the same value; ``abs`` turns -0 into 0."""
     return abs(value).quantize(_CENT)
+
+
+def _not_a_card(value: str) -> str:
+    """Keep card numbers out of tables and queues: PCI DSS applies to systems that store them."""
+    if re.fullmatch(_CARD_NUMBER, value):
+        raise ValueError("must be the payment provider's token, not a card number")
+    return value
 
 
 def _within_limit(lines: list["OrderLine"]) -> list["OrderLine"]:
@@ -117,6 +126,20 @@ class NewOrder(_Body):
         Field(min_length=1, max_length=MAX_LINES),
         AfterValidator(_within_limit),
     ]
+    customer_id: Annotated[
+        Id | None,
+        Field(
+            description="The customer's ID in your records or the payment provider's",
+            examples=["cus_NffrFeUfNV2Hib"],
+        ),
+    ] = None
+    payment_method: Annotated[
+        Annotated[Id, AfterValidator(_not_a_card)] | None,
+        Field(
+            description="The payment provider's token for the customer's card; never a card number",
+            examples=["pm_1MqLiJLkdIwHu7ixUEgbFdYF"],
+        ),
+    ] = None
 
     def canonical(self) -> str:
         """Return a text that is equal for equivalent bodies, in every version of this service.

@@ -61,6 +61,8 @@ class Endpoints:
                 body.currency,
                 tx,
                 correlation_id=event_id,
+                customer_id=body.customer_id,
+                payment_method=body.payment_method,
                 simulation=body.simulation(),
             )
             return call.first(event, event_id)

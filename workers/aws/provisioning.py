@@ -1,7 +1,11 @@
-"""Clients that set up an emulator of AWS. They wait longer for an answer than a worker's."""
+"""Tells an emulator from AWS, and makes clients that set it up.
+
+They wait longer for an answer than a worker's.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -15,6 +19,12 @@ if TYPE_CHECKING:
 _CONFIG: Final = Config(
     connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
 )
+
+
+def is_aws(endpoint: str) -> bool:
+    """Return whether the URL of a service is AWS's own, of any partition or VPC endpoint."""
+    host = urlsplit(endpoint).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
 @dataclass(frozen=True)

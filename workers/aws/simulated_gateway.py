@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from workers.aws.errors import translated
 from workers.runtime.errors import PermanentError
-from workers.services.payment import CardDeclined, Charge
+from workers.services.payment import NOBODY, CardDeclined, Charge, Payer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,11 +42,16 @@ class SimulatedGateway:
     client: "DynamoDBClient"
     table: str
 
-    def charge(self, order_id: str, amount: Decimal, currency: str, *, idempotency_key: str) -> str:
-        """Charge once per key; see ``PaymentGateway``.
-
-        Raises ``PermanentError`` if the key was used for another charge.
-        """
+    def charge(
+        self,
+        order_id: str,
+        amount: Decimal,
+        currency: str,
+        *,
+        idempotency_key: str,
+        payer: Payer = NOBODY,  # noqa: ARG002 - simulated money needs no payer
+    ) -> str:
+        """Charge once per key; see ``PaymentGateway``."""
         payment_id = str(uuid5(_PAYMENTS, idempotency_key))
         requested = _fields(CHARGE, order_id, payment_id, amount, currency)
         entry = self._record(idempotency_key, requested)

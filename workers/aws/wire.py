@@ -106,10 +106,10 @@ class SqsWire:
     ) -> Self:
         """Use the endpoint and region of ``client``. Times in seconds. Opens no connection yet."""
         endpoint = client.meta.endpoint_url
-        pool = _pool(
+        pool = pool_manager(
             endpoint,
             cert_reqs="CERT_REQUIRED",
-            ca_certs=_authorities(),
+            ca_certs=authorities(),
             maxsize=connections,
             socket_options=[
                 *HTTPConnection.default_socket_options,
@@ -188,14 +188,14 @@ class SqsWire:
                 return EndpointConnectionError(endpoint_url=self.url, error=cause)
 
 
-def _authorities() -> str:
+def authorities() -> str:
     """Return the file of certificate authorities, from the same variables as the SDK."""
     named = (os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"))
     return next(filter(None, named), certifi.where())
 
 
-def _pool(endpoint: str, **options: Any) -> urllib3.PoolManager:
-    """Use the proxy from the environment, as the SDK does."""
+def pool_manager(endpoint: str, **options: Any) -> urllib3.PoolManager:
+    """Create a pool that uses the proxy from the environment, as the SDK does."""
     proxies = ProxyConfiguration(get_environ_proxies(endpoint))
     if proxy := proxies.proxy_url_for(endpoint):
         headers = proxies.proxy_headers_for(proxy)

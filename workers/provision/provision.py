@@ -17,7 +17,7 @@ from tenacity import (
 )
 
 from workers.aws.errors import SDK_ERRORS
-from workers.aws.provisioning import EmulatorClients
+from workers.aws.provisioning import EmulatorClients, is_aws
 from workers.ops.stock import list_stock, set_stock
 from workers.provision.messaging import Messaging
 from workers.provision.storage import ensure_identity, ensure_table
@@ -99,11 +99,10 @@ def _add_stock(
 
 
 def _refuse_aws(endpoint: str) -> None:
-    host = urlsplit(endpoint).hostname or ""
-    if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+    if is_aws(endpoint):
         raise ProvisionError(
-            f"{host} is AWS itself, where Terraform creates the resources (see terraform/). "
-            "To provision an emulator, set AWS_ENDPOINT_URL to its URL."
+            f"{urlsplit(endpoint).hostname} is AWS itself, where Terraform creates the resources "
+            "(see terraform/). To provision an emulator, set AWS_ENDPOINT_URL to its URL."
         )
 
 

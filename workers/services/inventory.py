@@ -59,7 +59,10 @@ class Inventory:
                     give_back(sku, quantity, tx)
                 tx.put(key, {"state": "released"})
                 return InventoryReleased(
-                    order_id=order.order_id, customer_email=order.customer_email, items=lines
+                    order_id=order.order_id,
+                    customer_email=order.customer_email,
+                    customer_id=order.customer_id,
+                    items=lines,
                 )
             case None:
                 tx.put(key, {"state": "cancelled"})
@@ -110,13 +113,19 @@ def _lines(order: OrderCreated) -> tuple[Line, ...]:
 
 def _reserved(order: OrderCreated) -> InventoryReserved:
     return InventoryReserved(
-        order_id=order.order_id, customer_email=order.customer_email, items=_lines(order)
+        order_id=order.order_id,
+        customer_email=order.customer_email,
+        customer_id=order.customer_id,
+        items=_lines(order),
     )
 
 
 def _failed(order: OrderCreated, shortages: Iterable[Shortage]) -> InventoryFailed:
     return InventoryFailed(
-        order_id=order.order_id, customer_email=order.customer_email, shortages=tuple(shortages)
+        order_id=order.order_id,
+        customer_email=order.customer_email,
+        customer_id=order.customer_id,
+        shortages=tuple(shortages),
     )
 
 

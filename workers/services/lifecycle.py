@@ -84,6 +84,7 @@ def place(created: OrderCreated, correlation_id: str, now: datetime) -> Order:
     order = Order(
         order_id=created.order_id,
         customer_email=created.customer_email,
+        customer_id=created.customer_id,
         created_at=now,
         items=created.items,
         total_amount=created.total_amount,
@@ -105,7 +106,10 @@ def refund(
     if TRANSITIONS.get((order.state, "refund")) == "cancelled":
         return _cancel(order, "refund", reason, now)
     event = OrderRefunded(
-        order_id=order.order_id, customer_email=order.customer_email, reason=reason
+        order_id=order.order_id,
+        customer_email=order.customer_email,
+        customer_id=order.customer_id,
+        reason=reason,
     )
     return _move(order, "refund", event, now), event
 
@@ -115,6 +119,7 @@ def ship(order: Order, tracking_number: str | None, now: datetime) -> tuple[Orde
     event = OrderShipped(
         order_id=order.order_id,
         customer_email=order.customer_email,
+        customer_id=order.customer_id,
         tracking_number=tracking_number,
     )
     return _move(order, "ship", event, now), event
@@ -146,7 +151,12 @@ def follow(
 
 
 def _unknown(report: Report, now: datetime) -> Order:
-    return Order(order_id=report.order_id, customer_email=report.customer_email, created_at=now)
+    return Order(
+        order_id=report.order_id,
+        customer_email=report.customer_email,
+        customer_id=report.customer_id,
+        created_at=now,
+    )
 
 
 def _apply(order: Order, report: Report, now: datetime) -> Order:
@@ -165,6 +175,7 @@ def _confirm(
     event = OrderConfirmed(
         order_id=order.order_id,
         customer_email=order.customer_email,
+        customer_id=order.customer_id,
         total_amount=amount,
         currency=currency,
     )
@@ -175,7 +186,10 @@ def _cancel(
     order: Order, action: Action, reason: str, now: datetime
 ) -> tuple[Order, OrderCancelled]:
     event = OrderCancelled(
-        order_id=order.order_id, customer_email=order.customer_email, reason=reason
+        order_id=order.order_id,
+        customer_email=order.customer_email,
+        customer_id=order.customer_id,
+        reason=reason,
     )
     statuses = {
         field: "cancelled"

@@ -60,6 +60,7 @@ class Order(_Stored):
     items: tuple[StoredLine, ...] = ()
     total_amount: Decimal | None = None
     currency: str | None = None
+    customer_id: str | None = None
     correlation_id: str | None = None
     history: tuple[Entry, ...] = ()
 

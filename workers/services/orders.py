@@ -82,6 +82,8 @@ class OrderCommands:
         tx: Transaction,
         *,
         correlation_id: str,
+        customer_id: str | None = None,
+        payment_method: str | None = None,
         simulation: Simulation | None = None,
     ) -> OrderCreated:
         """Create an order and compute its total.
@@ -91,9 +93,11 @@ class OrderCommands:
         created = OrderCreated(
             order_id=order_id,
             customer_email=customer_email,
+            customer_id=customer_id,
             items=tuple(items),
             total_amount=sum((line.price * line.quantity for line in items), Decimal(0)),
             currency=currency,
+            payment_method=payment_method,
             simulation=simulation,
         )
         key = key_of(order_id)

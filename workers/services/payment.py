@@ -1,6 +1,6 @@
 """Payment: charges an order once, and refunds it once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -38,12 +38,24 @@ class Charge:
     currency: str
 
 
+@dataclass(frozen=True)
+class Payer:
+    """The customer to charge, as far as the order names one."""
+
+    customer_id: str | None = None
+    payment_method: str | None = field(default=None, repr=False)  # a token, kept out of logs
+
+
+NOBODY: Final = Payer()
+
+
 class PaymentGateway(Protocol):
     """Charges and refunds customers.
 
     A call with an idempotency key that was used before moves no money; it returns the first
     result, or raises the first decline. Both methods raise ``Unavailable`` if the provider does
-    not respond: then only another call with the same key can tell what happened.
+    not respond or refuses our credentials: then only another call with the same key can tell what
+    happened. They raise ``PermanentError`` if the provider will never accept the request.
 
     An implementation must remember keys, and charges refused because their refund came first,
     for at least ``workers.runtime.memory.INBOX_RETENTION`` (90 days). If a worker dies right
@@ -51,12 +63,24 @@ class PaymentGateway(Protocol):
     That can take 73 days: 23 of SNS retries, 14 in the queue of undelivered events, 4
     in the queue, 14 in its dead-letter queue, and 4 and 14 again after a redrive. Providers
     forget keys sooner: Stripe after 24 hours
-    (https://docs.stripe.com/api/idempotent_requests). Their adapter must store the key with the
-    payment, and look the payment up by key before it creates one.
+    (https://docs.stripe.com/api/idempotent_requests). Their adapter must keep its own record of
+    the payment by key, written before money moves; ``StripeGateway`` is an example.
     """
 
-    def charge(self, order_id: str, amount: Decimal, currency: str, *, idempotency_key: str) -> str:
-        """Charge the customer and return the payment id. Raises ``CardDeclined``."""
+    def charge(
+        self,
+        order_id: str,
+        amount: Decimal,
+        currency: str,
+        *,
+        idempotency_key: str,
+        payer: Payer = NOBODY,
+    ) -> str:
+        """Charge the customer and return the payment id.
+
+        Raises ``CardDeclined``, and ``PermanentError`` if the key was used for another order,
+        amount or currency.
+        """
 
     def refund(self, charge_key: str, *, idempotency_key: str) -> Charge | None:
         """Refund the charge made with the idempotency key ``charge_key``, and return it.
@@ -112,6 +136,7 @@ class Payment:
         facts = {
             "order_id": order.order_id,
             "customer_email": order.customer_email,
+            "customer_id": order.customer_id,
             "payment_id": charge.payment_id,
             "amount": charge.amount,
             "currency": charge.currency,
@@ -128,6 +153,7 @@ class Payment:
                 order.total_amount,
                 order.currency,
                 idempotency_key=f"charge-{order.order_id}",
+                payer=Payer(order.customer_id, order.payment_method),
             )
         except CardDeclined as decline:
             return {"state": FAILED, "reason": str(decline)}
@@ -150,6 +176,7 @@ def _outcome(order: OrderCreated, payment: Document) -> PaymentCompleted | Payme
             return PaymentCompleted(
                 order_id=order.order_id,
                 customer_email=order.customer_email,
+                customer_id=order.customer_id,
                 payment_id=payment_id,
                 amount=Decimal(str(payment["amount"])),
                 currency=str(payment["currency"]),
@@ -158,6 +185,7 @@ def _outcome(order: OrderCreated, payment: Document) -> PaymentCompleted | Payme
             return PaymentFailed(
                 order_id=order.order_id,
                 customer_email=order.customer_email,
+                customer_id=order.customer_id,
                 amount=order.total_amount,
                 currency=order.currency,
                 reason=reason,

@@ -15,14 +15,18 @@ from support.fakes import (
     FakeTopic,
 )
 from support.fakes.store import Waiting
+from support.stripe import SECRET, serving_stripe
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.payment_ledger import PaymentLedger
 from workers.aws.simulated_gateway import SimulatedGateway
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
+from workers.gateways.stripe import StripeGateway
+from workers.gateways.stripe_api import StripeApi
 from workers.settings import Settings
 
 BOTH = ("fake", pytest.param("aws", marks=pytest.mark.integration))
@@ -99,10 +103,31 @@ def orders(request):
     return DynamoOrders(store, Outbox(client, table), OutboxLeases(client, table), clock)
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(scope="session")
+def stripe_server():
+    with serving_stripe() as server:
+        yield server
+
+
+@pytest.fixture
+def stripe(stripe_server):
+    stripe_server.reset()
+    return stripe_server
+
+
+@pytest.fixture
+def stripe_gateway(stripe, dynamodb, table):
+    api = StripeApi.connect(stripe.url, SECRET, connections=10)
+    return StripeGateway(api, PaymentLedger(dynamodb, table))
+
+
+@pytest.fixture(params=(*BOTH, pytest.param("stripe", marks=pytest.mark.integration)))
 def gateway(request):
-    if request.param == "fake":
-        return FakeGateway()
+    match request.param:
+        case "fake":
+            return FakeGateway()
+        case "stripe":
+            return request.getfixturevalue("stripe_gateway")
     return SimulatedGateway(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
 
 

@@ -143,7 +143,7 @@ def test_subscribers_get_the_attributes_they_filter_by(sns_topics):
     attributes = {name: a["StringValue"] for name, a in message["MessageAttributes"].items()}
     assert attributes == {
         "eventType": "payment.completed",
-        "eventVersion": "1.0",
+        "eventVersion": "1.1",
         "source": "payment",
         "eventId": OUTCOME.event_id,
         "correlationId": CAUSE.event_id,

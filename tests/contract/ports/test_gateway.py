@@ -5,13 +5,14 @@ from decimal import Decimal
 import pytest
 
 from workers.runtime.errors import PermanentError
-from workers.services.payment import CardDeclined, Charge
+from workers.services.payment import CardDeclined, Charge, Payer
 
+PAYER = Payer("customer-1", "pm_card_visa")
 AMOUNT = Decimal("24.60")
 
 
 def charge(gateway, order_id="order-1", amount=AMOUNT, currency="EUR", key="charge-order-1"):
-    return gateway.charge(order_id, amount, currency, idempotency_key=key)
+    return gateway.charge(order_id, amount, currency, idempotency_key=key, payer=PAYER)
 
 
 def test_a_key_is_charged_once_and_always_gets_the_same_result(gateway):

@@ -2,7 +2,7 @@
 
 from support.fakes.faults import Faults
 from workers.runtime.errors import PermanentError
-from workers.services.payment import CardDeclined, Charge
+from workers.services.payment import NOBODY, CardDeclined, Charge
 
 
 class FakeGateway(Faults):
@@ -16,12 +16,14 @@ class FakeGateway(Faults):
         self.charged = []  # (order id, charge), one per charge that was executed
         self.refunded = []  # (idempotency key, charge)
         self.declined = set()
+        self.payers = {}  # order id -> the payer of its last charge
         self._answers = {}  # idempotency key -> (request, Charge or CardDeclined)
         self._refunds = {}
 
-    def charge(self, order_id, amount, currency, *, idempotency_key):
+    def charge(self, order_id, amount, currency, *, idempotency_key, payer=NOBODY):
         with self._call("charge"):
             asked = (order_id, amount, currency)
+            self.payers[order_id] = payer
             if idempotency_key not in self._answers:
                 self._answers[idempotency_key] = (asked, self._first(asked, idempotency_key))
             known, answer = self._answers[idempotency_key]

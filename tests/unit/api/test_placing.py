@@ -43,6 +43,23 @@ def test_the_event_has_the_ids_and_data_of_the_order(api, order):
     assert decode(envelope.encode()) == envelope
 
 
+def test_the_customer_is_in_the_event_and_the_document_the_card_in_the_event_only(api):
+    placed = api.place(customerId="customer-7", paymentMethod="pm_card_visa")
+
+    event = api.topic.published[0].data
+    assert (event.customer_id, event.payment_method) == ("customer-7", "pm_card_visa")
+    document = api.store.documents[f"order#{placed['orderId']}"]
+    assert document["customerId"] == "customer-7"
+    assert "pm_card_visa" not in str(document)
+
+
+def test_a_customer_id_and_a_payment_method_are_optional(api):
+    api.place()
+
+    event = api.topic.published[0].data
+    assert (event.customer_id, event.payment_method) == (None, None)
+
+
 @pytest.mark.parametrize(
     "typed", ["ada@b\u00fccher.de", "ada@xn--bcher-kva.de", " ada@B\u00dcCHER.de"]
 )

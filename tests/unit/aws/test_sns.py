@@ -59,7 +59,7 @@ def test_an_event_has_attributes_for_filtering_and_tracing(sns):
     attributes = calls[0][0]["MessageAttributes"]
     assert {name: a["StringValue"] for name, a in attributes.items()} == {
         "eventType": "order.created",
-        "eventVersion": "1.0",
+        "eventVersion": "1.1",
         "source": "order-api",
         "eventId": "event-1",
         "correlationId": "event-1",

@@ -110,6 +110,7 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
     assert placed.stage.document("order#order-1") == {
         "orderId": "order-1",
         "customerEmail": "ada@example.com",
+        "customerId": None,
         "state": "pending",
         "payment": "pending",
         "inventory": "pending",

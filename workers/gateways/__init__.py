@@ -1,0 +1,1 @@
+"""Adapters of payment providers: each implements ``PaymentGateway`` of services/payment.py."""
