@@ -57,8 +57,13 @@ def _secret(execution: Session, reference: str) -> str:
         found = execution.client("ssm").get_parameters(Names=[reference], WithDecryption=True)
         value: str = found["Parameters"][0]["Value"]
         return value
-    parts = reference.split(":")
-    secret = ":".join(parts[:_SECRET_ARN_PARTS])
+    secret, key = secret_and_key(reference)
     value = execution.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
-    key = "".join(parts[_SECRET_ARN_PARTS : _SECRET_ARN_PARTS + 1])
     return str(json.loads(value)[key]) if key else value
+
+
+def secret_and_key(reference: str) -> tuple[str, str]:
+    """Split ``ARN:key:stage:version`` into the ARN of a secret and the key, empty without one."""
+    parts = reference.split(":")
+    key = "".join(parts[_SECRET_ARN_PARTS : _SECRET_ARN_PARTS + 1])
+    return ":".join(parts[:_SECRET_ARN_PARTS]), key

@@ -6,7 +6,8 @@ from http import HTTPStatus
 import pytest
 
 from local.rehearsal.agent import Agent
-from local.rehearsal.container import Container, Unfit, local_command
+from local.rehearsal.container import TEMPORARY, Container, Unfit, declared_volumes, local_command
+from local.rehearsal.prepare import secret_and_key
 
 GIVEN = {
     "AccessKeyId": "ASIA",
@@ -29,10 +30,10 @@ def container(**changes):
         "environment": [{"name": "STOP_TIMEOUT", "value": "60"}],
         "essential": True,
         "healthCheck": {"command": ["CMD", "workers", "healthcheck"]},
-        "image": "registry/workers:1",
+        "image": "registry/workers@sha256:01",
         "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
         "logConfiguration": {"logDriver": "awslogs", "options": {"mode": "non-blocking"}},
-        "mountPoints": [{"containerPath": "/tmp"}],  # noqa: S108 - in the container
+        "mountPoints": [{"containerPath": TEMPORARY}],
         "readonlyRootFilesystem": True,
         "stopTimeout": 60,
         "user": "10001",
@@ -75,14 +76,31 @@ def test_a_definition_that_fargate_runs_has_no_faults():
     assert container().faults() == []
 
 
+WRITABLE = "has a volume for temporary files that its user can write to"
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
         ({"task": {"memory": "4096"}}, "has a size that Fargate offers"),
         ({"user": "0"}, "does not run as root"),
         ({"stopTimeout": 121}, "has a stop timeout that Fargate allows"),
-        ({"image": "registry/workers:latest"}, "has an image with a fixed tag"),
+        ({"image": "registry/workers:v1"}, "runs its image by digest"),
+        ({"mountPoints": [{"containerPath": TEMPORARY, "readOnly": True}]}, WRITABLE),
     ],
 )
 def test_each_broken_rule_is_named(changes, rule):
     assert f"payment breaks the rule: {rule}" in container(**changes).faults()
+
+
+def test_a_volume_that_the_image_does_not_declare_belongs_to_root(monkeypatch):
+    assert declared_volumes() == [TEMPORARY]
+    monkeypatch.setattr("local.rehearsal.container.declared_volumes", list)
+
+    assert f"payment breaks the rule: {WRITABLE}" in container().faults()
+
+
+def test_a_secret_may_be_one_key_of_a_document():
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf"
+
+    assert [secret_and_key(arn), secret_and_key(f"{arn}:key::")] == [(arn, ""), (arn, "key")]
