@@ -1,4 +1,4 @@
-"""Which gateway takes the money."""
+"""The setting and the endpoint choose the payment gateway."""
 
 from types import SimpleNamespace
 
