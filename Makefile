@@ -5,6 +5,12 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
+# Of deployments. TAG: a tag or digest in the registry; empty keeps the images that run.
+ENV      ?= dev
+SERVICE  ?=
+TAG      ?=
+PLATFORM ?= linux/arm64
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -47,6 +53,57 @@ test-containers: $(STAMP) ## Test the image and the composed system (needs Docke
 test-localstack: $(STAMP) ## Test the adapters against LocalStack in a container (needs Docker)
 	@LOCALSTACK=composed $(BIN)/pytest tests/integration tests/contract/ports $(ARGS)
 
+.PHONY: bootstrap
+bootstrap: ## Create the state bucket, the registry and the roles of workflows in an AWS account
+	@terraform -chdir=terraform/bootstrap init -input=false
+	@terraform -chdir=terraform/bootstrap apply $(ARGS)
+
+REPOSITORY := order-pipeline
+describe    = aws ecr describe-images --repository-name $(REPOSITORY) --image-ids imageTag=$(commit) --query 'imageDetails[0].imageDigest' --output text
+commit      = $(or $(TAG),$(shell git rev-parse --short=12 HEAD))
+
+.PHONY: image
+image: ## Build the image of this commit and push it, unless the registry has it (TAG=... PLATFORM=...)
+	@mkdir -p .workers
+	@url=$$(aws ecr describe-repositories --repository-names $(REPOSITORY) --query 'repositories[0].repositoryUri' --output text) && \
+	  { $(describe) >/dev/null 2>&1 || { \
+	    aws ecr get-login-password | docker login --username AWS --password-stdin "$${url%%/*}" && \
+	    docker buildx build --platform $(PLATFORM) --provenance=false --build-arg REVISION=$$(git rev-parse HEAD) --tag "$$url:$(commit)" --push .; }; } && \
+	  digest=$$($(describe)) && \
+	  printf 'digest=%s\nreference=%s\n' "$$digest" "$$url@$$digest" | tee -a $${GITHUB_OUTPUT:-/dev/null}
+
+# Tags are immutable: what a first run of the workflow has pushed cannot be pushed again.
+unless_pushed = aws ecr describe-images --repository-name $(REPOSITORY) --image-ids imageTag=$(subst :,-,$(lastword $(subst @, ,$(IMAGE)))).$(1) >/dev/null 2>&1 ||
+
+.PHONY: sign
+sign: ## Sign an image and its list of contents with the identity of the workflow (IMAGE=...; needs cosign)
+	@$(call unless_pushed,att) cosign attest --yes --type spdxjson --predicate .workers/sbom.spdx.json "$(IMAGE)"
+	@$(call unless_pushed,sig) cosign sign --yes "$(IMAGE)"
+
+# One service of SERVICE, or all.
+image_variables = $(if $(TAG),$(if $(SERVICE),-var='image_tags={"$(SERVICE)"="$(TAG)"}',-var=image_tag=$(TAG)))
+terraform       = terraform -chdir=terraform
+variables       = -input=false -var-file=environments/$(ENV).tfvars $(image_variables) $(ARGS)
+plan            = $(terraform) plan -no-color -lock=false $(variables)
+
+.PHONY: state
+state:
+	@$(terraform) init -input=false -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
+
+.PHONY: plan
+plan: state ## Show what a deployment would change (ENV=dev TAG=... SERVICE=...)
+	@mkdir -p .workers && rm -f .workers/plan.txt
+	@$(plan) -out=plan >/dev/null && $(terraform) show -no-color plan >.workers/plan.txt; code=$$?; rm -f terraform/plan; \
+	  [ $$code -eq 0 ] && tee -a $${GITHUB_STEP_SUMMARY:-/dev/null} <.workers/plan.txt
+
+.PHONY: apply
+apply: state ## Deploy an environment, or one service of it (ENV=dev TAG=... SERVICE=...)
+	@$(terraform) apply -auto-approve $(variables)
+
+.PHONY: drift
+drift: state ## Fail if an environment differs from its configuration (ENV=dev)
+	@$(plan) -detailed-exitcode
+
 .PHONY: up
 up: ## Build the image and start the whole system in containers
 	@REVISION=$$(git rev-parse HEAD) docker compose up --build -d --wait
@@ -60,13 +117,16 @@ smoke: ## Place one order of each scenario in the containers and check the resul
 	@docker compose exec -T order-api workers smoke
 
 .PHONY: check
-check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile and compose file
+check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile, compose file and workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }; echo "$$report" | tail -n 1
 	@$(BIN)/pytest -q --tb=short tests/house
 	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --offline --quiet .github
 	@if docker compose version >/dev/null 2>&1; then docker compose --profile grafana config --quiet; \
 	  else echo "NOT CHECKED: docker-compose.yml (docker compose is not installed)" >&2; fi
 

@@ -5,7 +5,9 @@ locals {
   # The namespace of the metrics that workers write: METRICS_NAMESPACE in workers/bootstrap.py.
   metrics = "OrderPipeline"
 
-  alarm_actions = [aws_sns_topic.alerts.arn]
+  # The owner of a service has a topic too: owners.tf.
+  alarm_actions    = [aws_sns_topic.alerts.arn]
+  alarm_actions_of = { for name, service in local.services : name => concat(local.alarm_actions, [local.owner_topic_arns[service.owner]]) }
   alarms = concat(
     values(aws_cloudwatch_metric_alarm.dead_letters),
     values(aws_cloudwatch_metric_alarm.undelivered),
@@ -28,7 +30,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-dead-letters"
-  alarm_description   = "${each.key} has dead-lettered messages. Run `workers dlq list ${each.key}` to see why, fix the cause, then run `workers dlq redrive ${each.key} --yes`."
+  alarm_description   = "${each.key} has dead-lettered messages. Run `workers dlq list ${each.key}` to see why, fix the cause, then run `workers dlq redrive ${each.key} --yes`. Owner: ${each.value.owner}."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = module.queue[each.key].dlq_name }
@@ -38,15 +40,16 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   period              = 60
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching" # an idle queue reports no data
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[each.key]
+  tags                = { Owner = each.value.owner }
+  ok_actions          = local.alarm_actions_of[each.key]
 }
 
 resource "aws_cloudwatch_metric_alarm" "undelivered" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-undelivered"
-  alarm_description   = "SNS could not deliver events to ${each.key} and moved them to ${module.queue[each.key].undelivered_name}. Check the queue's policy and key, then redrive them (see terraform/README.md)."
+  alarm_description   = "SNS could not deliver events to ${each.key} and moved them to ${module.queue[each.key].undelivered_name}. Check the queue's policy and key, then redrive them (see terraform/README.md). Owner: ${each.value.owner}."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = module.queue[each.key].undelivered_name }
@@ -56,8 +59,9 @@ resource "aws_cloudwatch_metric_alarm" "undelivered" {
   period              = 60
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[each.key]
+  tags                = { Owner = each.value.owner }
+  ok_actions          = local.alarm_actions_of[each.key]
 }
 
 # Scaling aims at the acceptable latency. At ten times that, scaling has no effect.
@@ -65,7 +69,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-late"
-  alarm_description   = "The oldest message of ${each.key} has waited ten times the acceptable latency. Check whether the service is at its maximum of tasks, and whether a dependency is slow."
+  alarm_description   = "The oldest message of ${each.key} has waited ten times the acceptable latency. Check whether the service is at its maximum of tasks, and whether a dependency is slow. Owner: ${each.value.owner}."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = module.queue[each.key].name }
@@ -75,8 +79,9 @@ resource "aws_cloudwatch_metric_alarm" "oldest" {
   period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[each.key]
+  tags                = { Owner = each.value.owner }
+  ok_actions          = local.alarm_actions_of[each.key]
 }
 
 # Possible causes: no task runs, a task hangs, or a permission is missing.
@@ -84,13 +89,14 @@ resource "aws_cloudwatch_metric_alarm" "stuck" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-stuck"
-  alarm_description   = "Messages are waiting for ${each.key}, and it has settled none for 10 minutes. Check its tasks and their logs."
+  alarm_description   = "Messages are waiting for ${each.key}, and it has settled none for 10 minutes. Check its tasks and their logs. Owner: ${each.value.owner}."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 10 # a service that has scaled to 0 needs a few minutes to start
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[each.key]
+  tags                = { Owner = each.value.owner }
+  ok_actions          = local.alarm_actions_of[each.key]
 
   metric_query {
     id          = "stuck"
@@ -132,7 +138,7 @@ resource "aws_cloudwatch_metric_alarm" "breaker_open" {
   for_each = local.consumers
 
   alarm_name          = "${local.name}-${each.key}-breaker-open"
-  alarm_description   = "${each.key} has received nothing for 5 minutes because a dependency does not answer. `breaker.opened` in its log names the dependency."
+  alarm_description   = "${each.key} has received nothing for 5 minutes because a dependency does not answer. `breaker.opened` in its log names the dependency. Owner: ${each.value.owner}."
   namespace           = local.metrics
   metric_name         = "BreakerOpen"
   dimensions          = { Environment = var.environment, Service = each.key }
@@ -142,6 +148,7 @@ resource "aws_cloudwatch_metric_alarm" "breaker_open" {
   period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[each.key]
+  tags                = { Owner = each.value.owner }
+  ok_actions          = local.alarm_actions_of[each.key]
 }

@@ -6,14 +6,15 @@ resource "aws_cloudwatch_metric_alarm" "missing_tasks" {
   for_each = local.services
 
   alarm_name          = "${local.name}-${each.key}-missing-tasks"
-  alarm_description   = "${each.key} has had fewer tasks than desired for 10 minutes. `aws ecs describe-services --cluster ${local.name} --services ${each.key}` shows its latest events."
+  alarm_description   = "${each.key} has had fewer tasks than desired for 10 minutes. `aws ecs describe-services --cluster ${local.name} --services ${each.key}` shows its latest events. Owner: ${each.value.owner}."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 10 # longer than a deployment or a scaling step takes to start tasks
   # Without any task there is no data, which is right only for a service that may scale to 0.
   treat_missing_data = contains(local.may_sleep, each.key) ? "notBreaching" : "breaching"
-  alarm_actions      = local.alarm_actions
-  ok_actions         = local.alarm_actions
+  alarm_actions      = local.alarm_actions_of[each.key]
+  ok_actions         = local.alarm_actions_of[each.key]
+  tags               = { Owner = each.value.owner }
 
   metric_query {
     id          = "missing"
@@ -43,7 +44,7 @@ resource "aws_cloudwatch_metric_alarm" "missing_tasks" {
 
 resource "aws_cloudwatch_metric_alarm" "outbox_age" {
   alarm_name          = "${local.name}-outbox-old"
-  alarm_description   = "An order was committed more than a minute ago and is not yet published, or ${local.relay} reports no data. Check that ${local.relay} runs and that SNS answers."
+  alarm_description   = "An order was committed more than a minute ago and is not yet published, or ${local.relay} reports no data. Check that ${local.relay} runs and that SNS answers. Owner: ${local.services[local.relay].owner}."
   namespace           = local.metrics
   metric_name         = "OutboxAge"
   dimensions          = { Environment = var.environment, Service = local.relay }
@@ -53,13 +54,14 @@ resource "aws_cloudwatch_metric_alarm" "outbox_age" {
   period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "breaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[local.relay]
+  tags                = { Owner = local.services[local.relay].owner }
+  ok_actions          = local.alarm_actions_of[local.relay]
 }
 
 resource "aws_cloudwatch_metric_alarm" "outbox_set_aside" {
   alarm_name          = "${local.name}-outbox-set-aside"
-  alarm_description   = "SNS permanently refused an event of an order. `workers outbox list` shows the event and the reason, as does `outbox.set_aside` in the log of ${local.relay}. Run `workers outbox retry EVENT_ID --yes` to try again."
+  alarm_description   = "SNS permanently refused an event of an order. `workers outbox list` shows the event and the reason, as does `outbox.set_aside` in the log of ${local.relay}. Run `workers outbox retry EVENT_ID --yes` to try again. Owner: ${local.services[local.relay].owner}."
   namespace           = local.metrics
   metric_name         = "OutboxSetAside"
   dimensions          = { Environment = var.environment, Service = local.relay }
@@ -69,8 +71,9 @@ resource "aws_cloudwatch_metric_alarm" "outbox_set_aside" {
   period              = 60
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[local.relay]
+  tags                = { Owner = local.services[local.relay].owner }
+  ok_actions          = local.alarm_actions_of[local.relay]
 }
 
 resource "aws_cloudwatch_metric_alarm" "delivery_failed" {
@@ -91,13 +94,14 @@ resource "aws_cloudwatch_metric_alarm" "delivery_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   alarm_name          = "${local.name}-api-errors"
-  alarm_description   = "More than 1 percent of requests have failed with 5xx for 5 minutes. The API's access log shows whether the integration failed or ${local.order_api} answered."
+  alarm_description   = "More than 1 percent of requests have failed with 5xx for 5 minutes. The API's access log shows whether the integration failed or ${local.order_api} answered. Owner: ${local.services[local.order_api].owner}."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 1 # percent
   evaluation_periods  = 5
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[local.order_api]
+  tags                = { Owner = local.services[local.order_api].owner }
+  ok_actions          = local.alarm_actions_of[local.order_api]
 
   metric_query {
     id          = "share"

@@ -1,5 +1,6 @@
-# CloudTrail's data events of the queues show who touched which message. They are optional, because
-# each receive, send and delete is an event that costs money.
+# CloudTrail shows who touched which message (data events of queues and topic) and who changed what
+# (management events). It is optional: each receive, send, delete and publish is an event that costs
+# money, and accounts often have a trail of management events already, of which the first copy is free.
 
 locals {
   audit       = toset(var.audit_queues ? ["this"] : [])
@@ -19,7 +20,7 @@ resource "aws_cloudtrail" "audit" {
   name                          = local.audit_name
   s3_bucket_name                = aws_s3_bucket.audit[each.key].id
   enable_log_file_validation    = true
-  include_global_service_events = false
+  include_global_service_events = true # changes of roles
   is_multi_region_trail         = false
 
   advanced_event_selector {
@@ -37,6 +38,37 @@ resource "aws_cloudtrail" "audit" {
     field_selector {
       field       = "resources.ARN"
       starts_with = [for name in sort(values(local.queue_names)) : "${local.sqs_arn}:${name}"]
+    }
+  }
+
+  advanced_event_selector {
+    name = "Publishes to the topic"
+
+    field_selector {
+      field  = "eventCategory"
+      equals = ["Data"]
+    }
+    field_selector {
+      field  = "resources.type"
+      equals = ["AWS::SNS::Topic"]
+    }
+    field_selector {
+      field  = "resources.ARN"
+      equals = [local.topic_arn]
+    }
+  }
+
+  advanced_event_selector {
+    name = "Changes of this account"
+
+    field_selector {
+      field  = "eventCategory"
+      equals = ["Management"]
+    }
+    # Reads would be most of the events: Terraform and ECS read all the time.
+    field_selector {
+      field  = "readOnly"
+      equals = ["false"]
     }
   }
 

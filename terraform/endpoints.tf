@@ -28,7 +28,7 @@ locals {
     { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }, # this action has no resource
     {
       actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      resources = [aws_ecr_repository.worker.arn]
+      resources = [local.repository_arn]
     },
   ]
 

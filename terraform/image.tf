@@ -3,12 +3,13 @@
 # capacity deploys nothing, not even a release that ECS has rolled back.
 
 locals {
-  image_tag_of = { for name in keys(local.services) : name => var.image_tag }
+  # A service can run another image than the rest: to deploy it alone, or to roll it back alone.
+  image_tag_of = { for name in keys(local.services) : name => lookup(var.image_tags, name, var.image_tag) }
   images = {
     for name, tag in local.image_tag_of : name => (
       tag == null
       ? data.aws_ecs_container_definition.running[name].image
-      : "${aws_ecr_repository.worker.repository_url}@${data.aws_ecr_image.worker[tag].image_digest}"
+      : "${local.repository_url}@${data.aws_ecr_image.worker[tag].image_digest}"
     )
   }
 }
@@ -16,9 +17,8 @@ locals {
 data "aws_ecr_image" "worker" {
   for_each = toset(compact(values(local.image_tag_of)))
 
-  # The ID is unknown until the repository exists, so the plan that creates the repository needs no image.
-  registry_id     = aws_ecr_repository.worker.registry_id
-  repository_name = aws_ecr_repository.worker.name
+  registry_id     = local.registry_account_id
+  repository_name = local.repository_name
   image_digest    = startswith(each.key, "sha256:") ? each.key : null
   image_tag       = startswith(each.key, "sha256:") ? null : each.key
 }

@@ -13,11 +13,13 @@ locals {
   # hyphens.
   dns_name = "${replace(lower(local.name), "_", "-")}-${local.account_id}"
 
-  tags = {
+  tags = merge(var.tags, {
     Project     = "order-pipeline"
     Environment = var.environment
     ManagedBy   = "terraform"
-  }
+  })
+
+  permissions_boundary = var.permissions_boundary == null ? null : "arn:${local.partition}:iam::${local.account_id}:policy/${var.permissions_boundary}"
 
   # Seconds from SIGTERM to SIGKILL, the maximum on Fargate. The code gets the same number as
   # STOP_TIMEOUT and derives all of its margins from it: workers/runtime/worker.py.
@@ -27,7 +29,7 @@ locals {
   # As in workers/topology.py.
   queue_names = { for name in keys(local.consumers) : name => "${local.name_prefix}${name}-queue" }
   topic_name  = "${local.name_prefix}${local.topology.topic}"
-  table_names = { for name in keys(local.topology.tables) : name => "${local.name_prefix}${name}" }
+  table_names = { for name in keys(local.topology.tables) : name => lookup(var.table_names, name, "${local.name_prefix}${name}") }
   role_names  = { for name in keys(local.services) : name => "${local.name_prefix}${name}-task" }
 
   # ARNs built from names: reading them from the resources would be a cycle, as with a queue and its

@@ -32,6 +32,7 @@ module "queue" {
   dlq_retention     = each.value.dlq_retention
   consumer_role_arn = local.role_arns[each.key]
   operator_role_arn = local.operator_role_arn
+  tags              = { Owner = each.value.owner }
   kms_key_arn       = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 }
 
@@ -86,9 +87,10 @@ resource "aws_cloudwatch_log_group" "delivery" {
 }
 
 resource "aws_iam_role" "sns_feedback" {
-  name               = "${local.name}-sns-feedback"
-  description        = "SNS logs the status of its deliveries"
-  assume_role_policy = data.aws_iam_policy_document.sns_assumes.json
+  name                 = "${local.name}-sns-feedback"
+  description          = "SNS logs the status of its deliveries"
+  assume_role_policy   = data.aws_iam_policy_document.sns_assumes.json
+  permissions_boundary = local.permissions_boundary
 }
 
 data "aws_iam_policy_document" "sns_assumes" {

@@ -136,9 +136,10 @@ resource "aws_cloudwatch_log_group" "flow_log" {
 resource "aws_iam_role" "flow_log" {
   for_each = local.new_vpc
 
-  name               = "${local.name}-flow-log"
-  description        = "The VPC logs rejected traffic"
-  assume_role_policy = data.aws_iam_policy_document.flow_log_assumes.json
+  name                 = "${local.name}-flow-log"
+  description          = "The VPC logs rejected traffic"
+  assume_role_policy   = data.aws_iam_policy_document.flow_log_assumes.json
+  permissions_boundary = local.permissions_boundary
 }
 
 data "aws_iam_policy_document" "flow_log_assumes" {

@@ -29,6 +29,8 @@ resource "aws_iam_role" "operator" {
   name               = local.operator_role_name
   description        = "Operators of ${local.name}: look at queues, dead letters, outbox and stock, and redrive"
   assume_role_policy = data.aws_iam_policy_document.operators_assume[each.key].json
+
+  permissions_boundary = local.permissions_boundary
 }
 
 data "aws_iam_policy_document" "operators_assume" {

@@ -10,7 +10,7 @@ output "cluster" {
 
 output "repository_url" {
   description = "URL of the repository of the worker image."
-  value       = aws_ecr_repository.worker.repository_url
+  value       = local.repository_url
 }
 
 output "topic_arn" {
@@ -45,6 +45,11 @@ output "services" {
       target_backlog  = service.target_backlog
     }
   }
+}
+
+output "images" {
+  description = "By service: the image that it runs."
+  value       = local.images
 }
 
 output "redrive_commands" {
@@ -85,15 +90,15 @@ output "alert_topic_arn" {
   value       = aws_sns_topic.alerts.arn
 }
 
+output "owner_topic_arns" {
+  description = "By owner on the map: ARN of the topic that the alarms of its services notify."
+  value       = { for owner, topic in aws_sns_topic.owner : owner => topic.arn }
+}
+
 output "email_dns_records" {
   description = "CNAME records that prove to SES that you own the sender's domain. SES sends no mail without them."
   value = {
     for token in flatten([for identity in aws_sesv2_email_identity.this : identity.dkim_signing_attributes[0].tokens]) :
     "${token}._domainkey.${local.email_identity}" => "${token}.dkim.amazonses.com"
   }
-}
-
-output "github_role_arn" {
-  description = "ARN of the role for workflows on GitHub; null without a repository."
-  value       = one([for role in aws_iam_role.github : role.arn])
 }

@@ -1,33 +1,9 @@
-# The repository of the worker image. Its tags are immutable: each always means the same image.
+# The registry of the worker image, which terraform/bootstrap creates for all environments.
 
-resource "aws_ecr_repository" "worker" {
-  #checkov:skip=CKV_AWS_136:the image holds no secrets; ECR's own key encrypts it
-  name                 = local.name
-  force_delete         = !var.deletion_protection
-  image_tag_mutability = "IMMUTABLE"
+locals {
+  repository_name     = "order-pipeline"
+  registry_account_id = coalesce(var.registry_account_id, local.account_id)
+  repository_arn      = "arn:${local.partition}:ecr:${var.region}:${local.registry_account_id}:repository/${local.repository_name}"
+  repository_url      = "${local.registry_account_id}.dkr.ecr.${var.region}.${data.aws_partition.current.dns_suffix}/${local.repository_name}"
 
-  image_scanning_configuration {
-    scan_on_push = true
-  }
-}
-
-resource "aws_ecr_lifecycle_policy" "worker" {
-  repository = aws_ecr_repository.worker.name
-
-  policy = jsonencode({
-    rules = [
-      {
-        rulePriority = 1
-        description  = "Delete untagged images after a week"
-        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
-        action       = { type = "expire" }
-      },
-      {
-        rulePriority = 2
-        description  = "Keep the last 50 images for rollbacks"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 50 }
-        action       = { type = "expire" }
-      },
-    ]
-  })
 }

@@ -9,8 +9,8 @@ resource "terraform_data" "map" {
       error_message = join("; ", local.incomplete)
     }
     precondition {
-      condition     = length(local.capacity_of_nothing) == 0
-      error_message = "services: not on the map: ${join(", ", local.capacity_of_nothing)}"
+      condition     = length(local.not_on_the_map) == 0
+      error_message = join("; ", local.not_on_the_map)
     }
   }
 }
@@ -41,8 +41,15 @@ locals {
     for name, fields in local.missing_fields : "${name}: missing field ${join(", ", fields)}"
     if length(fields) > 0
   ]
-  capacity_of_nothing = setsubtract(keys(var.services), keys(local.topology.services))
-  published           = flatten([for service in local.topology.services : try(service.publishes, [])])
+  not_on_the_map = [
+    for variable, names in {
+      image_tags   = setsubtract(keys(var.image_tags), keys(local.topology.services))
+      owner_alerts = setsubtract(keys(var.owner_alerts), [for service in local.services : service.owner])
+      services     = setsubtract(keys(var.services), keys(local.topology.services))
+      table_names  = setsubtract(keys(var.table_names), keys(local.topology.tables))
+    } : "${variable}: not on the map: ${join(", ", names)}" if length(names) > 0
+  ]
+  published = flatten([for service in local.topology.services : try(service.publishes, [])])
   unpublished = {
     for name, service in local.services : name => sort(setsubtract(service.consumes, local.published))
   }

@@ -1,4 +1,4 @@
-# The services of the map: all run the same image, with the service's name as the command.
+# The services of the map: all run one image, with the service's name as the command.
 
 locals {
   # The two services without a queue. workers/bootstrap.py uses the same names.
@@ -54,13 +54,15 @@ module "service" {
   environment      = local.environments[each.key]
   image            = local.images[each.key]
   log_group        = { name = "${local.log_group_prefix}${each.key}", days = var.log_retention_days }
-  repository_arn   = aws_ecr_repository.worker.arn
+  repository_arn   = local.repository_arn
   role_name        = local.role_names[each.key]
   security_groups  = concat([aws_security_group.tasks.id], each.key == local.order_api ? [aws_security_group.order_api.id] : [])
   secrets_key_arns = var.secrets_key_arns
   stop_timeout     = local.stop_timeout
   subnet_ids       = local.subnet_ids
 
+  permissions_boundary  = local.permissions_boundary
+  tags                  = { Owner = each.value.owner }
   needs                 = local.task_needs
   release_alarm         = aws_cloudwatch_metric_alarm.release[each.key].alarm_name
   wait_for_steady_state = var.wait_for_steady_state

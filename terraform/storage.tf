@@ -9,6 +9,7 @@ resource "aws_dynamodb_table" "this" {
   billing_mode                = "PAY_PER_REQUEST"
   deletion_protection_enabled = var.deletion_protection
   hash_key                    = "pk"
+  tags                        = { Owner = local.table_owners[each.key] }
 
   attribute {
     name = "pk"

@@ -6,8 +6,8 @@ locals {
 
   # The fields of Service in workers/topology.py.
   service_fields = [
-    "concurrency", "consumes", "dlq_retention", "max_attempts", "publishes", "retention",
-    "sends_email", "table", "visibility_timeout",
+    "concurrency", "consumes", "dlq_retention", "max_attempts", "owner", "publishes",
+    "retention", "sends_email", "table", "visibility_timeout",
   ]
   missing_fields = {
     for name in keys(local.topology.services) :

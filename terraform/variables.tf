@@ -53,6 +53,23 @@ variable "name_prefix" {
   }
 }
 
+variable "tags" {
+  description = "Tags of every resource, besides Project, Environment and ManagedBy, which Terraform sets."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(setintersection(keys(var.tags), ["Environment", "ManagedBy", "Owner", "Project"])) == 0
+    error_message = "tags: Environment, ManagedBy, Owner and Project are set by Terraform."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "Name of the policy that limits every role of the environment; null: none. The deploy role of terraform/bootstrap requires order-pipeline-boundary-ENVIRONMENT."
+  type        = string
+  default     = null
+}
+
 # --- what runs ----------------------------------------------------------------
 
 variable "topology_file" {
@@ -67,13 +84,37 @@ variable "topology_file" {
 }
 
 variable "image_tag" {
-  description = "Tag or digest (sha256:...) of the worker image to deploy, which the repository must have. null: each service keeps the image that it runs."
+  description = "Tag or digest (sha256:...) of the worker image to deploy, which the registry must have. null: each service keeps the image that it runs."
   type        = string
   default     = null
 
   validation {
     condition     = var.image_tag == null ? true : can(regex("^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$", var.image_tag)) && var.image_tag != "latest"
     error_message = "image_tag: must be a digest (sha256: and 64 hexadecimal digits) or a tag other than latest, which would move."
+  }
+}
+
+variable "image_tags" {
+  description = "By service: the tag or digest of its image, if it is not image_tag. Deploys or rolls back one service alone."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for tag in values(var.image_tags) : can(regex("^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$", tag)) && tag != "latest"
+    ])
+    error_message = "image_tags: each must be a digest (sha256: and 64 hexadecimal digits) or a tag other than latest, which would move."
+  }
+}
+
+variable "registry_account_id" {
+  description = "Account that has the image registry; null: this one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.registry_account_id == null ? true : can(regex("^[0-9]{12}$", var.registry_account_id))
+    error_message = "registry_account_id: must be an account ID of 12 digits, or null."
   }
 }
 
@@ -219,8 +260,19 @@ variable "payment_gateway" {
 
 # --- how it runs ------------------------------------------------------------
 
+variable "table_names" {
+  description = "By table of the map: its name, if it is not the prefix and the table. For a table that was restored under another name: docs/RESTORE.md."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in values(var.table_names) : can(regex("^[A-Za-z0-9_.-]{3,255}$", name))])
+    error_message = "table_names: must be 3 to 255 letters, digits, hyphens, dots and underscores."
+  }
+}
+
 variable "deletion_protection" {
-  description = "Whether AWS refuses to delete the tables, and the image repository while it holds images."
+  description = "Whether AWS refuses to delete the tables."
   type        = bool
   default     = true
 
@@ -383,6 +435,26 @@ variable "alert_emails" {
   }
 }
 
+variable "owner_alerts" {
+  description = <<-TEXT
+    By owner on the map: who gets the alarms of its services. emails: addresses, each of which must confirm once;
+    urls: https endpoints that confirm by themselves, such as those of PagerDuty and Opsgenie.
+  TEXT
+  type = map(object({
+    emails = optional(set(string), [])
+    urls   = optional(set(string), [])
+  }))
+  default = {}
+
+  validation {
+    condition = alltrue(flatten([for each in values(var.owner_alerts) : concat(
+      [for email in each.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))],
+      [for url in each.urls : can(regex("^https://[^\\s]+$", url))],
+    )]))
+    error_message = "owner_alerts: emails must be e-mail addresses, urls must start with https://."
+  }
+}
+
 variable "manage_email_identity" {
   description = "Whether to create the SES identity of the sender's domain. An account has one: use false if another environment created it."
   type        = bool
@@ -401,7 +473,7 @@ variable "sandbox_recipients" {
 }
 
 variable "audit_queues" {
-  description = "Whether CloudTrail records each send, receive and delete of the queues in a bucket for a year. Each event costs money."
+  description = "Whether CloudTrail records, in a bucket for a year, each send, receive and delete of the queues, each publish to the topic, and each change of the account. Each event costs money."
   type        = bool
   default     = false
 }
@@ -414,27 +486,5 @@ variable "monthly_budget" {
   validation {
     condition     = var.monthly_budget == null ? true : var.monthly_budget > 0
     error_message = "monthly_budget: must be greater than 0, or null."
-  }
-}
-
-variable "github_repository" {
-  description = "GitHub repository, OWNER/NAME, whose workflows may push the image from the GitHub environment of the same name as this one; null: none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.github_repository == null ? true : can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository: must be OWNER/NAME, without wildcards."
-  }
-}
-
-variable "github_oidc_provider_arn" {
-  description = "ARN of GitHub's identity provider if the account already has one; null creates it."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.github_oidc_provider_arn == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.github_oidc_provider_arn))
-    error_message = "github_oidc_provider_arn: must be the ARN of the provider token.actions.githubusercontent.com."
   }
 }

@@ -40,6 +40,7 @@ class Service(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    owner: str  # the team that gets its alarms and reviews its changes
     consumes: frozenset[str]
     publishes: frozenset[str]
     table: str

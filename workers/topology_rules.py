@@ -26,7 +26,7 @@ _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _MAP_FIELDS: Final = frozenset({"topic", "events", "tables", "services"})
 _FIELDS: Final = frozenset(
     {"consumes", "publishes", "table", "visibility_timeout", "max_attempts", "concurrency"}
-    | {"retention", "dlq_retention", "sends_email"}
+    | {"owner", "retention", "dlq_retention", "sends_email"}
 )
 
 Map: TypeAlias = Mapping[str, Any]
@@ -99,6 +99,16 @@ def _unknown(_name: str, service: Map, _document: Map) -> str:
     return f"unknown field {', '.join(sorted(unknown))}" if unknown else ""
 
 
+def _owner(_name: str, service: Map, _document: Map) -> str:
+    owner = service.get("owner", "nobody")
+    if isinstance(owner, str) and _NAME.fullmatch(owner):
+        return ""
+    return (
+        f"owner is {_json(owner)}, must be 1 to 32 lower-case letters, digits and hyphens, "
+        "starting with a letter"
+    )
+
+
 def _lists(_name: str, service: Map, _document: Map) -> str:
     if _are_strings(service.get("consumes", [])) and _are_strings(service.get("publishes", [])):
         return ""
@@ -161,6 +171,7 @@ SERVICE_RULES: Final[Mapping[str, ServiceRule]] = {
     "name": _name,
     "missing": _missing,
     "unknown": _unknown,
+    "owner": _owner,
     "lists": _lists,
     "known": _known,
     "published": _published,

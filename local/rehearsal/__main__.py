@@ -74,7 +74,7 @@ def rehearse(directory: Path, orders: int) -> bool:
                 directory, dict(os.environ), image_tag=IMAGE_TAG, max_retries=2
             )
         with report.step("push image"):
-            create_registry(terraform, IMAGE_TAG)
+            create_registry(IMAGE_TAG)
         with report.step("terraform apply") as results:
             outputs = terraform.apply()
             results.append(f"{len(terraform.resources())} resources")

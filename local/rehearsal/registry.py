@@ -2,17 +2,17 @@
 
 import hashlib
 import json
+from typing import Final
 
 import boto3
 
-from local.rehearsal.terraform import Terraform
+REPOSITORY: Final = "order-pipeline"  # repository_name in terraform/registry.tf
 
 
-def create_registry(terraform: Terraform, tag: str) -> None:
-    """Create the registry and push an image, before all other resources are created."""
-    target = "-target=aws_ecr_repository.worker"
-    terraform.run("apply", "-auto-approve", *terraform.variables, target)
-    push_image(repository(terraform.run("output", "-raw", "repository_url")), tag)
+def create_registry(tag: str) -> None:
+    """Create the registry, as terraform/bootstrap does in an account, and push an image."""
+    boto3.client("ecr").create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
+    push_image(REPOSITORY, tag)
 
 
 def repository(url: str) -> str:

@@ -8,3 +8,5 @@ payment_gateway     = "simulated" # takes no money
 log_retention_days  = 7
 sender_email        = "orders@example.com"
 operations_email    = "operations@example.com"
+
+permissions_boundary = "order-pipeline-boundary-dev" # of terraform/bootstrap

@@ -7,6 +7,8 @@ sender_email       = "orders@example.com"
 operations_email   = "operations@example.com"
 payment_gateway    = "stripe" # needs a route to api.stripe.com: docs/PAYMENT.md
 
+permissions_boundary = "order-pipeline-boundary-prod" # of terraform/bootstrap
+
 availability_zones   = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
 customer_managed_key = true
 deletion_protection  = true

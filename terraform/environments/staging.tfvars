@@ -6,6 +6,8 @@ sender_email       = "orders@staging.example.com"
 operations_email   = "operations@example.com"
 payment_gateway    = "simulated" # takes no money; stripe with a test key is closer to prod
 
+permissions_boundary = "order-pipeline-boundary-staging" # of terraform/bootstrap
+
 services = {
   order-api    = { min = 2, desired = 2, max = 4 }
   relay        = { min = 1, desired = 2, max = 2 }

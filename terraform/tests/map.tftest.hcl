@@ -37,16 +37,7 @@ override_resource {
   values          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline" }
 }
 
-override_resource {
-  target          = aws_ecr_repository.worker
-  override_during = plan
-  values = {
-    arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
-    repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline"
-  }
-}
-
-# these tasks run it
+# these tasks run
 override_data {
   target = data.aws_ecs_service.running
   values = { task_definition = "arn:aws:ecs:eu-west-1:123456789012:task-definition/dev-payment:7" }

@@ -1,4 +1,4 @@
-# Alarms, their topic, the dashboard, and the switches for audit, budget and GitHub. Offline, like
+# Alarms, their topic, the dashboard, and the switches for audit and budget. Offline, like
 # queue.tftest.hcl.
 
 provider "aws" {
@@ -48,12 +48,6 @@ override_resource {
   target          = aws_sns_topic.alerts
   override_during = plan
   values          = { arn = "arn:aws:sns:eu-west-1:123456789012:dev-order-pipeline-alerts" }
-}
-
-override_resource {
-  target          = aws_iam_openid_connect_provider.github["this"]
-  override_during = plan
-  values          = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
 }
 
 variables {
@@ -172,7 +166,7 @@ run "every_service_is_monitored" {
   assert {
     condition = alltrue([
       for alarm in concat(local.alarms, [aws_cloudwatch_composite_alarm.orders]) :
-      toset(alarm.alarm_actions) == toset([aws_sns_topic.alerts.arn]) && toset(alarm.ok_actions) == toset(alarm.alarm_actions) && length(alarm.alarm_description) > 40
+      contains(alarm.alarm_actions, aws_sns_topic.alerts.arn) && toset(alarm.ok_actions) == toset(alarm.alarm_actions) && length(alarm.alarm_description) > 40
     ])
     error_message = "an alarm without an action or a description"
   }
@@ -239,7 +233,7 @@ run "every_service_is_monitored" {
 
   # optional features that cost money are off by default
   assert {
-    condition     = length(aws_cloudtrail.audit) + length(aws_s3_bucket.audit) + length(aws_budgets_budget.this) + length(aws_iam_role.github) + length(aws_iam_openid_connect_provider.github) == 0
+    condition     = length(aws_cloudtrail.audit) + length(aws_s3_bucket.audit) + length(aws_budgets_budget.this) == 0
     error_message = "an optional feature is on by default"
   }
 }
@@ -250,7 +244,6 @@ run "optional_features_can_be_turned_on" {
   variables {
     audit_queues         = true
     customer_managed_key = true
-    github_repository    = "example/pipeline"
     monthly_budget       = 250
   }
 
@@ -275,26 +268,6 @@ run "optional_features_can_be_turned_on" {
     condition     = strcontains(data.aws_iam_policy_document.alerts.json, "budgets.amazonaws.com")
     error_message = "the budget may not publish to the topic"
   }
-  assert {
-    condition = jsondecode(data.aws_iam_policy_document.github_assumes["this"].json).Statement[0].Condition.StringEquals == {
-      "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-      "token.actions.githubusercontent.com:sub" = "repo:example/pipeline:environment:dev"
-    }
-    error_message = "other workflows may assume the role"
-  }
-  assert {
-    condition = toset(flatten([for said in jsondecode(data.aws_iam_policy_document.github.json).Statement : [
-      for action in flatten([said.Action]) : action if said.Resource == "*"
-    ]])) == toset(["ecr:GetAuthorizationToken"])
-    error_message = "the role for workflows has a permission on all resources"
-  }
-
-  # the first environment of an account creates the identity provider
-  assert {
-    condition     = jsondecode(data.aws_iam_policy_document.github_assumes["this"].json).Statement[0].Principal.Federated == aws_iam_openid_connect_provider.github["this"].arn
-    error_message = "GitHub's identity provider is not created"
-  }
-
   # the rule for failed deployments may use the customer managed key
   assert {
     condition = anytrue([
@@ -331,15 +304,9 @@ run "existing_resources_of_the_account_are_not_created_again" {
   command = plan
 
   variables {
-    github_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-    github_repository        = "example/pipeline"
-    manage_email_identity    = false
+    manage_email_identity = false
   }
 
-  assert {
-    condition     = length(aws_iam_openid_connect_provider.github) == 0 && aws_iam_role.github["this"].name == "dev-order-pipeline-github"
-    error_message = "an account can have only one identity provider of GitHub"
-  }
   assert {
     condition     = length(aws_sesv2_email_identity.this) + length(aws_sesv2_configuration_set.this) == 0 && strcontains(module.service["notification"].task_policy, ":identity/example.com\"")
     error_message = "an account can have only one identity of a domain, and notification must still send mail"
@@ -350,11 +317,9 @@ run "invalid_values_are_refused" {
   command = plan
 
   variables {
-    alert_emails             = ["oncall"]
-    github_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/example.com"
-    github_repository        = "example/*"
-    monthly_budget           = 0
+    alert_emails   = ["oncall"]
+    monthly_budget = 0
   }
 
-  expect_failures = [var.alert_emails, var.github_oidc_provider_arn, var.github_repository, var.monthly_budget]
+  expect_failures = [var.alert_emails, var.monthly_budget]
 }

@@ -177,3 +177,17 @@ def test_nothing_else_is_described(asyncapi):
 
     assert asyncapi["operations"].keys() == sent | received
     assert len(asyncapi["channels"]) == 1 + len(TOPOLOGY.consumers)
+
+
+def test_the_document_names_the_owner_of_each_queue_and_operation(asyncapi):
+    operations = {name: each["x-owner"] for name, each in asyncapi["operations"].items()}
+    queues = {
+        name: each["x-owner"] for name, each in asyncapi["channels"].items() if "queue" in name
+    }
+
+    assert {name.partition(".")[0]: owner for name, owner in operations.items()} == {
+        name: service.owner for name, service in TOPOLOGY.services.items()
+    }
+    assert queues == {
+        f"{name}-queue": service.owner for name, service in TOPOLOGY.consumers.items()
+    }

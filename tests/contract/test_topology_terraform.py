@@ -38,6 +38,7 @@ IN_CODE_ONLY = {
     "object": "it fails unless the service is an object",
     "name": "the provider checks the length of the role's name, and AWS accepts the others",
     "unknown": "it ignores the field; a misspelt one is also missing",
+    "owner": "it is part of names and tags, which the provider and AWS check",
     "lists": "it fails unless consumes is a list; of publishes it only reads whether it is empty",
     "known": "what no service publishes is refused above; what nobody consumes does no harm",
     "table": "it fails unless the table exists",

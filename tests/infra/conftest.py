@@ -88,7 +88,7 @@ class Applied:
 @pytest.fixture(scope="session")
 def applied(terraform):
     """Apply once."""
-    create_registry(terraform, IMAGE_TAG)
+    create_registry(IMAGE_TAG)
     outputs = terraform.apply()
     return Applied(terraform, outputs, terraform.resources())
 

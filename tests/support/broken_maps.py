@@ -6,6 +6,7 @@ from typing import Any
 from workers.topology import Service
 
 _SERVICE: dict[str, Any] = {
+    "owner": "orders",
     "consumes": [],
     "publishes": [],
     "table": "orders",
@@ -28,6 +29,7 @@ SMALL: dict[str, Any] = {
 
 _OUTBOX = "tables must be an object; each table has the field outbox, true or false, and no others"
 _TWO_WEEKS = 1_209_600
+_OWNER = "must be 1 to 32 lower-case letters, digits and hyphens, starting with a letter"
 _TOPIC = "topic must be 1 to 100 letters, digits, hyphens and underscores"
 
 # Rule, change to the small map, error message.
@@ -59,6 +61,8 @@ BROKEN_SERVICES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("lists", {"publishes": [1]}, "consumes and publishes must be lists of event types"),
     ("lists", {"publishes": None}, "consumes and publishes must be lists of event types"),
+    ("owner", {"owner": "Team 7"}, f'owner is "Team 7", {_OWNER}'),
+    ("owner", {"owner": None}, f"owner is null, {_OWNER}"),
     ("known", {"publishes": ["order.eaten"]}, "unknown event order.eaten"),
     ("published", {"consumes": ["order.shipped"]}, "no service publishes order.shipped"),
     ("table", {"table": "nowhere"}, 'table "nowhere" is not in tables'),

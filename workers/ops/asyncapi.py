@@ -66,7 +66,7 @@ def _queue(name: str, service: Service) -> dict[str, Any]:
         types,
         {"queue": queue, "bindingVersion": "0.2.0"},
     )
-    return channel | {"x-filter-policy": {"eventType": types}}
+    return channel | {"x-filter-policy": {"eventType": types}, "x-owner": service.owner}
 
 
 def _channel(
@@ -85,7 +85,7 @@ def _channel(
 
 def _sending(topology: Topology) -> dict[str, Any]:
     return {
-        f"{name}.send": _operation("send", topology.topic, service.publishes)
+        f"{name}.send": _operation("send", topology.topic, service.publishes, service.owner)
         for name, service in topology.services.items()
         if service.publishes
     }
@@ -93,14 +93,15 @@ def _sending(topology: Topology) -> dict[str, Any]:
 
 def _receiving(topology: Topology) -> dict[str, Any]:
     return {
-        f"{name}.receive": _operation("receive", queue_name(name), service.consumes)
+        f"{name}.receive": _operation("receive", queue_name(name), service.consumes, service.owner)
         for name, service in topology.consumers.items()
     }
 
 
-def _operation(action: str, channel: str, types: Iterable[str]) -> dict[str, Any]:
+def _operation(action: str, channel: str, types: Iterable[str], owner: str) -> dict[str, Any]:
     return {
         "action": action,
+        "x-owner": owner,
         "channel": _ref("channels", channel),
         "messages": [_ref("channels", channel, "messages", name) for name in sorted(types)],
     }

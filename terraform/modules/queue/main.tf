@@ -21,6 +21,7 @@ resource "aws_sqs_queue" "this" {
   policy                            = data.aws_iam_policy_document.this["queue"].json
   receive_wait_time_seconds         = 20
   sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
+  tags                              = var.tags
   visibility_timeout_seconds        = var.visibility_timeout
 
   redrive_policy = jsonencode({
@@ -36,6 +37,7 @@ resource "aws_sqs_queue" "dlq" {
   message_retention_seconds         = var.dlq_retention
   policy                            = data.aws_iam_policy_document.this["dlq"].json
   sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
+  tags                              = var.tags
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -52,6 +54,7 @@ resource "aws_sqs_queue" "undelivered" {
   message_retention_seconds         = var.dlq_retention
   policy                            = data.aws_iam_policy_document.this["undelivered"].json
   sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
+  tags                              = var.tags
 
   redrive_allow_policy = jsonencode({ redrivePermission = "denyAll" }) # does not apply to SNS
 }

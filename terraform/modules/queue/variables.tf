@@ -53,3 +53,9 @@ variable "kms_key_arn" {
   type        = string
   default     = null
 }
+
+variable "tags" {
+  description = "Tags of every resource here."
+  type        = map(string)
+  default     = {}
+}

@@ -31,9 +31,11 @@ locals {
 # --- the task -----------------------------------------------------------------
 
 resource "aws_iam_role" "task" {
-  name               = var.role_name
-  description        = "Permissions of the code of ${var.name}"
-  assume_role_policy = data.aws_iam_policy_document.assume.json
+  name                 = var.role_name
+  description          = "Permissions of the code of ${var.name}"
+  assume_role_policy   = data.aws_iam_policy_document.assume.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -169,9 +171,11 @@ locals {
 }
 
 resource "aws_iam_role" "execution" {
-  name               = "${local.family}-execution"
-  description        = "ECS starts tasks of ${var.name}: pull the image, write logs, read secrets"
-  assume_role_policy = data.aws_iam_policy_document.assume.json
+  name                 = "${local.family}-execution"
+  description          = "ECS starts tasks of ${var.name}: pull the image, write logs, read secrets"
+  assume_role_policy   = data.aws_iam_policy_document.assume.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "execution" {

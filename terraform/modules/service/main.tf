@@ -50,6 +50,7 @@ resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_338:var.log_retention_days sets the retention; each environment decides
   name              = var.log_group.name
   retention_in_days = var.log_group.days
+  tags              = var.tags
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -62,6 +63,7 @@ resource "aws_ecs_task_definition" "this" {
   network_mode             = "awsvpc"
   requires_compatibilities = ["FARGATE"]
   skip_destroy             = true # a rollback needs the previous revision
+  tags                     = var.tags
 
   runtime_platform {
     cpu_architecture        = var.cpu_architecture
@@ -89,6 +91,7 @@ resource "aws_ecs_service" "this" {
   enable_ecs_managed_tags       = true
   enable_execute_command        = var.enable_execute_command
   propagate_tags                = "SERVICE"
+  tags                          = var.tags
   wait_for_steady_state         = var.wait_for_steady_state
 
   # With it, a new spot_share updates the service; without it, provider 5 replaces the service.

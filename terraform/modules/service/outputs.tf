@@ -37,3 +37,8 @@ output "container" {
   description = "Container definition, for tests."
   value       = local.container
 }
+
+output "permissions_boundaries" {
+  description = "ARN of the policy that limits the roles of task and execution, for tests."
+  value       = [aws_iam_role.task.permissions_boundary, aws_iam_role.execution.permissions_boundary]
+}

@@ -101,6 +101,12 @@ variable "http" {
 
 # --- permissions -------------------------------------------------------------------
 
+variable "permissions_boundary" {
+  description = "ARN of the policy that limits both roles; null: none."
+  type        = string
+  default     = null
+}
+
 variable "queue" {
   description = "Queue that the service consumes, its dead-letter queue, and the messages that a task handles at a time; null without a queue."
   type        = object({ name = string, arn = string, dlq_arn = string, concurrency = number })
@@ -129,4 +135,10 @@ variable "secrets_key_arns" {
 variable "kms_key_arn" {
   description = "ARN of the key of queues and topic, if this account manages it."
   type        = string
+}
+
+variable "tags" {
+  description = "Tags of every resource here."
+  type        = map(string)
+  default     = {}
 }

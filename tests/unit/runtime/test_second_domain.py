@@ -68,6 +68,7 @@ def a_service(*, consumes=(), publishes=()):
         "concurrency": 4,
         "retention": 86_400,
         "dlq_retention": 172_800,
+        "owner": "library",
         "sends_email": False,
     }
 
