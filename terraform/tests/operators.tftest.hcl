@@ -15,6 +15,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_ecr_image.worker
+  values = { image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+}
+
+override_data {
   target = data.aws_partition.current
   values = { partition = "aws" }
 }

@@ -15,6 +15,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_ecr_image.worker
+  values = { image_digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+}
+
+override_data {
   target = data.aws_partition.current
   values = { partition = "aws" }
 }
@@ -29,15 +34,6 @@ override_resource {
   target          = aws_ecs_cluster.this
   override_during = plan
   values          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline" }
-}
-
-override_resource {
-  target          = aws_ecr_repository.worker
-  override_during = plan
-  values = {
-    arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
-    repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline"
-  }
 }
 
 override_resource {

@@ -86,9 +86,17 @@ class Applied:
 
 
 @pytest.fixture(scope="session")
-def applied(terraform):
-    """Apply once."""
+def image_tag(aws):
+    """Create the registry with an image; return the image's tag."""
+    assert aws.url
     create_registry(IMAGE_TAG)
+    return IMAGE_TAG
+
+
+@pytest.fixture(scope="session")
+def applied(terraform, image_tag):
+    """Apply once."""
+    assert image_tag
     outputs = terraform.apply()
     return Applied(terraform, outputs, terraform.resources())
 

@@ -38,8 +38,8 @@ def test_checkov_finds_nothing_that_is_not_waived_with_a_reason(terraform, check
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
-def test_aws_accepts_every_planned_resource_of(aws, had, tmp_path, environment):
-    given = {"var_file": environment, "image_tag": "0123abc"}
+def test_aws_accepts_every_planned_resource_of(aws, had, image_tag, tmp_path, environment):
+    given = {"var_file": environment, "image_tag": image_tag}
     terraform = had(lambda: Terraform.copy(tmp_path, aws.environment(os.environ), **given))
 
     resources = planned(json.loads(terraform.plan_document().read_text("utf-8")))
