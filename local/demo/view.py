@@ -90,7 +90,7 @@ def summary(result: Result) -> dict[str, Any]:
             for service, letters in evidence.last_dead.items()
             for m in letters
         ],
-        "takings": str(evidence.tables.revenue),
+        "takings": str(evidence.tables.revenue),  # the key that readers of the JSON know
         "stock": {sku: dict(stock) for sku, stock in evidence.tables.stock.items()},
         "outbox": evidence.tables.unpublished,
         "doubleCharges": double_charges(result),

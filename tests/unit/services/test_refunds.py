@@ -92,7 +92,7 @@ class Market:
         return stock["available"], stock["reserved"]
 
     @property
-    def takings(self):
+    def revenue(self):
         charged = sum((charge.amount for _, charge in self.gateway.charged), Decimal(0))
         return charged - sum((charge.amount for _, charge in self.gateway.refunded), Decimal(0))
 
@@ -116,7 +116,7 @@ def test_a_refund_before_shipping_returns_money_and_stock(confirmed):
 
     order = confirmed.order("order-1")
     assert (order.state, order.payment, order.inventory) == ("cancelled", "refunded", "released")
-    assert (confirmed.stock, confirmed.takings) == ((STOCK, 0), 0)
+    assert (confirmed.stock, confirmed.revenue) == ((STOCK, 0), 0)
 
 
 def test_a_refund_after_shipping_returns_only_the_money(confirmed):
@@ -126,7 +126,7 @@ def test_a_refund_after_shipping_returns_only_the_money(confirmed):
 
     order = confirmed.order("order-1")
     assert (order.state, order.payment, order.inventory) == ("refunded", "refunded", "reserved")
-    assert (confirmed.stock, confirmed.takings) == ((STOCK - 3, 3), 0)
+    assert (confirmed.stock, confirmed.revenue) == ((STOCK - 3, 3), 0)
 
 
 def test_a_customer_refunded_before_shipping_gets_one_mail_of_each_kind(confirmed):
@@ -151,7 +151,7 @@ def test_an_unshipped_order_refunded_by_the_previous_version_is_left_unchanged(c
     confirmed.drain()
 
     assert confirmed.order("order-1").state == "refunded"
-    assert (confirmed.stock, confirmed.takings) == ((STOCK - 3, 3), 0)
+    assert (confirmed.stock, confirmed.revenue) == ((STOCK - 3, 3), 0)
     for action in (("cancel", "why"), ("refund", "why"), ("ship", None)):
         with pytest.raises(NotAllowed):
             confirmed.ask(action[0], "order-1", action[1])
@@ -161,7 +161,7 @@ def test_an_unshipped_order_refunded_by_the_previous_version_is_left_unchanged(c
     confirmed.drain()
     order = confirmed.order("order-1")
     assert (order.state, order.payment, order.inventory) == ("refunded", "refunded", "released")
-    assert (confirmed.stock, confirmed.takings) == ((STOCK, 0), 0)
+    assert (confirmed.stock, confirmed.revenue) == ((STOCK, 0), 0)
 
 
 # Without "drain", most orders would be cancelled before they are confirmed.
@@ -190,7 +190,7 @@ def test_goods_and_money_add_up_after_any_requests_in_any_order(on_stage, steps)
     kept = sum(o.total_amount for o in orders if o.state in ("confirmed", "shipped"))
     assert all(order.state != "pending" for order in orders)
     assert market.stock == (STOCK - gone, gone)
-    assert market.takings == kept
+    assert market.revenue == kept
     cancelled = {o.order_id for o in orders if o.state == "cancelled"}
     assert {
         order_id: market.mails[f"cancellation-confirmation-{order_id}"] for order_id in IDS
