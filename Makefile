@@ -66,9 +66,9 @@ commit      = $(or $(TAG),$(shell git rev-parse --short=12 HEAD))
 image: ## Build the image of this commit and push it, unless the registry has it (TAG=... PLATFORM=...)
 	@mkdir -p .workers
 	@url=$$(aws ecr describe-repositories --repository-names $(REPOSITORY) --query 'repositories[0].repositoryUri' --output text) && \
-	  { $(describe) >/dev/null 2>&1 || { \
-	    aws ecr get-login-password | docker login --username AWS --password-stdin "$${url%%/*}" && \
-	    docker buildx build --platform $(PLATFORM) --provenance=false --build-arg REVISION=$$(git rev-parse HEAD) --tag "$$url:$(commit)" --push .; }; } && \
+	  aws ecr get-login-password | docker login --username AWS --password-stdin "$${url%%/*}" >&2 && \
+	  { $(describe) >/dev/null 2>&1 || \
+	    docker buildx build --platform $(PLATFORM) --provenance=false --build-arg REVISION=$$(git rev-parse HEAD) --tag "$$url:$(commit)" --push .; } && \
 	  digest=$$($(describe)) && \
 	  printf 'digest=%s\nreference=%s\n' "$$digest" "$$url@$$digest" | tee -a $${GITHUB_OUTPUT:-/dev/null}
 

@@ -1,7 +1,8 @@
 # The key of this account that encrypts the topic and the queues, if var.customer_managed_key is set.
 
 locals {
-  messaging_key = toset(var.customer_managed_key ? ["this"] : [])
+  messaging_key      = toset(var.customer_managed_key ? ["this"] : [])
+  messaging_key_arns = [for key in aws_kms_key.messaging : key.arn]
 }
 
 resource "aws_kms_key" "messaging" {

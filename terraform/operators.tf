@@ -91,7 +91,7 @@ data "aws_iam_policy_document" "operator" {
 
   # SQS uses the key with the permissions of the caller.
   dynamic "statement" {
-    for_each = [for key in aws_kms_key.messaging : key.arn]
+    for_each = local.messaging_key_arns
 
     content {
       sid       = "MessagingKey"

@@ -15,6 +15,7 @@ locals {
   used_services = [
     "cloudwatch", "dynamodb", "ecr", "kms", "logs", "secretsmanager", "ses", "sns", "sqs", "ssm", "ssmmessages",
   ]
+  used_actions = concat([for service in local.used_services : "${service}:*"], ["ecs:UpdateTaskProtection"])
 }
 
 resource "aws_iam_policy" "boundary" {
@@ -30,7 +31,7 @@ resource "aws_iam_policy" "boundary" {
   description = "The most that roles of ${each.key} may do: no IAM, no other roles"
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Action = [for service in local.used_services : "${service}:*"], Resource = "*" }]
+    Statement = [{ Effect = "Allow", Action = local.used_actions, Resource = "*" }]
   })
 }
 
@@ -107,9 +108,21 @@ data "aws_iam_policy_document" "deploy" {
     resources = ["*"]
   }
 
+  # Also to change one: a role of this name may be somebody else's, and have no boundary.
   statement {
-    sid       = "CreateRolesWithBoundary"
-    actions   = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"]
+    sid = "RolesWithBoundary"
+    actions = [
+      "iam:AttachRolePolicy",
+      "iam:CreateRole",
+      "iam:DeleteRole",
+      "iam:DeleteRolePolicy",
+      "iam:DetachRolePolicy",
+      "iam:PutRolePermissionsBoundary",
+      "iam:PutRolePolicy",
+      "iam:UpdateAssumeRolePolicy",
+      "iam:UpdateRole",
+      "iam:UpdateRoleDescription",
+    ]
     resources = local.role_arns[each.value]
 
     condition {
@@ -119,18 +132,10 @@ data "aws_iam_policy_document" "deploy" {
     }
   }
 
+  # These actions know no boundary.
   statement {
-    sid = "ChangeRoles"
-    actions = [
-      "iam:DeleteRole",
-      "iam:DeleteRolePolicy",
-      "iam:DetachRolePolicy",
-      "iam:TagRole",
-      "iam:UntagRole",
-      "iam:UpdateAssumeRolePolicy",
-      "iam:UpdateRole",
-      "iam:UpdateRoleDescription",
-    ]
+    sid       = "TagRoles"
+    actions   = ["iam:TagRole", "iam:UntagRole"]
     resources = local.role_arns[each.value]
   }
 

@@ -90,17 +90,25 @@ data "aws_iam_policy_document" "build" {
 locals {
   # Not AWS's policy ReadOnlyAccess: it also reads what customers wrote, and a pull request must not.
   plan_actions = concat(
-    flatten([
+    # Not sqs, sns, servicediscovery, route53 and iam: they have no action of this name.
+    [
+      for service in [
+        "acm", "application-autoscaling", "cloudfront", "cloudtrail", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events",
+        "kms", "logs", "ses", "wafv2",
+      ] : "${service}:Describe*"
+    ],
+    [
       for service in [
         "acm", "application-autoscaling", "cloudfront", "cloudtrail", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events",
         "iam", "kms", "logs", "route53", "servicediscovery", "ses", "sns", "sqs", "wafv2",
-      ] : ["${service}:Describe*", "${service}:List*"]
-    ]),
+      ] : "${service}:List*"
+    ],
     [for service in ["cloudfront", "cloudtrail", "iam", "kms", "route53", "servicediscovery", "ses", "sns", "wafv2"] : "${service}:Get*"],
     [
       "apigateway:GET",
       "budgets:ListTagsForResource",
       "budgets:ViewBudget",
+      "cloudwatch:GetDashboard",
       "cognito-idp:Describe*",
       "cognito-idp:GetUserPoolMfaConfig",
       "cognito-idp:ListTagsForResource",

@@ -58,14 +58,16 @@ variable "reader_account_ids" {
   }
 }
 
+# GitHub names a repository in its tokens with IDs, if it was created or renamed since 15 July 2026.
+# https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
 variable "github_repository" {
-  description = "GitHub repository, OWNER/NAME, whose workflows build images and deploy; null creates no role."
+  description = "GitHub repository whose workflows build images and deploy, as its tokens name it: OWNER@ID/NAME@ID, or OWNER/NAME for an older one; null creates no role."
   type        = string
   default     = null
 
   validation {
-    condition     = var.github_repository == null ? true : can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository: must be OWNER/NAME, without wildcards."
+    condition     = var.github_repository == null ? true : can(regex("^([A-Za-z0-9-]+/[A-Za-z0-9._-]+|[A-Za-z0-9-]+@[0-9]+/[A-Za-z0-9._-]+@[0-9]+)$", var.github_repository))
+    error_message = "github_repository: must be OWNER@ID/NAME@ID, or OWNER/NAME for a repository that is older than 15 July 2026, without wildcards."
   }
 }
 

@@ -128,6 +128,10 @@ run "every_service_is_monitored" {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.missing_tasks : alarm.treat_missing_data == "breaching"])
     error_message = "the alarm for missing tasks is silent once all are gone"
   }
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.missing_tasks["payment"].metric_query : query.expression if query.return_data] == ["desired - FILL(running, 0)"]
+    error_message = "no data about running tasks must count as none"
+  }
 
   # a harmful release rolls itself back
   assert {
@@ -145,6 +149,17 @@ run "every_service_is_monitored" {
       for query in aws_cloudwatch_metric_alarm.release["order-api"].metric_query : query.id => query.metric[0].metric_name if length(query.metric) > 0
     } == { errors = "5xx", requests = "Count" }
     error_message = "not the answers of order-api"
+  }
+
+  assert {
+    condition = {
+      for name in ["order-api", "payment", "relay"] : name => one([for query in aws_cloudwatch_metric_alarm.release[name].metric_query : query.expression if query.return_data])
+      } == {
+      order-api = "IF(errors >= 5 AND 10 * errors > requests, 1, 0)"
+      payment   = "IF((failed >= 5 AND failed > handled) OR dead >= 5, 1, 0)"
+      relay     = "IF(age > 60, 1, 0)"
+    }
+    error_message = "a release that fails most of its work, dead-letters it or publishes nothing would stay"
   }
 
   # a failed deployment is reported

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +48,19 @@ def had():
 
 @pytest.fixture(scope="session")
 def secrets(aws):
-    """Create a secret and a parameter for payment; return references by environment variable."""
+    """Create a secret and a parameter for payment; return references by environment variable.
+
+    At the end, checks the requests of this process: pytest-xdist runs several, each with its own
+    embedded AWS, and test_conformance.py runs in one of them.
+    """
     aws.check_requests()
     document = json.dumps({"key": "key-1", "other": "secret"})
     secret = boto3.client("secretsmanager").create_secret(Name="gateway", SecretString=document)
     ssm = boto3.client("ssm")
     ssm.put_parameter(Name="/gateway/url", Value="url-1", Type="SecureString")
     url = ssm.get_parameter(Name="/gateway/url")["Parameter"]["ARN"]
-    return {"GATEWAY_KEY": f"{secret['ARN']}:key::", "GATEWAY_URL": url}
+    yield {"GATEWAY_KEY": f"{secret['ARN']}:key::", "GATEWAY_URL": url}
+    assert aws.violations() == []
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +89,7 @@ class Applied:
     terraform: Terraform
     outputs: dict
     resources: dict  # attributes by address
+    requests: Counter  # of the apply, by service and operation
 
 
 @pytest.fixture(scope="session")
@@ -94,11 +101,23 @@ def image_tag(aws):
 
 
 @pytest.fixture(scope="session")
-def applied(terraform, image_tag):
+def applied(aws, terraform, image_tag):
     """Apply once."""
     assert image_tag
+    before = asked(aws)
     outputs = terraform.apply()
-    return Applied(terraform, outputs, terraform.resources())
+    return Applied(terraform, outputs, terraform.resources(), asked(aws) - before)
+
+
+def asked(aws):
+    """Count the requests so far, by service and operation."""
+    return Counter(
+        {
+            (service, operation): count
+            for service, operations in aws.requests()["services"].items()
+            for operation, count in operations.items()
+        }
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,27 @@ from dataclasses import replace
 import boto3
 import pytest
 
+from infra.conformance.conditions import ineffective
+from infra.conformance.linting import refused
+from infra.conformance.plan import planned
+from infra.conformance.policies import listed, too_large, unread
+from infra.conftest import asked
+from local.aws.conformance import operations
+from local.aws.counts import Request
 from local.aws.embedded import EmbeddedAws
+from local.aws.iam.statements import Call, statements_of, verdict
+from local.rehearsal.roles import ACCOUNT
 
 NAME = "order-pipeline"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/dev-order-pipeline"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/{NAME}-boundary-dev"
 
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory):
     """Run an empty embedded AWS: the other tests' one may have a registry."""
     with EmbeddedAws(log=tmp_path_factory.mktemp("account") / "aws.txt") as aws:
+        aws.check_requests()
         yield aws
 
 
@@ -27,7 +39,7 @@ def bootstrap(terraform, account):
         terraform,
         directory=terraform.directory / "bootstrap",
         environment=account.environment(os.environ) | own,
-        variables=("-var=github_repository=example/pipeline", "-var=max_retries=2"),
+        variables=("-var=github_repository=example@123456/pipeline@456789", "-var=max_retries=2"),
     )
     configuration.run("init")
     return configuration
@@ -39,18 +51,102 @@ def test_its_own_tests_pass_without_aws(bootstrap):
     replace(bootstrap, environment=foreign | offline).run("test")
 
 
-def test_one_apply_creates_what_a_deployment_needs(bootstrap, account):
-    bootstrap.run("apply", "-auto-approve", *bootstrap.variables)
-    outputs = json.loads(bootstrap.run("output", "-json"))
-    told = {name: each["value"] for name, each in outputs.items()}
+@pytest.fixture(scope="module")
+def outputs(bootstrap):
+    """Apply once; return the outputs by name."""
+    return bootstrap.apply()
+
+
+def test_one_apply_creates_what_a_deployment_needs(bootstrap, account, outputs):
     s3, ecr, iam = (boto3.client(name, endpoint_url=account.url) for name in ("s3", "ecr", "iam"))
 
     assert bootstrap.changes() == {}
-    assert s3.get_bucket_versioning(Bucket=told["state_bucket"])["Status"] == "Enabled"
+    assert s3.get_bucket_versioning(Bucket=outputs["state_bucket"])["Status"] == "Enabled"
     [repository] = ecr.describe_repositories(repositoryNames=[NAME])["repositories"]
-    assert repository["repositoryUri"] == told["repository_url"]
-    assert told["github_roles"].keys() == {"build", "plan", "dev", "staging", "prod"}
-    for arn in told["github_roles"].values():
+    assert repository["repositoryUri"] == outputs["repository_url"]
+    assert outputs["github_roles"].keys() == {"build", "plan", "dev", "staging", "prod"}
+    for arn in outputs["github_roles"].values():
         iam.get_role(RoleName=arn.rpartition("/")[2])
-    for arn in told["permissions_boundaries"].values():
+    for arn in outputs["permissions_boundaries"].values():
         iam.get_policy(PolicyArn=arn)
+
+
+def test_aws_accepts_every_resource_and_policy(bootstrap, outputs):
+    assert outputs
+    resources = planned(json.loads(bootstrap.plan_document().read_text("utf-8")))
+
+    assert refused(resources) + too_large(resources) + ineffective(resources) == []
+    assert unread(resources) == []
+
+
+def test_the_services_models_allow_every_request(account, outputs):
+    assert outputs
+    assert account.violations() == []
+
+
+@pytest.fixture(scope="module")
+def policies(bootstrap, outputs):
+    """Return the statements of every policy, by address."""
+    assert outputs
+    return {
+        address: statements_of(json.loads(values["policy"]))
+        for address, values in bootstrap.resources().items()
+        if address.startswith(("aws_iam_policy.", "aws_iam_role_policy."))
+    }
+
+
+def test_the_plan_role_may_read_all_that_a_plan_reads(aws, applied, policies):
+    before = asked(aws)
+    assert applied.terraform.changes() == {}
+    reads = asked(aws) - before
+
+    allowed = policies['aws_iam_role_policy.plan["plan"]']
+    assert {action for action in actions(reads) if not may(allowed, action)} == set()
+    assert "cloudwatch:GetDashboard" in actions(reads)
+
+
+def test_a_deploy_role_may_ask_for_all_that_an_apply_asks_for(applied, policies):
+    allowed = policies['aws_iam_policy.deploy["deploy-dev"]']
+    found = actions(applied.requests)
+    assert {action for action in found if not may(allowed, action)} == set()
+    assert "iam:CreateRole" in found
+
+
+def test_the_boundary_leaves_every_role_of_an_environment_what_its_policies_grant(
+    applied, policies
+):
+    within = policies['aws_iam_policy.boundary["dev"]']
+    granted = {
+        action
+        for values in applied.resources.values()
+        if "policy" in values and "role" in values
+        for statement in statements_of(json.loads(values["policy"]))
+        for action in listed(statement["Action"])
+    }
+    assert {action for action in granted if not may(within, action)} == set()
+    assert "sqs:ReceiveMessage" in granted
+
+
+def actions(requests):
+    """Return the IAM actions of requests."""
+    return {action_of(*each) for each in requests if each[0] != "sts"}
+
+
+def action_of(service, operation):
+    prefix = {"monitoring": "cloudwatch"}.get(service, service)
+    if " " not in operation:
+        return f"{prefix}:{operation}"
+    method, path = operation.split(" ", 1)
+    if service == "apigateway":  # whose actions are methods
+        return f"{prefix}:{method}"
+    request = Request("", "", service, "rest", operation, "", b"")
+    known = operations.read(request, {"PATH_INFO": path, "REQUEST_METHOD": method})
+    return f"{prefix}:{known.operation.name}"
+
+
+def may(statements, action):
+    """Return whether statements allow an action on a resource of dev."""
+    arns = {"iam": ROLE, "ecr": f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/{NAME}"}
+    resource = arns.get(action.partition(":")[0], "*")
+    call = Call(action, resource, context={"iam:permissionsboundary": BOUNDARY})
+    return verdict(call, identity=statements) == "allowed"

@@ -8,17 +8,32 @@ unit/local/test_conformance.py show that mistakes are found.
 
 import json
 
+import boto3
 import pytest
 
+from infra.conformance.conditions import ineffective
 from infra.conformance.linting import refused
 from infra.conformance.plan import planned
-from infra.conformance.policies import too_large
+from infra.conformance.policies import too_large, unread
+
+# Adopts a key that exists, so that the plan knows its ARN and with it every policy.
+ADOPT = """import {{
+  to = aws_kms_key.messaging["this"]
+  id = "{key}"
+}}
+"""
 
 
 @pytest.fixture(scope="session")
 def resources(applied):
     """List the resources after the apply, with a customer-managed key planned."""
-    plan = applied.terraform.plan_document("-var=customer_managed_key=true")
+    key = boto3.client("kms").create_key(KeyUsage="ENCRYPT_DECRYPT")
+    adoption = applied.terraform.directory / "adopt.tf"
+    adoption.write_text(ADOPT.format(key=key["KeyMetadata"]["KeyId"]), "utf-8")
+    try:
+        plan = applied.terraform.plan_document("-var=customer_managed_key=true")
+    finally:
+        adoption.unlink()
     return planned(json.loads(plan.read_text("utf-8")))
 
 
@@ -28,6 +43,14 @@ def test_aws_accepts_every_resource_and_policy(resources):
 
 def test_no_policy_is_larger_than_aws_accepts(resources):
     assert too_large(resources) == []
+
+
+def test_requests_meet_the_conditions_of_every_policy(resources):
+    assert ineffective(resources) == []
+
+
+def test_every_policy_is_checked(resources):
+    assert unread(resources) == []
 
 
 def test_the_services_models_allow_every_request(aws, stories, destroyed):

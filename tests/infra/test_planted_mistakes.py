@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from infra.conformance.conditions import ineffective
 from infra.conformance.linting import refused
 from infra.conformance.plan import KNOWN_LATER, Resource, planned
-from infra.conformance.policies import too_large
+from infra.conformance.policies import too_large, unread
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:orders"
 TRUST = {
@@ -169,6 +170,98 @@ def test_resources_without_a_mistake_pass():
     assert refused(good) + too_large(good) == []
 
 
+GITHUB = "token.actions.githubusercontent.com"
+WORKFLOW = {
+    "Effect": "Allow",
+    "Action": "sts:AssumeRoleWithWebIdentity",
+    "Principal": {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{GITHUB}"},
+}
+KEY = {
+    "Effect": "Allow",
+    "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+    "Resource": "arn:aws:kms:eu-west-1:123456789012:key/1",
+}
+MAIL = {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*"}
+
+
+def given(statement, operator, key, *values):
+    """Return a statement with a condition."""
+    return statement | {"Condition": {operator: {key: list(values)}}}
+
+
+@pytest.mark.parametrize(
+    ("mistaken", "message"),
+    [
+        (
+            queue(given(SEND | ANYBODY, "ArnEquals", "aws:SouceArn", QUEUE)),
+            "aws_sqs_queue.it: Anybody: sqs:SendMessage has no condition key aws:SouceArn",
+        ),
+        (
+            endpoint(given(SEND | ANYBODY, "StringEquals", "aws:PrincipalAcount", "123456789012")),
+            "sqs:SendMessage has no condition key aws:PrincipalAcount",
+        ),
+        (
+            role_policy(given(KEY, "StringEquals", "kms:ViaServices", "sqs.amazonaws.com")),
+            "kms:Decrypt has no condition key kms:ViaServices",
+        ),
+        (
+            role_policy(given(SEND, "StringEquals", "kms:ViaService", "sqs.amazonaws.com")),
+            "sqs:SendMessage has no condition key kms:ViaService",
+        ),
+        (
+            role_policy(given(MAIL, "StringEquals", "ses:FromAdress", "shop@example.com")),
+            "ses:SendEmail has no condition key ses:FromAdress",
+        ),
+        (
+            role_policy(given(SEND, "StringEqual", "aws:SourceAccount", "123456789012")),
+            "StringEqual is no operator",
+        ),
+        (
+            role_policy(given(SEND, "Bool", "aws:SourceAccount", "true")),
+            "Bool does not compare aws:SourceAccount, which is of type String",
+        ),
+        (
+            role_policy(given(SEND, "Bool", "aws:SecureTransport", "no")),
+            "Bool aws:SecureTransport: Expected Bool",
+        ),
+        (
+            role_policy(given(SEND, "ArnEquals", "aws:SourceArn", "orders")),
+            "ArnEquals aws:SourceArn: Expected ARN",
+        ),
+        (
+            role(assume_role_policy=policy(given(WORKFLOW, "StringEquals", f"{GITHUB}:subj", "a"))),
+            f"sts:AssumeRoleWithWebIdentity has no condition key {GITHUB}:subj",
+        ),
+        (
+            role(assume_role_policy=policy(given(WORKFLOW, "StringEquals", "github.com:sub", "a"))),
+            "sts:AssumeRoleWithWebIdentity has no condition key github.com:sub",
+        ),
+    ],
+)
+def test_a_condition_that_no_request_meets_is_found(mistaken, message):
+    found = ineffective([mistaken])
+
+    assert message in found[0]
+
+
+def test_conditions_that_requests_meet_pass():
+    good = [
+        endpoint(given(SEND | ANYBODY, "StringEquals", "aws:SourceVPCE", "vpce-1")),
+        queue(given(SEND | ANYBODY, "ArnLike", "AWS:SourceArn", "arn:aws:sns:*:*:orders")),
+        role(assume_role_policy=policy(given(WORKFLOW, "StringEquals", f"{GITHUB}:sub", "a"))),
+        role_policy(
+            given(KEY, "StringEquals", "kms:ViaService", "sqs.amazonaws.com"),
+            given(KEY, "StringLike", "kms:EncryptionContext:aws:sqs:arn", QUEUE),
+            given(MAIL, "StringEquals", "ses:FromAddress", "shop@example.com"),
+            given(SEND, "StringEquals", "aws:SourceArn", QUEUE),
+            given(SEND, "StringEqualsIfExists", "aws:ResourceTag/team", "orders"),
+            given(SEND, "Null", "aws:SourceArn", "false"),
+        ),
+    ]
+
+    assert ineffective(good) == []
+
+
 def statements(count):
     """Return distinct statements of about 100 characters."""
     return [SEND | {"Resource": f"{QUEUE}-{number:03}"} for number in range(count)]
@@ -236,3 +329,4 @@ def test_a_value_that_only_an_apply_reveals_is_no_mistake():
     assert found.values["policy"] == KNOWN_LATER
     assert found.arguments == {"name", "policy"}
     assert refused([found]) + too_large([found]) == []
+    assert unread([found]) == [f"{found.address}.policy"]

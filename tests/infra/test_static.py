@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from infra import checkov
+from infra.conformance.conditions import ineffective
 from infra.conformance.linting import refused
 from infra.conformance.plan import planned
 from infra.conformance.policies import too_large
@@ -44,4 +45,4 @@ def test_aws_accepts_every_planned_resource_of(aws, had, image_tag, tmp_path, en
 
     resources = planned(json.loads(terraform.plan_document().read_text("utf-8")))
 
-    assert refused(resources) + too_large(resources) == []
+    assert refused(resources) + too_large(resources) + ineffective(resources) == []

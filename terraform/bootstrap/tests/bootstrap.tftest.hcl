@@ -121,11 +121,11 @@ run "a_deployment_cannot_grant_itself_anything" {
     condition = alltrue(flatten([
       for role, document in data.aws_iam_policy_document.deploy : [
         for said in jsondecode(document.json).Statement :
-        said.Effect == "Deny" || length(setintersection(flatten([said.Action]), ["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"])) == 0 ||
+        said.Effect == "Deny" || length(setintersection(flatten([said.Action]), ["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary", "iam:UpdateAssumeRolePolicy"])) == 0 ||
         try(said.Condition.StringEquals["iam:PermissionsBoundary"] == "arn:aws:iam::123456789012:policy/order-pipeline-boundary-${trimprefix(role, "deploy-")}", false)
       ]
     ]))
-    error_message = "a deployment may create a role without the boundary"
+    error_message = "a deployment may create or take over a role without the boundary"
   }
   assert {
     condition     = alltrue([for policy in aws_iam_policy.boundary : !strcontains(policy.policy, "iam:") && !strcontains(policy.policy, "sts:") && !strcontains(policy.policy, "\"*:*\"")])
@@ -188,6 +188,19 @@ run "other_accounts_can_read_the_registry" {
   }
 }
 
+run "the_tokens_of_a_new_repository_have_ids" {
+  command = plan
+
+  variables {
+    github_repository = "example@123456/pipeline@456789"
+  }
+
+  assert {
+    condition     = jsondecode(data.aws_iam_policy_document.trust["deploy-prod"].json).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:example@123456/pipeline@456789:environment:prod"
+    error_message = "GitHub's tokens for a new repository open no role"
+  }
+}
+
 run "without_github_there_are_no_roles" {
   command = plan
 
@@ -212,6 +225,16 @@ run "the_identity_provider_of_the_account_is_not_created_again" {
     condition     = length(aws_iam_openid_connect_provider.github) == 0 && length(aws_iam_role.github) == 5
     error_message = "an account can have only one identity provider of GitHub"
   }
+}
+
+run "half_of_the_ids_is_refused" {
+  command = plan
+
+  variables {
+    github_repository = "example@123456/pipeline"
+  }
+
+  expect_failures = [var.github_repository]
 }
 
 run "invalid_values_are_refused" {

@@ -46,7 +46,7 @@ def too_large(resources):
     """List the policies above a limit, and those of types without one."""
     found, inline = [], defaultdict(int)
     for resource in resources:
-        for name, text in _policies(resource):
+        for name, text in policies_of(resource):
             if resource.type not in LIMITS:
                 found.append(f"{resource.address}: no limit is listed for {resource.type}.{name}")
                 continue
@@ -60,7 +60,17 @@ def too_large(resources):
     ]
 
 
-def _policies(resource):
+def unread(resources):
+    """List policies that only an apply reveals, so that nothing has checked them."""
+    return [
+        f"{resource.address}.{name}"
+        for resource in resources
+        for name in sorted(resource.arguments & {"assume_role_policy", "policy"})
+        if resource.values[name] == KNOWN_LATER
+    ]
+
+
+def policies_of(resource):
     """Yield the arguments that hold a policy."""
     for name in sorted(resource.arguments & resource.values.keys()):
         text = resource.values[name]
@@ -69,8 +79,8 @@ def _policies(resource):
 
 
 def _excess(address, text, limit):
-    statements = _listed(json.loads(text)["Statement"])
-    actions = [len(_listed(each.get("Action", []))) for each in statements]
+    statements = listed(json.loads(text)["Statement"])
+    actions = [len(listed(each.get("Action", []))) for each in statements]
     counts = {
         "size": _size(text, limit),
         "statements": len(statements),
@@ -91,12 +101,12 @@ def _size(text, limit):
 
 def _principals(statement):
     named = statement.get("Principal", {})
-    return 1 if named == "*" else sum(len(_listed(each)) for each in named.values())
+    return 1 if named == "*" else sum(len(listed(each)) for each in named.values())
 
 
 def _conditions(statement):
     return statement.get("Condition", {}).values()
 
 
-def _listed(value):
+def listed(value):
     return value if isinstance(value, list) else [value]
