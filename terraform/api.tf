@@ -1,5 +1,5 @@
 # The HTTP API. It requires a token and passes requests to order-api through a VPC link, which reads
-# addresses and ports from Cloud Map. Nothing else is public.
+# addresses and ports from Cloud Map. Nothing else is public. edge.tf puts CloudFront in front of it.
 
 locals {
   # The public routes, and the scope that each needs. The other routes of order-api (/docs,
@@ -20,7 +20,34 @@ resource "aws_apigatewayv2_api" "orders" {
   name          = local.name
   description   = "Place, read and change orders"
   protocol_type = "HTTP"
+
+  # Its TLS policy would be AWS's choice.
+  disable_execute_api_endpoint = var.api_domain != null
 }
+
+# --- a domain without CloudFront ------------------------------------------------
+
+resource "aws_apigatewayv2_domain_name" "this" {
+  for_each = toset(var.api_domain[*].name)
+
+  domain_name = each.key
+
+  domain_name_configuration {
+    certificate_arn = var.api_domain.certificate_arn
+    endpoint_type   = "REGIONAL"
+    security_policy = "TLS_1_2"
+  }
+}
+
+resource "aws_apigatewayv2_api_mapping" "this" {
+  for_each = aws_apigatewayv2_domain_name.this
+
+  api_id      = aws_apigatewayv2_api.orders.id
+  domain_name = each.value.id
+  stage       = aws_apigatewayv2_stage.default.id
+}
+
+# --- routes --------------------------------------------------------------------
 
 resource "aws_apigatewayv2_authorizer" "jwt" {
   api_id           = aws_apigatewayv2_api.orders.id

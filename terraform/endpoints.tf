@@ -1,5 +1,5 @@
 # The endpoints of the VPC. The policy of each allows only the actions and resources that the services
-# need, so a compromised task cannot send data to another account.
+# need: without a way out (internet.tf), a compromised task cannot send data to another account.
 
 locals {
   # Actions and resources by endpoint.
@@ -35,13 +35,13 @@ locals {
   secret_arns = {
     for service in ["secretsmanager", "ssm"] : service => distinct([
       # The first seven parts name a secret; the others select a key, a stage and a version.
-      for arn in flatten([for each in local.services : values(each.secrets)]) : join(":", slice(split(":", arn), 0, min(7, length(split(":", arn))))) if split(":", arn)[2] == service
+      for arn in flatten([for secrets in local.secrets : values(secrets)]) : join(":", slice(split(":", arn), 0, min(7, length(split(":", arn))))) if split(":", arn)[2] == service
     ])
   }
 }
 
 data "aws_iam_policy_document" "endpoint" {
-  for_each = var.vpc_id == null ? local.endpoint_rights : {}
+  for_each = local.has_endpoints ? local.endpoint_rights : {}
 
   dynamic "statement" {
     for_each = each.value
@@ -78,7 +78,7 @@ resource "aws_vpc_endpoint" "interface" {
 
 resource "aws_security_group" "endpoints" {
   #checkov:skip=CKV2_AWS_5:attached to every interface endpoint, above
-  for_each = local.new_vpc
+  for_each = toset(local.has_endpoints ? ["this"] : [])
 
   name        = "${local.name}-endpoints"
   description = "Interface endpoints of ${local.name}"
@@ -86,9 +86,9 @@ resource "aws_security_group" "endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints" {
-  for_each = local.new_vpc
+  for_each = aws_security_group.endpoints
 
-  security_group_id            = aws_security_group.endpoints[each.key].id
+  security_group_id            = each.value.id
   description                  = "TLS from the tasks"
   ip_protocol                  = "tcp"
   from_port                    = 443
@@ -108,7 +108,7 @@ resource "aws_vpc_endpoint" "gateway" {
   service_name      = "com.amazonaws.${var.region}.${each.key}"
   vpc_endpoint_type = "Gateway"
   policy            = each.value
-  route_table_ids   = [aws_route_table.private["this"].id]
+  route_table_ids   = [for each in aws_route_table.private : each.id]
   tags              = { Name = "${local.name}-${each.key}" }
 }
 

@@ -1,5 +1,5 @@
-# The network of the tasks: private subnets without a route to the internet and an endpoint for each
-# API that they call, or subnets of an existing VPC.
+# The network of the tasks: private subnets and an endpoint for each API that they call, or subnets of
+# an existing VPC. internet.tf has the way out, if there is one.
 
 locals {
   new_vpc    = toset(var.vpc_id == null ? ["this"] : [])
@@ -14,12 +14,16 @@ locals {
     [for each in aws_vpc_endpoint.interface : each.id],
     [for each in aws_vpc_endpoint.gateway : each.id],
     [for each in aws_route_table_association.private : each.id],
+    [for each in aws_route.way_out : each.id],
+    [for each in aws_route_table_association.public : each.id],
+    [for each in aws_vpc_security_group_egress_rule.internet : each.id],
     [for each in aws_vpc_security_group_egress_rule.endpoints : each.id],
     [for each in aws_vpc_security_group_egress_rule.gateways : each.id],
     [for each in aws_vpc_security_group_egress_rule.elsewhere : each.id],
     [for each in aws_vpc_security_group_ingress_rule.endpoints : each.id],
     [aws_vpc_security_group_egress_rule.api_link.id, aws_vpc_security_group_ingress_rule.order_api.id],
     [aws_sns_topic_policy.this.id],
+    [for each in aws_ssm_parameter.origin_key : each.id],
   )
 }
 
@@ -41,14 +45,14 @@ resource "aws_security_group" "order_api" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "endpoints" {
-  for_each = local.new_vpc
+  for_each = aws_security_group.endpoints
 
   security_group_id            = aws_security_group.tasks.id
   description                  = "AWS APIs through interface endpoints"
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
-  referenced_security_group_id = aws_security_group.endpoints[each.key].id
+  referenced_security_group_id = each.value.id
 }
 
 resource "aws_vpc_security_group_egress_rule" "gateways" {
@@ -63,10 +67,10 @@ resource "aws_vpc_security_group_egress_rule" "gateways" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "elsewhere" {
-  for_each = toset(var.vpc_id == null ? [] : ["this"])
+  for_each = toset(local.has_endpoints ? [] : ["this"])
 
   security_group_id = aws_security_group.tasks.id
-  description       = "AWS APIs through the existing VPC"
+  description       = var.vpc_id == null ? "AWS APIs through the NAT gateway" : "AWS APIs through the existing VPC"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
@@ -101,17 +105,22 @@ resource "aws_subnet" "private" {
 }
 
 resource "aws_route_table" "private" {
-  for_each = local.new_vpc
+  for_each = local.route_tables
 
-  vpc_id = aws_vpc.this[each.key].id
-  tags   = { Name = local.name }
+  vpc_id = local.vpc_id
+  tags   = { Name = each.key == "this" ? local.name : "${local.name}-${each.key}" }
+
+  # Another value of var.internet moves the subnets to other tables before theirs are deleted.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_route_table_association" "private" {
   for_each = aws_subnet.private
 
   subnet_id      = each.value.id
-  route_table_id = aws_route_table.private["this"].id
+  route_table_id = aws_route_table.private[var.internet == "nat" ? each.key : "this"].id
 }
 
 # Rejected traffic shows an attempt to get out, or a missing rule.

@@ -67,7 +67,19 @@ output "operator_role_arn" {
 
 output "api_url" {
   description = "URL of the API. Orders are placed with POST {api_url}/orders."
-  value       = aws_apigatewayv2_api.orders.api_endpoint
+  value       = length(local.api_dns) > 0 ? "https://${keys(local.api_dns)[0]}" : aws_apigatewayv2_api.orders.api_endpoint
+}
+
+output "api_dns_record" {
+  description = "The CNAME record that you add for the API's domain, from edge or api_domain. Empty without either."
+  value       = local.api_dns
+}
+
+locals {
+  api_dns = merge(
+    { for each in aws_cloudfront_distribution.api : var.edge.domain => each.domain_name },
+    { for name, each in aws_apigatewayv2_domain_name.this : name => each.domain_name_configuration[0].target_domain_name },
+  )
 }
 
 output "tokens" {

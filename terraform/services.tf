@@ -38,6 +38,20 @@ locals {
     )
   }
 
+  # The secrets of var.services, and the keys of edge.tf.
+  secrets = {
+    for name, service in local.services : name => merge(service.secrets, name == local.order_api ? local.origin_secrets : {})
+  }
+
+  # Every task has the first; only payment gets out to the internet (internet.tf).
+  security_groups = {
+    for name in keys(local.services) : name => concat(
+      [aws_security_group.tasks.id],
+      name == local.order_api ? [aws_security_group.order_api.id] : [],
+      name == local.payment ? values(aws_security_group.internet)[*].id : [],
+    )
+  }
+
   port = 8080
 }
 
@@ -47,7 +61,7 @@ module "service" {
 
   name        = each.key
   name_prefix = local.name_prefix
-  capacity    = local.capacity[each.key]
+  capacity    = merge(local.capacity[each.key], { secrets = local.secrets[each.key] })
   # Through its capacity providers: ECS refuses a service until the cluster has them.
   cluster          = { arn = aws_ecs_cluster.this.arn, name = aws_ecs_cluster_capacity_providers.this.cluster_name }
   cpu_architecture = var.cpu_architecture
@@ -56,7 +70,7 @@ module "service" {
   log_group        = { name = "${local.log_group_prefix}${each.key}", days = var.log_retention_days }
   repository_arn   = local.repository_arn
   role_name        = local.role_names[each.key]
-  security_groups  = concat([aws_security_group.tasks.id], each.key == local.order_api ? [aws_security_group.order_api.id] : [])
+  security_groups  = local.security_groups[each.key]
   secrets_key_arns = var.secrets_key_arns
   stop_timeout     = local.stop_timeout
   subnet_ids       = local.subnet_ids

@@ -253,6 +253,11 @@ variable "payment_gateway" {
   }
 
   validation {
+    condition     = var.payment_gateway == "stripe" ? var.vpc_id != null || var.internet != "none" : true
+    error_message = "payment_gateway: stripe needs a way to api.stripe.com: set internet to nat (or to nat-only for a cheap environment), or vpc_id to a network that has one."
+  }
+
+  validation {
     condition     = !(var.payment_gateway == "simulated" && var.environment == "prod")
     error_message = "payment_gateway: must not be simulated in prod, where orders would be confirmed without money."
   }
@@ -368,6 +373,31 @@ variable "vpc_id" {
   default     = null
 }
 
+variable "internet" {
+  description = <<-TEXT
+    How tasks reach what is outside the VPC that Terraform creates. none: only AWS's APIs, through interface endpoints; nat: as none, and payment
+    reaches the internet through a NAT gateway in each zone; nat-only: one NAT gateway instead of the interface endpoints, for a cheap
+    environment. terraform/README.md has the prices. Must be none with vpc_id.
+  TEXT
+  type        = string
+  default     = "none"
+
+  validation {
+    condition     = contains(["none", "nat", "nat-only"], var.internet)
+    error_message = "internet: must be none, nat or nat-only."
+  }
+
+  validation {
+    condition     = var.vpc_id == null || var.internet == "none"
+    error_message = "internet: must be none with vpc_id. The existing network decides what its subnets reach."
+  }
+
+  validation {
+    condition     = var.internet == "none" || length(var.availability_zones) <= 3
+    error_message = "internet: with a NAT gateway, set at most three availability_zones. The fourth quarter of vpc_cidr is for the gateways."
+  }
+}
+
 variable "subnet_ids" {
   description = "Private subnets of the existing VPC for the tasks, in at least two zones."
   type        = list(string)
@@ -421,6 +451,74 @@ variable "api_burst" {
   validation {
     condition     = var.api_burst >= var.api_rate && var.api_burst <= 5000
     error_message = "api_burst: must be at least api_rate, and at most the account's quota of 5000."
+  }
+}
+
+variable "api_domain" {
+  description = "Domain of the API, and the ARN of its ACM certificate in var.region. The default endpoint is then off. null: no domain of your own. With edge, set edge.domain instead."
+  type = object({
+    name            = string
+    certificate_arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.api_domain == null ? true : can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.api_domain.name))
+    error_message = "api_domain: name must be a domain in lower-case letters, such as orders.example.com."
+  }
+
+  validation {
+    condition     = var.api_domain == null ? true : can(regex("^arn:[a-z-]+:acm:${var.region}:[0-9]{12}:certificate/[^*]+$", var.api_domain.certificate_arn))
+    error_message = "api_domain: certificate_arn must be of a certificate in ${var.region}, the region of the API. Request one there: aws acm request-certificate --region ${var.region} --validation-method DNS --domain-name NAME"
+  }
+
+  validation {
+    condition     = var.api_domain == null || var.edge == null
+    error_message = "api_domain: must be null with edge, because order-api refuses requests that have not passed CloudFront. Set edge.domain to the domain."
+  }
+}
+
+variable "edge" {
+  description = <<-TEXT
+    CloudFront with a web ACL in front of the API. null: off.
+    domain: of the API; certificate_arn: its ACM certificate in us-east-1;
+    rate_limit: requests that one IP address may send in five minutes, 10 to 2000000000. A shop's back end may have one address;
+    origin_keys: names of the keys that prove to order-api that a request came through CloudFront. It sends the first; order-api accepts
+    all. Two during a rotation: terraform/README.md;
+    enforced: whether order-api refuses requests without a key. false only until clients use the domain.
+  TEXT
+  type = object({
+    domain          = string
+    certificate_arn = string
+    rate_limit      = number
+    origin_keys     = optional(list(string), ["a"])
+    enforced        = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.edge == null ? true : can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.edge.domain))
+    error_message = "edge: domain must be a domain in lower-case letters, such as orders.example.com."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
+    condition     = var.edge == null ? true : can(regex("^arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/[^*]+$", var.edge.certificate_arn))
+    error_message = "edge: certificate_arn must be of a certificate in us-east-1, where CloudFront looks for it. Request one there: aws acm request-certificate --region us-east-1 --validation-method DNS --domain-name DOMAIN"
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/waf/latest/APIReference/API_RateBasedStatement.html
+    condition     = var.edge == null ? true : var.edge.rate_limit >= 10 && var.edge.rate_limit <= 2000000000
+    error_message = "edge: rate_limit must be from 10 to 2000000000 requests in five minutes."
+  }
+
+  validation {
+    condition = var.edge == null ? true : (
+      contains([1, 2], length(distinct(var.edge.origin_keys))) && length(distinct(var.edge.origin_keys)) == length(var.edge.origin_keys) &&
+      alltrue([for name in var.edge.origin_keys : can(regex("^[a-z0-9-]{1,20}$", name))])
+    )
+    error_message = "edge: origin_keys must be one or two different names of lower-case letters, digits and hyphens."
   }
 }
 

@@ -171,6 +171,7 @@ def _order_api(parts: Parts) -> Program:
         parts.topic,
         Outbox(dynamodb, table),
         allow_simulation=settings.allow_simulation,
+        origin_keys=settings.origin_keys,
         registry=registry,
     )
     with opening("PORT", settings.port):

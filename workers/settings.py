@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     allow_simulation: bool = False
     # None: simulated on an emulator, refused on AWS; see gateways/choice.py
     payment_gateway: Literal["simulated", "stripe"] | None = None
+    # Keys that CloudFront adds to requests; without any, order-api serves all: api/origin.py
+    origin_key: SecretStr | None = Field(default=None, min_length=16)
+    other_origin_key: SecretStr | None = Field(default=None, min_length=16)
     stripe_api_key: SecretStr | None = None
     stripe_api_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$")] = (
         "https://api.stripe.com"
@@ -61,6 +64,12 @@ class Settings(BaseSettings):
                     for problem in error.errors()
                 )
             ) from None
+
+    @property
+    def origin_keys(self) -> list[str]:
+        """The keys of which a request must have one; empty: none is needed."""
+        keys = (self.origin_key, self.other_origin_key)
+        return [key.get_secret_value() for key in keys if key is not None]
 
     @property
     def receive_wait(self) -> int:

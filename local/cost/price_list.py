@@ -32,7 +32,9 @@ class Prices(_Row):
     """The prices of one region; requests and units are per million.
 
     terraform/README.md derives the cost of an idle environment from ``endpoint_hour`` (an
-    interface endpoint in one zone), ``metric_month`` and ``alarm_month`` (per alarm metric).
+    interface endpoint in one zone), ``metric_month`` and ``alarm_month`` (per alarm metric), that
+    of a way out from the NAT gateway and its ``public_address_hour``, and that of the edge from
+    the web ACL and CloudFront (HTTPS, by the client's place).
     """
 
     sqs_requests: Price
@@ -40,8 +42,15 @@ class Prices(_Row):
     dynamodb_writes: Price
     dynamodb_reads: Price
     endpoint_hour: Price
+    nat_gateway_hour: Price
+    nat_gateway_gb: Price
+    public_address_hour: Price
     metric_month: Price
     alarm_month: Price
+    web_acl_month: Price
+    web_acl_rule_month: Price
+    web_acl_requests: Price
+    cloudfront_requests: Price
     fargate: dict[Architecture, Compute]
 
     @classmethod

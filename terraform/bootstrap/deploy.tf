@@ -102,9 +102,16 @@ data "aws_iam_policy_document" "deploy" {
     resources = [local.repository_arn]
   }
 
+  # The keys of CloudFront. Other parameters may be secrets that a deployment has no use for.
+  statement {
+    sid       = "Keys"
+    actions   = ["ssm:AddTagsToResource", "ssm:DeleteParameter", "ssm:GetParameter", "ssm:ListTagsForResource", "ssm:PutParameter"]
+    resources = ["arn:${local.partition}:ssm:*:${local.account_id}:parameter/${each.value}-order-pipeline/origin-key/*"]
+  }
+
   statement {
     sid       = "Read"
-    actions   = ["iam:Get*", "iam:List*"]
+    actions   = ["iam:Get*", "iam:List*", "ssm:DescribeParameters"]
     resources = ["*"]
   }
 

@@ -120,6 +120,7 @@ locals {
       "s3:ListBucket",
       "sqs:GetQueueAttributes",
       "sqs:GetQueueUrl",
+      "ssm:DescribeParameters",
     ],
   )
 }
@@ -138,6 +139,13 @@ data "aws_iam_policy_document" "plan" {
     sid       = "Settings"
     actions   = local.plan_actions
     resources = ["*"]
+  }
+
+  # The configuration of CloudFront shows the same keys.
+  statement {
+    sid       = "Keys"
+    actions   = ["ssm:GetParameter", "ssm:ListTagsForResource"]
+    resources = [for name in var.environments : "arn:${local.partition}:ssm:*:${local.account_id}:parameter/${name}-order-pipeline/origin-key/*"]
   }
 
   # A plan takes no lock, so it writes nothing.

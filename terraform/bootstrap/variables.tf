@@ -81,3 +81,14 @@ variable "github_oidc_provider_arn" {
     error_message = "github_oidc_provider_arn: must be the ARN of the provider token.actions.githubusercontent.com."
   }
 }
+
+variable "cost_allocation_tags" {
+  description = "Keys of tags by which the bill can be divided, such as Environment, Owner and Project. Only in the account that pays, and not before a day after the first deployment: docs/DELIVERY.md."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for key in var.cost_allocation_tags : can(regex("^[^:]{1,128}$", key))])
+    error_message = "cost_allocation_tags: must be keys of your own tags, of 1 to 128 characters without a colon, which AWS uses in its own."
+  }
+}

@@ -5,7 +5,8 @@ account_id         = "123456789012" # of this environment
 log_retention_days = 365
 sender_email       = "orders@example.com"
 operations_email   = "operations@example.com"
-payment_gateway    = "stripe" # needs a route to api.stripe.com: docs/PAYMENT.md
+internet           = "nat"    # payment calls the provider
+payment_gateway    = "stripe" # docs/PAYMENT.md
 
 permissions_boundary = "order-pipeline-boundary-prod" # of terraform/bootstrap
 

@@ -9,6 +9,16 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
+provider "aws" {
+  alias                       = "us_east_1"
+  region                      = "us-east-1"
+  access_key                  = "offline"
+  secret_key                  = "offline"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
 override_data {
   target = data.aws_caller_identity.current
   values = { account_id = "123456789012" }
@@ -54,6 +64,7 @@ run "stripe" {
 
   variables {
     environment     = "prod"
+    internet        = "nat"
     payment_gateway = "stripe"
     services        = { payment = { secrets = { STRIPE_API_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/stripe-AbCdEf" } } }
   }
@@ -91,6 +102,7 @@ run "stripe_without_its_key" {
   command = plan
 
   variables {
+    internet        = "nat"
     payment_gateway = "stripe"
   }
 

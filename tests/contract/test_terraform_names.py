@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from support.order_api import Api
 
+from workers.api.origin import HEADER
 from workers.bootstrap import METRICS_NAMESPACE
 from workers.provision.policies import redrive_policy
 from workers.relay import metrics as relay_metrics
 from workers.runtime.observability import telemetry
+from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
@@ -47,6 +49,14 @@ def test_the_api_has_every_route_of_an_order_and_no_other():
         for method in methods
         if path != "/healthz"
     }
+
+
+def test_order_api_checks_the_header_that_cloudfront_adds():
+    edge = (TERRAFORM / "edge.tf").read_text("utf-8")
+
+    assert re.search(r'name  = "(\S+)"', edge)[1].lower().encode() == HEADER
+    assert {"ORIGIN_KEY", "OTHER_ORIGIN_KEY"} == set(re.findall(r'"(\w*ORIGIN_KEY)"', edge))
+    assert {"origin_key", "other_origin_key"} <= Settings.model_fields.keys()
 
 
 def test_sqs_dead_letters_a_message_as_late_as_it_can():

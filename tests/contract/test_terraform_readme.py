@@ -7,9 +7,18 @@ from local.cost.price_list import Measured, Prices
 from local.cost.task import Task
 from workers.topology import Topology
 
-README = (Path(__file__).parents[2] / "terraform" / "README.md").read_text("utf-8")
-TABLE = re.search(r"<!-- idle -->\n(.*?)<!-- /idle -->", README, re.DOTALL)[1]
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.splitlines()[2:]]
+TERRAFORM = Path(__file__).parents[2] / "terraform"
+README = (TERRAFORM / "README.md").read_text("utf-8")
+EDGE = (TERRAFORM / "edge.tf").read_text("utf-8")
+
+
+def table(name):
+    """Return the cells of a table, without its head."""
+    text = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)[1]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+ROWS = table("idle")
 HOURS = 730
 PRICES = Prices.load("eu-west-1")
 TOPOLOGY = Topology.load()
@@ -47,3 +56,38 @@ def test_the_total_is_the_sum_of_the_lines():
     lines = [float(row[3]) for row in ROWS[:-1]]
 
     assert ROWS[-1][3] == f"{sum(lines):.2f}"
+
+
+def test_each_way_out_costs_its_endpoints_and_gateways():
+    gateway = PRICES.nat_gateway_hour.dollars + PRICES.public_address_hour.dollars
+    # In each of two zones; Stripe's key needs the endpoint of Secrets Manager.
+    expected = {"none": (12, 0), "nat": (14, 2), "nat-only": (0, 1)}
+
+    assert {re.match(r"`([\w-]+)`", row[0])[1]: row[1:] for row in table("network")} == {
+        name: [
+            f"{endpoints}",
+            f"{gateways}",
+            f"{(endpoints * PRICES.endpoint_hour.dollars + gateways * gateway) * HOURS:.2f}",
+        ]
+        for name, (endpoints, gateways) in expected.items()
+    }
+
+
+def test_the_price_of_a_gigabyte_through_a_nat_gateway_is_the_list_price():
+    assert f"instead of {PRICES.nat_gateway_gb.dollars:g}." in README
+
+
+def test_the_edge_costs_its_web_acl_and_requests():
+    rules = len(re.findall(r"priority += \d", EDGE))
+    expected = [
+        (1, PRICES.web_acl_month.dollars),
+        (rules, PRICES.web_acl_rule_month.dollars),
+        (1, PRICES.web_acl_requests.dollars),
+        (1, PRICES.cloudfront_requests.dollars),
+    ]
+    *rows, total = table("edge")
+
+    assert [row[1:] for row in rows] == [
+        [f"{count}", f"{each:.2f}", f"{count * each:.2f}"] for count, each in expected
+    ]
+    assert total[3] == f"{sum(count * each for count, each in expected):.2f}"

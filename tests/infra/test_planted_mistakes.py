@@ -72,6 +72,23 @@ def task(**values):
     return resource("aws_ecs_task_definition", **given | values)
 
 
+def web_acl(limit):
+    told = {
+        "cloudwatch_metrics_enabled": True,
+        "metric_name": "m",
+        "sampled_requests_enabled": False,
+    }
+    counted = {"rate_based_statement": [{"aggregate_key_type": "IP", "limit": limit}]}
+    rule = {"name": "rate", "priority": 1, "statement": [counted], "visibility_config": [told]}
+    return resource(
+        "aws_wafv2_web_acl",
+        default_action=[{"allow": [{}]}],
+        rule=[rule],
+        scope="CLOUDFRONT",
+        visibility_config=[told],
+    )
+
+
 def endpoint(*statements):
     return resource(
         "aws_vpc_endpoint",
@@ -115,6 +132,10 @@ MISTAKES = {
     "a size that Fargate does not have": (
         task(cpu="256", memory="8192"),
         "aws_ecs_task_definition.it: ",
+    ),
+    "a rate that the firewall does not count": (
+        web_acl(9),
+        "aws_wafv2_web_acl.it: Rules.0.Statement.RateBasedStatement.Limit: 9 is less than",
     ),
     "an unknown action": (
         role_policy(SEND | {"Action": "sqs:SendMesage"}),
@@ -165,6 +186,7 @@ def test_resources_without_a_mistake_pass():
         queue(SEND | ANYBODY),
         role_policy(SEND),
         task(),
+        web_acl(10),
     ]
 
     assert refused(good) + too_large(good) == []

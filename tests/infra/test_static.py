@@ -38,9 +38,32 @@ def test_checkov_finds_nothing_that_is_not_waived_with_a_reason(terraform, check
     assert checkov.findings(checkov_program, "terraform", *directory) == []
 
 
-@pytest.mark.parametrize("environment", ["staging", "prod"])
-def test_aws_accepts_every_planned_resource_of(aws, had, image_tag, tmp_path, environment):
-    given = {"var_file": environment, "image_tag": image_tag}
+EDGE = {
+    "domain": "orders.example.com",
+    "certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/abc",
+    "rate_limit": 5_000,
+    "origin_keys": ["new", "old"],
+}
+API_DOMAIN = {
+    "name": "orders.example.com",
+    "certificate_arn": "arn:aws:acm:eu-west-1:123456789012:certificate/abc",
+}
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {
+            "var_file": "staging",
+            "api_domain": json.dumps(API_DOMAIN),
+            "internet": "nat-only",
+        },
+        {"var_file": "prod", "edge": json.dumps(EDGE)},  # and a NAT gateway in each zone
+    ],
+    ids=["staging", "prod"],
+)
+def test_aws_accepts_every_planned_resource_of(aws, had, image_tag, tmp_path, switches):
+    given = {"image_tag": image_tag} | switches
     terraform = had(lambda: Terraform.copy(tmp_path, aws.environment(os.environ), **given))
 
     resources = planned(json.loads(terraform.plan_document().read_text("utf-8")))

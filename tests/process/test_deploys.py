@@ -145,3 +145,18 @@ def test_a_second_signal_ends_the_drain_at_once(deploy):
     api.process.signal(SIGTERM)
     assert api.process.ends() == 0
     assert time.monotonic() - signalled < 20  # s; the drain would take 25 s
+
+
+def test_an_order_api_behind_cloudfront_demands_a_key_and_does_not_log_it(deploy):
+    old, new = "the-key-of-last-month", "the-key-of-this-month"
+    api = deploy(ORIGIN_KEY=new, OTHER_ORIGIN_KEY=old)
+
+    answers = [
+        httpx.post(api.orders, json=ORDER, headers=headers, timeout=PATIENCE).status_code
+        for headers in ({}, {"X-Origin-Key": old}, {"X-Origin-Key": new})
+    ]
+
+    assert answers == [HTTPStatus.FORBIDDEN, HTTPStatus.ACCEPTED, HTTPStatus.ACCEPTED]
+    told = f"{api.process.lines()}{api.process.stderr}"
+    assert old not in told
+    assert new not in told

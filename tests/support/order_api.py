@@ -22,6 +22,7 @@ class Api:
     """The application, and its store, topic and outbox."""
 
     allow_simulation: bool = False
+    origin_keys: tuple = ()
     store: FakeStore = field(default_factory=lambda: FakeStore(outbox=True))
     topic: FakeTopic = field(default_factory=FakeTopic)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -35,6 +36,7 @@ class Api:
             self.topic,
             self.outbox,
             allow_simulation=self.allow_simulation,
+            origin_keys=self.origin_keys,
             registry=self.registry,
         )
 

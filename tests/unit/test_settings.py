@@ -52,6 +52,8 @@ def test_settings_come_from_the_environment(environment):
         ("LOG_LEVEL", "loud"),
         ("NAME_PREFIX", "no spaces"),
         ("ALLOW_SIMULATION", "perhaps"),
+        ("ORIGIN_KEY", "short"),
+        ("OTHER_ORIGIN_KEY", ""),
         ("PAYMENT_GATEWAY", "paypal"),
         ("STRIPE_API_URL", "api.stripe.com"),
     ],
@@ -78,6 +80,17 @@ def test_all_wrong_settings_are_named_together(environment):
 @pytest.mark.parametrize(("stop_timeout", "wait"), [(120, MAX_RECEIVE_WAIT), (25, 15), (5, 1)])
 def test_a_poll_fits_into_the_stop_timeout(stop_timeout, wait):
     assert Settings(stop_timeout=stop_timeout).receive_wait == wait
+
+
+def test_during_a_rotation_there_are_two_origin_keys(environment):
+    assert Settings.load().origin_keys == []
+    environment.setenv("ORIGIN_KEY", "a" * 36)
+    environment.setenv("OTHER_ORIGIN_KEY", "b" * 36)
+
+    settings = Settings.load()
+
+    assert settings.origin_keys == ["a" * 36, "b" * 36]
+    assert "aaa" not in str(settings)
 
 
 def test_settings_cannot_be_changed():

@@ -1,5 +1,6 @@
 """Builds the HTTP application: routes, error responses, request limits and access log."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from workers.api import routes
 from workers.api.access import Access, AccessMetrics
 from workers.api.fast_path import FastPath, Outbox
 from workers.api.gate import HEALTH, Gate
+from workers.api.origin import Origin
 from workers.api.problems import Problem, documented
 from workers.api.refusals import EXPECTED, handle_error
 from workers.api.strict_json import StrictRoute
@@ -43,11 +45,13 @@ def create_app(
     outbox: Outbox,
     *,
     allow_simulation: bool,
+    origin_keys: Sequence[str] = (),
     registry: CollectorRegistry,
 ) -> FastAPI:
     """Build the application. ``store`` must write an outbox row for each outcome.
 
-    With ``allow_simulation``, an order may ask the services to simulate an outcome.
+    With ``allow_simulation``, an order may ask the services to simulate an outcome. With
+    ``origin_keys``, only requests that have one of them are served; see ``Origin``.
     """
     app = OrderApi(
         title="order-api",
@@ -62,6 +66,8 @@ def create_app(
     for error in EXPECTED:
         app.add_exception_handler(error, handle_error)
     app.add_middleware(Gate)
+    if origin_keys:
+        app.add_middleware(Origin, keys=origin_keys)
     app.add_middleware(Access, metrics=AccessMetrics(registry))
     return app
 

@@ -237,10 +237,47 @@ run "half_of_the_ids_is_refused" {
   expect_failures = [var.github_repository]
 }
 
+run "a_first_apply_activates_no_tag" {
+  command = plan
+
+  assert {
+    condition     = length(aws_ce_cost_allocation_tag.this) == 0
+    error_message = "AWS refuses a tag that it has not seen"
+  }
+}
+
+run "tags_are_activated_by_name" {
+  command = plan
+
+  variables {
+    cost_allocation_tags = ["Environment", "Owner", "Project"]
+  }
+
+  assert {
+    condition     = { for key, each in aws_ce_cost_allocation_tag.this : each.tag_key => each.status } == { Environment = "Active", Owner = "Active", Project = "Active" }
+    error_message = "not the given tags"
+  }
+}
+
+run "the_keys_of_cloudfront_are_of_the_environment" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for role, document in data.aws_iam_policy_document.deploy : alltrue([
+        for said in jsondecode(document.json).Statement : said.Resource == "arn:aws:ssm:*:123456789012:parameter/${trimprefix(role, "deploy-")}-order-pipeline/origin-key/*"
+        if said.Sid == "Keys"
+      ])
+    ])
+    error_message = "a deployment reads parameters of another environment, or other secrets"
+  }
+}
+
 run "invalid_values_are_refused" {
   command = plan
 
   variables {
+    cost_allocation_tags     = ["aws:createdBy"]
     environments             = ["plan", "order"]
     github_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/example.com"
     github_repository        = "example/*"
@@ -251,7 +288,7 @@ run "invalid_values_are_refused" {
   }
 
   expect_failures = [
-    var.environments, var.github_oidc_provider_arn, var.github_repository, var.max_retries, var.reader_account_ids,
+    var.cost_allocation_tags, var.environments, var.github_oidc_provider_arn, var.github_repository, var.max_retries, var.reader_account_ids,
     var.region, var.registry_account_id,
   ]
 }

@@ -48,6 +48,7 @@ def _assigned(public):
 # Types without a counterpart, with the reason. Their requests are checked all the same.
 ELSEWHERE = {
     "aws_appautoscaling_scheduled_action": "CloudFormation has it inside the target",
+    "aws_ce_cost_allocation_tag": "CloudFormation cannot activate tags",
     "aws_cloudwatch_event_target": "CloudFormation has it inside the rule",
     "aws_default_security_group": "CloudFormation cannot adopt the group that every VPC has",
     "aws_iam_role_policy_attachment": "CloudFormation has it inside the role",
@@ -60,6 +61,29 @@ _ALARM = {
     "metric_query.metric.dimensions": "Metric.Dimensions",
     "metric_query.metric.metric_name": "Metric.MetricName",
     "metric_query.metric.namespace": "Metric.Namespace",
+}
+_DISTRIBUTION = {
+    name: f"DistributionConfig.{inner}"
+    for name, inner in {
+        "aliases": "Aliases",
+        "comment": "Comment",
+        "default_cache_behavior": "DefaultCacheBehavior",
+        "enabled": "Enabled",
+        "http_version": "HttpVersion",
+        "is_ipv6_enabled": "IPV6Enabled",
+        "origin": "Origins",
+        "restrictions": "Restrictions",
+        "viewer_certificate": "ViewerCertificate",
+        "web_acl_id": "WebACLId",
+    }.items()
+} | {
+    "origin.custom_header": "OriginCustomHeaders",
+    "origin.custom_header.name": "HeaderName",
+    "origin.custom_header.value": "HeaderValue",
+    "origin.custom_origin_config.http_port": "HTTPPort",
+    "origin.custom_origin_config.https_port": "HTTPSPort",
+    "origin.custom_origin_config.origin_ssl_protocols": "OriginSSLProtocols",
+    "origin.origin_id": "Id",
 }
 _BUDGET = {
     "cost_filter": "Budget.CostFilters",
@@ -135,8 +159,17 @@ _USERS = {
 
 KINDS = {
     "aws_apigatewayv2_api": Kind("AWS::ApiGatewayV2::Api"),
+    "aws_apigatewayv2_api_mapping": Kind("AWS::ApiGatewayV2::ApiMapping"),
     "aws_apigatewayv2_authorizer": Kind(
         "AWS::ApiGatewayV2::Authorizer", {"identity_sources": "IdentitySource"}
+    ),
+    "aws_apigatewayv2_domain_name": Kind(
+        "AWS::ApiGatewayV2::DomainName",
+        {"domain_name_configuration": "DomainNameConfigurations"},
+        (
+            "domain_name_configuration.hosted_zone_id",
+            "domain_name_configuration.target_domain_name",
+        ),
     ),
     "aws_apigatewayv2_integration": Kind(
         "AWS::ApiGatewayV2::Integration", {"timeout_milliseconds": "TimeoutInMillis"}
@@ -162,6 +195,7 @@ KINDS = {
             "notification.subscriber_sns_topic_arns": _topics,
         },
     ),
+    "aws_cloudfront_distribution": Kind("AWS::CloudFront::Distribution", _DISTRIBUTION),
     "aws_cloudtrail": Kind("AWS::CloudTrail::Trail", _TRAIL, fixed={"IsLogging": True}),
     "aws_cloudwatch_composite_alarm": Kind("AWS::CloudWatch::CompositeAlarm"),
     "aws_cloudwatch_dashboard": Kind("AWS::CloudWatch::Dashboard"),
@@ -217,6 +251,7 @@ KINDS = {
         {"volume": "Volumes"},
         ("skip_destroy", "volume.configure_at_launch"),
     ),
+    "aws_eip": Kind("AWS::EC2::EIP"),
     "aws_flow_log": Kind(
         "AWS::EC2::FlowLog",
         {"iam_role_arn": "DeliverLogsPermissionArn", "vpc_id": "ResourceId"},
@@ -237,11 +272,14 @@ KINDS = {
         "AWS::IAM::RolePolicy",
         {"name": "PolicyName", "policy": "PolicyDocument", "role": "RoleName"},
     ),
+    "aws_internet_gateway": Kind("AWS::EC2::InternetGateway", without=("vpc_id",)),
     "aws_kms_alias": Kind("AWS::KMS::Alias", {"name": "AliasName"}),
     "aws_kms_key": Kind(
         "AWS::KMS::Key",
         {"deletion_window_in_days": "PendingWindowInDays", "policy": "KeyPolicy"},
     ),
+    "aws_nat_gateway": Kind("AWS::EC2::NatGateway"),
+    "aws_route": Kind("AWS::EC2::Route"),
     "aws_route_table": Kind("AWS::EC2::RouteTable"),
     "aws_route_table_association": Kind("AWS::EC2::SubnetRouteTableAssociation"),
     "aws_s3_bucket": Kind(
@@ -312,6 +350,7 @@ KINDS = {
         unset={"kms_data_key_reuse_period_seconds": 0},
         apart={"policy": ("AWS::SQS::QueuePolicy", {"Queues": ["any"]})},
     ),
+    "aws_ssm_parameter": Kind("AWS::SSM::Parameter", without=("type",), fixed={"Type": "String"}),
     "aws_subnet": Kind("AWS::EC2::Subnet"),
     "aws_vpc": Kind("AWS::EC2::VPC"),
     "aws_vpc_endpoint": Kind(
@@ -338,5 +377,18 @@ KINDS = {
             "security_group_id": "GroupId",
         },
         ("tags_all",),
+    ),
+    "aws_wafv2_web_acl": Kind(
+        "AWS::WAFv2::WebACL",
+        {
+            "rule": "Rules",
+            "rule.statement.managed_rule_group_statement.rule_action_override": (
+                "RuleActionOverrides"
+            ),
+        },
+    ),
+    "aws_wafv2_web_acl_logging_configuration": Kind(
+        "AWS::WAFv2::LoggingConfiguration",
+        {"logging_filter.filter": "Filters", "logging_filter.filter.condition": "Conditions"},
     ),
 }
