@@ -42,7 +42,7 @@ infra: $(STAMP) ## Test terraform/: apply it to the embedded AWS, run the servic
 	@INFRA=required $(BIN)/pytest -n 2 tests/infra $(ARGS)
 
 .PHONY: rehearsal
-rehearsal: $(STAMP) ## Apply terraform/ to the embedded AWS, place orders, destroy it (ARGS="--orders 100")
+rehearsal: $(STAMP) ## Follow terraform/README.md from an empty account, in the embedded AWS (8 min)
 	@$(BIN)/python -m local.rehearsal $(ARGS)
 
 .PHONY: test-containers
@@ -83,11 +83,11 @@ sign: ## Sign an image and its list of contents with the identity of the workflo
 # One service of SERVICE, or all.
 image_variables = $(if $(TAG),$(if $(SERVICE),-var='image_tags={"$(SERVICE)"="$(TAG)"}',-var=image_tag=$(TAG)))
 terraform       = terraform -chdir=terraform
-variables       = -input=false -var-file=environments/$(ENV).tfvars $(image_variables) $(ARGS)
-plan            = $(terraform) plan -no-color -lock=false $(variables)
+variables       = -var-file=environments/$(ENV).tfvars $(image_variables) $(ARGS)
+plan            = $(terraform) plan -input=false -no-color -lock=false $(variables)
 
 .PHONY: state
-state:
+state: ## Select the state of an environment for commands of Terraform (ENV=dev)
 	@$(terraform) init -input=false -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
 
 .PHONY: plan
@@ -98,7 +98,11 @@ plan: state ## Show what a deployment would change (ENV=dev TAG=... SERVICE=...)
 
 .PHONY: apply
 apply: state ## Deploy an environment, or one service of it (ENV=dev TAG=... SERVICE=...)
-	@$(terraform) apply -auto-approve $(variables)
+	@$(terraform) apply -input=false -auto-approve $(variables)
+
+.PHONY: destroy
+destroy: state ## Remove an environment with all its data, after a question (ENV=dev TAG=...)
+	@$(terraform) destroy $(variables)
 
 .PHONY: drift
 drift: state ## Fail if an environment differs from its configuration (ENV=dev)

@@ -14,7 +14,8 @@ locals {
   }
 }
 
-data "aws_ecr_image" "worker" {
+# Terraform prints the first line of a block that fails: it says what to do.
+data "aws_ecr_image" "worker" { # no such image in the registry? `make image` pushes this commit's; or name one that exists: TAG=... (image_tag, image_tags)
   for_each = toset(compact(values(local.image_tag_of)))
 
   registry_id     = local.registry_account_id
@@ -24,7 +25,7 @@ data "aws_ecr_image" "worker" {
 }
 
 # Not the newest task definition: after a rollback, the service runs an older one.
-data "aws_ecs_service" "running" {
+data "aws_ecs_service" "running" { # not created yet? Name an image: TAG=... (image_tag), which `make image` pushes
   for_each = toset([for name, tag in local.image_tag_of : name if tag == null])
 
   cluster_arn  = "arn:${local.partition}:ecs:${var.region}:${local.account_id}:cluster/${local.name}"

@@ -6,6 +6,7 @@ log_retention_days = 365
 sender_email       = "orders@example.com"
 operations_email   = "operations@example.com"
 internet           = "nat"    # payment calls the provider
+operators          = []       # ARNs of who may look at queues, set stock and redrive; AWS refuses ones that do not exist
 payment_gateway    = "stripe" # docs/PAYMENT.md
 
 permissions_boundary = "order-pipeline-boundary-prod" # of terraform/bootstrap

@@ -29,7 +29,7 @@ NEEDED = (
 
 
 def test_a_tag_that_nobody_pushed_fails_the_plan(applied):
-    with pytest.raises(Failed, match="reading ECR Images: couldn't find resource"):
+    with pytest.raises(Failed, match=r"couldn't find resource(.|\n)*`make image` pushes"):
         applied.terraform.changes("-var=image_tag=never-pushed")
 
 

@@ -15,6 +15,7 @@ _MODULES: Final = {
     "ecs": "ecs",
     "kms": "kms",
     "monitoring": "cloudwatch",
+    "s3": "s3",
     "ses": "ses",
 }
 

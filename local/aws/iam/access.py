@@ -4,10 +4,8 @@ As on AWS, credentials from ``sts:AssumeRole`` are limited by the policies of th
 resource. All other credentials belong to the owner of the endpoint, who may do everything.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from threading import Lock
 from typing import Any, Final
 
@@ -19,12 +17,14 @@ from moto.sts.models import AssumedRole, sts_backends
 
 from local.aws.counts import Request
 from local.aws.iam.rights import rights
-from local.aws.iam.statements import Call, Statement, Verdict, statements_of, verdict
+from local.aws.iam.statements import Call, Statement, Verdict, statements_in, verdict
 
 _PARTITION: Final = "aws"
 # Always allowed, whatever the policies say:
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 _FREE: Final = frozenset({"sts:GetCallerIdentity"})
+# Loopback counts as TLS: the endpoint replaces one with TLS, and its requests leave no machine.
+TRANSPORT: Final = {"aws:securetransport": "true"}
 _BECAUSE: Final = {
     "denied": "with an explicit deny in a policy",
     "not allowed": "because no identity-based policy allows the {action} action",
@@ -95,9 +95,7 @@ def _context(role: Role, region: str) -> dict[str, str]:
         "aws:principalarn": role.arn,
         "aws:principalisawsservice": "false",
         "aws:requestedregion": region,
-        # The endpoint replaces one with TLS, although loopback has none.
-        "aws:securetransport": "true",
-    }
+    } | TRANSPORT
 
 
 def _of_role(role: Role) -> list[Statement]:
@@ -110,12 +108,7 @@ def _of_role(role: Role) -> list[Statement]:
             if version.is_default
         ),
     ]
-    return [each for document in documents for each in _statements_in(document)]
-
-
-@lru_cache(maxsize=1024)
-def _statements_in(document: str) -> list[Statement]:
-    return statements_of(json.loads(document))
+    return [each for document in documents for each in statements_in(document)]
 
 
 def _of_resource(arn: str) -> list[Statement]:
@@ -128,4 +121,4 @@ def _of_resource(arn: str) -> list[Statement]:
         found = sqs_backends[account][region].queues.get(name)
     elif service == "sns":
         found = sns_backends[account][region].topics.get(arn)
-    return _statements_in(found.policy) if found and found.policy else []
+    return statements_in(found.policy) if found and found.policy else []

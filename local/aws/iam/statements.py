@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,12 @@ def verdict(
 def statements_of(document: Mapping[str, Any]) -> list[Statement]:
     """List the statements of a policy document."""
     return _listed(document.get("Statement", []))
+
+
+@lru_cache(maxsize=1024)
+def statements_in(document: str) -> list[Statement]:
+    """List the statements of a policy document in JSON."""
+    return statements_of(json.loads(document))
 
 
 def _is_about(statement: Statement, call: Call) -> bool:

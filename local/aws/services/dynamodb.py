@@ -1,4 +1,4 @@
-"""Corrects the cost of DynamoDB transactions in moto."""
+"""Corrects the cost of DynamoDB transactions in moto, and the settings of restored tables."""
 
 import copy
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from typing import Any
 from moto.dynamodb import models
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
-from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.table import RestoredPITTable, Table
 
 from local.aws.patch import Method, wrap
 
 
 def correct_dynamodb() -> None:
-    """Apply the correction of this module. Requests must be serialised (see ``server``)."""
+    """Apply the corrections of this module. Requests must be serialised (see ``server``)."""
     _roll_back_touched_rows()
+    _restore_settings()
 
 
 def _roll_back_touched_rows() -> None:
@@ -44,6 +45,22 @@ def _roll_back_touched_rows() -> None:
             for row in reversed(before):
                 row.restore()
             raise
+
+
+def _restore_settings() -> None:
+    """Restore the billing mode and the encryption with a table; moto forgets them.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableToPointInTime.html
+    """
+
+    @wrap(RestoredPITTable, "_parse_params_from_table")
+    def settings(original: Method, restored: RestoredPITTable, source: Table) -> dict[str, Any]:
+        parameters: dict[str, Any] = original(restored, source)
+        encryption = copy.deepcopy(source.sse_specification)
+        return parameters | {
+            "billing_mode": source.billing_mode,
+            "sse_specification": encryption,
+        }
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,45 @@ def a_queue_returns_its_redrive_policy_as_it_was_set(aws):
     assert attributes_of(aws, url)["RedrivePolicy"] == policy
 
 
+def a_bucket_policy_denies_only_what_its_conditions_say(aws):
+    def put(**condition):
+        bucket = a_name()
+        aws.s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        on = f"arn:aws:s3:::{bucket}/*"
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": on}
+        policy = {"Version": "2012-10-17", "Statement": [deny | condition]}
+        aws.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        aws.s3.put_object(Bucket=bucket, Key="state", Body=b"{}")
+        assert aws.s3.get_object(Bucket=bucket, Key="state")["Body"].read() == b"{}"
+
+    put(Condition={"Bool": {"aws:SecureTransport": "false"}})
+    for denied in ({}, {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}):
+        with pytest.raises(ClientError, match=r"Forbidden|AccessDenied"):
+            put(**denied)
+
+
+def a_restored_table_keeps_its_encryption_and_billing_mode(aws):
+    source, target = a_name(), a_name()
+    aws.dynamodb.create_table(
+        TableName=source,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        SSESpecification={"Enabled": True},
+    )
+    aws.dynamodb.update_continuous_backups(
+        TableName=source, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    aws.dynamodb.restore_table_to_point_in_time(
+        SourceTableName=source, TargetTableName=target, UseLatestRestorableTime=True
+    )
+    settings = ("BillingModeSummary", "SSEDescription")
+    before, after = (aws.dynamodb.describe_table(TableName=t)["Table"] for t in (source, target))
+    assert [after.get(name) for name in settings] == [before[name] for name in settings]
+
+
 def a_topic_returns_its_attributes(aws):
     wanted = {
         "SQSSuccessFeedbackRoleArn": FEEDBACK,
@@ -261,6 +300,7 @@ def a_role_can_do_only_what_its_policy_allows(aws):
 
 
 BEHAVIOURS = [
+    a_bucket_policy_denies_only_what_its_conditions_say,
     a_composite_alarm_can_be_made,
     a_configuration_set_has_the_documented_shape,
     a_key_returns_its_rotation_period,
@@ -275,6 +315,7 @@ BEHAVIOURS = [
     a_service_has_the_arn_of_its_task_definition,
     a_service_is_returned_as_created,
     a_task_can_be_protected,
+    a_restored_table_keeps_its_encryption_and_billing_mode,
     a_topic_delivers_only_if_the_queue_policy_allows_it,
     a_topic_returns_its_attributes,
     an_identity_keeps_its_tags,
