@@ -53,7 +53,7 @@ _REPLACED: Final = {
     "TAG=4f1c2d3e5a6b": "TAG=$FIRST",
 }
 _BOOTSTRAP: Final = "terraform -chdir=terraform/bootstrap"
-_REPOSITORY: Final = "-var github_repository=example/pipeline"
+_REPOSITORY: Final = "-var github_repository=example@1001/pipeline@2002"
 _NEW_TABLE: Final = re.compile(
     r"aws_dynamodb_table\S+ (?:will be (?:created|destroyed)|must be replaced)"
 )
