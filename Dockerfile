@@ -35,6 +35,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=2s -
     CMD ["python", "-m", "workers", "healthcheck"]
 ENTRYPOINT ["workers", "run"]
 ARG REVISION=unknown
+ENV REVISION=${REVISION}
 LABEL org.opencontainers.image.title="workers" \
       org.opencontainers.image.description="An event-driven order pipeline on SNS and SQS" \
       org.opencontainers.image.licenses="Apache-2.0" \

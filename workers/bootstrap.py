@@ -40,6 +40,7 @@ from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
+from workers.version import VERSION
 
 METRICS_NAMESPACE: Final = "OrderPipeline"  # in CloudWatch; terraform/alarms.tf has the same
 # Stripe keeps its keys for the same time: https://docs.stripe.com/api/idempotent_requests
@@ -125,6 +126,7 @@ def loop_config(name: str, settings: Settings, service: Service) -> Config:
     return Config(
         service=name,
         worker=_worker(),
+        version=VERSION,
         concurrency=service.concurrency,
         max_attempts=service.max_attempts,
         max_receives=MAX_RECEIVE_COUNT,

@@ -4,6 +4,7 @@ A domain derives its events from ``Event``, lists them in a catalogue, and reads
 ``Decoder`` of that catalogue.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,9 @@ ATTRIBUTES: Final = (
     "traceparent",
 )
 
+# As our own types: ``entity.past-participle``.
+_TYPE: Final = re.compile(r"[a-z]{1,40}(\.[a-z0-9-]{1,40}){1,3}")
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")]
 
 
@@ -66,6 +70,8 @@ class Event(Value):
     """A fact in the past tense. Each subclass has its own ``type``."""
 
     type: ClassVar[str]
+    # The fields on the wire that ``subject`` is made of: they are ids.
+    subject_fields: ClassVar[tuple[str, ...]] = ()
 
     @property
     def subject(self) -> Mapping[str, str]:
@@ -210,21 +216,28 @@ class Decoder(Generic[E_co]):
         """Read an envelope, raw or wrapped in an SNS notification.
 
         Raises ``EnvelopeError``, ``UnknownType`` or ``UnsupportedVersion``. The text says what is
-        wrong and never quotes a value, because it may be a customer's.
+        wrong and quotes no value, because it may be a customer's, but an event type that looks like
+        one.
         """
         fields = _parse(body)
         inner = fields.get("Message")
         if fields.get("Type") == "Notification" and isinstance(inner, str):
             body = inner
             fields = _parse(body)
-        model = self._models.get(_text(fields, "eventType"))
+        event_type = _text(fields, "eventType")
+        model = self._models.get(event_type)
         _check_version(_text(fields, "eventVersion"))
         if model is None:
-            raise UnknownType("eventType is not in the catalogue")
+            raise UnknownType(f"eventType{_named(event_type)} is not in the catalogue")
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
             raise EnvelopeError(_explain(error)) from None
+
+
+def _named(event_type: str) -> str:
+    """Return a type for a text, unless it may be anything else: a sender wrote it."""
+    return f" {event_type}" if _TYPE.fullmatch(event_type) else ""
 
 
 def _check_version(version: str) -> None:

@@ -5,7 +5,7 @@ Fields are only ever added, with a default, and raise ``MINOR_VERSION`` of the e
 consumers ignore them. A change that old consumers cannot read raises ``MAJOR_VERSION``.
 
 Every string, list and number has a bound; money is a ``Decimal`` with a currency, never a float.
-``decode`` reads an envelope that carries one of these events.
+``decode`` reads an envelope that carries one of these events, ``peek`` what is left of a bad one.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field, StringConstraints
 
 from workers.envelope import Decoder, Event, Id, Value
+from workers.glimpse import Glimpse, glimpse
 
 # A transaction holds 100 items: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 # Fifty lines leave room for the inbox row, the reservation and whatever else a handler writes.
@@ -80,6 +81,8 @@ class Simulation(Value):
 
 class OrderEvent(Event):
     """An event about one order."""
+
+    subject_fields: ClassVar[tuple[str, ...]] = ("orderId",)
 
     order_id: Id
 
@@ -228,3 +231,8 @@ CATALOGUE: Final[dict[str, type[OrderEvent]]] = {
 }
 
 decode: Final = Decoder(CATALOGUE).decode
+
+
+def peek(body: str) -> Glimpse:
+    """Read what can be read of an envelope that ``decode`` refuses; see ``glimpse``."""
+    return glimpse(body, OrderEvent.subject_fields)

@@ -16,6 +16,7 @@ from workers.runtime.observability.health import STARTING, Health, Status
 from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
 from workers.runtime.worker import BROKEN, Running, Worker
 from workers.settings import Settings
+from workers.version import VERSION
 
 FIRST_BACKOFF: Final = 0.5  # s between attempts to reach AWS at the start, doubling
 REFRESH_EVERY: Final = 60.0  # s between refreshes of credentials
@@ -46,7 +47,8 @@ def run(build: Callable[[], Program], settings: Settings) -> int:
     try:
         with opening("METRICS_PORT", settings.metrics_port):
             port = health.serve(settings.metrics_port)
-        log.info("worker.starting", metricsPort=port, settings=_shown(settings))
+        shown = _shown(settings)
+        log.info("worker.starting", metricsPort=port, version=VERSION, settings=shown)
         program = _reach_aws(build)
     except (FatalError, SettingsError) as error:
         log.critical("worker.cannot_start", reason=str(error))

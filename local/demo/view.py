@@ -16,7 +16,7 @@ from local.demo.checks import Check
 from local.demo.run import Progress, Result
 
 STATES: Final = ("pending", "confirmed", "cancelled")
-OUTCOMES: Final = ("handled", "repeated", "ignored", "retried", "dead_lettered", "lost")
+OUTCOMES: Final = ("handled", "repeated", "ignored", "retried", "dead_lettered", "redelivered")
 REFRESHES: Final = 8  # a second
 
 

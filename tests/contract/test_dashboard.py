@@ -33,7 +33,7 @@ def series():
     relay.oldest.labels("0").set(1)
     queue = QueueState("payment", "payment-queue", visible=1, in_flight=0, delayed=0, dead=0)
     registry.register(QueueDepths(lambda: SimpleNamespace(states=lambda: [queue])))
-    telemetry = Telemetry("payment-queue")
+    telemetry = Telemetry("payment-queue", service="payment")
     telemetry.settled("order.created", "delete", "handled", duration=1, critical=1)
     telemetry.breaker_open("ses").set(1)
     samples = [

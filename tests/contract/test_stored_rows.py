@@ -29,6 +29,7 @@ from workers.events import (
     PaymentFailed,
     decode,
 )
+from workers.ops.failures import failures_of
 from workers.services.analytics import merge
 from workers.services.inventory import Inventory
 from workers.services.notification import Notification
@@ -67,7 +68,7 @@ class Stored:
         """Return a store with the table's documents."""
         store = FakeStore()
         for key, row in self.rows.items():
-            if not key.startswith(("inbox#", "outbox#", "lease#", "attempts#")):
+            if not key.startswith(("inbox#", "outbox#", "lease#", "attempts#", "failures#")):
                 store.seed(key, to_document(row))
         return store
 
@@ -109,6 +110,25 @@ def test_an_inbox_row_gives_its_outcomes_byte_for_byte(stored, table):
             decode(text).event_type for text in texts
         ]
         assert record.fingerprint == row["fingerprint"]["S"]
+
+
+def test_failed_attempts_are_read():
+    """The first version of the rows that has them is the fourth."""
+    for version in VERSIONS[VERSIONS.index(4) :]:
+        log = failures_of(Stored(version, "payment"), "payment", "order-api#event-9")
+
+        assert log.about.fields() == {
+            "eventType": "order.created",
+            "eventId": "event-9",
+            "correlationId": "event-1",
+            "orderId": "order-9",
+            "source": "order-api",
+            "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        }
+        assert [(a.receive_count, a.type, a.frame) for a in log.attempts] == [
+            (1, "worker_ended", ""),
+            (2, "ValueError", "workers.services.payment:Payment.charge"),
+        ]
 
 
 def test_a_waiting_row_gives_its_event_and_attributes_byte_for_byte(stored):

@@ -4,6 +4,7 @@ import pytest
 from support.eventually import eventually
 
 from local.processes import Processes
+from workers.ops.failures import failures_of
 
 pytestmark = pytest.mark.process
 
@@ -30,3 +31,8 @@ def test_nine_neighbours_are_handled_and_the_poison_is_dead_lettered_with_its_re
     assert '"orderId":"abort-1"' in letter.body
     assert letter.reason == "earlier deliveries ended the worker"
     assert letter.attempts == 3
+    log = failures_of(world.dynamodb, f"{world.prefix}payment", "order-api#event-abort-1")
+    assert {attempt.type for attempt in log.attempts} == {"worker_ended"}
+    assert [attempt.attempt for attempt in log.attempts][-3:] == [1, 2, 3]
+    assert log.attempts[-1].outcome == "dead_lettered"
+    assert all(attempt.worker for attempt in log.attempts[-3:])

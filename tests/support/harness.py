@@ -90,6 +90,7 @@ class Harness:
             Config(
                 service=name,
                 worker="worker-1",
+                version="version-1",
                 concurrency=concurrency,
                 max_attempts=max_attempts,
                 max_receives=MAX_RECEIVE_COUNT,
@@ -215,5 +216,8 @@ class Harness:
 
     def sample(self, name, **labels):
         """Read a metric; 0 if it was never set."""
-        labels = {"messaging_destination_name": self.queue.name} | labels
+        labels = {
+            "service": self.parts.config.service,
+            "messaging_destination_name": self.queue.name,
+        } | labels
         return self.telemetry.registry.get_sample_value(f"messaging_{name}", labels) or 0

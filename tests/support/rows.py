@@ -7,6 +7,7 @@ writes them to one file per table in DynamoDB's JSON: the golden rows of a versi
 
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -36,11 +37,13 @@ from workers.aws.payment_ledger import CANCELLED, PaymentLedger
 from workers.aws.simulated_gateway import SimulatedGateway
 from workers.envelope import first
 from workers.events import Simulation
+from workers.glimpse import Glimpse
 from workers.ops.stock import set_stock
 from workers.provision.provision import provision
 from workers.runtime.handler import Handlers
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease
+from workers.runtime.ports import FailedAttempt
 from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
 from workers.services.notification import Notification
@@ -110,6 +113,8 @@ class Rows:
         self._handle(inbox, an_order(), an_order(order_id="order-2", simulation=declined))
         self._handle(inbox, a_cancellation(order_id="order-3"))
         self._handle(inbox, an_order(order_id="order-4"), a_refund_request(order_id="order-4"))
+        failing = an_envelope(an_order(order_id="order-9"), event_id="event-9", traceparent=TRACE)
+        self._fail(self._store("payment"), failing)
         ledger = PaymentLedger(self._dynamodb, f"{self._prefix}payment")
         ledger.open("charge-order-5", "order-5", Decimal("24.60"), "EUR")
         ledger.claim("charge-order-5", "pi_1")
@@ -145,7 +150,34 @@ class Rows:
             inbox.handle(envelope, Lease(message, message.receipt_handle, 0.0, 1e9))
 
     def _inbox(self, table, service):
-        return Inbox(table, store=self._store(table), handlers=Handlers(service))
+        return Inbox(
+            table,
+            store=self._store(table),
+            handlers=Handlers(service),
+            worker="worker-1",
+            version="0123456789ab",
+            clock=NOON.timestamp,
+        )
+
+    def _fail(self, store, envelope):
+        """Record a failed attempt whose worker told why, and one that another worker found."""
+        about = Glimpse.of(envelope)
+        failed = FailedAttempt(
+            message_id="message-9",
+            receive_count=2,
+            at=NOON.isoformat(timespec="milliseconds"),
+            type="ValueError",
+            reason="a bug",
+            outcome="retried",
+            attempt=1,
+            stack="0123456789ab",
+            frame="workers.services.payment:Payment.charge",
+            worker="worker-1",
+            version="0123456789ab",
+        )
+        store.record_failure(envelope.key, about, failed)
+        ended = replace(failed, receive_count=1, type="worker_ended", stack="", frame="")
+        store.record_failure(envelope.key, about, ended, found=True)
 
     def _store(self, table, **options):
         options["clock"] = NOON.timestamp

@@ -134,6 +134,25 @@ def test_the_reason_names_what_is_wrong(text, reason):
         decode(text)
 
 
+@pytest.mark.parametrize(
+    ("event_type", "text"),
+    [
+        ("order.eaten", "eventType order.eaten is not in the catalogue"),
+        ("order.placed.v2", "eventType order.placed.v2 is not in the catalogue"),
+        ("ada@example.com", "eventType is not in the catalogue"),
+        ("Ada Lovelace", "eventType is not in the catalogue"),
+        ("a" * 200, "eventType is not in the catalogue"),
+    ],
+)
+def test_an_unknown_type_is_named_if_it_looks_like_a_type(event_type, text):
+    body = an_envelope().encode().replace("order.created", event_type)
+
+    with pytest.raises(UnknownType) as refusal:
+        decode(body)
+
+    assert str(refusal.value) == text
+
+
 def test_the_reason_quotes_no_customers_data():
     with pytest.raises(EnvelopeError) as refusal:
         decode(data(customerEmail="ada lovelace at example.com"))

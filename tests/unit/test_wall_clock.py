@@ -25,7 +25,7 @@ JUMP = 600.0  # s
 
 # The modules that read the wall clock, and the effect of a jump of ten minutes.
 READERS = {
-    "aws/dynamodb.py": "an inbox row expires ten minutes early or late, of 90 days",
+    "aws/dynamodb.py": "an inbox row says a wrong time, and expires ten minutes off, of 90 days",
     "aws/outbox.py": "a published row goes ten minutes early or late, of 7 days",
     "aws/outbox_leases.py": "a relay of the version before takes a shard early or late; fenced off",
     "aws/sqs.py": "a dead letter says a wrong time",
@@ -37,7 +37,8 @@ READERS = {
     "runtime/observability/emf.py": "a figure gets a wrong time",
     "runtime/observability/logs.py": "a log line gets a wrong time",
     "runtime/observability/canonical_line.py": "one figure of an age is wrong, and never negative",
-    "runtime/assembly.py": "the trail of a message's attempts says wrong times",
+    "runtime/assembly.py": "the trail of a message's attempts and its record say wrong times",
+    "runtime/inbox.py": "an inbox row says a wrong time of its start",
 }
 
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.api.problems import Refused, respond
+from workers.runtime.settlement import name_of
 
 LABELS: Final = ("route", "method", "status")
 CLIENT_GONE: Final = 499  # nginx's status for a client that disconnected before the response
@@ -103,7 +104,7 @@ def _log_crash(scope: Scope, error: Exception) -> None:
     log.error(
         "request.crashed",
         route=_route(scope),
-        errorType=type(error).__name__,
+        errorType=name_of(error),
         stack="".join(traceback.format_tb(error.__traceback__)),
     )
 

@@ -8,8 +8,10 @@ import structlog
 
 from workers.api.limits import REQUEST_THREADS
 from workers.envelope import Encoded
+from workers.events import peek
 from workers.runtime.crash import crash_point
 from workers.runtime.ports import Topic
+from workers.runtime.settlement import name_of
 
 # A quarter of the request threads: the others keep accepting orders while SNS is down.
 SLOTS: Final = REQUEST_THREADS // 4
@@ -41,9 +43,8 @@ class FastPath:
         except Exception as error:  # noqa: BLE001 - the client has its response; the relay retries
             log.warning(
                 "fast_path.failed",
-                errorType=type(error).__name__,
-                eventId=event.event_id,
-                correlationId=event.attributes.get("correlationId"),
+                errorType=name_of(error),
+                **peek(event.body).fields(),
             )
         finally:
             self._slots.release()

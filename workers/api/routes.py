@@ -1,6 +1,6 @@
 """The HTTP endpoints of orders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import uuid4
@@ -19,6 +19,7 @@ from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.responses import Accepted, OrderView
 from workers.envelope import Envelope, Event, Id
+from workers.glimpse import Glimpse
 from workers.runtime.ports import Store, Transaction
 from workers.services.orders import OrderCommands
 
@@ -112,7 +113,8 @@ class Endpoints:
     def read(self, order_id: OrderId, request: Request) -> OrderView:
         """Return an order: its state, the status of payment and inventory, and its history."""
         order = self.commands.find(order_id, self.store.begin(f"{SOURCE}#read"))
-        _add_to_log(request, order.order_id, order.correlation_id)
+        ids = {"orderId": order.order_id, "correlationId": order.correlation_id}
+        _add_to_log(request, ids)
         return OrderView.model_validate(order.model_dump())
 
     def _change(
@@ -133,7 +135,7 @@ class Endpoints:
         done = carry_out(Command(act, request_hash, call.idempotency_key), self.store)
         envelope = done.envelope
         order_id = envelope.data.order_id
-        _add_to_log(call.request, order_id, envelope.correlation_id)
+        _add_to_log(call.request, Glimpse.of(envelope).fields())
         call.response.headers["Location"] = f"/orders/{order_id}"
         if done.replayed:
             call.response.headers["Idempotent-Replayed"] = "true"
@@ -155,6 +157,6 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def _add_to_log(request: Request, order_id: str, correlation_id: str | None) -> None:
+def _add_to_log(request: Request, ids: Mapping[str, str | None]) -> None:
     """Add the ids to the access log line of this request."""
-    request.state.logged_ids = {"orderId": order_id, "correlationId": correlation_id}
+    request.state.logged_ids = ids

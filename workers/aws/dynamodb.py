@@ -6,15 +6,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from workers.aws import failure_rows
 from workers.aws.errors import translated
 from workers.aws.items import to_document, to_item
 from workers.aws.outbox_rows import waiting
 from workers.aws.transact import CONDITION, CONFLICT, Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
 from workers.envelope import Encoded
+from workers.glimpse import Glimpse
 from workers.runtime.errors import InProgress
 from workers.runtime.memory import INBOX_RETENTION
-from workers.runtime.ports import Attempt, AttemptLog, Outcomes, Record, Transaction
+from workers.runtime.ports import (
+    Attempt,
+    AttemptLog,
+    FailedAttempt,
+    FailureLog,
+    Handling,
+    Outcomes,
+    Record,
+    Transaction,
+)
+from workers.times import iso
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,9 +62,12 @@ class DynamoStore:
         guard: Callable[[], None] | None = None,
         fingerprint: str = "",
         optimistic: bool = False,
+        handling: Handling | None = None,
     ) -> Transaction:
         """Start the transaction that handles ``key``; see ``Store``."""
-        return DynamoTransaction(self.client, self.table, key, guard, fingerprint, optimistic)
+        return DynamoTransaction(
+            self.client, self.table, key, guard, fingerprint, optimistic, handling
+        )
 
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
         """Write everything in one TransactWriteItems; see ``Store``.
@@ -116,18 +131,31 @@ class DynamoStore:
                 ExpressionAttributeValues=values,
             )
 
+    def record_failure(
+        self, key: str, about: Glimpse, attempt: FailedAttempt, *, found: bool = False
+    ) -> None:
+        """Record a failed attempt; see ``Store``. Repeating the call changes only a count."""
+        expires = str(int(self.clock() + failure_rows.RETENTION.total_seconds()))
+        update = failure_rows.update_of(
+            self.table, key, about, attempt, expires=expires, found=found
+        )
+        failure_rows.write(self.client, update)
+
+    def failures(self, key: str) -> FailureLog:
+        """Read the failed attempts at an event; see ``Store``."""
+        return failure_rows.read(self.client, self.table, key)
+
     def _inbox_row(self, transaction: DynamoTransaction, outcomes: Outcomes) -> Write:
-        row = {
-            "outcomes": [outcome.body for outcome in outcomes],
-            "fingerprint": transaction.fingerprint,
-        }
         return {
             "Put": {
                 "TableName": self.table,
                 "Item": {
                     "pk": {"S": f"inbox#{transaction.key}"},
                     "expires": {"N": self._expiry()},
-                    **to_item(row),
+                    "outcomes": {"L": [{"S": outcome.body} for outcome in outcomes]},
+                    "fingerprint": {"S": transaction.fingerprint},
+                    "at": {"S": iso(self.clock())},
+                    **_timeline(transaction.handling),
                 },
                 "ConditionExpression": "attribute_not_exists(pk)",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -150,6 +178,20 @@ class DynamoStore:
 
     def _expiry(self) -> str:
         return str(int(self.clock() + self.retention.total_seconds()))
+
+
+def _timeline(handling: Handling | None) -> dict[str, Any]:
+    """Return what an operator wants to know of the handling; nothing reads it to decide."""
+    if handling is None:
+        return {}
+    return {
+        "sentAt": {"S": iso(handling.sent_at)},
+        "startedAt": {"S": iso(handling.started_at)},
+        "receiveCount": {"N": str(handling.receive_count)},
+        "messageId": {"S": handling.message_id},
+        "worker": {"S": handling.worker},
+        "version": {"S": handling.version},
+    }
 
 
 def _record(item: Any) -> Record:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workers.aws.errors import plain_code, translated
 from workers.aws.wire import Sqs
 from workers.limits import MAX_VISIBILITY_TIMEOUT
+from workers.runtime.dead_letter import TEXTS, WANTED, attributes_of
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.ports import MAX_REASON, Failure, Message
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES: Final = 1_048_576
 _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPE: Final = "String"
+_WANTED: Final = list(WANTED)
+_NONE: Final[Mapping[str, str]] = {}
 UNANSWERED: Final = "Unanswered"  # error code of an entry that the response omits
 
 
@@ -54,11 +57,15 @@ class SqsQueue:
         return self.url.rpartition("/")[2]
 
     def receive(self, limit: int, wait: float) -> Sequence[Message]:
-        """Receive up to ``limit`` messages, with only the two attributes that are used."""
+        """Receive up to ``limit`` messages, with only the attributes that are used.
+
+        A message from the topic has none of the message attributes in ``WANTED``.
+        """
         with _in_the_loop():
             answer = self.poll.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=limit,
+                MessageAttributeNames=_WANTED,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 VisibilityTimeout=self.visibility_timeout,
                 WaitTimeSeconds=int(wait),
@@ -70,6 +77,7 @@ class SqsQueue:
                     receipt_handle=message["ReceiptHandle"],
                     receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
                     sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+                    attributes=_texts(message.get("MessageAttributes")),
                 )
                 for message in answer.get("Messages", ())
             ]
@@ -101,16 +109,8 @@ class SqsQueue:
 
     def dead_letter(self, message: Message, failure: Failure) -> None:
         """Send the body, unchanged, with the reason in its attributes."""
-        texts = {
-            "failure.type": failure.type,
-            "failure.attempts": str(failure.attempts),
-            "failure.service": self.service,
-            "failure.at": datetime.fromtimestamp(self.clock(), UTC).isoformat(),
-            "source.messageId": message.id,
-            "failure.reason": failure.reason,
-        }
-        if failure.trail:
-            texts["failure.trail"] = failure.trail
+        at = datetime.fromtimestamp(self.clock(), UTC).isoformat()
+        texts = attributes_of(message, failure, at)
         with translated("sqs"):
             answer = self.control.send_message(
                 QueueUrl=self.dlq_url,
@@ -139,13 +139,23 @@ def depth(client: "SQSClient", url: str) -> Depth:
     )
 
 
+def _texts(attributes: Any) -> Mapping[str, str]:
+    if not attributes:
+        return _NONE
+    return {name: each.get("StringValue", "") for name, each in attributes.items()}
+
+
 def _attributes(texts: Mapping[str, str], room: int) -> "dict[str, MessageAttributeValueTypeDef]":
-    """Keep what fits into ``room`` bytes, in order: even a message of maximum size is sent."""
+    """Keep what fits into ``room`` bytes, in order: even a message of maximum size is sent.
+
+    Only a text for a person is cut: part of an id or of a number would be wrong.
+    """
     attributes: dict[str, MessageAttributeValueTypeDef] = {}
     for name, text in texts.items():
         left = room - _size(name) - _size(_TYPE)
-        value = _fit(_REFUSED.sub("\ufffd", text or "-")[:MAX_REASON], left)
-        if value:
+        text = _REFUSED.sub("\ufffd", text or "-")[:MAX_REASON]  # noqa: PLW2901 - what is sent
+        value = _fit(text, left)
+        if value and (value == text or name in TEXTS):
             attributes[name] = {"DataType": _TYPE, "StringValue": value}
             room = left - _size(value)
     return attributes

@@ -8,7 +8,7 @@ from workers.aws.errors import translated
 from workers.aws.items import check_fields, to_document, to_item
 from workers.aws.transact import Write
 from workers.runtime.errors import PermanentError
-from workers.runtime.ports import Between, Document
+from workers.runtime.ports import Between, Document, Handling
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,6 +24,7 @@ class DynamoTransaction:
     guard: Callable[[], None] | None
     fingerprint: str
     optimistic: bool
+    handling: Handling | None = None
     _read: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)  # raw items
     _assumed: set[str] = field(default_factory=set)  # keys assumed to be absent, not read
     _writes: dict[str, Write] = field(default_factory=dict)

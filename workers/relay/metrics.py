@@ -24,6 +24,8 @@ class RelayMetrics:
             ["result"],
             registry=registry,
         )
+        for result in ("published", "refused", "unavailable"):
+            self.published.labels(result)  # a series that starts at 0 can be alarmed on
         self.oldest = Gauge(
             "outbox_oldest_seconds", "Age of the oldest waiting row", ["shard"], registry=registry
         )

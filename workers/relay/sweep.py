@@ -14,6 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from workers.aws.outbox import Outbox, Row
 from workers.aws.outbox_leases import LEASE, OutboxLeases, ShardLease
+from workers.events import peek
 from workers.limits import MAX_BATCH
 from workers.relay.metrics import RelayMetrics
 from workers.runtime.crash import crash_point
@@ -159,7 +160,10 @@ class Sweep:
             crash_point("relay.marked")
         unreadable = {row.event_id: row.problem for row in rows if row.event is None}
         for event_id, reason in (unreadable | verdicts.refused).items():
-            log.error("outbox.set_aside", shard=self.shard, eventId=event_id, reason=reason)
+            event = readable.get(event_id)
+            known = peek(event.body).fields() if event else {}
+            fields = {"eventId": event_id} | known
+            log.error("outbox.set_aside", shard=self.shard, reason=reason, **fields)
             _retry_conflicts(self._outbox.set_aside)(lease, event_id, reason)
         if verdicts.waiting and not verdicts.accepted:
             raise next(iter(verdicts.waiting.values()))

@@ -25,6 +25,7 @@ from workers.runtime.leases import GONE, Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import Queue
+from workers.runtime.settlement import name_of
 
 LINGER: Final = 0.1  # s
 RETRY_DELAYS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # s; the last one repeats
@@ -161,7 +162,7 @@ class Acks:
                 )
         except (Unavailable, FatalError) as error:
             log.warning("settlement.postponed", messages=len(batch), reason=str(error))
-            failed = dict.fromkeys(range(len(batch)), type(error).__name__)
+            failed = dict.fromkeys(range(len(batch)), name_of(error))
         confirmed = 0
         for position, ack in enumerate(batch):
             code = failed.get(position)

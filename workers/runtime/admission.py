@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from workers.runtime.errors import PermanentError, TransientError
+from workers.runtime.failures import ENDED, Failures, Outcome
 from workers.runtime.isolation import Isolation
 from workers.runtime.lease import Lease
 from workers.runtime.ports import Attempt, AttemptLog, Failure, Message, Store
@@ -26,6 +27,8 @@ from workers.runtime.settlement import ENVIRONMENT, name_of, text_of
 # The reasons in a dead letter for attempts that no worker survived to report.
 WORKER_ENDED: Final = "earlier deliveries ended the worker"
 HANDLER_HUNG: Final = "the handler did not return"
+HANDLER_TIMEOUT: Final = "handler_timeout"
+NO_ATTEMPTS: Final = AttemptLog()
 MAX_ERROR: Final = 200  # characters of an error kept with an attempt
 
 log = structlog.get_logger()
@@ -36,6 +39,7 @@ class Standing:
     """Facts about a delivery as an attempt. ``Admission`` keeps them."""
 
     suspect: bool | None = None  # it may have ended earlier workers; None before it is known
+    earlier: AttemptLog = NO_ATTEMPTS  # at earlier deliveries
     recorded: bool = False  # its start is on record as an attempt, or may be
     broke: BaseException | None = None  # the error that ended its handler's thread
 
@@ -48,6 +52,8 @@ class Standing:
 class NotAdmitted(TransientError):
     """The message waited too long for its turn, and is not handled now."""
 
+    name = "not_admitted"
+
 
 class Exhausted(PermanentError):
     """The message has used up its attempts. ``failure`` says how they ended."""
@@ -55,6 +61,7 @@ class Exhausted(PermanentError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+        self.name = failure.type
 
 
 class Admission:
@@ -64,6 +71,7 @@ class Admission:
         self,
         store: Store,
         isolation: Isolation,
+        failures: Failures,
         *,
         max_attempts: int,
         worker: str,
@@ -72,6 +80,7 @@ class Admission:
         """``worker`` identifies this process in the record."""
         self._store = store
         self._isolation = isolation
+        self._failures = failures
         self._max_attempts = max_attempts
         self._worker = worker
         self._utcnow = utcnow
@@ -94,6 +103,7 @@ class Admission:
             if suspect:
                 self._standing(lease).recorded = True  # set first: the reply may get lost
                 self._record(lease.message, error="", returned=False)
+                self._note_last_delivery(lease, "returned")
             yield
         finally:
             self._isolation.leave(lease)
@@ -106,10 +116,15 @@ class Admission:
         try:
             attempts = self._record(lease.message, error=_brief(error), returned=returned)
         except PermanentError as refused:
-            log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(refused))
+            self._warn("attempt.not_counted", lease.message, refused)
             attempts = AttemptLog()
         self._standing(lease).recorded = False
         return attempts
+
+    def earlier(self, lease: Lease) -> AttemptLog:
+        """Return the recorded attempts of earlier deliveries of the message."""
+        standing = self._standings.get(lease)
+        return standing.earlier if standing else NO_ATTEMPTS
 
     def excuse_if_recorded(self, lease: Lease, *, ended: bool) -> None:
         """Remove the start of a suspect from the record; see ``excuse``."""
@@ -173,16 +188,21 @@ class Admission:
         self.excuse_again()
 
     def _record_broken(self, lease: Lease, error: BaseException) -> None:
+        message, count = lease.message, 0
         try:
-            self.failed(lease, error, returned=False)
+            count = len(self.failed(lease, error, returned=False).attempts)
         except ENVIRONMENT as why:
-            log.warning("attempt.not_counted", messageId=lease.message.id, reason=str(why))
+            self._warn("attempt.not_counted", message, why)
+        self._failures.raised(message, error, "returned", attempt=count)
 
     def _record_hung(self, message: Message) -> None:
+        count = 0
         try:
-            self._record(message, error=HANDLER_HUNG, returned=True)
+            known = self._record(message, error=HANDLER_HUNG, returned=True)
+            count = len(known.attempts)
         except (*ENVIRONMENT, PermanentError) as error:
-            log.warning("attempt.not_counted", messageId=message.id, reason=str(error))
+            self._warn("attempt.not_counted", message, error)
+        self._failures.ended(message, HANDLER_TIMEOUT, HANDLER_HUNG, "returned", attempt=count)
 
     def _excuse(self, message_id: str, receive_count: int, *, returned: bool) -> bool:
         try:
@@ -209,12 +229,30 @@ class Admission:
             return False
         known = self._store.attempts(message.id)
         # This delivery may be on record too, if it was tried here before: leave it out.
-        earlier = [a for a in known.attempts if a.receive_count < message.receive_count]
+        earlier = tuple(a for a in known.attempts if a.receive_count < message.receive_count)
+        standing = self._standing(lease)
+        standing.earlier = AttemptLog(earlier, known.returned)
         if len(earlier) >= self._max_attempts:
-            raise Exhausted(failure_of(AttemptLog(tuple(earlier))))
-        suspect = known.returned != message.receive_count - 1
-        self._standing(lease).suspect = suspect
-        return suspect
+            self._note_last_delivery(lease, "dead_lettered")
+            raise Exhausted(failure_of(standing.earlier))
+        standing.suspect = known.returned != message.receive_count - 1
+        return standing.suspect
+
+    def _note_last_delivery(self, lease: Lease, outcome: Outcome) -> None:
+        """Record that the delivery before this one reported no end, if that is so."""
+        message, earlier = lease.message, self._standing(lease).earlier
+        before = message.receive_count - 1
+        start = next((a for a in earlier.attempts if a.receive_count == before), None)
+        if start is not None and not start.error:
+            count = len(earlier.attempts)
+            self._failures.found(message, start, outcome, attempt=count)
+        elif start is None and outcome == "returned" and earlier.returned == before - 1:
+            # No suspect yet, so its start is not on record.
+            self._failures.found(message, None, outcome)
+
+    def _warn(self, event: str, message: Message, error: Exception) -> None:
+        fields = self._failures.look(message.body).fields()
+        log.warning(event, messageId=message.id, **fields, reason=str(error))
 
     def _record(self, message: Message, *, error: str, returned: bool) -> AttemptLog:
         self._owed.pop((message.id, message.receive_count), None)
@@ -232,9 +270,9 @@ def failure_of(known: AttemptLog) -> Failure:
     last = known.attempts[-1].error
     match last:
         case "":
-            reason, kind = WORKER_ENDED, "worker_ended"
+            reason, kind = WORKER_ENDED, ENDED
         case text if text == HANDLER_HUNG:
-            reason, kind = HANDLER_HUNG, "handler_timeout"
+            reason, kind = HANDLER_HUNG, HANDLER_TIMEOUT
         case text:
             kind, _, reason = text.partition(": ")
     return Failure(reason or kind, kind, len(known.attempts), trail=known.trail())

@@ -4,14 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from threading import Condition
 from typing import TypeAlias
 
 from workers.envelope import Envelope, Event
+from workers.glimpse import glimpse
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
+from workers.runtime.failures import Failures
 from workers.runtime.handler import Handlers
 from workers.runtime.inbox import Inbox
 from workers.runtime.isolation import Isolation
@@ -52,7 +55,8 @@ class Config:
     """
 
     service: str
-    worker: str  # names this process in records of attempts
+    worker: str  # names this process in records
+    version: str  # of the code, in records
     concurrency: int  # handlers at a time
     max_attempts: int
     max_receives: int  # after which SQS itself dead-letters a message
@@ -83,6 +87,7 @@ class Assembly:
     permits: Permits
     isolation: Isolation
     admission: Admission
+    failures: Failures
     leases: Leases
     acks: Acks
     breakers: Breakers
@@ -105,6 +110,7 @@ class Assembly:
             telemetry=self.telemetry,
             receive_wait=self.config.receive_wait,
             handler_timeout=self.config.handler_timeout,
+            look=self.failures.look,
             now=self.clock.now,
             sleep=self.clock.sleep,
         )
@@ -118,13 +124,28 @@ def assemble(
 ) -> Assembly:
     """Connect the parts of a receive loop that gives its messages, decoded, to ``handlers``."""
     now, rest = clock.now, clock.rest
-    telemetry = Telemetry(ports.queue.name)
+    telemetry = Telemetry(
+        ports.queue.name,
+        service=config.service,
+        slots=config.concurrency,
+        event_types=handlers.consumes,
+    )
     queue = MeasuredQueue(ports.queue, telemetry)
     permits = Permits(config.concurrency, now=now, rest=rest)
     isolation = Isolation(permits, now=now, rest=rest)
+    failures = Failures(
+        ports.store,
+        look=partial(glimpse, subject=handlers.subject_fields),
+        worker=config.worker,
+        version=config.version,
+        telemetry=telemetry,
+        utcnow=clock.utcnow,
+        now=now,
+    )
     admission = Admission(
         ports.store,
         isolation,
+        failures,
         max_attempts=config.max_attempts,
         worker=config.worker,
         utcnow=clock.utcnow,
@@ -134,6 +155,7 @@ def assemble(
         telemetry=telemetry,
         handler_timeout=config.handler_timeout,
         on_hung=admission.hung,
+        look=failures.look,
         now=now,
     )
     acks = Acks(queue, leases, permits, telemetry=telemetry, now=now)
@@ -151,8 +173,17 @@ def assemble(
     consumer = Consumer(
         queue=queue,
         topic=Publisher(ports.topic, now=now, rest=rest),
-        inbox=Inbox(config.service, store=ports.store, handlers=handlers, sleep=clock.sleep),
+        inbox=Inbox(
+            config.service,
+            store=ports.store,
+            handlers=handlers,
+            worker=config.worker,
+            version=config.version,
+            clock=lambda: clock.utcnow().timestamp(),
+            sleep=clock.sleep,
+        ),
         admission=admission,
+        failures=failures,
         permits=permits,
         leases=leases,
         acks=acks,
@@ -179,6 +210,7 @@ def assemble(
         permits=permits,
         isolation=isolation,
         admission=admission,
+        failures=failures,
         leases=leases,
         acks=acks,
         breakers=breakers,

@@ -19,23 +19,24 @@ back to the queue for a while. Such failures never lead to the dead-letter queue
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from workers.envelope import Envelope, Event
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission, Exhausted, NotAdmitted
 from workers.runtime.breaker import Breakers
 from workers.runtime.crash import crash_point
-from workers.runtime.errors import FatalError, PermanentError, Unavailable
+from workers.runtime.errors import FatalError, LeaseLost, PermanentError, Unavailable
+from workers.runtime.failures import Failures, Outcome
 from workers.runtime.inbox import Inbox
 from workers.runtime.lease import Lease
-from workers.runtime.leases import Leases
+from workers.runtime.leases import LOSSES, Leases
 from workers.runtime.observability.canonical_line import CanonicalLine
+from workers.runtime.observability.logs import about
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import AttemptLog, Failure, Outcomes, Queue, Topic
@@ -48,6 +49,7 @@ from workers.runtime.settlement import (
     Settlement,
     full_jitter,
     is_attempt,
+    name_of,
     postponement,
     settlement_for,
     text_of,
@@ -72,6 +74,7 @@ class Consumer:
         topic: Topic,
         inbox: Inbox,
         admission: Admission,
+        failures: Failures,
         permits: Permits,
         leases: Leases,
         acks: Acks,
@@ -86,6 +89,7 @@ class Consumer:
         self._topic = topic
         self._inbox = inbox
         self._admission = admission
+        self._failures = failures
         self._permits = permits
         self._leases = leases
         self._acks = acks
@@ -99,26 +103,29 @@ class Consumer:
 
     def consume(self, lease: Lease) -> None:
         """Handle one message and settle it."""
-        line = CanonicalLine(lease.message)
+        line = CanonicalLine(lease.message, self._failures.look)
         begun = self._now()
         self._telemetry.slot_wait.observe(begun - lease.received_at)
         settlement = self._until_settled(lease, line)
         duration = self._now() - begun
-        line.settle(self.settle(lease, settlement))
-        self._permits.finished(None if line.waited else duration)
+        settled = self.settle(lease, self._described(settlement, line))
+        line.settle(settled, lease.lost)
         line.write(self._telemetry, duration)
+        self._record_failure(lease, line, settled)
+        self._permits.finished(None if line.waited else duration)
 
     def process(self, lease: Lease, line: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
-        envelope = line.envelope = self._decode(lease.message.body)
+        envelope = self._decode(lease.message.body)
+        fields = line.decoded(envelope)
         crash_point("decoded")
         if not self._inbox.takes(envelope):
-            self._ignore(envelope)
+            self._ignore(envelope, fields)
             line.outcome = "ignored"
             return
-        with bound_contextvars(eventId=envelope.event_id, correlationId=envelope.correlation_id):
+        with about(fields):
             record = self._inbox.handle(envelope, lease, again=line.waited)
-        self._publish(record.outcomes)
+            self._publish(record.outcomes)
         crash_point("published")
         line.outcome = "repeated" if record.repeated else "handled"
 
@@ -148,9 +155,43 @@ class Consumer:
             self._queue.dead_letter(lease.message, settlement.failure)
             crash_point("dead_lettered")
         except Exception as error:  # noqa: BLE001 - the message must not be lost
-            log.warning("dead_letter.postponed", reason=str(error))
+            fields = self._failures.look(lease.message.body).fields()
+            log.warning(
+                "dead_letter.postponed",
+                messageId=lease.message.id,
+                **fields,
+                errorType=name_of(error),
+                reason=str(error),
+            )
             return postponement(error, lease.message.receive_count)
         return settlement
+
+    def _described(self, settlement: Settlement, line: CanonicalLine) -> Settlement:
+        if not isinstance(settlement, DeadLetter):
+            return settlement
+        error = None if isinstance(line.error, Exhausted) else line.error
+        return DeadLetter(self._failures.described(settlement.failure, line.message, error))
+
+    def _record_failure(
+        self, lease: Lease, line: CanonicalLine, settlement: Settlement | None
+    ) -> None:
+        """Record the attempt that ended here, if it failed."""
+        error, message = line.error, lease.message
+        match settlement:
+            case DeadLetter(failure) if isinstance(error, (*ENVIRONMENT, NotAdmitted)):
+                self._failures.ended(message, failure.type, failure.reason, "dead_lettered")
+                return
+            case Retry():
+                outcome: Outcome = "retried"
+            case DeadLetter():
+                outcome = "dead_lettered"
+            case None if lease.lost in LOSSES:
+                outcome = "returned"
+            case _:  # handled; or handed back, which is no attempt; or recorded when it hung
+                return
+        if error is None or isinstance(error, (*ENVIRONMENT, NotAdmitted, Exhausted)):
+            return
+        self._failures.raised(message, error, outcome, attempt=line.attempts)
 
     def _until_settled(self, lease: Lease, line: CanonicalLine) -> Settlement:
         """Try until the settlement is decided."""
@@ -245,6 +286,8 @@ class Consumer:
             attempts = self._admission.failed(lease, error)
             line.attempts = len(attempts.attempts)
         else:
+            attempts = self._admission.earlier(lease)
+            line.attempts = 0 if isinstance(error, LeaseLost) else len(attempts.attempts) + 1
             self._admission.excuse_if_recorded(lease, ended=True)
         return settlement_for(
             error,
@@ -258,10 +301,10 @@ class Consumer:
             # Raise a transient error first: a message in the DLQ publishes nothing more.
             raise min(refused.values(), key=lambda error: isinstance(error, PermanentError))
 
-    def _ignore(self, envelope: Envelope[Event]) -> None:
+    def _ignore(self, envelope: Envelope[Event], fields: Mapping[str, str]) -> None:
         if envelope.event_type not in self._ignored:
             self._ignored.add(envelope.event_type)
-            log.warning("event.not_handled", eventType=envelope.event_type)
+            log.warning("event.not_handled", **fields)
 
 
 def _dependency(error: Exception) -> str | None:

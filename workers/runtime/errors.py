@@ -20,7 +20,7 @@ class TransientError(Exception):
 class PermanentError(Exception):
     """Trying again cannot help: the message goes to the dead-letter queue now."""
 
-    name: ClassVar[str] = "permanent"
+    name: str = "permanent"
 
 
 class Conflict(TransientError):

@@ -70,6 +70,11 @@ class Handlers:
         return frozenset(event.type for event in self.routes)
 
     @property
+    def subject_fields(self) -> tuple[str, ...]:
+        """The fields that name what the events are about, in any order."""
+        return tuple({name for event in self.routes for name in event.subject_fields})
+
+    @property
     def publishes(self) -> frozenset[str]:
         """The event types its handlers may publish."""
         return frozenset(e.type for route in self.routes.values() for e in route.publishes)

@@ -16,7 +16,7 @@ from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
 from workers.runtime.lease import Lease
-from workers.runtime.ports import Record, Store
+from workers.runtime.ports import Handling, Message, Record, Store
 
 # Conflicts last milliseconds: they are retried in process, well within the visibility timeout.
 CONFLICT_TRIES: Final = 8
@@ -33,11 +33,17 @@ class Inbox:
         *,
         store: Store,
         handlers: Handlers,
+        worker: str = "",
+        version: str = "",
+        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._service = service
         self._store = store
         self._handlers = handlers
+        self._worker = worker
+        self._version = version
+        self._clock = clock
         self._retrying = Retrying(
             retry=retry_if_exception_type(Conflict),
             stop=stop_after_attempt(CONFLICT_TRIES),
@@ -73,13 +79,28 @@ class Inbox:
         self, envelope: Envelope[Event], lease: Lease, *, optimistic: bool = False
     ) -> Record:
         lease.check()  # a handler may call out before it uses its transaction
-        transaction = self._store.begin(envelope.key, guard=lease.check, optimistic=optimistic)
+        transaction = self._store.begin(
+            envelope.key,
+            guard=lease.check,
+            optimistic=optimistic,
+            handling=self._handling(lease.message),
+        )
         events = self._handlers.handle(envelope.data, transaction)
         crash_point("handled")
         lease.check()
         record = self._store.commit(transaction, self._outcomes(envelope, events))
         crash_point("committed")
         return record
+
+    def _handling(self, message: Message) -> Handling:
+        return Handling(
+            message_id=message.id,
+            receive_count=message.receive_count,
+            sent_at=message.sent_at,
+            started_at=self._clock(),
+            worker=self._worker,
+            version=self._version,
+        )
 
     def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> tuple[Encoded, ...]:
         seen: Counter[str] = Counter()

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from workers.glimpse import Glimpse, glimpse
 from workers.limits import MAX_BATCH, MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.lease import EDGES, RENEWED, IllegalTransition, Lease
@@ -22,6 +23,14 @@ from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.ports import Message, Queue
 
 HANDLER_TIMEOUT: Final = 900.0  # s; a handler that runs longer counts as hung
+# s that the lease thread is late; it is never, as long as the process runs at all.
+STALL: Final = 5.0
+
+# The reasons why a lease is lost. Another worker gets the message, so nothing else is lost.
+HUNG: Final = "handler_timeout"
+LOSSES: Final = frozenset({"twelve_hours", "expired", "taken"})  # and the worker is healthy
+DELIVERED_AGAIN: Final = "SQS delivers the message again; this worker commits nothing for it"
+REPLACED: Final = f"{DELIVERED_AGAIN}; the process reports itself unhealthy"
 
 # SQS answers with these codes when a receipt handle is no longer valid.
 GONE: Final = frozenset(
@@ -46,9 +55,13 @@ class Leases:
         telemetry: Telemetry,
         handler_timeout: float = HANDLER_TIMEOUT,
         on_hung: Callable[[Lease], None] = lambda _lease: None,
+        look: Callable[[str], Glimpse] = glimpse,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``on_hung`` is called with the lease of a hung handler; it must not block."""
+        """``on_hung`` is called with the lease of a hung handler; it must not block.
+
+        ``look`` reads the ids of a body for a log line; it never raises.
+        """
         self.visibility_timeout = queue.visibility_timeout
         self.tick = min(5.0, max(0.1, self.visibility_timeout / 12))
         self.last_tick = now()
@@ -56,6 +69,7 @@ class Leases:
         self._telemetry = telemetry
         self._handler_timeout = handler_timeout
         self._on_hung = on_hung
+        self._look = look
         self._now = now
         self._leases: dict[str, Lease] = {}
         self._running: set[Lease] = set()  # abandoned ones too, even after they left the table
@@ -136,7 +150,7 @@ class Leases:
     def renew(self) -> None:
         """Renew every lease that is due: the lease thread calls this at each tick."""
         now = self._now()
-        self._telemetry.lease_lateness.set(max(0.0, now - self.last_tick - self.tick))
+        self._note_stall(max(0.0, now - self.last_tick - self.tick))
         with self._lock:
             leases = [x for x in self._leases.values() if x.state in RENEWED]
             lost = [x for x in leases if (why := self._overdue(x, now)) and _lose(x, why)]
@@ -147,10 +161,22 @@ class Leases:
             self._renew_batch(batch)
             self.last_tick = self._now()  # a sweep of many slow requests is slow, not stuck
 
+    def _note_stall(self, late: float) -> None:
+        """Report that this thread did not run: most likely nothing in the process did."""
+        self._telemetry.lease_lateness.set(late)
+        if late >= STALL:
+            self._telemetry.stalls.inc()
+            log.warning(
+                "process.stalled",
+                seconds=round(late, 1),
+                messages=len(self),
+                reason="the process was frozen, or had no CPU; leases may have run out meanwhile",
+            )
+
     def _overdue(self, lease: Lease, now: float) -> str | None:
         """Return why a lease must not, or can no longer, be renewed."""
         if lease.started_at is not None and now - lease.started_at > self._handler_timeout:
-            return "handler_timeout"
+            return HUNG
         if now - lease.received_at > MAX_VISIBILITY_TIMEOUT - self.visibility_timeout:
             return "twelve_hours"
         return "expired" if now > lease.deadline else None
@@ -185,10 +211,13 @@ class Leases:
         self._telemetry.lease_renewals("renewed").inc(len(batch) - len(failed))
 
     def _report(self, lease: Lease, reason: str) -> None:
-        if reason == "handler_timeout":
-            self._on_hung(lease)
         self._telemetry.leases_lost(reason).inc()
-        log.error("lease.lost", reason=reason, messageId=lease.message.id)
+        fields = {"messageId": lease.message.id, **self._look(lease.message.body).fields()}
+        if reason == HUNG:
+            self._on_hung(lease)
+            log.error("lease.lost", reason=reason, effect=REPLACED, **fields)
+        else:
+            log.warning("lease.lost", reason=reason, effect=DELIVERED_AGAIN, **fields)
 
 
 # Only these three functions change a lease; the caller holds the lock of the table. A lease is a

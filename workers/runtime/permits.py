@@ -40,6 +40,7 @@ class Permits:
         self._now = now
         self._rest = rest
         self._held = 0
+        self._requested = 0  # by open polls, of those held
         self._full_polls = 0  # consecutive; as many pollers may poll, but always one
         self._paused: set[str] = set()
         self._stopped = False
@@ -49,6 +50,11 @@ class Permits:
     def held(self) -> int:
         """Permits taken: messages being requested, waiting or handled."""
         return self._held
+
+    @property
+    def in_use(self) -> int:
+        """Permits of messages that were received: those that open polls hold are left out."""
+        return max(0, self._held - self._requested)
 
     @property
     def paused(self) -> frozenset[str]:
@@ -67,6 +73,7 @@ class Permits:
                 if free > 0 and (free >= self._worthwhile or remaining <= 0):
                     taken = min(MAX_BATCH, free)
                     self._held += taken
+                    self._requested += taken
                     return taken
                 if free <= 0:
                     patient_until = None
@@ -77,6 +84,7 @@ class Permits:
         """Return the permits that a poll did not use, and adapt the number of pollers."""
         with self._changed:
             self._held -= taken - count
+            self._requested -= taken
             if count == MAX_BATCH:
                 self._full_polls += 1
             elif count < taken:  # the queue is empty: a second poller would halve the batches

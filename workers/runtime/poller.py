@@ -18,7 +18,7 @@ from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import Message, Queue
-from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
+from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter, name_of
 
 FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
 ON_THE_WAY: Final = 1.0  # s; a poll may start that much later at SQS than here
@@ -141,7 +141,7 @@ class Poller:
 
     def _failed(self, error: Exception) -> None:
         """Log the failure once; a queue that never answered is fatal."""
-        self._telemetry.receive_errors(type(error).__name__).inc()
+        self._telemetry.receive_errors(name_of(error)).inc()
         if self.receiving is not False:
             log.error("receive.failing", queue=self._queue.name, reason=str(error))
         self.receiving = False

@@ -6,10 +6,11 @@ not answer, throttles or fails), ``FatalError`` (queue missing, access denied), 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol, TypeAlias
 
 from workers.envelope import Encoded
+from workers.glimpse import Glimpse
 
 # Values are str, int, Decimal, bool, None, and lists and dicts of these; never float.
 Document: TypeAlias = dict[str, object]
@@ -25,6 +26,8 @@ class Message:
     receipt_handle: str
     receive_count: int
     sent_at: float  # epoch seconds
+    # Of a redriven message: the attributes that it got as a dead letter (``dead_letter.py``).
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 # Characters of each text in a dead letter: short enough to read in a console.
@@ -37,8 +40,10 @@ class Failure:
 
     reason: str  # for a person; no customer data
     type: str  # low cardinality: "malformed", "permanent", "TimeoutError"
-    attempts: int
+    attempts: int  # of this message; a redriven one starts again
     trail: str = ""  # ``AttemptLog.trail``
+    stack: str = ""  # ``stack.Stack.hash``
+    key: str = ""  # of the record of its failed attempts; see ``Store.record_failure``
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,46 @@ class AttemptLog:
             f"receive {a.receive_count} at {a.at} on {a.worker}: {a.error or 'no end on record'}"
             for a in self.attempts
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """One delivery that failed, as the record of failures keeps it."""
+
+    message_id: str
+    receive_count: int
+    at: str  # ISO 8601, UTC
+    type: str  # as ``Failure.type``
+    reason: str  # no customer data
+    outcome: Literal["retried", "dead_lettered", "returned"]  # returned: it came back by itself
+    attempt: int = 0  # the number of the attempt, from 1; 0 if it did not count
+    stack: str = ""  # ``stack.Stack.hash``; empty without a stack
+    frame: str = ""  # "module:function" of the innermost call in our code
+    worker: str = ""
+    version: str = ""  # of the worker
+
+
+@dataclass(frozen=True, slots=True)
+class FailureLog:
+    """The failed attempts at one event, over all its redrives."""
+
+    key: str
+    about: Glimpse = field(default_factory=Glimpse)
+    first_at: str = ""  # ISO 8601, UTC
+    recorded: int = 0  # ever; of many, the row keeps the first and the newest
+    attempts: tuple[FailedAttempt, ...] = ()  # in order
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """Where and when an event was handled: stored with its inbox row, for an operator."""
+
+    message_id: str
+    receive_count: int
+    sent_at: float  # epoch seconds
+    started_at: float  # epoch seconds; the start of the try that was committed
+    worker: str
+    version: str
 
 
 class Queue(Protocol):
@@ -172,10 +217,12 @@ class Store(Protocol):
         guard: Callable[[], None] | None = None,
         fingerprint: str = "",
         optimistic: bool = False,
+        handling: Handling | None = None,
     ) -> Transaction:
         """Start the transaction that handles ``key``. ``guard`` is called before every use.
 
         ``optimistic`` skips reads of documents to be created; see ``Transaction.get``.
+        ``handling`` is stored with the inbox row.
         """
 
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
@@ -198,3 +245,16 @@ class Store(Protocol):
 
     def excuse_attempt(self, message_id: str, receive_count: int, *, returned: bool) -> None:
         """Remove a delivery's attempt from the record, if it exists; ``returned`` as above."""
+
+    def record_failure(
+        self, key: str, about: Glimpse, attempt: FailedAttempt, *, found: bool = False
+    ) -> None:
+        """Record a failed attempt at the event ``key``; replaces one of the same delivery.
+
+        ``found`` says that another worker found out: it never replaces a record. ``key`` is
+        ``Envelope.key``, or ``message#`` and the SQS message id of the first delivery if the body
+        has no readable one.
+        """
+
+    def failures(self, key: str) -> FailureLog:
+        """Read the failed attempts at an event, consistently."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from workers.glimpse import Glimpse, glimpse
 from workers.runtime.acks import ACKS, Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
@@ -50,6 +51,7 @@ class ReceiveLoop:
         telemetry: Telemetry,
         receive_wait: float,
         handler_timeout: float,
+        look: Callable[[str], Glimpse] = glimpse,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -65,6 +67,7 @@ class ReceiveLoop:
         self._telemetry = telemetry
         self._receive_wait = receive_wait
         self._handler_timeout = handler_timeout
+        self._look = look
         self._now = now
         self._sleep = sleep
         self._start_until: Callable[[], float] | None = None
@@ -119,7 +122,8 @@ class ReceiveLoop:
         leases = self._leases.hand_back()
         for lease in leases:
             if lease.state is State.ABANDONED:
-                log.error("handler.interrupted", messageId=lease.message.id)
+                fields = self._look(lease.message.body).fields()
+                log.error("handler.interrupted", messageId=lease.message.id, **fields)
         if leases:
             # At most half of the time left: a message not handed back stays hidden for a long time.
             # One handed back without a record is merely handled alone.
@@ -182,7 +186,7 @@ class ReceiveLoop:
             self._leases.renew()
             self._isolation.relax()
             self._telemetry.in_flight.set(len(self._leases))
-            self._telemetry.permits_held.set(self._permits.held)
+            self._telemetry.permits_held.set(self._permits.in_use)
 
     def _excuse_again(self) -> None:
         while not self._over.wait(EXCUSE_EVERY):

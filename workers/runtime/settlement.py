@@ -67,13 +67,13 @@ def settlement_for(
 ) -> Settlement:
     """Decide how to settle a message whose handling failed.
 
-    ``attempts`` are those on record, including this one if it counts. Delays grow with
+    ``attempts`` are those on record: this one too, unless one is enough. Delays grow with
     ``receive_count``, which includes deliveries that did not count.
     """
     count = len(attempts.attempts)
     match error:
         case PermanentError() | EnvelopeError():
-            return DeadLetter(Failure(text_of(error), error.name, count, attempts.trail()))
+            return DeadLetter(Failure(text_of(error), error.name, count + 1, attempts.trail()))
         case _ if count >= max_attempts:
             return DeadLetter(Failure(text_of(error), name_of(error), count, attempts.trail()))
         case TransientError(retry_after=float() | int() as delay):
@@ -122,8 +122,18 @@ def full_jitter(
 
 
 def name_of(error: BaseException) -> str:
-    """Return the name of an error, for a label or an attribute."""
-    return error.name if type(error) is TransientError else type(error).__name__
+    """Return the name of an error: the same one in logs, labels, dead letters and records.
+
+    Our own errors have one. Any other error, a subclass of ``TransientError`` without a name of its
+    own too, is called by its class.
+    """
+    match error:
+        case PermanentError() | EnvelopeError():
+            return error.name
+        case TransientError() if type(error) is TransientError or error.name != "transient":
+            return error.name
+        case _:
+            return type(error).__name__
 
 
 def text_of(error: BaseException) -> str:

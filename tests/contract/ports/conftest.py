@@ -143,14 +143,19 @@ class FakeQueues:
     def dead_bodies(self):
         return [letter.message.body for letter in self.queue.dead_letters]
 
+    def redrive(self):
+        self.queue.redrive()
+
 
 @dataclass
 class SqsQueues:
     queue: SqsQueue
     client: object
 
-    def send(self, body):
-        return self.client.send_message(QueueUrl=self.queue.url, MessageBody=body)["MessageId"]
+    def send(self, body, attributes=None):
+        return self.client.send_message(
+            QueueUrl=self.queue.url, MessageBody=body, MessageAttributes=attributes or {}
+        )["MessageId"]
 
     def dead(self):
         return self.client.receive_message(
@@ -159,6 +164,16 @@ class SqsQueues:
 
     def dead_bodies(self):
         return [message["Body"] for message in self.dead()]
+
+    def redrive(self):
+        """Move the dead letters back with their attributes, as SQS does."""
+        for message in self.dead():
+            named = message["MessageAttributes"]
+            sent = {
+                name: {"DataType": "String", "StringValue": each["StringValue"]}
+                for name, each in named.items()
+            }
+            self.send(message["Body"], sent)
 
 
 @pytest.fixture

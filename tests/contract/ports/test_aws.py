@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,15 +17,19 @@ from workers.aws.simulated_gateway import CHARGE, REFUND, SimulatedGateway
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
 from workers.envelope import Encoded
+from workers.glimpse import Glimpse
+from workers.ops.failures import failures_of
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.memory import INBOX_RETENTION
-from workers.runtime.ports import Attempt, AttemptLog, Failure
+from workers.runtime.ports import Attempt, AttemptLog, FailedAttempt, Failure, Handling
 from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 CAUSE = an_envelope()
 OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
+MAX_ITEM_BYTES = 400 * 1024
+TIMELINE = ("at", "sentAt", "startedAt", "receiveCount", "messageId", "worker", "version")
 ATTEMPT = Attempt(1, "2026-01-02T12:00:00+00:00", "worker-1", "ValueError: a bug")
 
 
@@ -44,6 +49,69 @@ def test_an_inbox_row_expires_after_its_retention(dynamodb, table, row):
     assert row(f"inbox#{CAUSE.key}")["expires"] == {"N": expires}
     assert row("attempts#message-1")["expires"] == {"N": expires}
     assert row("attempts#message-2")["expires"] == {"N": expires}
+
+
+def test_failures_expire_after_thirty_days_and_a_full_row_stays_small(dynamodb, table, row):
+    store = DynamoStore(dynamodb, table, clock=NOON.timestamp)
+    for number in range(100):
+        long = dict.fromkeys(("reason", "frame", "type", "worker"), f"{number:04}{'☃' * 2000}")
+        attempt = FailedAttempt(
+            message_id="m" * 36, receive_count=number, at=f"{number:04}", outcome="retried", **long
+        )
+        store.record_failure("shop#event-1", Glimpse(), attempt)
+
+    stored = row("failures#shop#event-1")
+    assert stored["expires"] == {"N": str(int((NOON + timedelta(days=30)).timestamp()))}
+    assert len(str(stored).encode()) < MAX_ITEM_BYTES / 4
+    assert store.failures("shop#event-1").recorded == 100
+
+
+def test_the_reader_of_operations_reads_what_a_worker_wrote(dynamodb, table):
+    attempt = FailedAttempt("message-1", 1, "2026-01-02", "malformed", "no", "dead_lettered")
+    DynamoStore(dynamodb, table).record_failure("shop#event-1", Glimpse("a.b"), attempt)
+
+    found = failures_of(dynamodb, table, "shop#event-1")
+
+    assert (found.attempts, found.about.event_type) == ((attempt,), "a.b")
+    assert failures_of(dynamodb, table, "shop#event-2").attempts == ()
+
+
+def test_failures_of_a_newer_version_are_read_as_far_as_they_are_known(dynamodb, table):
+    fields = {"at": {"S": "today"}, "severity": {"N": "3"}, "attempt": {"S": "first"}}
+    dynamodb.put_item(
+        TableName=table,
+        Item={
+            "pk": {"S": "failures#shop#event-1"},
+            "attempt#message-1#2": {"M": fields},
+            "attempt#strange": {"M": {}},
+            "subject": {"S": "an order"},
+            "recorded": {"S": "many"},
+        },
+    )
+    found = failures_of(dynamodb, table, "shop#event-1")
+
+    assert [a.at for a in found.attempts] == ["", "today"]
+    assert (found.recorded, found.about) == (0, Glimpse())
+
+
+def test_an_inbox_row_says_when_and_where_the_event_was_handled(dynamodb, table, row):
+    store = DynamoStore(dynamodb, table, clock=NOON.timestamp)
+    noon = NOON.timestamp()
+    handling = Handling("message-1", 2, noon - 1.5, noon - 0.25, "worker-1", "0123456789ab")
+    store.commit(store.begin(CAUSE.key, handling=handling), (OUTCOME,))
+    store.commit(store.begin("api#key"), (OUTCOME,))
+
+    stored = row(f"inbox#{CAUSE.key}")
+    assert {name: stored[name] for name in TIMELINE} == {
+        "at": {"S": "2026-01-02T12:00:00.000+00:00"},
+        "sentAt": {"S": "2026-01-02T11:59:58.500+00:00"},
+        "startedAt": {"S": "2026-01-02T11:59:59.750+00:00"},
+        "receiveCount": {"N": "2"},
+        "messageId": {"S": "message-1"},
+        "worker": {"S": "worker-1"},
+        "version": {"S": "0123456789ab"},
+    }
+    assert row("inbox#api#key").keys() & set(TIMELINE) == {"at"}
 
 
 def test_fields_that_a_newer_version_adds_to_an_attempt_are_ignored(dynamodb, table):
@@ -109,14 +177,26 @@ def test_a_dead_letter_arrives_with_its_reason(sqs_queues):
     (dead,) = sqs_queues.dead()
     attributes = {name: a["StringValue"] for name, a in dead["MessageAttributes"].items()}
     assert dead["Body"] == '{"half": '
-    assert time.time() - 60 < _epoch(attributes.pop("failure.at")) < time.time() + 60
+    assert attributes["failure.first_at"] == attributes["failure.at"]
+    assert time.time() - 60 < _epoch(attributes.pop("failure.first_at")) < time.time() + 60
+    del attributes["failure.at"]
     assert attributes == {
         "failure.reason": "naïve \ufffd ☃",
         "failure.type": "malformed",
         "failure.attempts": "2",
-        "failure.service": "payment",
+        "failure.redrives": "0",
         "source.messageId": "message-7",
     }
+
+
+def test_a_worker_receives_only_the_attributes_of_dead_letters(sqs_queues):
+    """The topic's own attributes would cost bytes in each response."""
+    names = ("eventType", "source", "failure.type", "failures", "source.messageId")
+    sqs_queues.send("body", {n: {"DataType": "String", "StringValue": n} for n in names})
+
+    (message,) = sqs_queues.queue.receive(10, 0)
+
+    assert message.attributes.keys() - {"failures"} == {"failure.type", "source.messageId"}
 
 
 def test_the_largest_message_can_be_dead_lettered(sqs_queues):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from workers.runtime.dead_letter import first_id as first_of
+from workers.runtime.dead_letter import redrives
 from workers.runtime.ports import Failure
 
 FAILURE = Failure("the card reader is on fire", "TimeoutError", 3)
@@ -121,3 +123,26 @@ def test_a_dead_letter_is_a_copy_and_the_message_stays(queues):
 
     assert queues.dead_bodies() == ["body"]
     assert [message.body for message in receive(queues)] == ["body"]
+
+
+def test_a_message_from_the_topic_has_no_attributes_of_a_dead_letter(queues):
+    queues.send("body")
+
+    (message,) = receive(queues)
+
+    assert message.attributes == {}
+
+
+def test_a_redriven_message_has_the_attributes_of_its_dead_letter(queues):
+    first_id = queues.send("body")
+    (message,) = receive(queues)
+    queues.queue.dead_letter(message, FAILURE)
+    queues.queue.delete([message.receipt_handle])
+    queues.redrive()
+
+    (again,) = receive(queues)
+
+    assert again.id != first_id == again.attributes["source.messageId"]
+    assert again.attributes["failure.type"] == "TimeoutError"
+    assert again.attributes["failure.redrives"] == "0"
+    assert (first_of(again), redrives(again)) == (first_id, 1)

@@ -5,9 +5,11 @@ from decimal import Decimal
 import pytest
 from support.builders import a_payment, an_envelope
 
+from workers.aws.failure_rows import MAX_KEPT
 from workers.envelope import Encoded
+from workers.glimpse import Glimpse
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError
-from workers.runtime.ports import Attempt, AttemptLog, Between
+from workers.runtime.ports import Attempt, AttemptLog, Between, FailedAttempt, FailureLog
 
 CAUSE = an_envelope()
 OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
@@ -430,3 +432,63 @@ def test_an_unrecorded_delivery_can_be_excused(store):
     store.excuse_attempt("message-1", 1, returned=True)
 
     assert store.attempts("message-1") == AttemptLog((), returned=1)
+
+
+ABOUT = Glimpse("order.created", "event-1", "shop", "story-1", "0af7", {"orderId": "order-1"})
+
+
+def a_failure(receive_count=1, **changes):
+    fields = {
+        "message_id": "message-1",
+        "receive_count": receive_count,
+        "at": f"2026-01-02T12:00:{receive_count:02}.000+00:00",
+        "type": "ValueError",
+        "reason": "a bug ☃",
+        "outcome": "retried",
+        "attempt": receive_count,
+        "stack": "0123456789ab",
+        "frame": "workers.services.payment:Payment.charge",
+        "worker": "worker-1",
+        "version": "0123456789ab",
+    }
+    return FailedAttempt(**(fields | changes))
+
+
+def test_an_event_that_never_failed_has_no_failures_on_record(store):
+    assert store.failures("shop#event-1") == FailureLog("shop#event-1")
+
+
+def test_failed_attempts_are_on_record_by_event_over_all_its_messages(store):
+    second = a_failure(2)
+    redriven = a_failure(1, message_id="message-2", at="2026-01-03T12:00:00.000+00:00")
+    for attempt in (a_failure(1), second, redriven):
+        store.record_failure("shop#event-1", ABOUT, attempt)
+    store.record_failure("message#message-3", Glimpse(), a_failure(1))
+
+    assert store.failures("shop#event-1") == FailureLog(
+        "shop#event-1",
+        ABOUT,
+        first_at="2026-01-02T12:00:01.000+00:00",
+        recorded=3,
+        attempts=(a_failure(1), second, redriven),
+    )
+    assert store.failures("message#message-3").about == Glimpse()
+
+
+def test_a_delivery_has_one_failure_on_record_the_last_that_its_worker_wrote(store):
+    store.record_failure("shop#event-1", ABOUT, a_failure(1, type="worker_ended"), found=True)
+    store.record_failure("shop#event-1", ABOUT, a_failure(1, type="lease_lost"))
+    store.record_failure("shop#event-1", ABOUT, a_failure(1, type="worker_ended"), found=True)
+
+    assert store.failures("shop#event-1").attempts == (a_failure(1, type="lease_lost"),)
+
+
+def test_of_many_failed_attempts_the_first_and_the_newest_stay_on_record(store):
+    for number in range(1, 3 * MAX_KEPT):
+        store.record_failure("shop#event-1", ABOUT, a_failure(number))
+        kept = [attempt.receive_count for attempt in store.failures("shop#event-1").attempts]
+        assert kept[0] == 1
+        assert len(kept) <= MAX_KEPT
+        assert kept[-8:] == list(range(1, number + 1))[-8:]
+
+    assert store.failures("shop#event-1").recorded == 3 * MAX_KEPT - 1

@@ -4,7 +4,7 @@ import json
 from uuid import uuid4
 
 import pytest
-from support.aws_calls import bodies, code_of
+from support.aws_calls import attributes, bodies, code_of
 from support.eventually import eventually
 
 pytestmark = pytest.mark.integration
@@ -50,6 +50,20 @@ def test_a_task_moves_every_message_and_says_so(sqs, dlq, queue):
     assert (task[moved], task[total], "TaskHandle" in task) == (3, 3, False)
     assert sorted(bodies(sqs, queue)) == sorted(TEXTS)
     assert bodies(sqs, dlq) == []
+
+
+def test_a_moved_message_keeps_its_attributes(sqs, dlq, queue):
+    sent = {n: value | {"StringValue": n} for n, value in attributes(10).items()}
+    bodies(sqs, dlq)
+    sqs.purge_queue(QueueUrl=dlq)
+    sqs.send_message(QueueUrl=dlq, MessageBody="body", MessageAttributes=sent)
+
+    start(sqs, dlq, queue)
+    eventually(lambda: newest(sqs, dlq)["Status"] == "COMPLETED", PATIENCE)
+
+    answer = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])
+    (message,) = answer["Messages"]
+    assert message["MessageAttributes"] == sent
 
 
 def test_one_task_runs_at_a_time_until_it_is_cancelled(sqs, dlq, queue):

@@ -1,13 +1,15 @@
 """A standard SQS queue with its dead-letter queue, in memory and on a virtual clock."""
 
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from random import Random
 
 from support.fakes.clock import FakeClock
 from support.fakes.faults import Faults
 from workers.limits import MAX_VISIBILITY_TIMEOUT
+from workers.runtime.dead_letter import attributes_of
 from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Failure, Message
 
@@ -20,6 +22,7 @@ class DeadLettered:
 
     message: Message
     failure: Failure | None
+    attributes: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Stored:
     receive_count: int = 0
     received_at: float = 0.0
     handle: str = ""
+    attributes: dict = field(default_factory=dict)
 
 
 class FakeQueue(Faults):
@@ -72,12 +76,14 @@ class FakeQueue(Faults):
 
     # Methods for tests.
 
-    def send(self, body, *, delay=0.0):
+    def send(self, body, *, delay=0.0, attributes=None):
         """Add a message and return its id."""
         with self._lock:
             message_id = f"message-{next(self._numbers)}"
             now = self._clock()
-            self._messages[message_id] = Stored(message_id, body, now, now + delay)
+            self._messages[message_id] = Stored(
+                message_id, body, now, now + delay, attributes=attributes or {}
+            )
             self._lock.notify_all()
             return message_id
 
@@ -120,10 +126,10 @@ class FakeQueue(Faults):
             self._messages[message_id].receive_count = times
 
     def redrive(self):
-        """Move everything back from the dead-letter queue, as new messages."""
+        """Move everything back from the dead-letter queue: new messages with their attributes."""
         with self._lock:
             dead, self.dead_letters[:] = list(self.dead_letters), []
-            return [self.send(letter.message.body) for letter in dead]
+            return [self.send(x.message.body, attributes=x.attributes) for x in dead]
 
     def fail_entries(self, method, codes):
         """Let entries of the next call fail, given as position -> error code."""
@@ -181,7 +187,9 @@ class FakeQueue(Faults):
 
     def dead_letter(self, message, failure):
         with self._call("dead_letter"):
-            self.dead_letters.append(DeadLettered(message, failure))
+            at = datetime.fromtimestamp(self._clock(), UTC).isoformat()
+            attributes = attributes_of(message, failure, at)
+            self.dead_letters.append(DeadLettered(message, failure, attributes))
 
     def _due(self):
         now = self._clock()
@@ -251,6 +259,7 @@ def _delivery(message):
         receipt_handle=message.handle,
         receive_count=message.receive_count,
         sent_at=message.sent_at,
+        attributes=message.attributes,
     )
 
 

@@ -10,10 +10,11 @@ from numbers import Number
 
 from support.fakes.clock import FakeClock
 from support.fakes.faults import Faults
+from workers.aws.failure_rows import MAX_KEPT, in_order
 from workers.aws.outbox_rows import shard_of
 from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, InProgress, PermanentError
-from workers.runtime.ports import AttemptLog, Record
+from workers.runtime.ports import AttemptLog, FailureLog, Record
 
 META = {"pk", "version", "expires", "outboxShard", "outboxOrder"}
 MAX_WRITES = 100
@@ -46,6 +47,8 @@ class FakeStore(Faults):
         self.clock = clock or FakeClock()
         self.records = {}  # inbox: key -> Record
         self.attempt_logs = {}  # SQS message id -> AttemptLog
+        self.failure_logs = {}  # Envelope.key or message#... -> FailureLog
+        self.handlings = {}  # inbox: key -> Handling
         self.waiting = {}  # outbox: event id -> Waiting
         self._outbox = outbox
         self._rows = {}
@@ -73,8 +76,8 @@ class FakeStore(Faults):
             record = self.records.get(key)
             return record and replace(record, repeated=True)
 
-    def begin(self, key, *, guard=None, fingerprint="", optimistic=False):
-        return FakeTransaction(self, key, guard, fingerprint, optimistic)
+    def begin(self, key, *, guard=None, fingerprint="", optimistic=False, handling=None):
+        return FakeTransaction(self, key, guard, fingerprint, optimistic, handling=handling)
 
     def commit(self, transaction, outcomes):
         transaction.check()
@@ -110,6 +113,7 @@ class FakeStore(Faults):
         self._rows |= changed
         record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
         self.records[transaction.key] = record
+        self.handlings[transaction.key] = transaction.handling
         if self._outbox:
             self.waiting |= {
                 event.event_id: Waiting(event, shard_of(event), self.clock.now())
@@ -146,6 +150,25 @@ class FakeStore(Faults):
         )
         return self.attempt_logs[message_id]
 
+    def record_failure(self, key, about, attempt, *, found=False):
+        with self._call("record_failure"):
+            log = self.failure_logs.get(key) or FailureLog(key, about, attempt.at)
+            delivery = (attempt.message_id, attempt.receive_count)
+            known = [a for a in log.attempts if (a.message_id, a.receive_count) == delivery]
+            attempt = known[0] if known and found else attempt
+            others = [a for a in log.attempts if (a.message_id, a.receive_count) != delivery]
+            if len(others) >= MAX_KEPT:
+                others = others[:1] + others[2 - MAX_KEPT // 2 :]
+            self.failure_logs[key] = replace(
+                log,
+                recorded=log.recorded + 1,
+                attempts=in_order([*others, attempt]),
+            )
+
+    def failures(self, key):
+        with self._call("failures"):
+            return self.failure_logs.get(key, FailureLog(key))
+
     def read(self, key):
         """Read for a transaction: a document with its version."""
         with self._call("get"):
@@ -155,8 +178,9 @@ class FakeStore(Faults):
 class FakeTransaction:
     """The port ``Transaction``; ``FakeStore`` makes and commits it."""
 
-    def __init__(self, store, key, guard, fingerprint, optimistic):
+    def __init__(self, store, key, guard, fingerprint, optimistic, *, handling=None):
         self.key = key
+        self.handling = handling
         self.fingerprint = fingerprint
         self.writes = {}  # key -> function from the row found to the row written
         self._store = store

@@ -6,6 +6,8 @@ from structlog.testing import capture_logs
 
 from workers.runtime.errors import Unavailable
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 def served(logs):
     [line] = [line for line in logs if line["event"] == "request.served"]
@@ -14,7 +16,7 @@ def served(logs):
 
 def test_a_request_is_one_line_with_its_ids(api, order):
     with capture_logs() as logs:
-        placed = api.post("/orders", order).json()
+        placed = api.post("/orders", order, headers={"traceparent": TRACE}).json()
 
     line = served(logs)
     assert line.pop("durationMs") >= 0
@@ -24,8 +26,12 @@ def test_a_request_is_one_line_with_its_ids(api, order):
         "method": "POST",
         "route": "/orders",
         "status": 202,
+        "eventType": "order.created",
+        "eventId": placed["eventId"],
         "orderId": placed["orderId"],
         "correlationId": placed["correlationId"],
+        "source": "order-api",
+        "traceId": TRACE[3:35],
     }
 
 

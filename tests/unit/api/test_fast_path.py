@@ -22,7 +22,17 @@ def test_events_that_the_topic_rejects_are_left_to_the_relay(api, order):
     assert placed.status_code == 202
     assert api.store.waiting.keys() == {placed.json()["eventId"]}
     [line] = [line for line in logs if line["event"] == "fast_path.failed"]
-    assert (line["errorType"], line["eventId"]) == ("Unavailable", placed.json()["eventId"])
+    ids = placed.json()
+    assert line == {
+        "event": "fast_path.failed",
+        "log_level": "warning",
+        "errorType": "unavailable",
+        "eventType": "order.created",
+        "eventId": ids["eventId"],
+        "correlationId": ids["correlationId"],
+        "orderId": ids["orderId"],
+        "source": "order-api",
+    }
 
 
 @pytest.mark.parametrize("error", [DOWN, RuntimeError("a bug"), PermanentError("refused")])

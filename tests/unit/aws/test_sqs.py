@@ -5,6 +5,7 @@ from botocore.stub import ANY
 from support.builders import NOON, a_message
 
 from workers.aws.sqs import MAX_MESSAGE_BYTES, SqsQueue, depth
+from workers.runtime.dead_letter import TEXTS, attributes_of
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.ports import Failure
 
@@ -40,7 +41,7 @@ def test_a_queue_is_named_after_its_url(queue):
     assert queue.name == "payment-queue"
 
 
-def test_a_receive_requests_two_attributes_and_its_own_visibility_timeout(sqs, queue):
+def test_a_receive_requests_only_the_attributes_in_use_and_its_own_visibility_timeout(sqs, queue):
     _, stubber = sqs
     stubber.add_response(
         "receive_message",
@@ -57,6 +58,7 @@ def test_a_receive_requests_two_attributes_and_its_own_visibility_timeout(sqs, q
         {
             "QueueUrl": URL,
             "MaxNumberOfMessages": 7,
+            "MessageAttributeNames": ["failure.*", "source.messageId"],
             "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
             "VisibilityTimeout": 90,
             "WaitTimeSeconds": 20,
@@ -177,8 +179,9 @@ def test_a_dead_letter_carries_its_reason(sqs, queue):
         "failure.reason": "the card reader is on fire",
         "failure.type": "TimeoutError",
         "failure.attempts": "3",
-        "failure.service": "payment",
         "failure.at": "2026-01-02T12:00:00+00:00",
+        "failure.first_at": "2026-01-02T12:00:00+00:00",
+        "failure.redrives": "0",
         "source.messageId": "message-7",
     }
 
@@ -208,7 +211,19 @@ def test_the_largest_message_keeps_as_much_of_the_reason_as_fits(sqs, queue, roo
     size = sum(len((name + "String" + text).encode()) for name, text in attributes.items())
     assert size <= room
     assert all(attributes.values())
-    assert ("failure.reason" in attributes) == (room >= 180)
+    assert ("failure.reason" in attributes) == (room >= 230)
+
+
+@pytest.mark.parametrize("room", range(0, 600, 7))
+def test_of_the_largest_message_an_id_or_a_number_is_whole_or_left_out(sqs, queue, room):
+    message = a_message("x" * (MAX_MESSAGE_BYTES - room), id="0af7651916cd43dd8448eb211c80319c")
+    failure = Failure("no", "unsupported_version", 12, stack="0123456789ab", key="shop#event-1")
+
+    attributes = sent_to_the_dlq(sqs, queue, message, failure)
+
+    whole = attributes_of(message, failure, "2026-01-02T12:00:00+00:00")
+    for name in attributes.keys() - TEXTS:
+        assert attributes[name] == whole[name]
 
 
 def test_the_depth_of_a_queue_is_read(sqs):

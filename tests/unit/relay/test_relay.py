@@ -375,6 +375,7 @@ def test_a_refused_event_is_set_aside_counted_and_logged(scene):
     assert scene.sample("outbox_stuck") == 1
     [line] = [line for line in logs if line["event"] == "outbox.set_aside"]
     assert (line["eventId"], line["reason"]) == ("event-1", "sns: bad attribute")
+    assert (line["orderId"], line["eventType"]) == ("one", "order.created")
 
 
 def test_an_unreadable_row_is_set_aside_and_its_neighbours_are_published(scene):

@@ -45,7 +45,7 @@ class Rig:
         self.acks.flush()
 
     def failures(self, code):
-        labels = {"messaging_destination_name": self.queue.name, "error_type": code}
+        labels = {"service": "", "messaging_destination_name": self.queue.name, "error_type": code}
         name = "messaging_settlement_failures_total"
         return self.telemetry.registry.get_sample_value(name, labels) or 0
 

@@ -16,6 +16,7 @@ from workers.runtime.receive_loop import STALE_TICK
 CONFIG = Config(
     service="payment",
     worker="worker-1",
+    version="version-1",
     concurrency=2,
     max_attempts=3,
     max_receives=1_000,

@@ -28,7 +28,7 @@ class Fuses:
 
     @property
     def gauge(self):
-        labels = {"messaging_destination_name": "payment-queue", "dependency": DB}
+        labels = {"service": "", "messaging_destination_name": "payment-queue", "dependency": DB}
         return self.telemetry.registry.get_sample_value("messaging_breaker_open", labels)
 
 

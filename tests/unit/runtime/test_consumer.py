@@ -18,7 +18,7 @@ from workers.runtime.errors import (
 )
 from workers.runtime.handler import handles
 from workers.runtime.lease import Lease
-from workers.runtime.ports import Failure, Record, Transaction
+from workers.runtime.ports import Record, Transaction
 from workers.runtime.settlement import Delete, Retry
 
 SNS_DOWN = Unavailable("sns does not answer", dependency="sns")
@@ -98,7 +98,8 @@ def test_a_message_whose_outcome_sns_refuses_permanently_is_dead_lettered(worker
     worker.topic.fail_entries({0: PermanentError("too large")})
     worker.round()
     (letter,) = worker.queue.dead_letters
-    assert letter.failure == Failure("too large", "permanent", 0)
+    failure = letter.failure
+    assert (failure.reason, failure.type, failure.attempts) == ("too large", "permanent", 1)
 
 
 def test_outcomes_refused_for_now_are_retried_even_if_another_is_refused_permanently():
@@ -174,7 +175,8 @@ def test_a_permanent_error_is_not_retried():
     worker.send("order-1")
     worker.round()
     assert worker.service.handled == ["order-1"]
-    assert worker.queue.dead_letters[0].failure == Failure("no such order", "permanent", 0)
+    failure = worker.queue.dead_letters[0].failure
+    assert (failure.reason, failure.type, failure.attempts) == ("no such order", "permanent", 1)
     assert worker.store.attempt_logs == {}
 
 
@@ -299,7 +301,7 @@ def test_a_lost_message_is_not_settled():
     assert worker.queue.calls["delete"] == 0
     assert len(worker.leases) == 0
     assert worker.permits.held == 0
-    labels = {"event_type": "order.created", "settlement": "none", "outcome": "lost"}
+    labels = {"event_type": "order.created", "settlement": "none", "outcome": "redelivered"}
     assert worker.sample("settlements_total", **labels) == 1
 
 

@@ -6,10 +6,13 @@ import pytest
 from support.builders import a_message
 from support.fakes import FakeStore
 
+from workers.events import peek
 from workers.runtime.admission import Admission
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
+from workers.runtime.failures import Failures
 from workers.runtime.isolation import Isolation
 from workers.runtime.lease import Lease
+from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 
 ERRORS = (
@@ -30,6 +33,14 @@ def admission(store):
     return Admission(
         store,
         Isolation(Permits(10)),
+        Failures(
+            store,
+            look=peek,
+            worker="worker-1",
+            version="version-1",
+            telemetry=Telemetry("payment-queue"),
+            utcnow=lambda: datetime.now(UTC),
+        ),
         max_attempts=3,
         worker="worker-1",
         utcnow=lambda: datetime.now(UTC),

@@ -1,14 +1,18 @@
 """A message stays invisible until its settlement is confirmed, or its handler gets an error."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import a_message
+from structlog.testing import capture_logs
+from support.builders import a_message, an_envelope, an_order
 from support.fakes import FakeClock, FakeQueue
 
+from workers.events import peek
 from workers.limits import MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import FatalError, LeaseLost, Unavailable
-from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.leases import HANDLER_TIMEOUT, HUNG, STALL, Leases
 from workers.runtime.observability.telemetry import Telemetry
 
 OUTAGE = Unavailable("503", dependency="sqs")
@@ -44,8 +48,11 @@ class Table:
             self.leases.renew()
 
     def lost(self, reason):
-        labels = {"messaging_destination_name": self.queue.name, "reason": reason}
-        return self.telemetry.registry.get_sample_value("messaging_leases_lost_total", labels)
+        return self.sample("messaging_leases_lost_total", reason=reason)
+
+    def sample(self, name, **labels):
+        labels |= {"service": "", "messaging_destination_name": self.queue.name}
+        return self.telemetry.registry.get_sample_value(name, labels)
 
 
 @pytest.fixture
@@ -308,9 +315,47 @@ def test_the_age_of_the_oldest_running_handler_is_known(table):
 def test_a_late_tick_is_measured(table):
     table.clock.advance(12)
     table.leases.renew()
-    labels = {"messaging_destination_name": table.queue.name}
-    name = "messaging_lease_lateness_seconds"
-    assert table.telemetry.registry.get_sample_value(name, labels) == 7
+    assert table.sample("messaging_lease_lateness_seconds") == 7
+
+
+def test_a_process_that_was_frozen_says_so_once(table):
+    table.grant()
+    stalls = partial(table.sample, "messaging_process_stalls_total")
+    assert stalls() == 0
+
+    table.clock.advance(65 + table.leases.tick)
+    with capture_logs() as lines:
+        table.leases.renew()
+        table.clock.advance(table.leases.tick)
+        table.leases.renew()
+
+    (line,) = [line for line in lines if line["event"] == "process.stalled"]
+    assert (line["seconds"], line["messages"], line["log_level"]) == (65, 1, "warning")
+    assert stalls() == 1
+
+
+def test_a_tick_that_is_a_little_late_is_not_worth_a_line(table):
+    table.clock.advance(STALL - 0.1 + table.leases.tick)
+    with capture_logs() as lines:
+        table.leases.renew()
+
+    assert lines == []
+    assert table.sample("messaging_process_stalls_total") == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "level"), [("expired", "warning"), ("taken", "warning"), (HUNG, "error")]
+)
+def test_a_lost_lease_names_its_event_and_says_what_happens(reason, level):
+    table = Table(look=peek)
+    lease = table.leases.grant(a_message(an_envelope(an_order(), event_id="event-1")))
+    with capture_logs() as lines:
+        table.leases.lose(lease, reason)
+
+    (line,) = lines
+    assert (line["event"], line["reason"], line["log_level"]) == ("lease.lost", reason, level)
+    assert (line["eventId"], line["orderId"]) == ("event-1", "order-1")
+    assert line["effect"].startswith("SQS delivers the message again")
 
 
 def test_a_sweep_of_many_slow_requests_does_not_count_as_stuck(table):

@@ -184,3 +184,17 @@ def test_permits_are_neither_lost_nor_created(polls, concurrency):
         for _ in range(got):
             permits.finished(duration)
         assert permits.held == 0
+
+
+def test_permits_of_open_polls_are_held_but_not_in_use():
+    permits = Permits(10)
+    taken = permits.take()
+    assert (permits.held, permits.in_use) == (10, 0)
+
+    permits.received(taken, 3)
+    assert (permits.held, permits.in_use) == (3, 3)
+
+    permits.take()
+    assert (permits.held, permits.in_use) == (10, 3)
+    permits.finished(None)
+    assert (permits.held, permits.in_use) == (9, 2)

@@ -66,7 +66,7 @@ def test_pauses_grow_while_polls_fail(worker):
     ceilings, _, _ = run_until(worker, 11)
     assert ceilings[:3] == [FIRST_BACKOFF, FIRST_BACKOFF * 2, FIRST_BACKOFF * 4]
     assert ceilings[-1] == LONGEST_BACKOFF
-    assert worker.sample("receive_errors_total", error_type="Unavailable") == 10
+    assert worker.sample("receive_errors_total", error_type="unavailable") == 10
 
 
 def test_a_successful_poll_ends_the_pauses(worker):

@@ -46,7 +46,7 @@ class Task:
 
     @property
     def gauge(self):
-        labels = {"messaging_destination_name": "payment-queue"}
+        labels = {"service": "", "messaging_destination_name": "payment-queue"}
         name = "messaging_scale_in_protected"
         return self.telemetry.registry.get_sample_value(name, labels)
 

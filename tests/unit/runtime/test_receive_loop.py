@@ -68,6 +68,7 @@ class Running:
             Config(
                 service="payment",
                 worker="worker-1",
+                version="version-1",
                 concurrency=concurrency,
                 max_attempts=3,
                 max_receives=5,
@@ -99,7 +100,7 @@ class Running:
         return self.loop.drain(self.deadline)
 
     def sample(self, name):
-        labels = {"messaging_destination_name": self.queue.name}
+        labels = {"service": "payment", "messaging_destination_name": self.queue.name}
         return self.parts.telemetry.registry.get_sample_value(f"messaging_{name}", labels)
 
     @staticmethod

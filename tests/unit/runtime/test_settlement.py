@@ -49,7 +49,13 @@ def settled(error, *, attempts=1, max_attempts=3, receive_count=1):
 
 
 def dead(reason, kind, attempts):
+    """A failure that was counted: this attempt is on record."""
     return DeadLetter(Failure(reason, kind, attempts, on_record(attempts).trail()))
+
+
+def dead_uncounted(reason, kind, earlier):
+    """A failure that one attempt is enough for: it adds to those on record."""
+    return DeadLetter(Failure(reason, kind, earlier + 1, on_record(earlier).trail()))
 
 
 OUTAGE = Unavailable("no answer", dependency="sns")
@@ -59,11 +65,11 @@ OUTAGE = Unavailable("no answer", dependency="sns")
     ("error", "attempts", "settlement"),
     [
         # A permanent error is dead-lettered at once, whatever the number of attempts.
-        (PermanentError("no such thing"), 0, dead("no such thing", "permanent", 0)),
-        (PermanentError("no such thing"), 2, dead("no such thing", "permanent", 2)),
-        (EnvelopeError("not JSON"), 0, dead("not JSON", "malformed", 0)),
-        (UnknownType("order.eaten"), 0, dead("order.eaten", "unknown_type", 0)),
-        (UnsupportedVersion("2.0"), 0, dead("2.0", "unsupported_version", 0)),
+        (PermanentError("no such thing"), 0, dead_uncounted("no such thing", "permanent", 0)),
+        (PermanentError("no such thing"), 2, dead_uncounted("no such thing", "permanent", 2)),
+        (EnvelopeError("not JSON"), 0, dead_uncounted("not JSON", "malformed", 0)),
+        (UnknownType("order.eaten"), 0, dead_uncounted("order.eaten", "unknown_type", 0)),
+        (UnsupportedVersion("2.0"), 0, dead_uncounted("2.0", "unsupported_version", 0)),
         # A failed attempt is retried up to the limit.
         (TransientError("broken"), 1, Retry(2)),
         (TransientError("broken"), 2, Retry(2)),

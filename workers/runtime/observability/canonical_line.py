@@ -1,20 +1,31 @@
 """The canonical log line of a message: one line about its whole way through a worker."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
 from workers.envelope import Envelope, EnvelopeError, Event
+from workers.glimpse import Glimpse, fields_of, glimpse
+from workers.runtime.dead_letter import first_id, redrives
 from workers.runtime.errors import FatalError, PermanentError, TransientError
 from workers.runtime.observability.logs import stack_of
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.ports import Message
-from workers.runtime.settlement import DeadLetter, Delete, HandBack, Retry, Settlement
+from workers.runtime.settlement import (
+    DeadLetter,
+    Delete,
+    HandBack,
+    Retry,
+    Settlement,
+    name_of,
+)
 
 log = structlog.get_logger()
 
+REDELIVERED: Final = "redelivered"
 _OUTCOMES: Final = {Retry: "retried", DeadLetter: "dead_lettered", HandBack: "handed_back"}
 _NAMES: Final = {
     Delete: "delete",
@@ -29,17 +40,37 @@ class CanonicalLine:
     """The facts about one message that its log line and metrics report."""
 
     message: Message
+    look: Callable[[str], Glimpse] = glimpse  # for a message without an envelope; never raises
     envelope: Envelope[Event] | None = None
-    outcome: str = ""  # handled, repeated, ignored; retried, dead_lettered, handed_back; lost
-    settlement: str = ""  # delete, retry, dead_letter, hand_back; empty if lost
+    # handled, repeated, ignored; retried, dead_lettered, handed_back, redelivered
+    outcome: str = ""
+    settlement: str = ""  # delete, retry, dead_letter, hand_back; empty if the lease was lost
+    lost: str = ""  # why the lease was lost
     error: Exception | None = None
     attempts: int = 0  # that failed so far
     waited: bool = False  # for the environment, in this process
+    _fields: dict[str, str] = field(default_factory=dict)
 
-    def settle(self, settlement: Settlement | None) -> None:
-        """Set the outcome; ``settlement`` is None if the lease was lost."""
+    def decoded(self, envelope: Envelope[Event]) -> Mapping[str, str]:
+        """Keep the envelope, and return the fields that every line about it has."""
+        self.envelope = envelope
+        self._fields = {"messageId": self.message.id, **fields_of(envelope)}
+        return self._fields
+
+    def fields(self) -> Mapping[str, str]:
+        """Return the fields that every line about the message has, as far as they are known."""
+        if not self._fields:
+            about = self.look(self.message.body)
+            self._fields = {"messageId": self.message.id, **about.fields()}
+        return self._fields
+
+    def settle(self, settlement: Settlement | None, lost: str | None = None) -> None:
+        """Set the outcome; ``settlement`` is None if the lease was lost, ``lost`` says why.
+
+        SQS then delivers the message again: nothing is lost but time.
+        """
         if settlement is None:
-            self.outcome = "lost"
+            self.outcome, self.lost = REDELIVERED, lost or ""
             return
         self.settlement = _NAMES[type(settlement)]
         self.outcome = _OUTCOMES.get(type(settlement), self.outcome)
@@ -51,37 +82,31 @@ class CanonicalLine:
         if message.receive_count == 1:
             telemetry.queue_age.observe(max(0.0, now - duration - message.sent_at))
         telemetry.settled(
-            envelope.event_type if envelope else "unreadable",
+            envelope.event_type
+            if envelope
+            else telemetry.label_of(self.fields().get("eventType", "")),
             self.settlement or "none",
             self.outcome,
             duration=duration,
             critical=max(0.0, now - envelope.occurred_at.timestamp()) if envelope else -1.0,
         )
-        line = self._line(duration)
+        line = {
+            "outcome": self.outcome,
+            "durationMs": round(duration * 1_000, 1),
+            "receiveCount": message.receive_count,
+            **self.fields(),
+        }
+        if self.lost:
+            line["lease"] = f"{self.lost}: SQS delivers the message again"
+        if message.attributes and first_id(message) != message.id:
+            line |= {"firstMessageId": first_id(message), "redrives": redrives(message)}
         if self.error is None:
             log.info("message.settled", **line)
         else:
             log.warning("message.settled", **line, **self._trouble(self.error))
 
-    def _line(self, duration: float) -> dict[str, Any]:
-        line: dict[str, Any] = {
-            "outcome": self.outcome,
-            "durationMs": round(duration * 1_000, 1),
-            "receiveCount": self.message.receive_count,
-            "messageId": self.message.id,
-        }
-        if self.envelope is not None:
-            line |= {
-                "eventType": self.envelope.event_type,
-                "eventId": self.envelope.event_id,
-                "correlationId": self.envelope.correlation_id,
-                **self.envelope.data.subject,
-                "source": self.envelope.source,
-            }
-        return line
-
     def _trouble(self, error: Exception) -> dict[str, Any]:
-        line: dict[str, Any] = {"errorType": type(error).__name__, "reason": str(error)}
+        line: dict[str, Any] = {"errorType": name_of(error), "reason": str(error)}
         if self.attempts:
             line["attempts"] = self.attempts
         if not isinstance(error, (TransientError, PermanentError, FatalError, EnvelopeError)):

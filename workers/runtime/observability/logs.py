@@ -5,8 +5,11 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -21,6 +24,21 @@ Line: TypeAlias = MutableMapping[str, Any]
 _EMAIL: Final = re.compile(r"(?<![^\s@<>\"'(),;:])[^\s@<>\"'(),;:]++@[^\s@<>\"'(),;:]+")
 
 
+# The fields of the event that this thread handles: every line has them. One variable for all of
+# them: structlog's own have one each, which takes 30 microseconds for a message.
+_about: Final[ContextVar[Mapping[str, str]]] = ContextVar("about", default=MappingProxyType({}))
+
+
+@contextmanager
+def about(fields: Mapping[str, str]) -> Iterator[None]:
+    """Add fields to every line that this thread writes in the block."""
+    token = _about.set(fields)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
 def configure(level: str = "info", *, service: str = "") -> LogWriter:
     """Send every log line, the standard library's too, to standard output as JSON.
 
@@ -33,7 +51,7 @@ def configure(level: str = "info", *, service: str = "") -> LogWriter:
 
     def finish(_: object, method: str, line: Line) -> Line:
         _add_stack(line)
-        finished: Line = {name: _cleaned(value) for name, value in line.items()}
+        finished: Line = {name: _cleaned(value) for name, value in {**_about.get(), **line}.items()}
         finished["level"] = method
         finished["timestamp"] = datetime.now(UTC).isoformat()[:-6] + "Z"
         if service:

@@ -5,7 +5,7 @@ spelling. A label never holds an id.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Final
@@ -14,8 +14,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from workers.runtime.observability.emf import CloudWatchMetric
 from workers.runtime.ports import Failure, Message, Queue
+from workers.runtime.settlement import name_of
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+UNKNOWN: Final = "unknown"  # the event type of a message of no known type, as a label
+# A service may have more: those get a sample when they fail for the first time.
+DEPENDENCIES: Final = ("access", "credentials", "dynamodb", "sns", "sqs")
+OUTAGES: Final = ("unavailable", "FatalError")
+# Settlement and outcome of messages that were not handled; "none": their lease was lost.
+TROUBLE: Final = (("retry", "retried"), ("dead_letter", "dead_lettered"), ("none", "redelivered"))
 LEASE_LOSSES: Final = ("handler_timeout", "twelve_hours", "expired", "taken")
 
 
@@ -42,13 +49,25 @@ class Telemetry:
     A metric without labels is an attribute; one with labels is a function of their values.
     """
 
-    def __init__(self, queue: str) -> None:
+    def __init__(
+        self,
+        queue: str,
+        *,
+        service: str = "",
+        slots: int = 0,
+        event_types: Collection[str] = (),
+    ) -> None:
+        """``slots`` is the number of handlers at a time, ``event_types`` those they handle."""
         self.queue = queue
+        self._service = service
+        self._event_types = frozenset(event_types)
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._messages()
         self._leases()
         self._trouble()
+        self._gauge("handler_slots", "Messages that can be handled at a time")().set(slots)
+        self._start_at_zero()
 
     def _messages(self) -> None:
         self.consumed = self._counter("client_consumed_messages", "Messages received")()
@@ -77,11 +96,11 @@ class Telemetry:
 
     def _leases(self) -> None:
         self.in_flight = self._gauge("in_flight_messages", "Messages in this process")()
-        self.permits_held = self._gauge("permits_held", "Messages in this process or requested")()
+        self.permits_held = self._gauge(
+            "permits_held", "Permits of received messages, those of open polls left out"
+        )()
         self.lease_renewals = self._counter("lease_renewals", "Visibility extensions", "result")
         self.leases_lost = self._counter("leases_lost", "Leases lost", "reason")
-        for reason in LEASE_LOSSES:
-            self.leases_lost(reason)  # a series that starts at 0 can be alarmed on
         self.lease_lateness = self._gauge(
             "lease_lateness_seconds", "How late the last renewal tick was"
         )()
@@ -90,6 +109,19 @@ class Telemetry:
         )()
 
     def _trouble(self) -> None:
+        self._failed_attempts = self._counter(
+            "failed_attempts",
+            "Attempts that failed; failures of the environment are none",
+            "event_type",
+            "error_type",
+            "outcome",
+        )
+        self.failures_not_recorded = self._counter(
+            "failures_not_recorded", "Failed attempts without a record in the table"
+        )()
+        self.stalls = self._counter(
+            "process_stalls", "Times that the process did not run for seconds"
+        )()
         self.receive_errors = self._counter("receive_errors", "Failed polls", "error_type")
         self.settlement_failures = self._counter(
             "settlement_failures", "Settlements that SQS did not accept", "error_type"
@@ -103,6 +135,29 @@ class Telemetry:
         self.scale_in_protected = self._gauge(
             "scale_in_protected", "1 while ECS must not stop this task"
         )()
+
+    def _start_at_zero(self) -> None:
+        """Give a sample to what alarms look at: a series that starts at 0 can be alarmed on."""
+        for reason in LEASE_LOSSES:
+            self.leases_lost(reason)
+        for result in ("renewed", "failed"):
+            self.lease_renewals(result)
+        for dependency in DEPENDENCIES:
+            self.breaker_open(dependency)
+        for error_type in OUTAGES:
+            self.receive_errors(error_type)
+            self.settlement_failures(error_type)
+        for event_type in (*self._event_types, UNKNOWN):
+            for settlement, outcome in TROUBLE:
+                self._settlements(event_type, settlement, outcome)
+
+    def label_of(self, event_type: str) -> str:
+        """Return a type for a label, also one that a stranger wrote: known, or ``UNKNOWN``."""
+        return event_type if event_type in self._event_types else UNKNOWN
+
+    def failed_attempt(self, event_type: str, error_type: str, outcome: str) -> None:
+        """Count a failed attempt. ``event_type`` may be anything."""
+        self._failed_attempts(self.label_of(event_type), error_type, outcome).inc()
 
     def settled(
         self, event_type: str, settlement: str, outcome: str, *, duration: float, critical: float
@@ -124,11 +179,11 @@ class Telemetry:
 
     def _counter(self, name: str, text: str, *labels: str) -> "partial[Counter]":
         metric = Counter(f"messaging_{name}", text, self._names(labels), registry=self.registry)
-        return partial(metric.labels, self.queue)
+        return partial(metric.labels, self._service, self.queue)
 
     def _gauge(self, name: str, text: str, *labels: str) -> "partial[Gauge]":
         metric = Gauge(f"messaging_{name}", text, self._names(labels), registry=self.registry)
-        return partial(metric.labels, self.queue)
+        return partial(metric.labels, self._service, self.queue)
 
     def _histogram(self, name: str, text: str, *labels: str) -> "partial[Histogram]":
         metric = Histogram(
@@ -138,11 +193,11 @@ class Telemetry:
             registry=self.registry,
             buckets=BUCKETS,
         )
-        return partial(metric.labels, self.queue)
+        return partial(metric.labels, self._service, self.queue)
 
     @staticmethod
     def _names(labels: tuple[str, ...]) -> tuple[str, ...]:
-        return ("messaging_destination_name", *labels)
+        return ("service", "messaging_destination_name", *labels)
 
 
 class MeasuredQueue:
@@ -181,7 +236,7 @@ class MeasuredQueue:
         try:
             yield
         except Exception as error:
-            error_type = type(error).__name__
+            error_type = name_of(error)
             raise
         finally:
             self._durations(operation, error_type).observe(time.perf_counter() - started)

@@ -11,6 +11,7 @@ from workers.runtime.observability import canonical_line
 FIELDS = {"event", "log_level", "outcome", "durationMs", "receiveCount", "messageId"}
 OF_EVENT = {"eventType", "eventId", "correlationId", "orderId", "source"}
 OF_TROUBLE = {"errorType", "reason"}
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def told(act=None, body=None, rounds=1):
@@ -63,10 +64,10 @@ def test_the_duration_is_that_of_the_handler():
 
 def test_a_permanent_failure_names_its_reason():
     (line,), _ = told(raising(PermanentError("no such item")))
-    assert line.keys() == FIELDS | OF_EVENT | OF_TROUBLE
+    assert line.keys() == FIELDS | OF_EVENT | OF_TROUBLE | {"attempts"}
     assert line["outcome"] == "dead_lettered"
     assert line["log_level"] == "warning"
-    assert (line["errorType"], line["reason"]) == ("PermanentError", "no such item")
+    assert (line["errorType"], line["reason"]) == ("permanent", "no such item")
 
 
 def test_a_failed_attempt_shows_its_number():
@@ -88,8 +89,63 @@ def test_a_bug_comes_with_its_stack():
 
 def test_an_unreadable_message_is_logged_without_the_unknown_fields():
     (line,), _ = told(body="not JSON")
-    assert line.keys() == FIELDS | OF_TROUBLE
+    assert line.keys() == FIELDS | OF_TROUBLE | {"attempts"}
     assert line["outcome"] == "dead_lettered"
+    assert line["errorType"] == "malformed"
+
+
+REFUSED = {
+    "malformed": lambda body: body.replace("totalAmount", "total"),
+    "unknown_type": lambda body: body.replace("order.created", "order.eaten"),
+    "unsupported_version": lambda body: body.replace('"eventVersion":"1.', '"eventVersion":"9.'),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_message_has_one_name_and_says_which_event_it_is(name):
+    body = REFUSED[name](an_envelope(an_order(), event_id="event-7", traceparent=TRACE).encode())
+
+    (line,), worker = told(body=body)
+
+    (letter,) = worker.queue.dead_letters
+    ((log, _),) = [(log, key) for key, log in worker.store.failure_logs.items()]
+    assert line["errorType"] == name == letter.failure.type == log.attempts[0].type
+    assert (line["eventId"], line["orderId"]) == ("event-7", "order-1")
+    assert line["traceId"] == TRACE[3:35]
+    assert line["eventType"] == ("order.eaten" if name == "unknown_type" else "order.created")
+    label = "unknown" if name == "unknown_type" else "order.created"
+    labels = {"event_type": label, "error_type": name, "outcome": "dead_lettered"}
+    assert worker.sample("failed_attempts_total", **labels) == 1
+    settled = {"settlement": "dead_letter", "outcome": "dead_lettered"}
+    assert worker.sample("settlements_total", event_type=label, **settled) == 1
+
+
+def test_strangers_cannot_add_labels():
+    worker = Harness()
+    for number in range(50):
+        worker.queue.send(f'{{"eventType": "spam.{number}", "eventVersion": "1.0"}}')
+    worker.run_dry()
+
+    text = str([s.labels for m in worker.telemetry.registry.collect() for s in m.samples])
+    assert "spam" not in text
+    labels = {"event_type": "unknown", "settlement": "dead_letter", "outcome": "dead_lettered"}
+    assert worker.sample("settlements_total", **labels) == 50
+
+
+def test_a_redriven_message_names_its_first_delivery():
+    worker = Harness(Service(raising(PermanentError("no such item"))))
+    worker.send("order-1")
+    worker.round()
+    worker.queue.redrive()
+    with capture_logs() as lines:
+        worker.round()
+
+    line = next(line for line in lines if line["event"] == "message.settled")
+    assert (line["messageId"], line["firstMessageId"], line["redrives"]) == (
+        "message-2",
+        "message-1",
+        1,
+    )
 
 
 def test_an_outage_that_ended_is_not_logged_as_an_error():
@@ -110,7 +166,7 @@ def test_an_outage_that_ended_is_not_logged_as_an_error():
     assert "reason" not in lines[-1]
 
 
-def test_a_lost_message_is_logged_too():
+def test_a_message_whose_lease_was_lost_says_that_it_is_delivered_again():
     worker = Harness()
 
     def lose(_order):
@@ -120,8 +176,9 @@ def test_a_lost_message_is_logged_too():
     worker.send("order-1")
     with capture_logs() as lines:
         worker.round()
-    assert lines[-1]["outcome"] == "lost"
-    assert lines[-1]["reason"] == "expired"
+    assert lines[-1]["outcome"] == "redelivered"
+    assert lines[-1]["lease"] == "expired: SQS delivers the message again"
+    assert (lines[-1]["errorType"], lines[-1]["reason"]) == ("lease_lost", "expired")
 
 
 @pytest.mark.parametrize(

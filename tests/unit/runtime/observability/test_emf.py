@@ -79,7 +79,7 @@ def test_every_delivery_is_either_processed_or_failed(lines, worker, written):
     settle(worker, "delete", event_type="order.cancelled")
     settle(worker, "retry", "retried")
     settle(worker, "dead_letter", "dead_lettered")
-    settle(worker, "none", "lost")
+    settle(worker, "none", "redelivered")
 
     written.write()
 

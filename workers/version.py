@@ -1,0 +1,17 @@
+"""The version of this code, as it stands in records and heartbeats."""
+
+import os
+from importlib.metadata import version
+from typing import Final
+
+_SHORT: Final = 12  # characters of a commit, enough to be unique; every inbox row has them
+# The image sets REVISION from its build argument; a checkout has only the package's version.
+_UNSET: Final = ("", "unknown")
+
+
+def version_of(revision: str | None) -> str:
+    """Return the revision that an image was built from; without one, the package's version."""
+    return revision[:_SHORT] if revision and revision not in _UNSET else version("workers")
+
+
+VERSION: Final = version_of(os.environ.get("REVISION"))
