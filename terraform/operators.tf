@@ -1,5 +1,5 @@
 # The role of operators, if var.operators names somebody. It allows exactly the AWS calls of `workers
-# dlq`, `outbox`, `queues`, `stock` and `counters`; tests/infra/test_operators.py runs them all as
+# dlq`, `audit`, `outbox`, `queues`, `stock` and `counters`; tests/infra/test_operators.py runs them all as
 # this role, and fails for a right that is missing or unused.
 
 locals {
@@ -15,6 +15,8 @@ locals {
   dead_letter_arns = {
     for kind in ["dlq", "undelivered"] : kind => [for arn in values(local.queue_arns) : "${arn}-${kind}"]
   }
+
+  consumer_table_arns = distinct([for service in values(local.consumers) : local.table_arns[service.table]])
 
   # The commands know these tables by the services that use them; a map may lack one.
   operator_tables = {
@@ -61,7 +63,7 @@ data "aws_iam_policy_document" "operator" {
   statement {
     sid       = "FindQueues"
     actions   = ["sqs:GetQueueUrl"]
-    resources = concat(values(local.queue_arns), local.dead_letter_arns["dlq"])
+    resources = concat(values(local.queue_arns), flatten(values(local.dead_letter_arns)))
   }
 
   statement {
@@ -70,23 +72,53 @@ data "aws_iam_policy_document" "operator" {
     resources = concat(values(local.queue_arns), flatten(values(local.dead_letter_arns)))
   }
 
-  # `workers dlq`. A move task works with the rights of its caller: it receives and deletes from the
-  # source and sends to the destination. For what SNS could not deliver SQS has no move task, but
-  # checks the rights before it says so.
-  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+  # `workers dlq`
   statement {
-    sid = "LookAndRedrive"
-    actions = [
-      "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ListMessageMoveTasks", "sqs:ReceiveMessage",
-      "sqs:StartMessageMoveTask",
-    ]
+    sid       = "LookAndRedrive"
+    actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
     resources = flatten(values(local.dead_letter_arns))
   }
 
+  # A move task works with the rights of its caller: it receives and deletes from the source and
+  # sends to the destination. For what SNS could not deliver SQS has no move task.
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+  statement {
+    sid       = "MoveAll"
+    actions   = ["sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"]
+    resources = local.dead_letter_arns["dlq"]
+  }
+
+  # Back to the queue; and into the dead-letter queue, for `workers dlq import`
   statement {
     sid       = "SendBack"
     actions   = ["sqs:SendMessage"]
-    resources = values(local.queue_arns)
+    resources = concat(values(local.queue_arns), local.dead_letter_arns["dlq"])
+  }
+
+  # `workers dlq`: whether an event was handled since, and each attempt that failed
+  statement {
+    sid       = "ExplainDeadLetters"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["attempts#*", "failures#*", "inbox#*"]
+    }
+  }
+
+  # `workers audit`, and the rows of whatever moves messages
+  statement {
+    sid       = "KeepOperations"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["audit#*", "operation#*"]
+    }
   }
 
   # SQS uses the key with the permissions of the caller.

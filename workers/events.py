@@ -27,6 +27,9 @@ MAX_AMOUNT: Final = Decimal("9999999999.99")
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f\ufffe\uffff]+$"
 
+# Marks a type of personal data. Commands that show messages mask it.
+PERSONAL: Final = "personal"
+
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PRINTABLE)]
 # Checks the shape only: order-api has validated the address, and a full check on every delivery
@@ -37,7 +40,10 @@ Email = Annotated[
     StringConstraints(
         max_length=254, pattern=r"^[^\s@\x00-\x1f\x7f,;<>]+@[^\s@\x00-\x1f\x7f,;<>]+$"
     ),
+    PERSONAL,
 ]
+CustomerId = Annotated[Id, PERSONAL]
+CardToken = Annotated[Id, PERSONAL]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]  # ISO 4217
 Amount = Annotated[Decimal, Field(ge=0, le=MAX_AMOUNT, decimal_places=2, allow_inf_nan=False)]
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
@@ -99,7 +105,7 @@ class CustomerEvent(OrderEvent):
     """
 
     customer_email: Email
-    customer_id: Id | None = None
+    customer_id: CustomerId | None = None
 
 
 class OrderCreated(CustomerEvent):
@@ -113,7 +119,7 @@ class OrderCreated(CustomerEvent):
     items: Annotated[tuple[PricedLine, ...], Field(min_length=1, max_length=MAX_LINES)]
     total_amount: Amount
     currency: Currency
-    payment_method: Id | None = None
+    payment_method: CardToken | None = None
     simulation: Simulation | None = None
 
 

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     sender_email: str = "orders@example.com"
     operations_email: str = "operations@example.com"
     allow_simulation: bool = False
+    allow_edit: bool = False
     # None: simulated on an emulator, refused on AWS; see gateways/choice.py
     payment_gateway: Literal["simulated", "stripe"] | None = None
     # Keys that CloudFront adds to requests; without any, order-api serves all: api/origin.py

@@ -74,7 +74,10 @@ run "only_the_named_principals_may_assume_the_role" {
     error_message = "the ARN in the policies of the queues is not that of the role"
   }
   assert {
-    condition     = !strcontains(aws_iam_role_policy.operator["this"].policy, "*")
+    condition = alltrue([
+      for each in jsondecode(aws_iam_role_policy.operator["this"].policy).Statement :
+      !strcontains(jsonencode([each.Action, each.Resource]), "*")
+    ])
     error_message = "a right with a wildcard"
   }
 }

@@ -85,16 +85,16 @@ run "the_queues_of_a_consumer" {
     error_message = "not everyone but the topic and the operators is denied"
   }
 
-  # only the consumer may send dead letters
+  # only the consumer and operators may send dead letters
   assert {
     condition     = length([for each in jsondecode(output.policies.dlq).Statement : each if each.Effect == "Allow"]) == 0
     error_message = "the policy of the dead-letter queue allows a sender"
   }
   assert {
     condition = one([for each in jsondecode(output.policies.dlq).Statement : each.Condition if each.Sid == "DenyOtherSenders"]) == {
-      ArnNotEquals = { "aws:PrincipalArn" = var.consumer_role_arn }
+      ArnNotEquals = { "aws:PrincipalArn" = [var.consumer_role_arn, var.operator_role_arn] }
     }
-    error_message = "not everyone but the consumer is denied"
+    error_message = "not everyone but the consumer and the operators is denied"
   }
 
   # only the topic may send to the queue of what it could not deliver

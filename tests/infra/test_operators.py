@@ -40,17 +40,19 @@ def operator(applied, stories):
 
 
 @pytest.fixture(scope="module")
-def operated(aws, applied, operator):
+def operated(aws, applied, operator, tmp_path_factory):
     """Run every command of an operator; return what was moved, and the rights that were used."""
-    moved = {}
+    moved, exported = {}, tmp_path_factory.mktemp("exported")
     for service in CONSUMERS:
         undelivered = applied.outputs["queues"][service]["undelivered_url"]
         boto3.client("sqs").send_message(QueueUrl=undelivered, MessageBody="{}")
-        for kind, settings in (("dlq", {}), ("undelivered", {"DLQ_URL": undelivered})):
-            letter, *_ = json.loads(operator("dlq", "list", service, "--json", **settings))
-            operator("dlq", "show", service, letter["id"], **settings)
-            redrive = operator("dlq", "redrive", service, "--yes", "--json", **settings)
+        _bring_back(operator, service, exported / f"{service}.ndjson")
+        for kind, options in (("dlq", ()), ("undelivered", ("--undelivered",))):
+            letter, *_ = json.loads(operator("dlq", "list", service, "--json", *options))
+            operator("dlq", "show", service, letter["id"], "--reveal", *options)
+            redrive = operator("dlq", "redrive", service, "--yes", "--json", *options)
             moved[service, kind] = json.loads(redrive)
+        moved[service, "audit"] = json.loads(operator("audit", service, "--json"))
     _set_aside(applied.outputs["tables"]["orders"])
     assert json.loads(operator("outbox", "list", "--json"))["set_aside"]
     moved["outbox"] = json.loads(operator("outbox", "retry", "--all", "--yes", "--json"))
@@ -58,6 +60,13 @@ def operated(aws, applied, operator):
     for arguments in (["queues"], ["stock", "list"], ["counters"]):
         assert json.loads(operator(*arguments, "--json"))
     return moved, aws.rights()
+
+
+def _bring_back(operator, service, file):
+    """Export the dead letters of a service, discard them, and import them again."""
+    operator("dlq", "export", service, str(file))
+    operator("dlq", "discard", service, "--reason", "a test", "--yes")
+    operator("dlq", "import", service, str(file), "--yes")
 
 
 def _set_aside(table):
@@ -78,6 +87,12 @@ def test_an_operator_can_redrive_every_queue(operated):
     moved, _ = operated
     kinds = [(service, kind) for service in CONSUMERS for kind in ("dlq", "undelivered")]
     assert [kind for kind in kinds if not moved[kind]["messages"]] == []
+    actions = {"dlq export", "dlq discard", "dlq import", "dlq show --reveal", "dlq redrive"}
+    assert {s: {each["action"] for each in moved[s, "audit"]} for s in CONSUMERS} == dict.fromkeys(
+        CONSUMERS, actions
+    )
+    who = {each["by"] for s in CONSUMERS for each in moved[s, "audit"]}
+    assert [arn for arn in who if not arn.endswith("-operator/task")] == []
     assert moved["outbox"] == {"events": 1, "retried": True}
 
 

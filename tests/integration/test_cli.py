@@ -75,7 +75,7 @@ def test_a_dead_letter_is_listed_with_its_reason_and_stays(workers, dead_letter)
         (letter,) = json.loads(workers("dlq", "list", "payment", "--json"))
         assert (letter["reason"], letter["attempts"]) == ("the gateway is closed", 3)
         assert letter["order_id"] == "order-7"
-    shown = json.loads(workers("dlq", "show", "payment", letter["id"][:8]))
+    shown = json.loads(workers("dlq", "show", "payment", letter["id"][:8], "--reveal", "--json"))
     assert shown["body"] == dead_letter
     assert "the gateway is closed" in workers("dlq", "list", "payment")
 
@@ -104,17 +104,18 @@ def test_a_redrive_that_cannot_move_the_messages_fails(workers, payment, dead_le
 
 
 def test_a_redrive_shows_its_progress_and_exits_with_1_if_its_task_fails(workers, monkeypatch):
-    def fail(*_, report):
+    def fail(*_, report, **__):
         report(3, 12)
         raise RedriveError("the move task failed after 3 of 12 messages: AWS.KMS.AccessDenied")
 
-    monkeypatch.setattr("workers.aws.redrive.redrive", fail)
+    monkeypatch.setattr("workers.ops.dlq_native.redrive", fail)
 
     output = workers("dlq", "redrive", "payment", "--yes", "--json", code=1)
 
     assert output.splitlines() == [
-        "workers: moved 3 of 12 messages",
-        "workers: payment: the move task failed after 3 of 12 messages: AWS.KMS.AccessDenied",
+        "workers: moving: 3 of 12 messages",
+        "workers: the move task failed after 3 of 12 messages: AWS.KMS.AccessDenied",
+        "No message is lost. Run the same command again to go on",
     ]
 
 

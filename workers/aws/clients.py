@@ -81,6 +81,11 @@ class Clients:
         with translated("ses"):
             return _checking(self.session.client("ses", config=self._config()))
 
+    def sts(self) -> Any:
+        """Create a client that tells who calls."""
+        with translated("sts"):
+            return _checking(self.session.client("sts", config=self._config()))
+
     def _wire(self, *, read_timeout: float, repeat: bool) -> SqsWire:
         return SqsWire.like(
             self.session,

@@ -1,18 +1,31 @@
-"""A dead-letter queue of SQS, for an operator: look at its messages, or move them one by one."""
+"""A dead-letter queue of SQS: read all of it, hold messages, send them on, delete them.
 
-from collections.abc import Mapping, Sequence
+SQS cannot peek. A message that is read is hidden for ``HIDE_SECONDS`` at most, and its receive
+count grows by one. That does no harm: a dead-letter queue has no redrive policy of its own, or
+reading is refused.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from workers.aws.errors import translated
-from workers.aws.sqs import depth
+from workers.aws.errors import plain_code, translated
+from workers.aws.sqs import MAX_MESSAGE_BYTES
 from workers.limits import MAX_BATCH
+from workers.runtime.errors import FatalError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-LOOK_SECONDS: Final = 30  # the longest that looking hides a message
-MOVE_SECONDS: Final = 60  # how long a message is hidden while it is moved
+HIDE_SECONDS: Final = 30  # the longest that a message stays hidden if the reader is killed
+_TRIES: Final = 3  # for an entry of a batch; SQS refuses one alone when it is throttled or broken
+READERS: Final = 8  # threads; SQS answers a request with ten messages at most
+# Messages of one command. SQS allows 120,000 in flight per queue, those of other readers included:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_READ: Final = 10_000
 
 
 class RedriveError(Exception):
@@ -28,87 +41,230 @@ class Peeked:
     attributes: Mapping[str, str]
     receipt_handle: str
     receive_count: int  # includes receives from the dead-letter queue
+    sent_at: float  # epoch seconds: when it got into the dead-letter queue
+    wire: Mapping[str, Any]  # the attributes as SQS sent them, to send them on
+
+    @property
+    def size(self) -> int:
+        """Bytes that count towards the limit of a batch."""
+        texts = [t for name, each in self.wire.items() for t in (name, *each.values())]
+        return sum(len(t.encode() if isinstance(t, str) else t) for t in (self.body, *texts))
 
 
-def peek(sqs: "SQSClient", url: str, *, limit: int) -> list[Peeked]:
-    """Receive up to ``limit`` messages and make them visible again.
+@dataclass(frozen=True)
+class Taken:
+    """Messages that were read and are hidden, and how many SQS counted before."""
 
-    SQS cannot peek: each call adds one to the messages' receive counts.
+    messages: tuple[Peeked, ...]  # oldest first
+    there: int  # approximate: visible and in flight
+    limit: int
+
+    @property
+    def unread(self) -> int:
+        """Messages that are there but were not read."""
+        return max(0, self.there - len(self.messages))
+
+    @property
+    def held_elsewhere(self) -> int:
+        """Messages that another reader hides; 0 if reading ended at the limit."""
+        return self.unread if len(self.messages) < self.limit else 0
+
+
+def take(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> Taken:
+    """Read up to ``limit`` messages, which stay hidden for ``HIDE_SECONDS``.
+
+    Raises ``FatalError`` if the queue has a redrive policy: reading could move messages on.
     """
-    found: dict[str, Peeked] = {}
+    there = _count(sqs, url)
+    reading = _Reading(sqs, url, limit)
+    try:
+        threads = max(1, min(READERS, math.ceil(min(limit, there) / MAX_BATCH)))
+        with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+            for reader in [pool.submit(reading.read) for _ in range(threads)]:
+                reader.result()
+    except BaseException:
+        release(sqs, url, [message.receipt_handle for message in reading.found.values()])
+        raise
+    messages = sorted(reading.found.values(), key=lambda each: (each.sent_at, each.id))
+    release(sqs, url, [message.receipt_handle for message in messages[limit:]])
+    return Taken(tuple(messages[:limit]), there, limit)
+
+
+def peek(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> Taken:
+    """Read up to ``limit`` messages and make them visible again; see ``take``."""
+    taken = take(sqs, url, limit=limit)
+    release(sqs, url, [message.receipt_handle for message in taken.messages])
+    return taken
+
+
+def release(sqs: "SQSClient", url: str, handles: Sequence[str]) -> None:
+    """Make messages visible again. Those that fail become visible by themselves."""
+    hide(sqs, url, handles, 0)
+
+
+def hide(sqs: "SQSClient", url: str, handles: Sequence[str], seconds: int) -> None:
+    """Hide messages for so long from now on. SQS ignores handles of messages that are gone."""
+
+    def change(batch: Sequence[str]) -> None:
+        with translated("sqs"):
+            sqs.change_message_visibility_batch(
+                QueueUrl=url,
+                Entries=[
+                    {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                    for i, handle in enumerate(batch)
+                ],
+            )
+
+    batches = [handles[start : start + MAX_BATCH] for start in range(0, len(handles), MAX_BATCH)]
+    if batches:
+        with ThreadPoolExecutor(min(READERS, len(batches)), thread_name_prefix="hide") as pool:
+            list(pool.map(change, batches))
+
+
+def send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str, str], set[str]]:
+    """Send up to ten messages on, with their attributes; what SQS refuses, up to three times.
+
+    Returns id -> the id of the copy, and the error codes of what was not sent.
+    """
+    copies: dict[str, str] = {}
+    refused: set[str] = set()
+    for _ in range(_TRIES):
+        left = [message for message in batch if message.id not in copies]
+        if not left:
+            break
+        with translated("sqs"):
+            answer = sqs.send_message_batch(
+                QueueUrl=url,
+                Entries=[
+                    {"Id": str(i), "MessageBody": m.body, "MessageAttributes": dict(m.wire)}
+                    for i, m in enumerate(left)
+                ],
+            )
+        copies |= {left[int(e["Id"])].id: e["MessageId"] for e in answer.get("Successful", [])}
+        refused = {plain_code(entry["Code"]) for entry in answer.get("Failed", [])}
+    return copies, refused
+
+
+def delete(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> None:
+    """Delete up to ten messages. One that cannot be deleted becomes visible again.
+
+    Raises ``RedriveError`` if SQS refuses.
+    """
+    if not batch:
+        return
     with translated("sqs"):
-        try:
-            while len(found) < limit:
-                batch = _receive(sqs, url, limit - len(found), LOOK_SECONDS)
-                found.update({message["MessageId"]: _peeked(message) for message in batch})
-                if not batch:
-                    break
-        finally:
-            _show(sqs, url, [message.receipt_handle for message in found.values()])
-    return list(found.values())
+        answer = sqs.delete_message_batch(
+            QueueUrl=url,
+            Entries=[
+                {"Id": str(i), "ReceiptHandle": message.receipt_handle}
+                for i, message in enumerate(batch)
+            ],
+        )
+    if failed := answer.get("Failed", []):
+        codes = ", ".join(sorted({plain_code(entry["Code"]) for entry in failed}))
+        raise RedriveError(f"SQS refused to delete {len(failed)} messages: {codes}")
+
+
+def batches(messages: Sequence[Peeked], most: int = MAX_BATCH) -> Iterator[list[Peeked]]:
+    """Split messages into batches that SQS accepts: ten messages, and 1 MiB in total."""
+    batch: list[Peeked] = []
+    for message in messages:
+        full = len(batch) == most
+        if full or sum(m.size for m in (*batch, message)) > MAX_MESSAGE_BYTES:
+            if batch:
+                yield batch
+            batch = []
+        batch.append(message)
+    if batch:
+        yield batch
 
 
 def move_one_by_one(sqs: "SQSClient", source: str, destination: str) -> int:
-    """Move messages without a move task; return how many. Raises ``RedriveError``.
+    """Move all messages without a move task; return how many. Raises ``RedriveError``.
 
-    Receives, sends, and only then deletes: a crash leaves a duplicate, never a loss. Stops after as
-    many messages as there were at the start: one that fails again may be back already.
+    Sends, and only then deletes: a crash leaves a duplicate, never a loss. What arrives meanwhile
+    stays: a message that fails again may be back already.
     """
-    counts = depth(sqs, source)
-    remaining = counts.visible + counts.in_flight
-    moved = 0
-    while remaining > moved and (batch := _receive(sqs, source, remaining - moved, MOVE_SECONDS)):
-        answer = sqs.send_message_batch(
-            QueueUrl=destination,
-            Entries=[{"Id": str(i), "MessageBody": m["Body"]} for i, m in enumerate(batch)],
-        )
-        sent = answer.get("Successful", [])
-        if not sent:
-            reasons = sorted({entry["Code"] for entry in answer.get("Failed", [])})
+    taken, moved = take(sqs, source), 0
+    for batch in batches(taken.messages):
+        copies, refused = send(sqs, destination, batch)
+        delete(sqs, source, [message for message in batch if message.id in copies])
+        moved += len(copies)
+        if refused:
+            left = [message.receipt_handle for message in taken.messages[moved:]]
+            release(sqs, source, left)
             raise RedriveError(
-                f"SQS refused to send after {moved} of {remaining} messages: {', '.join(reasons)}"
+                f"SQS refused to send after {moved} of {len(taken.messages)} messages: "
+                f"{', '.join(sorted(refused))}"
             )
-        sqs.delete_message_batch(
-            QueueUrl=source,
-            Entries=[
-                {"Id": entry["Id"], "ReceiptHandle": batch[int(entry["Id"])]["ReceiptHandle"]}
-                for entry in sent
-            ],
-        )
-        moved += len(sent)
     return moved
 
 
-def _receive(sqs: "SQSClient", url: str, limit: int, hide: int) -> list[Any]:
-    answer = sqs.receive_message(
-        QueueUrl=url,
-        MaxNumberOfMessages=min(MAX_BATCH, limit),
-        MessageAttributeNames=["All"],
-        MessageSystemAttributeNames=["ApproximateReceiveCount"],
-        VisibilityTimeout=hide,
-        WaitTimeSeconds=1,  # asks every SQS server; a short poll may miss messages
-    )
-    return list(answer.get("Messages", []))
+class _Reading:
+    """What several threads have read from a queue."""
+
+    def __init__(self, sqs: "SQSClient", url: str, limit: int) -> None:
+        self.found: dict[str, Peeked] = {}
+        self._sqs, self._url, self._limit = sqs, url, limit
+        self._lock = Lock()
+        self._ended = False
+
+    def read(self) -> None:
+        """Read until a poll finds nothing new."""
+        try:
+            while not self._ended and (room := self._limit - len(self.found)) > 0:
+                batch = _receive(self._sqs, self._url, room)
+                with self._lock:
+                    fresh = any(message.id not in self.found for message in batch)
+                    self.found.update({message.id: message for message in batch})
+                self._ended = self._ended or not fresh
+        except BaseException:
+            self._ended = True
+            raise
 
 
-def _show(sqs: "SQSClient", url: str, handles: Sequence[str]) -> None:
-    """Make messages visible."""
-    for start in range(0, len(handles), MAX_BATCH):
-        sqs.change_message_visibility_batch(
+def _count(sqs: "SQSClient", url: str) -> int:
+    with translated("sqs"):
+        found = sqs.get_queue_attributes(
             QueueUrl=url,
-            Entries=[
-                {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                for i, handle in enumerate(handles[start : start + MAX_BATCH])
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+                "RedrivePolicy",
             ],
+        )["Attributes"]
+    if found.get("RedrivePolicy"):
+        raise FatalError(
+            f"{url.rpartition('/')[2]} has a redrive policy of its own, so reading it could move "
+            "messages on. Remove the policy from this queue"
         )
+    return int(found["ApproximateNumberOfMessages"]) + int(
+        found["ApproximateNumberOfMessagesNotVisible"]
+    )
+
+
+def _receive(sqs: "SQSClient", url: str, limit: int) -> list[Peeked]:
+    with translated("sqs"):
+        answer = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=min(MAX_BATCH, limit),
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            VisibilityTimeout=HIDE_SECONDS,
+            WaitTimeSeconds=1,  # asks every SQS server; a short poll may miss messages
+        )
+    return [_peeked(message) for message in answer.get("Messages", [])]
 
 
 def _peeked(message: Any) -> Peeked:
-    attributes = message.get("MessageAttributes", {})
+    attributes, system = message.get("MessageAttributes", {}), message.get("Attributes", {})
+    kept = ("DataType", "StringValue", "BinaryValue")
     return Peeked(
         id=message["MessageId"],
         body=message["Body"],
         attributes={name: each.get("StringValue", "") for name, each in attributes.items()},
         receipt_handle=message["ReceiptHandle"],
-        receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+        receive_count=int(system.get("ApproximateReceiveCount", 0)),
+        sent_at=int(system.get("SentTimestamp", 0)) / 1000,
+        wire={name: {k: each[k] for k in kept if k in each} for name, each in attributes.items()},
     )

@@ -28,6 +28,15 @@ def dlq_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
     return settings.dlq_url or _queue_url(sqs, settings.name_prefix + dlq_name(service), "DLQ_URL")
 
 
+def undelivered_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
+    """Return the URL of the queue of events that SNS could not deliver to a service.
+
+    Only Terraform creates it. Raises ``FatalError`` if it does not exist.
+    """
+    name = f"{settings.name_prefix}{queue_name(service)}-undelivered"
+    return settings.dlq_url or _queue_url(sqs, name, "DLQ_URL")
+
+
 def topic_arn(sns: "SNSClient", settings: Settings, topic: str) -> str:
     """Return the ARN of a topic, found by listing all topics.
 

@@ -15,6 +15,7 @@ from workers.topology import Topology
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
+INTERRUPTED: Final = 75
 WIDE: Final = 500  # characters
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -32,12 +33,12 @@ def known(service: str) -> None:
         )
 
 
-def connect() -> tuple[Settings, Any]:
+def connect(threads: int = 1) -> tuple[Settings, Any]:
     """Load the settings and connect to AWS; return the settings and the clients."""
     from workers.aws.clients import Clients
 
     settings = Settings.load()
-    return settings, Clients.connect(settings, threads=1)
+    return settings, Clients.connect(settings, threads=threads)
 
 
 def table_of(settings: Settings, service: str) -> str:
@@ -49,6 +50,7 @@ def show(rows: Iterable[dict[str, Any]]) -> None:
     """Print rows as a table. Needs at least one row."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     rows = list(rows)
     table = Table(box=None, header_style="bold")
@@ -56,14 +58,30 @@ def show(rows: Iterable[dict[str, Any]]) -> None:
         justify: Literal["right", "left"] = "right" if isinstance(value, int) else "left"
         table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(printable(str(value))) for value in row.values()))
     # A pipe has no width. Do not wrap lines, so that grep and awk see whole rows.
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def print_json(document: object) -> None:
     """Print one JSON document."""
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    sys.stdout.buffer.write(printable(text).encode() + b"\n")
+
+
+def printable(text: str) -> str:
+    r"""Escape as ``\u009b`` what a terminal would act on: controls, and marks of direction.
+
+    Such a character can only be inside a string of a JSON document, which stays the same document.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
 
 
 def leave(lines: LogWriter, code: int) -> NoReturn:

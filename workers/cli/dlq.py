@@ -1,100 +1,273 @@
-"""``workers dlq``."""
+"""``workers dlq``: list, show and redrive."""
 
+import time
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from workers.cli import dlq_changes, dlq_view
 from workers.cli.console import (
+    DONE,
     FAILED,
     Json,
     ServiceName,
     Yes,
-    connect,
     counted,
-    fail,
-    known,
     note,
     print_json,
     say,
-    show,
 )
+from workers.cli.dlq_common import (
+    Ids,
+    InGroup,
+    MessageId,
+    Reason,
+    Undelivered,
+    Where,
+    answered,
+    on_record,
+    per_second,
+    place,
+    selection_of,
+)
+from workers.runtime.errors import Unavailable
 
-dlq = typer.Typer(help="List, show and redrive dead letters.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from workers.ops.dlq_place import Place
+    from workers.ops.dlq_redrive import Moved, Pace
+    from workers.ops.dlq_select import Selection
+
+dlq = typer.Typer(help="List, show, redrive and correct dead letters.", no_args_is_help=True)
+dlq_changes.add_to(dlq)
 commands = typer.Typer()
 commands.add_typer(dlq, name="dlq")
 
+SHOWN: Final = 20  # lines of a dry run
+PATIENCE: Final = 60.0  # s to go on trying after the first lost connection
+PAUSE: Final = 2.0  # s
 
-_LISTED: Final = ("id", "event_type", "order_id", "type", "reason", "attempts", "failed_at")
 
+@dlq.command("list", epilog="Example: workers dlq list payment --group")
+def dlq_list(
+    service: ServiceName,
+    *,
+    group: Annotated[
+        bool, typer.Option("--group", help="One line per event type, error type and stack.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Messages to read.")] = 1_000,
+    undelivered: Undelivered = False,
+    as_json: Json = False,
+) -> None:
+    """List a service's dead letters and the reasons.
 
-@dlq.command("list", epilog="Example: workers dlq list payment")
-def dlq_list(service: ServiceName, *, as_json: Json = False) -> None:
-    """List a service's dead letters and the reasons."""
-    found = [
-        {name: value for name, value in asdict(message).items() if name in _LISTED}
-        for message in _dead(service)
-    ]
+    SQS cannot peek. While this command reads, for 30 seconds at most, no other reader sees the
+    messages, and their receive counts grow by one. That moves no message: a dead-letter queue has
+    no redrive policy. Exits with 1 if another reader holds some of the messages.
+    """
+    from workers.ops.dlq_groups import grouped
+    from workers.ops.dlq_place import read, shortfall
+    from workers.ops.operations import running_now
+
+    where, _ = place(service, undelivered=undelivered)
+    with answered():
+        found = read(where, limit=limit)
+        held = found.taken.held_elsewhere
+        reader = running_now(where.dynamodb, where.table, where.kind) if held else ""
+    groups = grouped(found.letters, found.known) if group else []
     if as_json:
-        print_json(found)
-    elif found:
-        show(found)
-    else:
+        rows = [asdict(each) for each in groups] if group else None
+        print_json(rows or [dlq_view.listed(letter, found) for letter in found.letters])
+    elif group and groups:
+        dlq_view.groups_table(groups)
+    elif found.letters:
+        dlq_view.letters_table(found.letters, found.known)
+    elif not held:
         say(f"the dead-letter queue of {service} is empty")
+    if text := shortfall(found.taken, reader):
+        note(text)
+    raise typer.Exit(FAILED if held else DONE)
 
 
 @dlq.command("show", epilog="Example: workers dlq show payment 4f6c2d")
 def dlq_show(
     service: ServiceName,
-    message_id: Annotated[
-        str, typer.Argument(metavar="MESSAGE_ID", help="A message ID or a unique prefix of one.")
-    ],
+    message_id: MessageId,
+    *,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show personal data. The audit records who did.")
+    ] = False,
+    reason: Reason = "",
+    undelivered: Undelivered = False,
+    as_json: Json = False,
 ) -> None:
-    """Show one dead letter as JSON, including its body."""
-    found = [m for m in _dead(service) if m.id.startswith(message_id)]
-    if len(found) != 1:
-        fail(f"{len(found)} {service} messages match that ID prefix", FAILED)
-    print_json({k: v for k, v in asdict(found[0]).items() if k != "receipt_handle"})
+    """Show one dead letter: body, every attempt, whether it was handled since, and what to do.
 
+    Reading has the same cost as ``dlq list``.
+    """
+    from workers.ops.dlq_advice import next_step
+    from workers.ops.dlq_groups import group_of
+    from workers.ops.dlq_place import read
+    from workers.ops.masking import indented, masked, parsed
 
-@dlq.command("redrive", epilog="Example: workers dlq redrive payment --yes")
-def dlq_redrive(service: ServiceName, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Move a service's dead letters back to its queue, and wait for the end. Safe to repeat."""
-    from workers.aws import names
-    from workers.aws.dead_letters import RedriveError
-    from workers.aws.redrive import redrive
-    from workers.aws.sqs import depth
-
-    settings, clients = connect()
-    known(service)
-    sqs = clients.control()
-    source = names.dlq_url(sqs, settings, service)
-    if yes:
-        destination = names.queue_url(sqs, settings, service)
-        try:
-            moved = redrive(sqs, source, destination, report=_report)
-        except RedriveError as error:
-            fail(f"{service}: {error}", FAILED)
-    else:
-        moved = depth(sqs, source).visible
-    messages = f"{counted(moved, 'message')} back to the {service} queue"
+    where, clients = place(service, undelivered=undelivered)
+    with answered():
+        found = read(where)
+        letter = found.find(message_id)
+        body = masked(letter.body)
+        if reveal:
+            detail = {"message": letter.id, "event": letter.event_id}
+            with on_record(where, clients, "dlq show --reveal", reason=reason, detail=detail) as it:
+                it.count = 1
+            body = (
+                letter.body if as_json or not parsed(letter.body) else indented(parsed(letter.body))
+            )
+    facts = found.known[letter.key]
+    document = dlq_view.listed(letter, found) | {
+        "schema": letter.schema,
+        "trail": letter.trail,
+        "tries": [asdict(each) for each in facts.attempts],
+        "revealed": reveal,
+        "body": body,
+        "next": next_step(letter, facts, service=service, group=group_of(letter)),
+    }
     if as_json:
-        print_json({"service": service, "messages": moved, "moved": yes})
-    elif yes:
-        say(f"moved {messages}")
+        print_json(document)
     else:
+        dlq_view.letter_text(document)
+
+
+@dlq.command(
+    "redrive",
+    epilog="Example: workers dlq redrive payment --group 5b1c --canary 1 --rate 20/s --yes",
+)
+def dlq_redrive(
+    service: ServiceName,
+    *,
+    ids: Ids = None,
+    group: InGroup = "",
+    where: Where = "",
+    rate: Annotated[
+        float | None, typer.Option(parser=per_second, metavar="N/s", help="At most so many.")
+    ] = None,
+    canary: Annotated[
+        int,
+        typer.Option(min=0, max=100, help="Move N first. Go on only if all of them are handled."),
+    ] = 0,
+    stop_on_failure: Annotated[
+        int, typer.Option(min=0, help="Stop after N messages have failed again.")
+    ] = 0,
+    reason: Reason = "",
+    undelivered: Undelivered = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Move a service's dead letters back to its queue. Safe to repeat.
+
+    What gets into the queue after the start stays there. Without any option SQS moves the messages
+    itself. After an interruption, also by kill -9, the same command goes on where it ended.
+    """
+    from workers.ops.dlq_redrive import Pace
+
+    selection = selection_of(ids, group, where)
+    pace = Pace(rate, canary, stop_on_failure)
+    here, clients = place(service, undelivered=undelivered)
+    if not yes:
+        _rehearse(here, selection, as_json=as_json)
+    again = "No message is lost. Run the same command again to go on"
+    options = {"selection": selection, "pace": pace}
+    with (
+        answered(again),
+        on_record(here, clients, "dlq redrive", reason=reason, detail=options) as recording,
+        dlq_view.progress_shown() as progress,
+    ):
+        moved = _move(here, selection, pace, recording, progress)
+    _report(service, moved, as_json=as_json)
+
+
+def _move(
+    here: "Place", selection: "Selection", pace: "Pace", recording: Any, progress: Any
+) -> "Moved":
+    """Move the messages, and go on after a lost connection."""
+    from workers.ops.dlq_native import redrive_all
+    from workers.ops.dlq_redrive import Moved, redrive
+    from workers.ops.operations import Operation
+
+    native = selection.everything and pace.none
+    result, lost = Moved(), 0.0
+    while True:
+        try:
+            with Operation.running(here.dynamodb, here.table, here.kind, by=recording.by) as run:
+                done = redrive_all(here, run, progress) if native else None
+                if done is None:
+                    done = redrive(here, selection, pace, run, progress=progress, result=result)
+        except Unavailable as error:
+            recording.count = result.moved
+            lost = lost or time.monotonic()
+            if time.monotonic() - lost > PATIENCE:
+                raise
+            note(f"the connection was lost: {error}. Going on in {PAUSE:.0f} s")
+            time.sleep(PAUSE)
+        else:
+            recording.count = done.moved
+            recording.result = done.stopped or recording.result
+            return done
+
+
+def _rehearse(here: "Place", selection: "Selection", *, as_json: bool) -> None:
+    """Say what would move, and exit."""
+    from workers.ops.dlq_groups import grouped
+    from workers.ops.dlq_place import read, shortfall
+    from workers.ops.dlq_select import select
+
+    with answered():
+        found = read(here)
+        chosen = select(selection, found.letters, found.known)
+    text = shortfall(found.taken)
+    if as_json:
+        print_json(
+            {
+                "service": here.service,
+                "messages": len(chosen),
+                "moved": False,
+                "unread": found.taken.unread,
+                "groups": [asdict(each) for each in grouped(chosen, found.known)],
+                "ids": [letter.id for letter in chosen],
+            }
+        )
+    else:
+        if chosen:
+            dlq_view.letters_table(chosen[:SHOWN], found.known)
+        if len(chosen) > SHOWN:
+            say(f"... and {len(chosen) - SHOWN} more; --json lists all")
+        messages = f"{counted(len(chosen), 'message')} back to the {here.service} queue"
         say(f"would move {messages}; add --yes to apply")
+    if text:
+        note(text)
+    raise typer.Exit(FAILED if found.taken.held_elsewhere else DONE)
 
 
-def _report(moved: int, total: int) -> None:
-    note(f"moved {moved} of {counted(total, 'message')}")
-
-
-def _dead(service: str) -> Any:
-    from workers.aws import names
-    from workers.ops.dlq import look
-
-    settings, clients = connect()
-    known(service)
-    sqs = clients.control()
-    return look(sqs, names.dlq_url(sqs, settings, service))
+def _report(service: str, moved: "Moved", *, as_json: bool) -> None:
+    """Say what was moved, and exit."""
+    if as_json:
+        print_json({"service": service, "messages": moved.moved, **asdict(moved), "moved": True})
+    else:
+        say(f"moved {counted(moved.moved, 'message')} back to the {service} queue")
+        if moved.resumed:
+            say(f"resumed what {moved.resumed} started, which had moved about {moved.before}")
+        if moved.handled or moved.failed or moved.undecided:
+            say(
+                f"{moved.handled} handled, {moved.failed} failed again, {moved.undecided} not known"
+            )
+    problems = [moved.stopped] if moved.stopped else []
+    if moved.unread:
+        problems.append(
+            f"{counted(moved.unread, 'message')} there could not be read: try again in 30 s"
+        )
+    if moved.doubtful:
+        problems.append(
+            f"{counted(moved.doubtful, 'message')} left: an interrupted redrive may have sent them"
+        )
+    for problem in problems:
+        note(f"{service}: {problem}")
+    raise typer.Exit(FAILED if problems or moved.failed else DONE)

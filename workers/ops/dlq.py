@@ -1,15 +1,18 @@
 """Dead letters: which messages are in a dead-letter queue, and why."""
 
+import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workers.aws.dead_letters import Peeked, peek
+from workers.aws.dead_letters import MAX_READ, Peeked, peek
 from workers.envelope import EnvelopeError
 from workers.events import decode
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")  # as ``envelope.Id``
 _UNEXPLAINED: Final = "SQS moved it: received too often without an answer (was a worker killed?)"
 
 
@@ -29,34 +32,75 @@ class DeadMessage:
     receive_count: int  # includes receives from the dead-letter queue
     body: str
     receipt_handle: str
+    # An older version of the worker did not write these attributes.
+    first_at: str = ""  # ISO 8601: of the first failure, before any redrive
+    redrives: int = 0
+    stack: str = ""  # a hash
+    first_id: str = ""  # the SQS id of the first delivery
+    key: str = ""  # of the event in the service's table: ``inbox#``, ``failures#``
+    sent_at: float = 0.0  # epoch seconds: when it got into the dead-letter queue
+    schema: str = ""  # why the body is not an event; empty if it is one
 
 
-def look(sqs: "SQSClient", url: str, *, limit: int = 100) -> list[DeadMessage]:
+def look(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> list[DeadMessage]:
     """List up to ``limit`` messages and make them visible again.
 
     SQS cannot peek: each call adds one to the messages' receive counts.
     """
-    return [_explained(message) for message in peek(sqs, url, limit=limit)]
+    return [explained(message) for message in peek(sqs, url, limit=limit).messages]
 
 
-def _explained(message: Peeked) -> DeadMessage:
+def explained(message: Peeked) -> DeadMessage:
+    """Read a message and the attributes that a worker gave it when it gave the message up."""
     texts = message.attributes
-    attempts = texts.get("failure.attempts", "")
+    envelope, schema = None, ""
     try:
         envelope = decode(message.body)
-    except EnvelopeError:
-        envelope = None
+    except EnvelopeError as error:
+        schema = f"{error.name}: {error}"
+    first_id = texts.get("source.messageId") or message.id
+    event = _named(message.body)
     return DeadMessage(
         id=message.id,
-        event_type=envelope.event_type if envelope else "",
-        event_id=envelope.event_id if envelope else "",
-        order_id=str(envelope.data.subject.get("orderId", "")) if envelope else "",
+        event_type=_id(event.get("eventType")),
+        event_id=_id(event.get("eventId")),
+        order_id=_id(event.get("orderId")),
         type=texts.get("failure.type", "unknown"),
         reason=texts.get("failure.reason", _UNEXPLAINED),
-        attempts=int(attempts) if attempts.isdigit() else 0,
+        attempts=_number(texts.get("failure.attempts", "")),
         trail=texts.get("failure.trail", ""),
         failed_at=texts.get("failure.at", ""),
         receive_count=message.receive_count,
         body=message.body,
         receipt_handle=message.receipt_handle,
+        first_at=texts.get("failure.first_at") or texts.get("failure.at", ""),
+        redrives=_number(texts.get("failure.redrives", "")),
+        stack=texts.get("failure.stack", ""),
+        first_id=first_id,
+        key=envelope.key if envelope else texts.get("failure.key") or f"message#{first_id}",
+        sent_at=message.sent_at,
+        schema=schema,
     )
+
+
+def _named(body: str) -> dict[str, object]:
+    """Read the fields that name an event, also of one that does not meet the schema."""
+    try:
+        fields = json.loads(body)
+        if isinstance(fields, dict) and fields.get("Type") == "Notification":
+            fields = json.loads(str(fields.get("Message")))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    data = fields.get("data")
+    return fields | {"orderId": data.get("orderId") if isinstance(data, dict) else ""}
+
+
+def _id(value: object) -> str:
+    """Return an id; anything else may be a customer's data."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004

@@ -92,13 +92,23 @@ def _dynamodb(asked: _Asked) -> Iterator[Call]:
                 arn = _table(asked, item["TableName"])
                 yield Call(f"dynamodb:{_OF_TRANSACTIONS[kind]}", arn)
     elif tables := parameters.get("RequestItems"):
-        for name in tables:
-            yield Call(f"dynamodb:{operation}", _table(asked, name))
+        for name, wanted in tables.items():
+            for key in wanted["Keys"] if operation == "BatchGetItem" else [{}]:
+                yield Call(f"dynamodb:{operation}", _table(asked, name), context=_leading(key))
     elif name := parameters.get("TableName"):
         index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
-        yield Call(f"dynamodb:{operation}", _table(asked, name) + index)
+        key = parameters.get("Key", parameters.get("Item", {}))
+        yield Call(f"dynamodb:{operation}", _table(asked, name) + index, context=_leading(key))
     else:
         yield Call(f"dynamodb:{operation}", "*")
+
+
+def _leading(key: Mapping[str, Any]) -> dict[str, str]:
+    """Return the condition key of a partition key; every table here has ``pk``.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    return {"dynamodb:leadingkeys": key["pk"]["S"]} if "S" in key.get("pk", {}) else {}
 
 
 def _table(asked: _Asked, table: str) -> str:

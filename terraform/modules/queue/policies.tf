@@ -1,6 +1,7 @@
 # Permissions to send: the topic to the queue and to the queue of undelivered messages, the worker to
-# its dead-letter queue, operators to the queue, to redrive. Other roles are denied even if their own
-# policies allow it, and so are their move tasks. The policies of the roles decide who may receive.
+# its dead-letter queue, operators to the queue, to redrive, and to the dead-letter queue, to import
+# what they exported. Other roles are denied even if their own policies allow it, and so are their
+# move tasks. The policies of the roles decide who may receive.
 
 data "aws_iam_policy_document" "this" {
   for_each = local.arns
@@ -40,7 +41,7 @@ data "aws_iam_policy_document" "this" {
       for_each = {
         for key, values in {
           "aws:SourceArn"    = each.key == "dlq" ? [] : [var.topic_arn]
-          "aws:PrincipalArn" = { queue = var.operator_role_arn[*], dlq = [var.consumer_role_arn], undelivered = [] }[each.key]
+          "aws:PrincipalArn" = { queue = var.operator_role_arn[*], dlq = concat([var.consumer_role_arn], var.operator_role_arn[*]), undelivered = [] }[each.key]
         } : key => values if length(values) > 0
       }
 

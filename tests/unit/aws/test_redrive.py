@@ -47,7 +47,7 @@ class OldSqs(Sqs):
         raise ClientError({"Error": {"Code": self.code}}, "StartMessageMoveTask")
 
     def get_queue_attributes(self, QueueUrl, AttributeNames):  # noqa: N803 - the SDK's names
-        counts = dict.fromkeys(AttributeNames, "0")
+        counts = dict.fromkeys((n for n in AttributeNames if n.startswith("Approx")), "0")
         counts["ApproximateNumberOfMessages"] = str(len(self.dead))
         return {"Attributes": counts | {"QueueArn": QueueUrl}}
 
@@ -63,11 +63,15 @@ class OldSqs(Sqs):
         refused, self.refused = self.refused, None
         accepted = [entry for entry in Entries if entry["MessageBody"] != f"body {refused}"]
         self.sent += [entry["MessageBody"] for entry in accepted]
-        return {"Successful": [{"Id": entry["Id"]} for entry in accepted]}
+        return {"Successful": [{"Id": e["Id"], "MessageId": e["MessageBody"]} for e in accepted]}
+
+    def change_message_visibility_batch(self, **_):
+        pass
 
     def delete_message_batch(self, QueueUrl, Entries):  # noqa: ARG002, N803 - the SDK's names
         for entry in Entries:
             del self.dead[entry["ReceiptHandle"]]
+        return {}
 
 
 def test_the_move_task_names_its_destination_and_is_waited_for():
