@@ -1,6 +1,6 @@
-# The role of operators, if var.operators names somebody. It allows exactly the AWS calls of `workers
-# dlq`, `audit`, `outbox`, `queues`, `stock` and `counters`; tests/infra/test_operators.py runs them all as
-# this role, and fails for a right that is missing or unused.
+# The role of operators, if var.operators names somebody. It allows exactly the AWS calls of the commands
+# in docs/OPERATIONS.md; tests/infra/test_operators.py runs them as this role, and fails for a right that
+# is missing or unused.
 
 locals {
   operator_role_name = "${local.name}-operator"
@@ -154,5 +154,48 @@ data "aws_iam_policy_document" "operator" {
       actions   = statement.value.actions
       resources = ["${local.operator_tables[statement.value.service]}${statement.value.index}"]
     }
+  }
+
+  # `workers queues`, `top`, `pause` and `resume`: who runs, and the row that pauses a service
+  statement {
+    sid       = "SeeWorkers"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["workers", "worker#*", "pause"]
+    }
+  }
+
+  statement {
+    sid       = "PauseServices"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["pause"]
+    }
+  }
+
+  statement {
+    sid       = "AuditPauses"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["audit#*"]
+    }
+  }
+
+  statement {
+    sid       = "QueueMetrics"
+    actions   = ["cloudwatch:GetMetricData"]
+    resources = ["*"] # this action has no resource
   }
 }

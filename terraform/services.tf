@@ -77,6 +77,7 @@ module "service" {
 
   permissions_boundary  = local.permissions_boundary
   tags                  = { Owner = each.value.owner }
+  metrics_namespace     = local.metrics
   needs                 = local.task_needs
   release_alarm         = aws_cloudwatch_metric_alarm.release[each.key].alarm_name
   wait_for_steady_state = var.wait_for_steady_state

@@ -14,7 +14,8 @@ from workers.api.limits import REQUEST_THREADS
 from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
-from workers.aws.ecs import EcsAgent
+from workers.aws.ecs import EcsAgent, task_of
+from workers.aws.heartbeats import DynamoRoster
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
@@ -114,6 +115,7 @@ def _consumer(parts: Parts) -> Program:
             topic=parts.topic,
             store=DynamoStore(dynamodb, table),
             agent=EcsAgent(agent) if agent else None,
+            roster=DynamoRoster(parts.clients.roster(), table),
         ),
         loop_config(name, settings, service),
     )
@@ -133,6 +135,7 @@ def loop_config(name: str, settings: Settings, service: Service) -> Config:
         receive_wait=settings.receive_wait,
         receive_linger=settings.receive_linger_ms / 1000,
         protect_after=settings.stop_timeout / 2,
+        task=task_of(settings.ecs_agent_uri),
     )
 
 

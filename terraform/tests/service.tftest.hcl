@@ -30,7 +30,7 @@ variables {
   }
   cluster          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline", name = "dev-order-pipeline" }
   cpu_architecture = "ARM64"
-  environment      = { AWS_REGION = "eu-west-1", STOP_TIMEOUT = "120" }
+  environment      = { AWS_REGION = "eu-west-1", ENVIRONMENT = "dev", STOP_TIMEOUT = "120" }
   image            = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:0123"
   log_group        = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
   repository_arn   = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
@@ -40,6 +40,7 @@ variables {
   secrets_key_arns = []
   stop_timeout     = 120
 
+  metrics_namespace     = "OrderPipeline"
   needs                 = ["vpce-0123456789abcdef0"]
   release_alarm         = "dev-order-pipeline-payment-release"
   wait_for_steady_state = true
@@ -127,8 +128,17 @@ run "a_consumer" {
   }
   assert {
     # with FILL, a late minute would look like an empty queue or a service without tasks
-    condition     = one([for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : each.expression if each.return_data]) == "visible / running"
+    condition     = one([for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics : each.expression if each.return_data]) == "IF(FILL(paused, 0) > 0, 100, visible / running)"
     error_message = "not the plain ratio"
+  }
+
+  # a pause is reported per environment and service
+  assert {
+    condition = one([
+      for each in aws_appautoscaling_policy.backlog["this"].target_tracking_scaling_policy_configuration[0].customized_metric_specification[0].metrics :
+      { for dimension in each.metric_stat[0].metric[0].dimensions : dimension.name => dimension.value } if each.id == "paused"
+    ]) == { Environment = "dev", Service = "payment" }
+    error_message = "scaling looks at the pause of something else"
   }
   assert {
     condition     = length(aws_appautoscaling_policy.wake) + length(aws_cloudwatch_metric_alarm.wake) == 0

@@ -57,6 +57,9 @@ def operated(aws, applied, operator, tmp_path_factory):
     assert json.loads(operator("outbox", "list", "--json"))["set_aside"]
     moved["outbox"] = json.loads(operator("outbox", "retry", "--all", "--yes", "--json"))
     operator("stock", "set", "LAPTOP-001", "1000")
+    for service in CONSUMERS:
+        operator("pause", service, "--for", "10m", "--yes")
+        operator("resume", service, "--yes")
     for arguments in (["queues"], ["stock", "list"], ["counters"]):
         assert json.loads(operator(*arguments, "--json"))
     return moved, aws.rights()

@@ -67,7 +67,7 @@ def test_queues_shows_waiting_and_dead_lettered_messages(workers, dead_letter):
 
     assert found["payment"]["dead"] == 1
     assert found["payment"]["visible"] == found["orders"]["dead"] == 0
-    assert "payment-queue" in workers("queues")
+    assert "payment" in workers("queues")
 
 
 def test_a_dead_letter_is_listed_with_its_reason_and_stays(workers, dead_letter):

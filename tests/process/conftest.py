@@ -57,9 +57,9 @@ def obedient():
 def work(world, start, obedient):
     """Return a function that starts such a worker and waits until it is ready."""
 
-    def work(**changes):
+    def work(until=lambda worker: worker.ready, **changes):
         worker = start(obedient, world.environment | changes)
-        eventually(lambda: worker.ready or not worker.running, PATIENCE)
+        eventually(lambda: until(worker) or not worker.running, PATIENCE)
         return worker
 
     return work

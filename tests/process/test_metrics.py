@@ -25,6 +25,7 @@ def test_the_last_line_has_the_metrics_since_the_previous_one(world, work):
             "MessagesFailed": 1,
             "DeadLettered": 1,
             "BreakerOpen": 0,
+            "Paused": 0,
         }.items()
     }
 

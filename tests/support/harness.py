@@ -60,6 +60,7 @@ class Harness:
         queue=None,
         topic=None,
         store=None,
+        roster=None,
         clock=None,
         concurrency=10,
         max_attempts=3,
@@ -81,12 +82,13 @@ class Harness:
             )
         self.topic = FakeTopic() if topic is None else topic
         self.store = FakeStore() if store is None else store
+        self.roster = roster
         self.service = service or Service()
         self.decode = decode
         self.parts = assemble(
             Handlers(self.service),
             decode,
-            Ports(self.queue, self.topic, self.store),
+            Ports(self.queue, self.topic, self.store, roster=roster),
             Config(
                 service=name,
                 worker="worker-1",
@@ -115,6 +117,8 @@ class Harness:
         self.breakers = self.parts.breakers
         self.poller = self.parts.poller
         self.consumer = self.parts.consumer
+        self.switch = self.parts.switch
+        self.reporter = self.parts.reporter
 
     def send(self, *order_ids):
         """Put one order.created per id into the queue; returns the message ids."""
@@ -189,6 +193,7 @@ class Harness:
             queue=self.queue,
             topic=self.topic,
             store=self.store,
+            roster=self.roster,
             clock=self.clock,
             concurrency=self.parts.config.concurrency,
             handler_timeout=self.parts.config.handler_timeout,

@@ -26,6 +26,7 @@ JUMP = 600.0  # s
 # The modules that read the wall clock, and the effect of a jump of ten minutes.
 READERS = {
     "aws/dynamodb.py": "an inbox row says a wrong time, and expires ten minutes off, of 90 days",
+    "aws/heartbeats.py": "a heartbeat expires ten minutes early or late, of a day",
     "aws/outbox.py": "a published row goes ten minutes early or late, of 7 days",
     "aws/outbox_leases.py": "a relay of the version before takes a shard early or late; fenced off",
     "aws/sqs.py": "a dead letter says a wrong time",
@@ -33,11 +34,16 @@ READERS = {
     "cli/counts.py": "other hours are summed",
     "cli/outbox.py": "an event seems to wait for longer or shorter",
     "envelope.py": "an event says a wrong time; the relay takes it earlier or later than others",
+    "ops/audit.py": "a record says a wrong time, and may stand under another day",
+    "ops/heartbeats.py": "only if AWS's answer has no time: workers seem silent, or a pause over",
+    "ops/live.py": "an event seems to wait for longer or shorter",
+    "ops/overview.py": "CloudWatch has no values of the future; ages come from the workers",
     "relay/relay.py": "shards change hands, or are looked at later; the fence keeps them apart",
     "runtime/observability/emf.py": "a figure gets a wrong time",
     "runtime/observability/logs.py": "a log line gets a wrong time",
     "runtime/observability/canonical_line.py": "one figure of an age is wrong, and never negative",
-    "runtime/assembly.py": "the trail of a message's attempts and its record say wrong times",
+    "runtime/assembly.py": "the trail of a message's attempts and its record say wrong times; a "
+    "pause ends early or late until it is read again; a worker seems silent",
     "runtime/inbox.py": "an inbox row says a wrong time of its start",
 }
 

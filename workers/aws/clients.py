@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT: Final = 2.0  # s
 READ_TIMEOUT: Final = 5.0  # s
+IMPATIENT_READ_TIMEOUT: Final = 2.0  # s
 # A poll that is cut off hides up to ten messages and costs each a receive, so wait longer than SQS.
 POLL_MARGIN: Final = 5.0  # s
 TOTAL_ATTEMPTS: Final = 3
@@ -42,16 +43,19 @@ class Clients:
     session: boto3.Session
     receive_wait: float  # s
     threads: int
+    patient: bool = True
 
     @classmethod
-    def connect(cls, settings: Settings, *, threads: int) -> Self:
+    def connect(cls, settings: Settings, *, threads: int, patient: bool = True) -> Self:
         """Prepare for ``threads`` threads that call AWS at once. Opens no connection yet.
+
+        Without patience a call fails within seconds, for a person who waits for the answer.
 
         Raises ``FatalError`` if the SDK's own configuration is wrong.
         """
         with translated("aws"):
             session = guarded_session(settings.aws_region)
-        return cls(session, settings.receive_wait, threads)
+        return cls(session, settings.receive_wait, threads, patient)
 
     def poll(self) -> SqsWire:
         """Create a client for receiving: one attempt, because the loop itself backs off."""
@@ -76,10 +80,21 @@ class Clients:
         with translated("dynamodb"):
             return _checking(self.session.client("dynamodb", config=self._config()))
 
+    def roster(self) -> "DynamoDBClient":
+        """Create a client for heartbeats: one quick attempt, because the next beat is due soon."""
+        with translated("dynamodb"):
+            config = self._config(attempts=1, read_timeout=CONNECT_TIMEOUT)
+            return _checking(self.session.client("dynamodb", config=config))
+
     def ses(self) -> "SESClient":
         """Create a client for email."""
         with translated("ses"):
             return _checking(self.session.client("ses", config=self._config()))
+
+    def cloudwatch(self) -> Any:
+        """Create a client that reads metrics."""
+        with translated("cloudwatch"):
+            return _checking(self.session.client("cloudwatch", config=self._config()))
 
     def sts(self) -> Any:
         """Create a client that tells who calls."""
@@ -109,6 +124,8 @@ class Clients:
     def _config(
         self, *, attempts: int = TOTAL_ATTEMPTS, read_timeout: float = READ_TIMEOUT
     ) -> Config:
+        if not self.patient:
+            attempts, read_timeout = 2, IMPATIENT_READ_TIMEOUT
         return Config(
             connect_timeout=CONNECT_TIMEOUT,
             max_pool_connections=self.threads + SPARE_CONNECTIONS,

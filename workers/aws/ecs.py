@@ -1,6 +1,7 @@
 """Protects the ECS task of this process from scale-in."""
 
 import json
+import re
 from typing import Final
 
 import urllib3
@@ -11,6 +12,19 @@ CONNECT_TIMEOUT: Final = 2.0  # s
 READ_TIMEOUT: Final = 5.0  # s
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html
 _STATE: Final = "/task-protection/v1/state"
+_TASK: Final = re.compile("[0-9a-f]{32}")
+
+
+def task_of(agent_uri: str | None) -> str:
+    """Return the ID of the task that an agent's address names; empty if it names none.
+
+    On Fargate the last part of the address is the container: the task's ID, a hyphen, a number. AWS
+    documents this form for the container's ID, but not for the address: nothing depends on it.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+    """
+    container = (agent_uri or "").rstrip("/").rpartition("/")[2]
+    task = container.partition("-")[0]
+    return task if _TASK.fullmatch(task) else ""
 
 
 class EcsAgent:

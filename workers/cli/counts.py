@@ -1,46 +1,13 @@
-"""``workers queues`` and ``workers counters``."""
+"""``workers counters``."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from workers.cli.console import Json, connect, counted, leave, print_json, say, show, table_of
-from workers.runtime.observability import logs
-from workers.topology import Topology
+from workers.cli.console import Json, connect, counted, print_json, say, show, table_of
 
 commands = typer.Typer()
-
-
-@commands.command(epilog="Example: workers queues --json")
-def queues(
-    *,
-    as_json: Json = False,
-    metrics: Annotated[
-        bool,
-        typer.Option(
-            "--metrics", help="Serve the depths to Prometheus on METRICS_PORT until stopped."
-        ),
-    ] = False,
-) -> None:
-    """Show queue depths: waiting, in flight, dead-lettered."""
-    from workers.ops.queues import Queues
-
-    settings, clients = connect()
-    if metrics:
-        from workers.ops.exporter import serve
-
-        lines = logs.configure(settings.log_level, service="queues")
-        find = partial(Queues, clients, settings, Topology.load())
-        port, stop_timeout = settings.metrics_port, settings.stop_timeout
-        leave(lines, serve(find, port=port, stop_timeout=stop_timeout))
-    found = [asdict(state) for state in Queues(clients, settings, Topology.load()).states()]
-    if as_json:
-        print_json(found)
-    else:
-        show(found)
 
 
 @commands.command(epilog="Example: workers counters --hours 24")

@@ -16,16 +16,19 @@ from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.failures import Failures
 from workers.runtime.handler import Handlers
+from workers.runtime.heartbeat import Reporter
 from workers.runtime.inbox import Inbox
 from workers.runtime.isolation import Isolation
 from workers.runtime.leases import HANDLER_TIMEOUT, Leases
 from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
+from workers.runtime.pause import PauseSwitch
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.ports import Queue, Store, Topic
 from workers.runtime.protection import Protection, TaskAgent
 from workers.runtime.publisher import Publisher
 from workers.runtime.receive_loop import ReceiveLoop
+from workers.runtime.roster import Roster
 
 Decode: TypeAlias = Callable[[str], Envelope[Event]]
 
@@ -38,13 +41,15 @@ def _utcnow() -> datetime:
 class Ports:
     """What a receive loop reaches outside its process.
 
-    Without an ``agent`` the task is never protected from scale-in.
+    Without an ``agent`` the task is never protected from scale-in; without a ``roster`` the worker
+    does not report, and cannot be paused.
     """
 
     queue: Queue
     topic: Topic
     store: Store
     agent: TaskAgent | None = None
+    roster: Roster | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Config:
     receive_linger: float  # at most, after a poll that was not full
     protect_after: float  # in a handler, until the task is protected from scale-in
     handler_timeout: float = HANDLER_TIMEOUT
+    task: str = ""  # the ECS task, in heartbeats
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class Assembly:
     poller: Poller
     consumer: Consumer
     protection: Protection | None
+    switch: PauseSwitch
+    reporter: Reporter | None
 
     def loop(self) -> ReceiveLoop:
         """Make the loop that runs the parts in threads."""
@@ -107,6 +115,8 @@ class Assembly:
             acks=self.acks,
             breakers=self.breakers,
             protection=self.protection,
+            switch=self.switch,
+            reporter=self.reporter,
             telemetry=self.telemetry,
             receive_wait=self.config.receive_wait,
             handler_timeout=self.config.handler_timeout,
@@ -203,6 +213,21 @@ def assemble(
             telemetry=telemetry,
             now=now,
         )
+    switch = PauseSwitch(permits, telemetry=telemetry, now=now, utcnow=clock.utcnow)
+    reporter = None
+    if ports.roster is not None:
+        reporter = Reporter(
+            ports.roster,
+            switch,
+            worker=config.worker,
+            version=config.version,
+            task=config.task,
+            leases=leases,
+            permits=permits,
+            telemetry=telemetry,
+            now=now,
+            utcnow=clock.utcnow,
+        )
     return Assembly(
         config=config,
         clock=clock,
@@ -217,4 +242,6 @@ def assemble(
         poller=poller,
         consumer=consumer,
         protection=protection,
+        switch=switch,
+        reporter=reporter,
     )

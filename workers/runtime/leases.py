@@ -147,6 +147,12 @@ class Leases:
             started = [x.started_at for x in self._running if x.started_at is not None]
         return self._now() - min(started) if started else 0.0
 
+    def oldest_sent_at(self) -> float | None:
+        """Return when the oldest message received for the first time was sent; None without one."""
+        with self._lock:
+            held = [x.message for x in self._leases.values()]
+        return min((m.sent_at for m in held if m.receive_count == 1), default=None)
+
     def renew(self) -> None:
         """Renew every lease that is due: the lease thread calls this at each tick."""
         now = self._now()

@@ -15,10 +15,12 @@ from workers.runtime.acks import ACKS, Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
+from workers.runtime.heartbeat import Reporter
 from workers.runtime.isolation import SUSPECT, Isolation
 from workers.runtime.lease import Lease, State
 from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
+from workers.runtime.pause import PauseSwitch
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.protection import Protection
@@ -28,6 +30,7 @@ STALE_POLL: Final = 30.0  # s beyond the receive wait; the client times out long
 STALE_TICK: Final = 30.0  # s without a tick of the lease thread
 EXCUSE_EVERY: Final = 5.0  # s between retries of failed excuses
 EXCUSE_TIMEOUT: Final = 1.0  # s to record that the messages handed back are no suspects
+LEAVE_TIMEOUT: Final = 1.0  # s to take the worker off the roster of its service
 _GLANCE: Final = 0.02  # s between checks while draining
 
 log = structlog.get_logger()
@@ -48,6 +51,8 @@ class ReceiveLoop:
         acks: Acks,
         breakers: Breakers,
         protection: Protection | None,
+        switch: PauseSwitch,
+        reporter: Reporter | None,
         telemetry: Telemetry,
         receive_wait: float,
         handler_timeout: float,
@@ -64,6 +69,8 @@ class ReceiveLoop:
         self._acks = acks
         self._breakers = breakers
         self._protection = protection
+        self._switch = switch
+        self._reporter = reporter
         self._telemetry = telemetry
         self._receive_wait = receive_wait
         self._handler_timeout = handler_timeout
@@ -78,6 +85,11 @@ class ReceiveLoop:
         self._unprotected = Flag()
         if protection is None:
             self._unprotected.set()
+        self._left = Flag()
+        if reporter is None:
+            self._left.set()
+        else:
+            switch.hold()
 
     def threads(self) -> Mapping[str, Callable[[], None]]:
         """Return the loops to run, by the name of their thread."""
@@ -90,6 +102,8 @@ class ReceiveLoop:
             loops[f"poller-{poller}"] = partial(self._pollers.leave_after, poll)
         if self._protection is not None:
             loops["protection"] = partial(self._protect, self._protection)
+        if self._reporter is not None:
+            loops["heartbeat"] = partial(self._report, self._reporter)
         return loops
 
     def drain(self, deadline: Deadline) -> bool:
@@ -110,7 +124,9 @@ class ReceiveLoop:
         self._acks.close()
         self._wait_until(self._acks_sent.is_set, lambda: deadline.at)
         self._over.set()
+        leave_until = self._now() + LEAVE_TIMEOUT
         self._wait_until(self._unprotected.is_set, lambda: deadline.at)
+        self._wait_until(self._left.is_set, lambda: min(leave_until, deadline.at))
         return self._handlers.here == 0 and self._acks.backlog == 0
 
     def _hand_back(self, deadline: Deadline) -> None:
@@ -155,7 +171,9 @@ class ReceiveLoop:
     def obstacles(self) -> list[str]:
         """List the reasons why no messages are being received."""
         found = [f"{dependency} does not answer" for dependency in self._breakers.open()]
-        if not self._poller.receiving:
+        if (pause := self._switch.pause) is not None:
+            found.append(str(pause))
+        elif not self._poller.receiving:
             found.append("the queue does not answer")
         if ACKS in self._permits.paused:
             found.append("the queue does not confirm settlements")
@@ -185,6 +203,7 @@ class ReceiveLoop:
         while not self._over.wait(self._leases.tick):
             self._leases.renew()
             self._isolation.relax()
+            self._switch.relax()
             self._telemetry.in_flight.set(len(self._leases))
             self._telemetry.permits_held.set(self._permits.in_use)
 
@@ -205,6 +224,12 @@ class ReceiveLoop:
             protection.drop()
         finally:
             self._unprotected.set()
+
+    def _report(self, reporter: Reporter) -> None:
+        try:
+            reporter.run(self._over)
+        finally:
+            self._left.set()
 
     def _wait_until(self, condition: Callable[[], bool], limit: Callable[[], float]) -> None:
         """Wait for a condition; a second signal moves the limit."""

@@ -1,5 +1,5 @@
-# Scaling. A consumer keeps its backlog per task at what a task handles within the acceptable latency;
-# from 0, the first message starts a task. Services without a queue scale by CPU. Schedules change the
+# Scaling. A consumer keeps its backlog per task at what a task handles within the acceptable latency,
+# unless it is paused; from 0, the first message starts a task. Services without a queue scale by CPU. Schedules change the
 # limits.
 
 locals {
@@ -82,13 +82,41 @@ resource "aws_appautoscaling_policy" "backlog" {
         }
       }
 
-      # Without FILL: CloudWatch would use the fill value whenever the newest minute is late, and the
-      # alarms of this policy would never see enough of them in a row. Without a task there is no
-      # ratio; see wake below.
+      metrics {
+        id          = "paused"
+        label       = "1 while an operator pauses the service"
+        return_data = false
+
+        metric_stat {
+          stat = "Maximum"
+
+          metric {
+            namespace   = var.metrics_namespace
+            metric_name = "Paused"
+
+            dimensions {
+              name  = "Environment"
+              value = var.environment["ENVIRONMENT"]
+            }
+            dimensions {
+              name  = "Service"
+              value = var.name
+            }
+          }
+        }
+      }
+
+      # A paused service counts as being at the target: more tasks would not help, and fewer would have
+      # to be started when the pause ends.
+      #
+      # The ratio is without FILL: CloudWatch would use the fill value whenever the newest minute is
+      # late, and the alarms of this policy would never see enough of them in a row. Without a task
+      # there is no ratio; see wake below. The pause is with FILL: a version that does not report it is
+      # not paused, and a minute in which it is late is one breach, where scaling out takes three in a row.
       metrics {
         id          = "backlog"
         label       = "Backlog per task"
-        expression  = "visible / running"
+        expression  = "IF(FILL(paused, 0) > 0, ${local.target_backlog}, visible / running)"
         return_data = true
       }
     }

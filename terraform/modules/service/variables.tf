@@ -69,6 +69,11 @@ variable "subnet_ids" {
   type        = list(string)
 }
 
+variable "metrics_namespace" {
+  description = "Namespace of the metrics that the code writes."
+  type        = string
+}
+
 variable "needs" {
   description = "IDs of resources that must exist before the first task starts, and until the last has stopped."
   type        = list(string)

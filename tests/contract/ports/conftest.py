@@ -11,6 +11,7 @@ from support.fakes import (
     FakeLeases,
     FakeOutbox,
     FakeQueue,
+    FakeRoster,
     FakeStore,
     FakeTopic,
 )
@@ -19,6 +20,7 @@ from support.stripe import SECRET, serving_stripe
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
+from workers.aws.heartbeats import DynamoRoster
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.payment_ledger import PaymentLedger
@@ -56,6 +58,14 @@ def store(request):
     if request.param == "fake":
         return FakeStore()
     return DynamoStore(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+
+
+@pytest.fixture(params=BOTH)
+def roster(request):
+    if request.param == "fake":
+        return FakeRoster()
+    client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
+    return DynamoRoster(client, table)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import boto3
@@ -152,6 +153,23 @@ def test_each_write_of_a_transaction_needs_its_own_permission(role, table):
     assert code_of(dynamodb.transact_write_items, TransactItems=both) == "AccessDeniedException"
 
 
+def test_a_policy_can_name_the_rows(role, table):
+    """By partition key, as for the operators' rows."""
+    rows = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["pause", "worker#*"]}}
+    role.may("dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:DeleteItem", Condition=rows)
+    mine = role.client("dynamodb")
+    pause, worker, order = ({"pk": {"S": key}} for key in ("pause", "worker#1", "order#1"))
+    mine.put_item(TableName=table, Item=pause)
+    mine.batch_get_item(RequestItems={table: {"Keys": [pause, worker]}})
+    mine.delete_item(TableName=table, Key=pause)
+    for call, refused in (
+        (mine.put_item, {"TableName": table, "Item": order}),
+        (mine.delete_item, {"TableName": table, "Key": order}),
+        (mine.batch_get_item, {"RequestItems": {table: {"Keys": [pause, order]}}}),
+    ):
+        assert code_of(call, **refused) == "AccessDeniedException"
+
+
 def test_an_index_is_a_separate_resource(role, table):
     arn = f"arn:aws:dynamodb:*:{ACCOUNT}:table/{table}"
     query = {
@@ -165,6 +183,14 @@ def test_an_index_is_a_separate_resource(role, table):
     assert code_of(dynamodb.query, IndexName="outbox", **query) == "AccessDeniedException"
     role.may("dynamodb:Query", on=f"{arn}/index/outbox")
     assert code_of(dynamodb.query, **query) == "AccessDeniedException"
+
+
+def test_metrics_need_a_right_without_a_resource(role):
+    now = datetime.now(UTC)
+    ask = {"StartTime": now - timedelta(minutes=5), "EndTime": now, "MetricDataQueries": []}
+    assert code_of(role.client("cloudwatch").get_metric_data, **ask) == "AccessDeniedException"
+    role.may("cloudwatch:GetMetricData")
+    role.client("cloudwatch").get_metric_data(**ask)
 
 
 def test_a_mail_needs_permission_for_the_identity_of_its_sender(role):

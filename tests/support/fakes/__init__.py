@@ -9,6 +9,7 @@ from support.fakes.mailer import FakeMailer, Mail
 from support.fakes.outbox import FakeLeases, FakeOutbox
 from support.fakes.payments import FakeGateway
 from support.fakes.queue import DeadLettered, FakeQueue
+from support.fakes.roster import FakeRoster
 from support.fakes.store import FakeStore, FakeTransaction
 from support.fakes.topic import FakeTopic
 
@@ -20,6 +21,7 @@ __all__ = [
     "FakeMailer",
     "FakeOutbox",
     "FakeQueue",
+    "FakeRoster",
     "FakeStore",
     "FakeTopic",
     "FakeTransaction",

@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 from structlog.testing import capture_logs
 from support.builders import an_envelope, an_order
-from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
+from support.fakes import FakeClock, FakeQueue, FakeRoster, FakeStore, FakeTopic
 from support.harness import Service
 
 from workers.events import decode
@@ -16,6 +16,7 @@ from workers.runtime.acks import MAX_BACKLOG
 from workers.runtime.assembly import Config, Ports, assemble
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import Handlers
+from workers.runtime.roster import Pause
 from workers.runtime.worker import Deadline
 
 PATIENCE = 5  # s of real time; the limit for everything here
@@ -57,6 +58,7 @@ class Running:
     """A receive loop with its threads."""
 
     def __init__(self, act=None, *, concurrency=2, stop_timeout=30, receive_wait=POLL, agent=None):
+        self.roster = FakeRoster()
         self.clock = FakeClock()
         self.queue = FakeQueue(clock=self.clock, blocking=True)
         self.store, self.topic = FakeStore(), FakeTopic()
@@ -64,7 +66,7 @@ class Running:
         self.parts = assemble(
             Handlers(self.service),
             decode,
-            Ports(self.queue, self.topic, self.store, agent),
+            Ports(self.queue, self.topic, self.store, agent, self.roster),
             Config(
                 service="payment",
                 worker="worker-1",
@@ -381,6 +383,37 @@ def test_protection_ends_with_the_loop():
     eventually(lambda: running.sample("scale_in_protected") == 1)
     running.drain()
     eventually(lambda: agent.enabled == [True, False])
+    gate.opened.set()
+
+
+def test_a_worker_is_on_the_roster_from_its_start_to_its_stop():
+    running = Running().start()
+    eventually(lambda: running.roster.ids == {"worker-1"})
+    assert running.drain() is True
+    assert running.roster.ids == set()
+
+
+def test_a_worker_that_starts_during_a_pause_does_not_poll():
+    running = Running()
+    running.roster.paused = Pause(by="ann", at="2026-01-02T12:00:00+00:00")
+    running.start()
+    eventually(lambda: running.roster.beats)
+    assert running.roster.beats["worker-1"].paused
+    assert running.queue.calls["receive"] == 0
+    assert running.drain() is True
+
+
+def test_a_roster_that_does_not_answer_delays_neither_the_stop_nor_a_message():
+    gate = Gate()
+    running = Running()
+    beat = running.roster.beat
+    running.roster.beat = lambda heartbeat: gate(heartbeat) or beat(heartbeat)
+    running.start()
+    gate.wait_for(1)
+    running.send("order-1")
+    eventually(lambda: running.service.handled == ["order-1"])
+    with within(4):
+        assert running.drain() is True
     gate.opened.set()
 
 

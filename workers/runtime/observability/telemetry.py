@@ -24,6 +24,7 @@ OUTAGES: Final = ("unavailable", "FatalError")
 # Settlement and outcome of messages that were not handled; "none": their lease was lost.
 TROUBLE: Final = (("retry", "retried"), ("dead_letter", "dead_lettered"), ("none", "redelivered"))
 LEASE_LOSSES: Final = ("handler_timeout", "twelve_hours", "expired", "taken")
+SETTLEMENTS: Final = "messaging_settlements"  # by event type, settlement and outcome
 
 
 def _ended_in(*settlements: str) -> Callable[[Mapping[str, str]], bool]:
@@ -40,6 +41,7 @@ CLOUDWATCH_METRICS: Final = (
     ),
     CloudWatchMetric("DeadLettered", "messaging_settlements", counts=_ended_in("dead_letter")),
     CloudWatchMetric("BreakerOpen", "messaging_breaker_open"),
+    CloudWatchMetric("Paused", "messaging_paused"),
 )
 
 
@@ -132,6 +134,7 @@ class Telemetry:
         self.breaker_open = self._gauge(
             "breaker_open", "1 while a dependency pauses polling", "dependency"
         )
+        self.paused = self._gauge("paused", "1 while an operator pauses the service")()
         self.scale_in_protected = self._gauge(
             "scale_in_protected", "1 while ECS must not stop this task"
         )()
