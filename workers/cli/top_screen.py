@@ -1,6 +1,7 @@
-"""The screen of ``workers top``: renders what ``ops.live`` reads. Only this module uses Textual.
+"""The screen of ``workers top``: renders what ``ops.live`` reads.
 
-Calls to AWS run in a thread, one at a time, so that keys always answer.
+Only this module and its dialogs use Textual. Calls to AWS run in a thread, one at a time, so that
+keys always answer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,13 +11,12 @@ from typing import ClassVar, Final, Protocol
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import DataTable, Footer, Header, Input, Label, Static
+from textual.widgets import DataTable, Footer, Header, Static
 
 from workers.cli.console import printable
 from workers.cli.durations import FORM, seconds_of, span
 from workers.cli.queues import REFRESH_EVERY, row
+from workers.cli.top_dialogs import Ask, Failures, as_cell
 from workers.ops.live import FailureGroup, Snapshot
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.roster import Heartbeat
@@ -25,7 +25,6 @@ ERRORS: Final = (FatalError, PermanentError, Unavailable)
 DEFAULT_PAUSE: Final = "10m"
 _QUEUES: Final = "queues"
 _WORKERS: Final = ("worker", "version", "in flight", "slots", "handled", "failed", "/s", "heard")
-_FAILURES: Final = ("event type", "failure", "count", "first", "last", "reason")
 
 
 class Source(Protocol):
@@ -42,70 +41,6 @@ class Source(Protocol):
 
     def resume(self, service: str, *, reason: str) -> None:
         """Resume a service."""
-
-
-class Ask(ModalScreen[dict[str, str] | None]):
-    """Asks for values and a confirmation; returns the values by label, None if cancelled."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
-    CSS = """
-    Ask { align: center middle; }
-    Ask > Vertical { width: 60; height: auto; border: solid $accent; }
-    """
-
-    def __init__(self, question: str, fields: dict[str, str]) -> None:
-        super().__init__()
-        self._question = question
-        self._fields = fields
-
-    def compose(self) -> ComposeResult:
-        """Make a line per field."""
-        with Vertical():
-            yield Label(Text(self._question))
-            for name, value in self._fields.items():
-                yield Input(value, placeholder=name, id=name)
-            yield Label("Enter: apply, Escape: cancel")
-
-    def on_input_submitted(self) -> None:
-        """Return the values."""
-        self.dismiss({name: self.query_one(f"#{name}", Input).value for name in self._fields})
-
-    def action_cancel(self) -> None:
-        """Return nothing."""
-        self.dismiss(None)
-
-
-class Failures(ModalScreen[None]):
-    """The groups of dead letters of one service."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
-    CSS = "Failures > Vertical { height: 80%; border: solid $accent; }"
-
-    def __init__(self, service: str, groups: Sequence[FailureGroup]) -> None:
-        super().__init__()
-        self._service = service
-        self._groups = groups
-
-    def compose(self) -> ComposeResult:
-        """Make the table, and say how to go on."""
-        with Vertical():
-            yield Label(f"Dead letters of {self._service}. Escape: close")
-            yield DataTable(id="groups", cursor_type="row")
-            yield Label(f"Details: workers dlq list {self._service}")
-            yield Label(f"Redrive: workers dlq redrive {self._service} --yes")
-
-    def on_mount(self) -> None:
-        """Fill the table."""
-        table = self.query_one("#groups", DataTable)
-        table.add_columns(*_FAILURES)
-        for group in self._groups:
-            times = (group.first_at[:19], group.last_at[:19])
-            cells = (group.event_type, group.type, group.count, *times, group.reason)
-            table.add_row(*map(_cell, cells))
-
-    def action_close(self) -> None:
-        """Go back."""
-        self.dismiss()
 
 
 class Top(App[None]):
@@ -260,11 +195,6 @@ def _fill(table: DataTable[object], rows: Iterable[Sequence[object]]) -> None:
     cursor = table.cursor_row
     table.clear()
     for cells in rows:
-        table.add_row(*map(_cell, cells))
+        table.add_row(*map(as_cell, cells))
     if table.row_count:
         table.move_cursor(row=min(cursor, table.row_count - 1))
-
-
-def _cell(value: object) -> Text:
-    """Return a cell without markup: names and reasons may contain brackets."""
-    return Text(printable(str(value)))

@@ -10,7 +10,8 @@ import pytest
 from textual.widgets import DataTable, Input, Static
 
 from workers.cli import top
-from workers.cli.top_screen import Ask, Failures, Top
+from workers.cli.top_dialogs import Ask, Failures
+from workers.cli.top_screen import Top
 from workers.ops.heartbeats import Fleet
 from workers.ops.live import FailureGroup, Snapshot, grouped
 from workers.ops.outbox import ShardState
