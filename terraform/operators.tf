@@ -182,18 +182,6 @@ data "aws_iam_policy_document" "operator" {
   }
 
   statement {
-    sid       = "AuditPauses"
-    actions   = ["dynamodb:UpdateItem"]
-    resources = local.consumer_table_arns
-
-    condition {
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values   = ["audit#*"]
-    }
-  }
-
-  statement {
     sid       = "QueueMetrics"
     actions   = ["cloudwatch:GetMetricData"]
     resources = ["*"] # this action has no resource
