@@ -53,6 +53,17 @@ test-containers: $(STAMP) ## Test the image and the composed system (needs Docke
 test-localstack: $(STAMP) ## Test the adapters against LocalStack in a container (needs Docker)
 	@LOCALSTACK=composed $(BIN)/pytest tests/integration tests/contract/ports $(ARGS)
 
+sudo = $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: prometheus
+prometheus: ## Install Prometheus and promtool, unless they are installed (Debian and Ubuntu)
+	@command -v promtool >/dev/null || { $(sudo) apt-get update -qq && \
+	  $(sudo) env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } # RUNLEVEL: no daemon
+
+.PHONY: alerts
+alerts: $(STAMP) ## Make every alert fire against the running system, and end (needs Prometheus; 4 min)
+	@$(BIN)/pytest tests/alerts $(ARGS)
+
 .PHONY: bootstrap
 bootstrap: ## Create the state bucket, the registry and the roles of workflows in an AWS account
 	@terraform -chdir=terraform/bootstrap init -input=false
@@ -121,7 +132,7 @@ smoke: ## Place one order of each scenario in the containers and check the resul
 	@docker compose exec -T order-api workers smoke
 
 .PHONY: check
-check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile, compose file and workflows
+check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile, alert rules, compose file and workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -131,6 +142,8 @@ check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile, compos
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/zizmor --offline --quiet .github
+	@if command -v promtool >/dev/null; then promtool check rules docker/prometheus/alerts.yml >/dev/null; \
+	  else echo "NOT CHECKED: docker/prometheus/alerts.yml (promtool is not installed)" >&2; [ "$$PROMTOOL" != required ]; fi
 	@if docker compose version >/dev/null 2>&1; then docker compose --profile grafana config --quiet; \
 	  else echo "NOT CHECKED: docker-compose.yml (docker compose is not installed)" >&2; fi
 

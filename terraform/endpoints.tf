@@ -114,7 +114,10 @@ resource "aws_vpc_endpoint" "gateway" {
 
 data "aws_iam_policy_document" "dynamodb_endpoint" {
   statement {
-    actions = ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+    actions = concat(
+      ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+      var.reconcile_hours == null ? [] : ["dynamodb:BatchGetItem", "dynamodb:Scan"],
+    )
     resources = flatten([
       for arn in local.table_arns : [arn, "${arn}/index/outbox"]
     ])

@@ -586,3 +586,25 @@ variable "monthly_budget" {
     error_message = "monthly_budget: must be greater than 0, or null."
   }
 }
+
+variable "documents_url" {
+  description = "Base URL of the directory docs of this repository, for the links to runbooks in alarms; by default the path in the repository."
+  type        = string
+  default     = "docs"
+
+  validation {
+    condition     = can(regex("^[!-~]*[^/]$", var.documents_url)) && length(var.documents_url) <= 200
+    error_message = "documents_url: must be at most 200 visible ASCII characters and not end with a slash."
+  }
+}
+
+variable "reconcile_hours" {
+  description = "Hours between two runs of the reconciliation. null: it never runs by itself, and no alarm watches it."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.reconcile_hours == null ? true : contains([1, 2, 3, 4, 6, 8, 12, 24], var.reconcile_hours)
+    error_message = "reconcile_hours: must be a divisor of a day in whole hours (1, 2, 3, 4, 6, 8, 12, 24), or null."
+  }
+}

@@ -56,7 +56,7 @@ class Terraform:
         var_file: str = "dev",
         **variables: object,
     ) -> "Terraform":
-        """Copy the configuration and ``topology.json``, and initialise.
+        """Copy the configuration and the files of ``workers`` that it reads, and initialise.
 
         Raises ``Missing`` without Terraform or its provider, and ``Failed``.
         """
@@ -65,7 +65,8 @@ class Terraform:
         shutil.copytree(ROOT / "terraform", directory / "terraform", ignore=ignored)
         (directory / "terraform" / "backend_override.tf").write_text(_LOCAL_STATE, "utf-8")
         (directory / "workers").mkdir()
-        shutil.copy(ROOT / "workers" / "topology.json", directory / "workers")
+        for name in ("alarms.json", "topology.json"):
+            shutil.copy(ROOT / "workers" / name, directory / "workers")
         given = [f"-var-file=environments/{var_file}.tfvars"]
         # ECS starts no tasks in the embedded AWS, so no deployment would ever be done.
         variables = {"wait_for_steady_state": "false"} | variables

@@ -15,7 +15,7 @@ locals {
   used_services = [
     "cloudwatch", "dynamodb", "ecr", "kms", "logs", "secretsmanager", "ses", "sns", "sqs", "ssm", "ssmmessages",
   ]
-  used_actions = concat([for service in local.used_services : "${service}:*"], ["ecs:UpdateTaskProtection"])
+  used_actions = concat([for service in local.used_services : "${service}:*"], ["ecs:RunTask", "ecs:UpdateTaskProtection"])
 }
 
 resource "aws_iam_policy" "boundary" {
@@ -30,8 +30,15 @@ resource "aws_iam_policy" "boundary" {
   name        = "${local.name}-boundary-${each.key}"
   description = "The most that roles of ${each.key} may do: no IAM, no other roles"
   policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Action = local.used_actions, Resource = "*" }]
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = local.used_actions, Resource = "*" },
+      # The schedule of the reconciliation starts a task, which has roles of the environment.
+      {
+        Effect    = "Allow", Action = "iam:PassRole", Resource = local.role_arns[each.key]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+    ]
   })
 }
 
@@ -154,7 +161,7 @@ data "aws_iam_policy_document" "deploy" {
     condition {
       test     = "StringEquals"
       variable = "iam:PassedToService"
-      values   = ["ecs-tasks.amazonaws.com", "sns.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
+      values   = ["ecs-tasks.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
     }
   }
 

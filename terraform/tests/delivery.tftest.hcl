@@ -135,9 +135,10 @@ run "the_owner_of_a_service_gets_its_alarms" {
       for alarms in [
         aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.undelivered, aws_cloudwatch_metric_alarm.oldest,
         aws_cloudwatch_metric_alarm.stuck, aws_cloudwatch_metric_alarm.breaker_open, aws_cloudwatch_metric_alarm.missing_tasks,
+        aws_cloudwatch_metric_alarm.in_flight, aws_cloudwatch_metric_alarm.frozen,
         ] : [
         for name, alarm in alarms : contains(alarm.alarm_actions, "arn:aws:sns:eu-west-1:123456789012:dev-order-pipeline-alerts-${local.services[name].owner}")
-        && endswith(alarm.alarm_description, " Owner: ${local.services[name].owner}.") && alarm.tags.Owner == local.services[name].owner
+        && strcontains(alarm.alarm_description, " Owner: ${local.services[name].owner}. ") && alarm.tags.Owner == local.services[name].owner
       ]
     ]))
     error_message = "the owner of a service does not get its alarm, or the alarm does not name the owner"

@@ -80,6 +80,7 @@ run "every_service_is_monitored" {
       for alarms in [
         aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.undelivered,
         aws_cloudwatch_metric_alarm.oldest, aws_cloudwatch_metric_alarm.stuck, aws_cloudwatch_metric_alarm.breaker_open,
+        aws_cloudwatch_metric_alarm.in_flight, aws_cloudwatch_metric_alarm.frozen,
       ] : toset(keys(alarms)) == toset([for name, each in jsondecode(file("../workers/topology.json")).services : name if length(each.consumes) > 0])
     ])
     error_message = "a consumer without one of its alarms"
@@ -99,8 +100,12 @@ run "every_service_is_monitored" {
     error_message = "the alarm for undelivered messages uses another queue"
   }
   assert {
-    condition     = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.oldest : alarm.dimensions.QueueName == "dev-${name}-queue" && alarm.threshold == 300])
-    error_message = "not ten times the acceptable latency (30 s) of the queue"
+    condition = alltrue([
+      for name, alarm in aws_cloudwatch_metric_alarm.oldest : alarm.threshold == local.alarm_list["late"].threshold && {
+        for query in alarm.metric_query : query.id => query.metric[0].dimensions if length(query.metric) > 0
+      } == { age = tomap({ QueueName = "dev-${name}-queue" }), paused = tomap({ Environment = "dev", Service = name }) }
+    ])
+    error_message = "not ten times the acceptable latency (30 s), or not the queue and the pauses of the service"
   }
   # the task writes its metrics with these dimensions: with others, the alarm would have no data
   assert {
@@ -119,12 +124,12 @@ run "every_service_is_monitored" {
   assert {
     condition = {
       for query in aws_cloudwatch_metric_alarm.stuck["payment"].metric_query : query.id => query.metric[0].metric_name if length(query.metric) > 0
-    } == { visible = "ApproximateNumberOfMessagesVisible", processed = "MessagesProcessed", failed = "MessagesFailed" }
+    } == { visible = "ApproximateNumberOfMessagesVisible", processed = "MessagesProcessed", failed = "MessagesFailed", paused = "Paused" }
     error_message = "not the metrics of waiting and settled messages"
   }
   assert {
-    condition     = [for query in aws_cloudwatch_metric_alarm.stuck["payment"].metric_query : query.expression if query.return_data] == ["IF(visible > 0 AND FILL(processed, 0) + FILL(failed, 0) < 1, 1, 0)"]
-    error_message = "without tasks there is no data, which must count as nothing settled"
+    condition     = [for query in aws_cloudwatch_metric_alarm.stuck["payment"].metric_query : query.expression if query.return_data] == ["IF(visible > 0 AND FILL(processed, 0) + FILL(failed, 0) < 1 AND FILL(paused, 0) < 1, 1, 0)"]
+    error_message = "without tasks there is no data, which must count as nothing settled and not paused"
   }
 
   # without a relay there is an alarm
@@ -196,8 +201,82 @@ run "every_service_is_monitored" {
     error_message = "an alarm without an action or a description"
   }
   assert {
-    condition     = length(local.alarms) == 5 * length(local.consumers) + length(local.services) + 4 && length(distinct(local.alarms[*].alarm_name)) == length(local.alarms)
+    condition     = length([for alarm in local.alarms : alarm if !strcontains(alarm.alarm_name, "-archive-")]) == 7 * length(local.consumers) + length(local.services) + 8 && length(distinct(local.alarms[*].alarm_name)) == length(local.alarms)
     error_message = "an alarm is missing from the list, or two have the same name"
+  }
+
+  # texts and times of every alarm are those of the list, from which Prometheus has its rules
+  assert {
+    condition = toset([for alarm in local.alarms : alarm.alarm_description if !strcontains(alarm.alarm_name, "-archive-")]) == toset(flatten([
+      for name, alarm in { for name, alarm in local.alarm_list : name => alarm if !startswith(name, "archive-") } : [
+        for service in(alarm.scope == "consumer" ? keys(local.consumers) : alarm.scope == "service" ? keys(local.services) : [alarm.scope]) :
+        local.alarm_texts[name][service]
+      ]
+    ]))
+    error_message = "an alarm of the list is missing, or one is not in the list"
+  }
+  assert {
+    condition = alltrue([
+      for alarm in local.alarms : can(regex("Owner: [a-z]+\\. Runbook: docs/runbooks/[a-z-]+\\.md$", alarm.alarm_description)) && length(alarm.alarm_description) <= 1024 && !strcontains(alarm.alarm_description, "$")
+    ])
+    error_message = "an alarm without an owner or a runbook"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for name, alarm in local.alarm_list : [
+        for made in concat(
+          [for each in local.alarms : each if can(each.threshold)],
+          [for key, each in aws_cloudwatch_metric_alarm.burn : merge(each, { alarm_name = "dev-order-pipeline-${local.burn_windows[key].alarm == alarm ? name : "other"}" })],
+        ) :
+        made.threshold == alarm.threshold
+        if endswith(made.alarm_name, "-${name}")
+      ]
+    ]))
+    error_message = "a threshold is not that of the list"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for name, alarm in local.alarm_list : [
+        for made in [for each in local.alarms : each if can(each.threshold)] :
+        made.evaluation_periods * (made.period != null ? made.period : max([for query in made.metric_query : query.metric[0].period if length(query.metric) > 0]...)) == alarm.minutes * 60
+        if endswith(made.alarm_name, "-${name}")
+      ]
+    ]))
+    error_message = "an alarm waits longer or shorter than the list says"
+  }
+
+  # the error budget burns over a long and a short window
+  assert {
+    condition = { for name, alarm in aws_cloudwatch_composite_alarm.burn : name => alarm.alarm_rule } == {
+      order-burn-fast = "ALARM(\"dev-order-pipeline-order-burn-fast-60m\") AND ALARM(\"dev-order-pipeline-order-burn-fast-5m\")"
+      order-burn-slow = "ALARM(\"dev-order-pipeline-order-burn-slow-360m\") AND ALARM(\"dev-order-pipeline-order-burn-slow-30m\")"
+    }
+    error_message = "not both windows"
+  }
+  assert {
+    condition = alltrue([
+      for name, alarm in aws_cloudwatch_metric_alarm.burn :
+      endswith(name, "-${distinct([for query in alarm.metric_query : query.metric[0].period if length(query.metric) > 0])[0] / 60}m")
+    ])
+    error_message = "a window is not as long as its name says"
+  }
+
+  # every hour the books are compared
+  assert {
+    condition     = aws_cloudwatch_event_rule.reconcile["this"].schedule_expression == "rate(1 hour)" && aws_cloudwatch_metric_alarm.reconciliation["reconciliation-missed"].treat_missing_data == "breaching"
+    error_message = "the reconciliation does not run every hour, or nobody hears when it stops"
+  }
+  assert {
+    condition = { for said in jsondecode(data.aws_iam_policy_document.reconcile["task"].json).Statement : said.Sid => toset(said.Action) } == {
+      ReadTables = toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"])
+    }
+    error_message = "the reconciliation may write"
+  }
+
+  # saved queries read the logs of all services
+  assert {
+    condition     = length(aws_cloudwatch_query_definition.this) == 5 && alltrue([for query in aws_cloudwatch_query_definition.this : length(query.log_group_names) == length(local.services)])
+    error_message = "a query is missing, or does not read all logs"
   }
 
   # the composite alarm is for orders that make no progress
@@ -213,13 +292,19 @@ run "every_service_is_monitored" {
     error_message = "the alarm for dead letters would keep the composite alarm on"
   }
 
-  # the dashboard has a row for every consumer
+  # each graph of queues and handlers has a line for every consumer
   assert {
-    condition = alltrue([
-      for name in keys(local.consumers) :
-      length([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget if startswith(widget.properties.title, "${name}: ")]) == 3
-    ])
-    error_message = "a consumer is not on the dashboard"
+    condition = alltrue(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
+        for name in keys(local.consumers) : strcontains(jsonencode(widget.properties.metrics), name)
+      ] if contains(["Messages in the queues", "Age of messages", "Settlements", "Dead letters", "Critical time", "Handler time, p95", "Slot wait, p95", "Receives per handled message", "Breakers", "Tasks"], widget.properties.title)
+    ]))
+    error_message = "a consumer is not on a graph"
+  }
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 16 && alltrue([for graph in local.graphs : length(graph.metrics) <= 500])
+    error_message = "a graph is missing, or has more metrics than CloudWatch draws"
   }
   assert {
     condition = length(distinct([
@@ -325,6 +410,24 @@ run "a_service_that_may_sleep_misses_no_task" {
   }
 }
 
+run "the_reconciliation_can_be_turned_off" {
+  command = plan
+
+  variables {
+    documents_url   = "https://example.com/docs"
+    reconcile_hours = null
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.reconcile) + length(aws_iam_role.reconcile) + length(aws_ecs_task_definition.reconcile) + length(aws_cloudwatch_metric_alarm.reconciliation) == 0 && !strcontains(data.aws_iam_policy_document.dynamodb_endpoint.json, "Scan")
+    error_message = "something is left of it"
+  }
+  assert {
+    condition     = endswith(aws_cloudwatch_metric_alarm.stuck["payment"].alarm_description, "Runbook: https://example.com/docs/runbooks/stuck.md")
+    error_message = "not a link to the documents"
+  }
+}
+
 run "existing_resources_of_the_account_are_not_created_again" {
   command = plan
 
@@ -342,9 +445,11 @@ run "invalid_values_are_refused" {
   command = plan
 
   variables {
-    alert_emails   = ["oncall"]
-    monthly_budget = 0
+    alert_emails    = ["oncall"]
+    documents_url   = "https://example.com/"
+    monthly_budget  = 0
+    reconcile_hours = 5
   }
 
-  expect_failures = [var.alert_emails, var.monthly_budget]
+  expect_failures = [var.alert_emails, var.documents_url, var.monthly_budget, var.reconcile_hours]
 }

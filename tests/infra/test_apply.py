@@ -17,6 +17,7 @@ from workers.topology import Topology
 NAMES_ALL = (
     "aws_cloudwatch_composite_alarm.",
     "aws_cloudwatch_dashboard.",
+    "aws_cloudwatch_query_definition.",
     "aws_iam_role_policy.operator",
     "aws_sns_topic_policy.",
     "aws_vpc_endpoint.",

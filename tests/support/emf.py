@@ -41,6 +41,21 @@ METADATA = {
         "CloudWatchMetrics": {"type": "array", "minItems": 1, "items": DIRECTIVE},
     },
 }
+ARRAY = {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "number"}}
+# Values with their counts and a statistic set, as AWS's exporter for OpenTelemetry writes them:
+# https://github.com/open-telemetry/opentelemetry-collector-contrib/pull/22626
+DISTRIBUTION = Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["Values", "Counts", "Min", "Max", "Count", "Sum"],
+        "properties": {
+            "Values": ARRAY,
+            "Counts": ARRAY,
+            **{name: {"type": "number"} for name in ("Min", "Max", "Count", "Sum")},
+        },
+        "additionalProperties": False,
+    }
+)
 LINE = Draft202012Validator(
     {"type": "object", "required": ["_aws"], "properties": {"_aws": METADATA}}
 )
@@ -56,6 +71,20 @@ def metrics(line):
             assert all(isinstance(value, str) and value for _, value in dimensions)
             for metric in directive["Metrics"]:
                 value = line[metric["Name"]]
-                assert isinstance(value, int | float)
+                assert isinstance(value, int | float) or _is_a_distribution(value)
                 found[directive["Namespace"], dimensions, metric["Name"]] = value
     return found
+
+
+def numbers(line):
+    """Read the metrics of a line that are one number, by name."""
+    return {key[2]: value for key, value in metrics(line).items() if not isinstance(value, dict)}
+
+
+def _is_a_distribution(value):
+    DISTRIBUTION.validate(value)
+    return (
+        len(value["Values"]) == len(value["Counts"]) == len(set(value["Values"]))
+        and value["Count"] == sum(value["Counts"])
+        and (value["Min"], value["Max"]) == (min(value["Values"]), max(value["Values"]))
+    )

@@ -14,6 +14,7 @@ _MODULES: Final = {
     "ec2": "ec2",
     "ecs": "ecs",
     "kms": "kms",
+    "logs": "logs",
     "monitoring": "cloudwatch",
     "s3": "s3",
     "ses": "ses",

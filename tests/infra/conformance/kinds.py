@@ -202,6 +202,7 @@ KINDS = {
     "aws_cloudwatch_event_rule": Kind("AWS::Events::Rule"),
     "aws_cloudwatch_log_group": Kind("AWS::Logs::LogGroup", {"name": "LogGroupName"}),
     "aws_cloudwatch_metric_alarm": Kind("AWS::CloudWatch::Alarm", _ALARM),
+    "aws_cloudwatch_query_definition": Kind("AWS::Logs::QueryDefinition"),
     "aws_cognito_resource_server": Kind(
         "AWS::Cognito::UserPoolResourceServer",
         {"scope": "Scopes"},

@@ -16,6 +16,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
+from workers.runtime.observability.distribution import Distribution
+
 EVERY: Final = 60.0  # s; the shortest period of an alarm at the standard price
 
 # These lines feed the alarms: LOG_LEVEL must not turn them off.
@@ -28,7 +30,10 @@ def _any(_: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class CloudWatchMetric:
-    """A CloudWatch metric from a Prometheus one: a counter's increase or a gauge's maximum."""
+    """A CloudWatch metric from a Prometheus one.
+
+    It is a counter's increase, a gauge's maximum or the new observations of a histogram.
+    """
 
     name: str  # for CloudWatch
     metric: str  # for Prometheus, without "_total"
@@ -37,7 +42,7 @@ class CloudWatchMetric:
     unset: float | None = 0.0  # the value without samples; None omits the metric
 
     def read(self, metric: Metric) -> float | None:
-        """Return the current value; for a counter, since the process started."""
+        """Return the value of a gauge, or of a counter since the process started."""
         values = [
             sample.value
             for sample in metric.samples
@@ -68,6 +73,7 @@ class MetricLines:
         self._dimensions = {"Environment": environment, "Service": service}
         self._now = now
         self._counted: dict[str, float] = {}
+        self._observed: dict[str, Distribution] = {}
         self._lock = Lock()
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -83,28 +89,51 @@ class MetricLines:
         if values:
             log.info("metrics", **self._line(values))
 
-    def _values(self) -> dict[CloudWatchMetric, float]:
+    def _values(self) -> dict[CloudWatchMetric, object]:
         collected = {source.name: source for source in self._registry.collect()}
-        values = {}
-        for metric in self._metrics:
-            if (source := collected.get(metric.metric)) is None:
-                continue
-            if (value := metric.read(source)) is None:
-                continue
-            if source.type == "counter":
-                before, self._counted[metric.name] = self._counted.get(metric.name, 0.0), value
-                value -= before
-            values[metric] = round(value, 3)
-        return values
+        values = {
+            metric: self._value(metric, collected[metric.metric])
+            for metric in self._metrics
+            if metric.metric in collected
+        }
+        return {metric: value for metric, value in values.items() if value is not None}
 
-    def _line(self, values: Mapping[CloudWatchMetric, float]) -> dict[str, object]:
-        directive = {
-            "Namespace": self._namespace,
-            "Dimensions": [list(self._dimensions)],
-            "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric in values],
-        }
-        return {
-            "_aws": {"Timestamp": int(self._now() * 1_000), "CloudWatchMetrics": [directive]},
-            **self._dimensions,
-            **{metric.name: value for metric, value in values.items()},
-        }
+    def _value(self, metric: CloudWatchMetric, source: Metric) -> object:
+        if source.type == "histogram":
+            now = Distribution.read(source, metric.counts)
+            before = self._observed.get(metric.name, Distribution())
+            self._observed[metric.name] = now
+            return now.since(before).as_document()
+        value = metric.read(source)
+        if value is not None and source.type == "counter":
+            counted, self._counted[metric.name] = self._counted.get(metric.name, 0.0), value
+            value -= counted
+        return None if value is None else round(value, 3)
+
+    def _line(self, values: Mapping[CloudWatchMetric, object]) -> dict[str, object]:
+        return line_of(
+            {(metric.name, metric.unit): value for metric, value in values.items()},
+            namespace=self._namespace,
+            dimensions=self._dimensions,
+            now=self._now(),
+        )
+
+
+def line_of(
+    values: Mapping[tuple[str, str], object],
+    *,
+    namespace: str,
+    dimensions: Mapping[str, str],
+    now: float,
+) -> dict[str, object]:
+    """Return the fields of a line: values by name and unit, at ``now`` (epoch seconds)."""
+    directive = {
+        "Namespace": namespace,
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in values],
+    }
+    return {
+        "_aws": {"Timestamp": int(now * 1_000), "CloudWatchMetrics": [directive]},
+        **dimensions,
+        **{name: value for (name, _), value in values.items()},
+    }

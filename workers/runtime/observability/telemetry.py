@@ -25,6 +25,8 @@ OUTAGES: Final = ("unavailable", "FatalError")
 TROUBLE: Final = (("retry", "retried"), ("dead_letter", "dead_lettered"), ("none", "redelivered"))
 LEASE_LOSSES: Final = ("handler_timeout", "twelve_hours", "expired", "taken")
 SETTLEMENTS: Final = "messaging_settlements"  # by event type, settlement and outcome
+# A message can wait for hours. 300 s is the threshold of the alarm "late".
+LONG_BUCKETS: Final = (*BUCKETS, 300.0, 900.0, 3_600.0)
 
 
 def _ended_in(*settlements: str) -> Callable[[Mapping[str, str]], bool]:
@@ -33,6 +35,10 @@ def _ended_in(*settlements: str) -> Callable[[Mapping[str, str]], bool]:
 
 # Sent to CloudWatch once a minute. "none" is a message whose lease was lost.
 CLOUDWATCH_METRICS: Final = (
+    CloudWatchMetric("ProcessingDuration", "messaging_process_duration_seconds", unit="Seconds"),
+    CloudWatchMetric("CriticalTime", "messaging_critical_time_seconds", unit="Seconds"),
+    CloudWatchMetric("QueueAge", "messaging_queue_age_seconds", unit="Seconds"),
+    CloudWatchMetric("SlotWait", "messaging_slot_wait_seconds", unit="Seconds"),
     CloudWatchMetric("MessagesProcessed", "messaging_settlements", counts=_ended_in("delete")),
     CloudWatchMetric(
         "MessagesFailed",
@@ -86,10 +92,14 @@ class Telemetry:
             "error_type",
         )
         self.queue_age = self._histogram(
-            "queue_age_seconds", "From send to receive, first deliveries only"
+            "queue_age_seconds",
+            "From send to receive, first deliveries only",
+            buckets=LONG_BUCKETS,
         )()
         self.critical_time = self._histogram(
-            "critical_time_seconds", "From the event to the end of its handling"
+            "critical_time_seconds",
+            "From the event to the end of its handling",
+            buckets=LONG_BUCKETS,
         )()
         self.slot_wait = self._histogram(
             "slot_wait_seconds", "From the receive to the start of the handler"
@@ -188,13 +198,15 @@ class Telemetry:
         metric = Gauge(f"messaging_{name}", text, self._names(labels), registry=self.registry)
         return partial(metric.labels, self._service, self.queue)
 
-    def _histogram(self, name: str, text: str, *labels: str) -> "partial[Histogram]":
+    def _histogram(
+        self, name: str, text: str, *labels: str, buckets: Sequence[float] = BUCKETS
+    ) -> "partial[Histogram]":
         metric = Histogram(
             f"messaging_{name}",
             text,
             self._names(labels),
             registry=self.registry,
-            buckets=BUCKETS,
+            buckets=buckets,
         )
         return partial(metric.labels, self._service, self.queue)
 

@@ -11,6 +11,7 @@ from support.fakes.clock import START
 from workers.relay import metrics as relay_metrics
 from workers.relay.metrics import RelayMetrics
 from workers.runtime.observability import telemetry
+from workers.runtime.observability.distribution import MAX_VALUES
 from workers.runtime.observability.emf import EVERY, MetricLines
 from workers.runtime.observability.telemetry import Telemetry
 
@@ -30,7 +31,7 @@ def lines(logged_lines):
 
     def lines():
         read = [json.loads(line) for line in logged_lines().splitlines()]
-        return [{key[2]: value for key, value in emf.metrics(line).items()} for line in read]
+        return [emf.numbers(line) for line in read]
 
     return lines
 
@@ -68,9 +69,9 @@ def test_the_line_is_one_that_cloudwatch_takes_metrics_from(logged_lines, worker
     line = json.loads(logged_lines())
     assert line["_aws"]["Timestamp"] == START * 1_000
     where = ("Shop", (("Environment", "staging"), ("Service", "payment")))
-    assert emf.metrics(line) == {
-        (*where, name): value for name, value in (NOTHING | {"MessagesProcessed": 1}).items()
-    }
+    found = emf.metrics(line)
+    assert {key[:2] for key in found} == {where}
+    assert emf.numbers(line) == NOTHING | {"MessagesProcessed": 1}
 
 
 def test_a_worker_that_did_nothing_says_so(lines, written):
@@ -158,3 +159,57 @@ def test_where_nothing_is_measured_there_is_no_line(logged_lines):
     lines_of(CollectorRegistry()).write()
 
     assert logged_lines() == ""
+
+
+def distributions(logged_lines):
+    read = [json.loads(line) for line in logged_lines().splitlines()]
+    return [
+        {key[2]: value for key, value in emf.metrics(line).items() if isinstance(value, dict)}
+        for line in read
+    ]
+
+
+def test_a_histogram_becomes_the_middles_of_its_buckets_with_their_counts(
+    logged_lines, worker, written
+):
+    for seconds in (0.011, 0.012, 0.3, 7_200):
+        worker.queue_age.observe(seconds)
+
+    written.write()
+
+    (line,) = distributions(logged_lines)
+    assert line == {
+        "QueueAge": {
+            "Values": [0.0175, 0.375, 3_600],  # of 10 to 25 ms, 250 to 500 ms, above an hour
+            "Counts": [2, 1, 1],
+            "Min": 0.0175,
+            "Max": 3_600,
+            "Count": 4,
+            "Sum": 7_200.323,
+        }
+    }
+
+
+def test_a_distribution_covers_all_event_types_and_only_the_time_since_the_last_line(
+    logged_lines, worker, written
+):
+    settle(worker, "delete")
+    settle(worker, "delete", event_type="order.cancelled")
+    written.write()
+    settle(worker, "retry", "retried")
+    written.write()
+    written.write()
+
+    counts = [
+        {name: value["Counts"] for name, value in line.items()}
+        for line in distributions(logged_lines)
+    ]
+    assert counts == [
+        {"ProcessingDuration": [2], "CriticalTime": [2]},
+        {"ProcessingDuration": [1], "CriticalTime": [1]},
+        {},
+    ]
+
+
+def test_no_histogram_has_more_buckets_than_a_line_may_have_values():
+    assert len(telemetry.LONG_BUCKETS) + 1 <= MAX_VALUES

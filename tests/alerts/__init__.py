@@ -1,0 +1,1 @@
+"""Makes every alert fire against the running system, and end again."""
