@@ -11,7 +11,8 @@ COPY requirements/runtime.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --prefix=/dependencies -r requirements/runtime.txt \
     && find /dependencies/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
-      -not -name cloudwatch -not -name dynamodb -not -name ses -not -name signin -not -name sns -not -name sqs \
+      -not -name cloudwatch -not -name dynamodb -not -name s3 -not -name ses -not -name signin \
+      -not -name sns -not -name sqs \
       -not -name sso -not -name sso-oidc -not -name sts -exec rm -r {} +
 
 COPY requirements/build.txt requirements/

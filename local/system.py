@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
+from local.archive import ensure_archive
 from local.aws.embedded import EmbeddedAws
 from local.ports import release_port, reserve_port
 from local.processes import Processes
@@ -69,7 +70,8 @@ class System:
             _restore(environment)
             self.settings = Settings.load()
             self.clients = Clients.connect(self.settings, threads=1)
-            provision(self.settings, self.topology)
+            report = provision(self.settings, self.topology)
+            ensure_archive(report.topic_arn, self.settings.name_prefix)
             self.processes = up.enter_context(Processes(self.directory, **self._named))
             for service, wanted in self.topology.services.items():
                 count = self._workers if wanted.consumes else 1

@@ -29,6 +29,8 @@ locals {
     values(aws_cloudwatch_metric_alarm.missing_tasks),
     values(aws_cloudwatch_composite_alarm.burn),
     values(aws_cloudwatch_metric_alarm.reconciliation),
+    values(aws_cloudwatch_metric_alarm.archive),
+    values(aws_cloudwatch_metric_alarm.archive_failed),
     [
       aws_cloudwatch_metric_alarm.outbox_age,
       aws_cloudwatch_metric_alarm.outbox_set_aside,

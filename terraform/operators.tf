@@ -121,7 +121,7 @@ data "aws_iam_policy_document" "operator" {
     }
   }
 
-  # SQS uses the key with the permissions of the caller.
+  # SQS and S3 use the key with the permissions of the caller.
   dynamic "statement" {
     for_each = local.messaging_key_arns
 
@@ -133,7 +133,60 @@ data "aws_iam_policy_document" "operator" {
       condition {
         test     = "StringEquals"
         variable = "kms:ViaService"
-        values   = ["sqs.${var.region}.amazonaws.com"]
+        values   = concat(["sqs.${var.region}.amazonaws.com"], [for key in local.archive : "s3.${var.region}.amazonaws.com"])
+      }
+    }
+  }
+
+  # `workers replay`: it reads the archive, and the order's row for its age. Sending is above.
+  dynamic "statement" {
+    for_each = var.archive ? { ListArchive = ["s3:ListBucket", ""], ReadArchive = ["s3:GetObject", "/events/*"] } : {}
+
+    content {
+      sid       = statement.key
+      actions   = [statement.value[0]]
+      resources = ["${local.archive_arn}${statement.value[1]}"]
+    }
+  }
+
+  # Its inbox says which events a service has handled; the other rows are its own.
+  statement {
+    sid       = "AskInboxes"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["inbox#*"]
+    }
+  }
+
+  statement {
+    sid       = "KeepReplays"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = local.consumer_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["audit#*", "operation#*"]
+    }
+  }
+
+  # `workers replay analytics --rebuild`: a new generation of counters beside the current one
+  dynamic "statement" {
+    for_each = contains(keys(local.operator_tables), "analytics") ? [local.operator_tables["analytics"]] : []
+
+    content {
+      sid       = "Rebuild"
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [statement.value]
+
+      condition {
+        test     = "ForAllValues:StringLike"
+        variable = "dynamodb:LeadingKeys"
+        values   = ["generation", "g*#hour#*", "inbox#g*"]
       }
     }
   }

@@ -97,6 +97,16 @@ output "dashboard_url" {
   value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
 }
 
+output "archive" {
+  description = "The archive of every event: its bucket, and workgroup, database and table for Athena; null without var.archive."
+  value = one([for key, bucket in aws_s3_bucket.archive : {
+    bucket    = bucket.id
+    workgroup = aws_athena_workgroup.archive[key].name
+    database  = aws_glue_catalog_database.archive[key].name
+    table     = aws_glue_catalog_table.archive[key].name
+  }])
+}
+
 output "alert_topic_arn" {
   description = "ARN of the topic that alarms notify. Subscribe a pager or a chat to it."
   value       = aws_sns_topic.alerts.arn

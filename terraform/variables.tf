@@ -287,6 +287,24 @@ variable "deletion_protection" {
   }
 }
 
+variable "archive" {
+  description = "Whether every event is archived in S3: for `workers replay`, and for queries with Athena. SNS, Firehose and S3 bill by the event; idle, it costs its four alarms."
+  type        = bool
+  default     = true
+}
+
+variable "archive_days" {
+  description = "Number of days that the archive keeps events. They hold addresses of customers."
+  type        = number
+  default     = 400
+
+  validation {
+    # `workers counters` shows 31 days (MAX_HOURS in workers/ops/counters.py), which a rebuild has to find.
+    condition     = var.archive_days >= 35 && var.archive_days <= 3650 && floor(var.archive_days) == var.archive_days
+    error_message = "archive_days: must be a whole number from 35 to 3650."
+  }
+}
+
 variable "wait_for_steady_state" {
   description = "Whether apply waits until every new deployment is done, and fails if ECS has rolled one back."
   type        = bool

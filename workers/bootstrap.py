@@ -4,7 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -16,6 +16,7 @@ from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent, task_of
 from workers.aws.heartbeats import DynamoRoster
+from workers.aws.generations import REBUILDABLE, CurrentScope, GenerationalStore
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
@@ -32,7 +33,7 @@ from workers.runtime.handler import Handlers
 from workers.runtime.observability import telemetry
 from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import Status
-from workers.runtime.ports import Topic
+from workers.runtime.ports import Store, Topic
 from workers.runtime.worker import Running, UntilStopped
 from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
@@ -42,6 +43,9 @@ from workers.services.payment import Payment
 from workers.settings import Settings
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
 from workers.version import VERSION
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 METRICS_NAMESPACE: Final = "OrderPipeline"  # in CloudWatch; terraform/alarms.tf has the same
 # Stripe keeps its keys for the same time: https://docs.stripe.com/api/idempotent_requests
@@ -113,7 +117,7 @@ def _consumer(parts: Parts) -> Program:
         Ports(
             queue=queue,
             topic=parts.topic,
-            store=DynamoStore(dynamodb, table),
+            store=_store(name, dynamodb, table),
             agent=EcsAgent(agent) if agent else None,
             roster=DynamoRoster(parts.clients.roster(), table),
         ),
@@ -121,6 +125,13 @@ def _consumer(parts: Parts) -> Program:
     )
     loop, registry = assembly.loop(), assembly.telemetry.registry
     return _program(parts, loop, Status(loop.problems, loop.obstacles, registry))
+
+
+def _store(name: str, dynamodb: "DynamoDBClient", table: str) -> Store:
+    store = DynamoStore(dynamodb, table)
+    if name != REBUILDABLE:
+        return store
+    return GenerationalStore(store, CurrentScope(dynamodb, table))
 
 
 def loop_config(name: str, settings: Settings, service: Service) -> Config:

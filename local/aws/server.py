@@ -28,10 +28,12 @@ from local.aws.moto_core import speed_up_moto
 from local.aws.refusals import Answer, answer
 from local.aws.services.dynamodb import correct_dynamodb
 from local.aws.services.expressions import cache_expressions
+from local.aws.services.firehose import deliver_to_firehose, flush
 from local.aws.services.move_tasks import add_move_tasks
 from local.aws.services.sns import correct_sns
 from local.aws.services.sqs import correct_sqs
 from local.aws.services.strict_dynamodb import refusal
+from local.aws.services.strict_firehose import refuse_what_firehose_refuses
 from local.aws.services.strict_sns import refuse_what_sns_refuses
 from local.aws.services.strict_sqs import refuse_what_sqs_refuses
 from local.aws.services.tables import correct_tables
@@ -60,6 +62,8 @@ def serve(port: int) -> None:
     correct_sqs()
     add_move_tasks()
     correct_sns()
+    deliver_to_firehose()
+    refuse_what_firehose_refuses()
     correct_dynamodb()
     correct_tables()
     cache_expressions()
@@ -130,6 +134,8 @@ class Frontend:
         if request.service in _CONCURRENT:
             return self._ask(request, environ, start_response)
         with self._one_at_a_time.setdefault(request.service, Lock()):
+            if request.service == "s3":
+                flush()
             return list(self._ask(request, environ, start_response))
 
     def _ask(

@@ -8,12 +8,12 @@ locals {
 
   # What Terraform manages in an environment. S3 and IAM have statements of their own.
   managed_services = [
-    "acm", "apigateway", "application-autoscaling", "budgets", "cloudfront", "cloudtrail", "cloudwatch", "cognito-idp",
-    "dynamodb", "ec2", "ecs", "events", "kms", "logs", "route53", "servicediscovery", "ses", "sns", "sqs", "wafv2",
+    "acm", "apigateway", "application-autoscaling", "athena", "budgets", "cloudfront", "cloudtrail", "cloudwatch", "cognito-idp",
+    "dynamodb", "ec2", "ecs", "events", "firehose", "glue", "kms", "logs", "route53", "servicediscovery", "ses", "sns", "sqs", "wafv2",
   ]
   # What tasks and AWS services may at most do under the roles that a deployment creates.
   used_services = [
-    "cloudwatch", "dynamodb", "ecr", "kms", "logs", "secretsmanager", "ses", "sns", "sqs", "ssm", "ssmmessages",
+    "cloudwatch", "dynamodb", "ecr", "firehose", "kms", "logs", "s3", "secretsmanager", "ses", "sns", "sqs", "ssm", "ssmmessages",
   ]
   used_actions = concat([for service in local.used_services : "${service}:*"], ["ecs:RunTask", "ecs:UpdateTaskProtection"])
 }
@@ -161,7 +161,7 @@ data "aws_iam_policy_document" "deploy" {
     condition {
       test     = "StringEquals"
       variable = "iam:PassedToService"
-      values   = ["ecs-tasks.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
+      values   = ["ecs-tasks.amazonaws.com", "events.amazonaws.com", "firehose.amazonaws.com", "sns.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
     }
   }
 

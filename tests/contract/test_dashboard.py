@@ -23,8 +23,6 @@ TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"
 # Labels that Prometheus adds to every series, and the series that it creates per target.
 OF_PROMETHEUS = {"instance", "job", "service"}
 UP = {"up": set()}
-# Exported as soon as services can be paused.
-COMING = {"messaging_paused": {"messaging_destination_name"}}
 RULES = list(alerts.Renderer(Topology.load()).rules(alerts.load()))
 TERRAFORM = (ROOT / "terraform" / "dashboard.tf").read_text("utf-8")
 
@@ -47,7 +45,7 @@ def series():
     samples = [
         s for each in (registry, telemetry.registry) for m in each.collect() for s in m.samples
     ]
-    return COMING | UP | {sample.name: set(sample.labels) for sample in samples}
+    return UP | {sample.name: set(sample.labels) for sample in samples}
 
 
 def asked(expression):

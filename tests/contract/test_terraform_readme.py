@@ -31,11 +31,11 @@ def test_each_line_is_its_count_times_its_price():
         (12, PRICES.endpoint_hour.dollars * HOURS),
         (services, Task().hourly(PRICES) * HOURS),
         # A consumer's seven alarms watch 12 metrics, each service's own alarm 2, those of the error
-        # budget 8, those of the reconciliation 2, and the others 5.
+        # budget 8, those of the reconciliation 2, and the others 9.
         # Scaling adds two alarms per service, on two metrics for a consumer and on one otherwise.
         # The alarm that rolls a release back watches 3 metrics of a consumer, and 3 of the others.
         (
-            consumers * (12 + 4 + 3) + services * 2 + 8 + 2 + 5 + (services - consumers) * 2 + 3,
+            consumers * (12 + 4 + 3) + services * 2 + 8 + 2 + 9 + (services - consumers) * 2 + 3,
             PRICES.alarm_month.dollars,
         ),
         # Four counts, pauses and four distributions of a consumer; two of the relay; differences.

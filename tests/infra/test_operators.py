@@ -1,6 +1,7 @@
 """The operators' commands run as the operator role, which has no right that they do not need."""
 
 import json
+from datetime import UTC, datetime
 
 import boto3
 import pytest
@@ -40,9 +41,10 @@ def operator(applied, stories):
 
 
 @pytest.fixture(scope="module")
-def operated(aws, applied, operator, tmp_path_factory):
+def operated(aws, applied, operator, stories, tmp_path_factory):
     """Run every command of an operator; return what was moved, and the rights that were used."""
-    moved, exported = {}, tmp_path_factory.mktemp("exported")
+    moved = {"order": next(iter(stories.result.planned))}
+    exported = tmp_path_factory.mktemp("exported")
     for service in CONSUMERS:
         undelivered = applied.outputs["queues"][service]["undelivered_url"]
         boto3.client("sqs").send_message(QueueUrl=undelivered, MessageBody="{}")
@@ -62,6 +64,7 @@ def operated(aws, applied, operator, tmp_path_factory):
         operator("resume", service, "--yes")
     for arguments in (["queues"], ["stock", "list"], ["counters"]):
         assert json.loads(operator(*arguments, "--json"))
+    _replay(operator, moved)
     return moved, aws.rights()
 
 
@@ -70,6 +73,19 @@ def _bring_back(operator, service, file):
     operator("dlq", "export", service, str(file))
     operator("dlq", "discard", service, "--reason", "a test", "--yes")
     operator("dlq", "import", service, str(file), "--yes")
+
+
+def _replay(operator, moved):
+    """Replay everything of today to each service, then an order; then rebuild analytics."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    for service in CONSUMERS:
+        handled = json.loads(operator("replay", service, "--from", today, "--json"))["handled"]
+        found = operator("replay", service, "--from", today, "--again", "--yes", "--json")
+        moved[service, "replay"] = json.loads(found) | {"handled": handled}
+    order = operator("replay", "orders", "--order", moved["order"], "--again", "--yes", "--json")
+    moved["order"] = json.loads(order)
+    rebuilt = operator("replay", "analytics", "--rebuild", "--archive-delay=0", "--yes", "--json")
+    moved["rebuild"] = json.loads(rebuilt)
 
 
 def _set_aside(table):
@@ -97,6 +113,14 @@ def test_an_operator_can_redrive_every_queue(operated):
     who = {each["by"] for s in CONSUMERS for each in moved[s, "audit"]}
     assert [arn for arn in who if not arn.endswith("-operator/task")] == []
     assert moved["outbox"] == {"events": 1, "retried": True}
+
+
+def test_an_operator_can_replay_events_from_the_archive(operated):
+    moved, _ = operated
+    assert [service for service in CONSUMERS if not moved[service, "replay"]["events"]] == []
+    assert [service for service in CONSUMERS if not moved[service, "replay"]["handled"]] == []
+    assert moved["order"]["events"] >= 1
+    assert moved["rebuild"]["events"] > 0
 
 
 def test_the_operator_role_lacks_no_permission_and_has_no_unused_one(applied, operated):

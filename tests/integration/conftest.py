@@ -5,8 +5,13 @@ import os
 import pytest
 from support.stub import serving
 
-# Only the embedded AWS can inject faults; the folder localstack needs LocalStack.
-collect_ignore = ["test_faults.py" if "LOCALSTACK" in os.environ else "localstack"]
+# Only the embedded AWS can inject faults, and has an archive; the folder localstack needs
+# LocalStack.
+collect_ignore = (
+    ["test_archive.py", "test_faults.py", "test_rebuild.py"]
+    if "LOCALSTACK" in os.environ
+    else ["localstack"]
+)
 
 
 @pytest.fixture

@@ -70,6 +70,13 @@ class Clients:
         with translated("sqs"):
             return _checking(self.session.client("sqs", config=self._config()))
 
+    def s3(self) -> Any:
+        """Create a client for reading the archive. S3 itself checks what it streams."""
+        with translated("s3"):
+            client = self.session.client("s3", config=self._config())
+        client.meta.events.register("before-parse.s3.ListObjectsV2", _refuse_truncated)
+        return client
+
     def sns(self) -> "SNSClient":
         """Create a client for publishing."""
         with translated("sns"):

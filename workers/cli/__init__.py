@@ -10,7 +10,20 @@ from typing import Final
 
 import typer
 
-from workers.cli import audit, counts, dlq, events, fleet, outbox, queues, run, setup, stock, top
+from workers.cli import (
+    audit,
+    counts,
+    dlq,
+    events,
+    fleet,
+    outbox,
+    queues,
+    replay,
+    run,
+    setup,
+    stock,
+    top,
+)
 from workers.cli.console import FAILED, USAGE, fail
 from workers.runtime.errors import FatalError, PermanentError, SettingsError, Unavailable
 from workers.topology import TopologyError
@@ -28,7 +41,8 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for group in (run, events, queues, top, fleet, counts, dlq, audit, outbox, stock, setup):
+    groups = (run, events, queues, top, fleet, counts, dlq, audit, replay, outbox, stock, setup)
+    for group in groups:
         app.add_typer(group.commands)
     if _in_a_checkout():
         app.add_typer(import_module(DEVELOPMENT).commands)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from workers.aws.errors import translated
+from workers.aws.generations import current_generation, scope_of
 from workers.aws.items import to_document
 from workers.services.analytics import Number, keys_of, merge
 
@@ -21,9 +22,11 @@ def read_counters(
 ) -> dict[str, Number]:
     """Sum the last ``hours`` hours (1 to ``MAX_HOURS``), the current one included.
 
-    Returns events by type, and revenue as ``revenue.<currency>``.
+    Returns events by type, and revenue as ``revenue.<currency>``, of the generation in use: see
+    ``aws/generations.py``.
     """
-    keys = keys_of(hours, now)
+    scope = scope_of(current_generation(dynamodb, table))
+    keys = [scope + key for key in keys_of(hours, now)]
     with translated("dynamodb"):
         return merge(
             to_document(item)

@@ -10,6 +10,7 @@ from typing import Final
 # Service name in the request signature -> module of this package that defines ``correct()``.
 _MODULES: Final = {
     "application-autoscaling": "autoscaling",
+    "athena": "athena",
     "cognito-idp": "cognito",
     "ec2": "ec2",
     "ecs": "ecs",

@@ -72,7 +72,7 @@ class Access:
         role = iam_backends[DEFAULT_ACCOUNT_ID][_PARTITION].get_role_by_arn(session.role_arn)
         said = verdict(
             replace(call, principal=role.arn, context=_context(role, region) | call.context),
-            identity=_of_role(role),
+            identity=statements_of_role(role),
             resource=_of_resource(arn),
         )
         if action in _FREE:
@@ -98,7 +98,8 @@ def _context(role: Role, region: str) -> dict[str, str]:
     } | TRANSPORT
 
 
-def _of_role(role: Role) -> list[Statement]:
+def statements_of_role(role: Role) -> list[Statement]:
+    """List the statements of a role's own policies."""
     documents = [
         *role.policies.values(),
         *(

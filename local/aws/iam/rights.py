@@ -30,6 +30,13 @@ _OF_TRANSACTIONS: Final = {
     "Put": "PutItem",
     "Update": "UpdateItem",
 }
+_OF_FILES: Final = {
+    "DELETE": "DeleteObject",
+    "GET": "GetObject",
+    "HEAD": "GetObject",
+    "POST": "PutObject",
+    "PUT": "PutObject",
+}
 # Of API version 1, and of version 2.
 _SEND_EMAIL: Final = ("SendEmail", "POST /v2/email/outbound-emails")
 # A move task works with the rights of its caller. Its operations need these on the source.
@@ -172,11 +179,22 @@ def _logs(asked: _Asked) -> Iterator[Call]:
     yield Call(f"logs:{asked.request.operation}", arn)
 
 
+def _s3(asked: _Asked) -> Iterator[Call]:
+    """Yield the right to a file, or to list a bucket; the bucket is in the path, not the host."""
+    method, _, path = asked.request.operation.partition(" ")
+    bucket, _, key = path.lstrip("/").partition("/")
+    if key:
+        yield Call(f"s3:{_OF_FILES[method]}", f"arn:aws:s3:::{bucket}/{key}")
+    elif bucket and method in {"GET", "HEAD"}:
+        yield Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+
+
 _BY_SERVICE: Final[dict[str, Callable[[_Asked], Iterator[Call]]]] = {
     "dynamodb": _dynamodb,
     "ecr": _ecr,
     "ecs": _ecs,
     "logs": _logs,
+    "s3": _s3,
     "secretsmanager": _secretsmanager,
     "ses": _ses,
     "sns": _sns,

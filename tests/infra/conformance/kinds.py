@@ -145,7 +145,19 @@ _LIFECYCLE = {
     "rule": "LifecycleConfiguration.Rules",
     "rule.expiration": "",
     "rule.expiration.days": "ExpirationInDays",
+    "rule.transition": "Transitions",
+    "rule.transition.days": "TransitionInDays",
 }
+_S3 = "extended_s3_configuration"
+_STREAM = {
+    "name": "DeliveryStreamName",
+    "server_side_encryption": "DeliveryStreamEncryptionConfigurationInput",
+    _S3: "ExtendedS3DestinationConfiguration",
+    f"{_S3}.buffering_interval": "BufferingHints.IntervalInSeconds",
+    f"{_S3}.buffering_size": "BufferingHints.SizeInMBs",
+    f"{_S3}.dynamic_partitioning_configuration.retry_duration": "RetryOptions.DurationInSeconds",
+}
+_CATALOG = {"CatalogId": "123456789012"}
 _FEEDBACK = {
     "sqs_failure_feedback_role_arn": "FailureFeedbackRoleArn",
     "sqs_success_feedback_role_arn": "SuccessFeedbackRoleArn",
@@ -187,6 +199,15 @@ KINDS = {
     "aws_appautoscaling_target": Kind(
         "AWS::ApplicationAutoScaling::ScalableTarget", without=("tags_all",)
     ),
+    "aws_athena_named_query": Kind("AWS::Athena::NamedQuery", {"query": "QueryString"}),
+    "aws_athena_workgroup": Kind(
+        "AWS::Athena::WorkGroup",
+        {
+            "configuration": "WorkGroupConfiguration",
+            "configuration.result_configuration.encryption_configuration.kms_key_arn": "KmsKey",
+            "force_destroy": "RecursiveDeleteOption",
+        },
+    ),
     "aws_budgets_budget": Kind(
         "AWS::Budgets::Budget",
         _BUDGET,
@@ -201,6 +222,7 @@ KINDS = {
     "aws_cloudwatch_dashboard": Kind("AWS::CloudWatch::Dashboard"),
     "aws_cloudwatch_event_rule": Kind("AWS::Events::Rule"),
     "aws_cloudwatch_log_group": Kind("AWS::Logs::LogGroup", {"name": "LogGroupName"}),
+    "aws_cloudwatch_log_stream": Kind("AWS::Logs::LogStream", {"name": "LogStreamName"}),
     "aws_cloudwatch_metric_alarm": Kind("AWS::CloudWatch::Alarm", _ALARM),
     "aws_cloudwatch_query_definition": Kind("AWS::Logs::QueryDefinition"),
     "aws_cognito_resource_server": Kind(
@@ -258,6 +280,28 @@ KINDS = {
         {"iam_role_arn": "DeliverLogsPermissionArn", "vpc_id": "ResourceId"},
         fixed={"ResourceType": "VPC"},
     ),
+    "aws_glue_catalog_database": Kind(
+        "AWS::Glue::Database",
+        {name: f"DatabaseInput.{name}" for name in ("description", "name")},
+        ("tags_all",),
+        fixed=_CATALOG,
+    ),
+    "aws_glue_catalog_table": Kind(
+        "AWS::Glue::Table",
+        {
+            name: f"TableInput.{name}"
+            for name in (
+                "description",
+                "name",
+                "parameters",
+                "partition_keys",
+                "storage_descriptor",
+                "table_type",
+            )
+        }
+        | {"storage_descriptor.ser_de_info": "SerdeInfo"},
+        fixed=_CATALOG,
+    ),
     "aws_iam_openid_connect_provider": Kind("AWS::IAM::OIDCProvider"),
     "aws_iam_policy": Kind(
         "AWS::IAM::ManagedPolicy",
@@ -274,6 +318,11 @@ KINDS = {
         {"name": "PolicyName", "policy": "PolicyDocument", "role": "RoleName"},
     ),
     "aws_internet_gateway": Kind("AWS::EC2::InternetGateway", without=("vpc_id",)),
+    "aws_kinesis_firehose_delivery_stream": Kind(
+        "AWS::KinesisFirehose::DeliveryStream",
+        _STREAM,
+        ("destination", "server_side_encryption.enabled"),
+    ),
     "aws_kms_alias": Kind("AWS::KMS::Alias", {"name": "AliasName"}),
     "aws_kms_key": Kind(
         "AWS::KMS::Key",

@@ -12,6 +12,7 @@ if "LOCALSTACK" in os.environ:  # these test the embedded AWS, not the behaviour
         "test_conformance.py",
         "test_corrections.py",
         "test_faults.py",
+        "test_firehose.py",
         "test_mails.py",
         "test_move_tasks.py",
         "test_server.py",

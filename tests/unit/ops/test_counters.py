@@ -25,6 +25,9 @@ class Table:
             for shard in range(SHARDS)
         }
 
+    def get_item(self, **_):
+        return {}
+
     def batch_get_item(self, RequestItems):  # noqa: N803 - as AWS spells it
         [(table, wanted)] = RequestItems.items()
         keys = [key["pk"]["S"] for key in wanted["Keys"]]
