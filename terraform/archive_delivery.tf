@@ -275,19 +275,16 @@ locals {
   # https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
   archive_alarms = {
     late = {
-      description = "The archive is more than 30 minutes behind. Firehose retries for a limited time; then events are missing in the archive."
-      namespace   = "AWS/Firehose", metric = "DeliveryToS3.DataFreshness", statistic = "Maximum", above = 1800
-      dimensions  = { DeliveryStreamName = local.archive_name }
+      namespace  = "AWS/Firehose", metric = "DeliveryToS3.DataFreshness", statistic = "Maximum", above = 1800
+      dimensions = { DeliveryStreamName = local.archive_name }
     }
     errors = {
-      description = "Firehose logged errors of the archive in ${local.archive_log_group}. Events that it could not read are in the bucket under errors/."
-      namespace   = "AWS/Logs", metric = "IncomingLogEvents", statistic = "Sum", above = 0
-      dimensions  = { LogGroupName = local.archive_log_group }
+      namespace  = "AWS/Logs", metric = "IncomingLogEvents", statistic = "Sum", above = 0
+      dimensions = { LogGroupName = local.archive_log_group }
     }
     undelivered = {
-      description = "SNS could not deliver events to the archive and moved them to ${local.archive_lost}."
-      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", above = 0
-      dimensions  = { QueueName = local.archive_lost }
+      namespace  = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", above = 0
+      dimensions = { QueueName = local.archive_lost }
     }
   }
 }
@@ -296,18 +293,19 @@ resource "aws_cloudwatch_metric_alarm" "archive" {
   for_each = { for key, alarm in local.archive_alarms : key => alarm if var.archive }
 
   alarm_name          = "${local.name}-archive-${each.key}"
-  alarm_description   = "${each.value.description} See docs/runbooks/replay.md."
+  alarm_description   = local.alarm_texts["archive-${each.key}"][local.relay]
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
   statistic           = each.value.statistic
   comparison_operator = "GreaterThanThreshold"
-  threshold           = each.value.above
+  threshold           = local.alarm_list["archive-${each.key}"].threshold
   period              = 300
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching" # without events there is no data
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[local.relay]
+  ok_actions          = local.alarm_actions_of[local.relay]
+  tags                = { Owner = local.services[local.relay].owner }
 }
 
 # A share of successful deliveries, which is 1 or there is none.
@@ -315,7 +313,7 @@ resource "aws_cloudwatch_metric_alarm" "archive_failed" {
   for_each = local.archive
 
   alarm_name          = "${local.name}-archive-failed"
-  alarm_description   = "Firehose cannot write to the archive's bucket ${local.archive_bucket}. It retries for a limited time; then events are missing in the archive. The log group ${local.archive_log_group} has the reason. See docs/runbooks/replay.md."
+  alarm_description   = local.alarm_texts["archive-failed"][local.relay]
   namespace           = "AWS/Firehose"
   metric_name         = "DeliveryToS3.Success"
   dimensions          = { DeliveryStreamName = local.archive_name }
@@ -325,6 +323,7 @@ resource "aws_cloudwatch_metric_alarm" "archive_failed" {
   period              = 300
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
+  alarm_actions       = local.alarm_actions_of[local.relay]
+  ok_actions          = local.alarm_actions_of[local.relay]
+  tags                = { Owner = local.services[local.relay].owner }
 }

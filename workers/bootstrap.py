@@ -15,8 +15,8 @@ from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent, task_of
-from workers.aws.heartbeats import DynamoRoster
 from workers.aws.generations import REBUILDABLE, CurrentScope, GenerationalStore
+from workers.aws.heartbeats import DynamoRoster
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.ses import SesMailer
