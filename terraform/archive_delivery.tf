@@ -275,15 +275,15 @@ locals {
   # https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html
   archive_alarms = {
     late = {
-      namespace  = "AWS/Firehose", metric = "DeliveryToS3.DataFreshness", statistic = "Maximum", above = 1800
+      namespace  = "AWS/Firehose", metric = "DeliveryToS3.DataFreshness", statistic = "Maximum"
       dimensions = { DeliveryStreamName = local.archive_name }
     }
     errors = {
-      namespace  = "AWS/Logs", metric = "IncomingLogEvents", statistic = "Sum", above = 0
+      namespace  = "AWS/Logs", metric = "IncomingLogEvents", statistic = "Sum"
       dimensions = { LogGroupName = local.archive_log_group }
     }
     undelivered = {
-      namespace  = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", above = 0
+      namespace  = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum"
       dimensions = { QueueName = local.archive_lost }
     }
   }
