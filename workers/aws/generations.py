@@ -16,6 +16,7 @@ from workers.runtime.ports import (
     AttemptLog,
     Between,
     Document,
+    FailureLog,
     Outcomes,
     Record,
     Store,
@@ -120,6 +121,14 @@ class GenerationalStore:
     def excuse_attempt(self, *given: Any, **named: Any) -> None:
         """Remove a recorded attempt; see ``Store``."""
         self.store.excuse_attempt(*given, **named)
+
+    def record_failure(self, *given: Any, **named: Any) -> None:
+        """Record a failed attempt; see ``Store``."""
+        self.store.record_failure(*given, **named)
+
+    def failures(self, key: str) -> FailureLog:
+        """Read the failed attempts at an event; see ``Store``."""
+        return self.store.failures(key)
 
 
 @dataclass(frozen=True)
