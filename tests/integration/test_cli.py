@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from workers import cli
 from workers.aws import names
 from workers.aws.clients import Clients
-from workers.aws.dead_letters import RedriveError
 from workers.aws.dynamodb import DynamoStore
+from workers.aws.moving import RedriveError
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sqs import SqsQueue

@@ -1,12 +1,12 @@
 """A resumed redrive neither loses nor doubles what the interrupted one may have sent."""
 
 import pytest
-from support.dead_letters import Dead
+from support.dead_letters import Dead, run
 
 from workers.ops import dlq_doubts, dlq_redrive
 from workers.ops.dlq_place import Place
 from workers.ops.dlq_redrive import Pace, redrive
-from workers.ops.dlq_select import Selection
+from workers.ops.dlq_select import Selection, SelectionError
 from workers.ops.operations import Operation, TakenOverError
 from workers.runtime.errors import Unavailable
 
@@ -121,18 +121,42 @@ def test_a_redrive_of_other_messages_settles_what_is_in_doubt_first(dead, place,
     assert (dead.orders(), dead.left()) == (["other-1"], [])
 
 
-def test_a_run_that_was_taken_over_sends_nothing_more(dead, place):
+def test_another_operation_leaves_what_is_in_doubt_to_the_next_redrive(dead, place, monkeypatch):
+    monkeypatch.setenv("NAME_PREFIX", dead.settings.name_prefix)
+    dead.add(*orders(5))
+    killed(place, monkeypatch, Operation, "sent")
+    assert dead.orders() == orders(5)
+    dead.handled(*orders(5))
+    dead.add("other-1", type="permanent")
+    selection = ("--where", "failure.type == 'permanent'")
+
+    run("dlq", "discard", "payment", *selection, "--yes", "--reason", "a test")
+    moved = move(place)
+
+    assert (moved.moved, dead.orders(), dead.left()) == (5, [], [])
+
+
+def test_a_wrong_selection_leaves_nothing_to_resume(dead, place):
+    dead.add("order-1")
+    with pytest.raises(SelectionError):
+        move(place, Selection(ids=("nobody",)))
+
+    assert move(place).resumed == ""
+
+
+def test_a_run_that_was_taken_over_sends_nothing_more(dead, place, monkeypatch):
     """A process that was frozen goes on after another run has taken its place."""
+    monkeypatch.setattr(dlq_redrive, "MOVERS", 1)
     dead.add(*orders(30))
 
-    def overtake(stage, _moved, _total):
-        if stage == "moving":
+    def overtake(_stage, moved, _total):
+        if moved == 10:
             take_over(place)
 
     with pytest.raises(TakenOverError):
-        move(place, progress=overtake, selection=Selection(where="readable"))
+        move(place, progress=overtake)
 
-    assert len(dead.drain()) + len(dead.drain(dead.dlq)) == 30
+    assert (len(dead.drain()), len(dead.drain(dead.dlq))) == (10, 20)
 
 
 def take_over(place):

@@ -159,6 +159,16 @@ def test_failures_stop_the_redrive(dead, place, service, monkeypatch):
     assert len(dead.left()) == 200 - moved.moved
 
 
+def test_a_slow_redrive_stops_soon_after_a_failure(dead, place, service):
+    dead.add(*orders(100))
+    service(failing=orders(100))
+
+    moved = move(place, pace=Pace(rate=20, stop_on_failure=1))
+
+    assert "failed again" in moved.stopped
+    assert moved.moved <= 80
+
+
 def test_the_redrive_of_messages_that_are_all_handled_says_so(dead, service):
     dead.add(*orders(20))
     service()
@@ -248,6 +258,15 @@ def test_a_wrong_selection_exits_with_2_and_says_what_exists(dead, arguments, wo
     result = run("dlq", "redrive", "payment", *arguments, code=2)
 
     assert [word for word in words if word not in result.output] == []
+
+
+def test_a_message_that_another_reader_holds_is_not_called_unknown(dead):
+    dead.add("order-1")
+    [held] = dead.hold()
+
+    for options in ((), YES):
+        result = run("dlq", "redrive", "payment", "--id", held["MessageId"], *options, code=1)
+        assert "1 there, 0 readable now" in result.stderr
 
 
 def test_what_arrives_after_the_start_stays(dead, place):

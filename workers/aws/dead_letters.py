@@ -1,4 +1,4 @@
-"""A dead-letter queue of SQS: read all of it, hold messages, send them on, delete them.
+"""A dead-letter queue of SQS: read all of it, and hide or show messages.
 
 SQS cannot peek. A message that is read is hidden for ``HIDE_SECONDS`` at most, and its receive
 count grows by one. That does no harm: a dead-letter queue has no redrive policy of its own, or
@@ -6,14 +6,13 @@ reading is refused.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from workers.aws.errors import plain_code, translated
-from workers.aws.sqs import MAX_MESSAGE_BYTES
+from workers.aws.errors import translated
 from workers.limits import MAX_BATCH
 from workers.runtime.errors import FatalError
 
@@ -21,15 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 HIDE_SECONDS: Final = 30  # the longest that a message stays hidden if the reader is killed
-_TRIES: Final = 3  # for an entry of a batch; SQS refuses one alone when it is throttled or broken
 READERS: Final = 8  # threads; SQS answers a request with ten messages at most
 # Messages of one command. SQS allows 120,000 in flight per queue, those of other readers included:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_READ: Final = 10_000
-
-
-class RedriveError(Exception):
-    """Not all messages were moved; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -119,85 +113,6 @@ def hide(sqs: "SQSClient", url: str, handles: Sequence[str], seconds: int) -> No
     if batches:
         with ThreadPoolExecutor(min(READERS, len(batches)), thread_name_prefix="hide") as pool:
             list(pool.map(change, batches))
-
-
-def send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str, str], set[str]]:
-    """Send up to ten messages on, with their attributes; what SQS refuses, up to three times.
-
-    Returns id -> the id of the copy, and the error codes of what was not sent.
-    """
-    copies: dict[str, str] = {}
-    refused: set[str] = set()
-    for _ in range(_TRIES):
-        left = [message for message in batch if message.id not in copies]
-        if not left:
-            break
-        with translated("sqs"):
-            answer = sqs.send_message_batch(
-                QueueUrl=url,
-                Entries=[
-                    {"Id": str(i), "MessageBody": m.body, "MessageAttributes": dict(m.wire)}
-                    for i, m in enumerate(left)
-                ],
-            )
-        copies |= {left[int(e["Id"])].id: e["MessageId"] for e in answer.get("Successful", [])}
-        refused = {plain_code(entry["Code"]) for entry in answer.get("Failed", [])}
-    return copies, refused
-
-
-def delete(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> None:
-    """Delete up to ten messages. One that cannot be deleted becomes visible again.
-
-    Raises ``RedriveError`` if SQS refuses.
-    """
-    if not batch:
-        return
-    with translated("sqs"):
-        answer = sqs.delete_message_batch(
-            QueueUrl=url,
-            Entries=[
-                {"Id": str(i), "ReceiptHandle": message.receipt_handle}
-                for i, message in enumerate(batch)
-            ],
-        )
-    if failed := answer.get("Failed", []):
-        codes = ", ".join(sorted({plain_code(entry["Code"]) for entry in failed}))
-        raise RedriveError(f"SQS refused to delete {len(failed)} messages: {codes}")
-
-
-def batches(messages: Sequence[Peeked], most: int = MAX_BATCH) -> Iterator[list[Peeked]]:
-    """Split messages into batches that SQS accepts: ten messages, and 1 MiB in total."""
-    batch: list[Peeked] = []
-    for message in messages:
-        full = len(batch) == most
-        if full or sum(m.size for m in (*batch, message)) > MAX_MESSAGE_BYTES:
-            if batch:
-                yield batch
-            batch = []
-        batch.append(message)
-    if batch:
-        yield batch
-
-
-def move_one_by_one(sqs: "SQSClient", source: str, destination: str) -> int:
-    """Move all messages without a move task; return how many. Raises ``RedriveError``.
-
-    Sends, and only then deletes: a crash leaves a duplicate, never a loss. What arrives meanwhile
-    stays: a message that fails again may be back already.
-    """
-    taken, moved = take(sqs, source), 0
-    for batch in batches(taken.messages):
-        copies, refused = send(sqs, destination, batch)
-        delete(sqs, source, [message for message in batch if message.id in copies])
-        moved += len(copies)
-        if refused:
-            left = [message.receipt_handle for message in taken.messages[moved:]]
-            release(sqs, source, left)
-            raise RedriveError(
-                f"SQS refused to send after {moved} of {len(taken.messages)} messages: "
-                f"{', '.join(sorted(refused))}"
-            )
-    return moved
 
 
 class _Reading:

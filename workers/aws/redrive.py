@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from workers.aws.dead_letters import RedriveError, move_one_by_one
 from workers.aws.errors import code_of, translated
+from workers.aws.moving import RedriveError, move_one_by_one
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

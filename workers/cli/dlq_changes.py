@@ -1,8 +1,7 @@
-"""``workers dlq`` edit, discard, export and import."""
+"""``workers dlq edit`` and ``discard``."""
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -28,6 +27,7 @@ from workers.cli.dlq_common import (
     Where,
     alone,
     answered,
+    contents,
     on_record,
     place,
     selection_of,
@@ -36,20 +36,9 @@ from workers.settings import Settings
 from workers.topology import Topology
 
 Why = Annotated[str, typer.Option("--reason", help="Why; required with --yes.")]
-SHOWN = 20  # lines of a dry run
-
-
-def add_to(dlq: typer.Typer) -> None:
-    """Add the commands to ``workers dlq``."""
-    example = "Example: workers dlq "
-    dlq.command(
-        "edit", epilog=example + 'edit payment 4f6c --set data.currency=EUR --reason "typo" --yes'
-    )(edit)
-    dlq.command("discard", epilog=example + 'discard payment --group 5b1c --reason "test" --yes')(
-        discard
-    )
-    dlq.command("export", epilog=example + "export payment letters.ndjson")(export)
-    dlq.command("import", epilog=example + "import payment letters.ndjson --yes")(import_)
+SHOWN: Final = 20  # lines of a dry run
+EDIT: Final = "Example: workers dlq edit payment 4f6c --set data.currency=EUR --reason typo --yes"
+DISCARD: Final = 'Example: workers dlq discard payment --group 5b1c --reason "test data" --yes'
 
 
 def edit(
@@ -83,7 +72,7 @@ def edit(
     if len(pairs) != len(sets or ()):
         fail("--set needs PATH=VALUE, such as data.currency=EUR", USAGE)
     _need(reason, yes=yes)
-    text = _text_of(file) if file else None
+    text = contents(file) if file else None
     here, clients = place(service)
     consumes = Topology.load().services[service].consumes
     with answered():
@@ -130,7 +119,6 @@ def discard(
     """Delete dead letters for good. To keep a copy, use ``dlq export`` first."""
     from workers.ops.dlq_discard import discard as delete
     from workers.ops.dlq_place import read, shortfall
-    from workers.ops.dlq_select import select
 
     selection = selection_of(ids, group, where)
     _need(reason, yes=yes)
@@ -138,7 +126,7 @@ def discard(
     if not yes:
         with answered():
             found = read(here)
-            chosen = select(selection, found.letters, found.known)
+            chosen = found.choose(selection)
         if as_json:
             names = [letter.id for letter in chosen]
             print_json(
@@ -172,89 +160,6 @@ def discard(
     raise typer.Exit(FAILED if done.unread else DONE)
 
 
-def export(
-    service: ServiceName,
-    file: Annotated[Path, typer.Argument(help="A new file; it will hold personal data.")],
-    *,
-    undelivered: Undelivered = False,
-) -> None:
-    """Write a service's dead letters to a file, one JSON document per line. Deletes nothing.
-
-    Reading has the same cost as ``dlq list``. The file is readable by you only.
-    """
-    from workers.aws.dead_letters import peek
-    from workers.ops.dlq_files import lines_of
-    from workers.ops.dlq_place import shortfall
-
-    here, clients = place(service, undelivered=undelivered)
-    if file.exists():
-        fail(f"{file} exists", USAGE)
-    with (
-        answered(),
-        on_record(here, clients, "dlq export", reason="", detail={"file": file.name}) as it,
-    ):
-        taken = peek(here.sqs, here.source)
-        lines = lines_of(service, here.kind, taken.messages)
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            fail(f"{file}: {error.strerror}", USAGE)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as out:
-            out.writelines(f"{line}\n" for line in lines)
-        it.count = len(lines)
-    say(f"wrote {counted(len(lines), 'message')} to {file}")
-    if text := shortfall(taken):
-        note(text)
-    raise typer.Exit(FAILED if taken.unread else DONE)
-
-
-def import_(
-    service: ServiceName,
-    file: Annotated[Path, typer.Argument(help="A file from dlq export.")],
-    *,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Put exported messages back into the service's dead-letter queue, for a redrive.
-
-    A message that is in the queue already is left out, so importing twice adds nothing.
-    """
-    from workers.aws.dead_letters import peek
-    from workers.ops.dlq_files import FileError, absent, put_back, read_lines
-    from workers.ops.dlq_place import HeldError, shortfall
-
-    here, clients = place(service)
-    try:
-        messages = read_lines(_text_of(file), service, here.kind)
-    except FileError as error:
-        fail(f"{file}: {error}", USAGE)
-    with answered():
-        taken = peek(here.sqs, here.source)
-        if taken.unread:
-            raise HeldError(shortfall(taken))
-        new = absent(messages, taken.messages)
-    if yes:
-        with (
-            answered("To go on, import the file again"),
-            on_record(here, clients, "dlq import", reason="", detail={"file": file.name}) as it,
-            alone(here, it.by),
-        ):
-            it.count = put_back(here, new)
-    there = len(messages) - len(new)
-    if as_json:
-        print_json({"service": service, "messages": len(new), "there": there, "imported": yes})
-        return
-    text = f"{counted(len(new), 'message')} ({there} there already)"
-    say(f"imported {text}" if yes else f"would import {text}; add --yes to apply")
-
-
 def _need(reason: str, *, yes: bool) -> None:
     if yes and not reason:
         fail("--reason is missing: say why, for the audit", USAGE)
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file}: {error}", USAGE)

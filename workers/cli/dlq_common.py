@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -70,7 +71,7 @@ def answered(again: str = "") -> Iterator[None]:
 
     ``again`` says how to go on after an interruption.
     """
-    from workers.aws.dead_letters import RedriveError
+    from workers.aws.moving import RedriveError
     from workers.ops.dlq_place import HeldError
     from workers.ops.dlq_select import SelectionError
     from workers.ops.operations import BusyError, TakenOverError
@@ -126,3 +127,11 @@ def per_second(text: str) -> float:
     if rate <= 0:
         raise typer.BadParameter(f"{text!r} is not a rate such as 20/s or 30/m")
     return rate
+
+
+def contents(file: Path) -> str:
+    """Return the text of a file, or exit with a usage error."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error}", USAGE)

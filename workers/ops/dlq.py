@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from workers.aws.dead_letters import MAX_READ, Peeked, peek
 from workers.envelope import EnvelopeError
 from workers.events import decode
+from workers.runtime.observability.logs import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -66,9 +67,9 @@ def explained(message: Peeked) -> DeadMessage:
         event_id=_id(event.get("eventId")),
         order_id=_id(event.get("orderId")),
         type=texts.get("failure.type", "unknown"),
-        reason=texts.get("failure.reason", _UNEXPLAINED),
+        reason=redact(texts.get("failure.reason", _UNEXPLAINED)),
         attempts=_number(texts.get("failure.attempts", "")),
-        trail=texts.get("failure.trail", ""),
+        trail=redact(texts.get("failure.trail", "")),
         failed_at=texts.get("failure.at", ""),
         receive_count=message.receive_count,
         body=message.body,

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from workers.aws.dead_letters import batches, delete, take
+from workers.aws.dead_letters import take
 from workers.aws.holding import Hold
+from workers.aws.moving import batches, delete
 from workers.ops.dlq_place import Place, interpreted
-from workers.ops.dlq_select import Selection, select
+from workers.ops.dlq_select import Selection
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def discard(place: Place, selection: Selection) -> Discarded:
     taken = take(place.sqs, place.source)
     with Hold.of(place.sqs, place.source, taken.messages) as hold:
         read = interpreted(place, taken)
-        ids = {letter.id for letter in select(selection, read.letters, read.known)}
+        ids = {letter.id for letter in read.choose(selection)}
         hold.let_go([message for message in taken.messages if message.id not in ids])
         for batch in batches([message for message in taken.messages if message.id in ids]):
             delete(place.sqs, place.source, batch)

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from workers.aws.dead_letters import Peeked, batches, delete, take
+from workers.aws.dead_letters import Peeked, take
 from workers.aws.holding import Hold
+from workers.aws.moving import batches, delete
 from workers.ops.dlq import DeadMessage, explained
 from workers.ops.dlq_place import Place
 from workers.ops.dlq_rows import known_about

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from workers.aws.dead_letters import Peeked, delete, send, take
+from workers.aws.dead_letters import Peeked, take
 from workers.aws.holding import Hold
+from workers.aws.moving import delete, send
 from workers.envelope import Encoded, EnvelopeError, outcome_id
 from workers.events import decode
 from workers.ops.dlq import DeadMessage

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from workers.aws.dead_letters import Peeked, RedriveError, batches, send
+from workers.aws.dead_letters import Peeked
+from workers.aws.moving import RedriveError, batches, send
 from workers.limits import MAX_BATCH
 from workers.ops.dlq import explained
 from workers.ops.dlq_place import Place

@@ -9,7 +9,7 @@ from workers.aws.clients import Clients
 from workers.aws.dead_letters import HIDE_SECONDS, MAX_READ, Taken, peek
 from workers.ops.dlq import DeadMessage, explained
 from workers.ops.dlq_rows import Known, known_about
-from workers.ops.dlq_select import SelectionError, short_ids
+from workers.ops.dlq_select import Selection, SelectionError, select, short_ids
 from workers.settings import Settings
 from workers.topology import Topology
 
@@ -50,6 +50,18 @@ class Read:
     letters: tuple[DeadMessage, ...]  # oldest first
     known: Mapping[str, Known]  # by ``DeadMessage.key``
     taken: Taken
+
+    def choose(self, selection: Selection) -> list[DeadMessage]:
+        """Return the selected dead letters, oldest first.
+
+        Raises ``SelectionError``, or ``HeldError`` if another reader may hold a message.
+        """
+        try:
+            return select(selection, self.letters, self.known)
+        except SelectionError as error:
+            if self.taken.unread:
+                raise HeldError(f"{error}\n{shortfall(self.taken)}") from None
+            raise
 
     def find(self, prefix: str) -> DeadMessage:
         """Return the one dead letter whose id starts so.

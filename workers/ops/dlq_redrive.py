@@ -14,8 +14,9 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Final
 
-from workers.aws.dead_letters import HIDE_SECONDS, Peeked, Taken, batches, delete, send, take
+from workers.aws.dead_letters import HIDE_SECONDS, Peeked, Taken, take
 from workers.aws.holding import Hold
+from workers.aws.moving import batches, delete, send
 from workers.limits import MAX_BATCH
 from workers.ops import dlq_doubts
 from workers.ops.dlq_outcomes import PATIENCE, Outcomes
@@ -27,6 +28,7 @@ from workers.ops.operations import Operation
 MOVERS: Final = 8  # threads
 WINDOW: Final = 100  # messages whose outcome is awaited at once, with ``stop_on_failure``
 _SETTLE: Final = 5.0  # s more than ``HIDE_SECONDS``, for the messages of a killed run
+_LOOK: Final = 1.0  # s between two looks at outcomes while messages move
 _SAVE: Final = 2.0  # s between two records of the progress
 
 Progress = Callable[[str, int, int], None]  # stage, messages moved, messages to move
@@ -39,6 +41,15 @@ class Pace:
     rate: float | None = None  # messages per second
     canary: int = 0  # messages whose outcome decides about the others
     stop_on_failure: int = 0  # failed messages that stop the redrive; 0: never
+
+    def __str__(self) -> str:
+        """Write the pace as options of the command line."""
+        options = {
+            "rate": self.rate,
+            "canary": self.canary,
+            "stop-on-failure": self.stop_on_failure,
+        }
+        return " ".join(f"--{name} {value:g}" for name, value in options.items() if value) or "none"
 
     @property
     def none(self) -> bool:
@@ -100,6 +111,7 @@ class _Run:
     slots: SimpleQueue[int] = field(default_factory=SimpleQueue)
     lock: Lock = field(default_factory=Lock)
     saved: float = 0.0
+    looked: float = 0.0
 
     def run(self, taken: Taken) -> Moved:
         earlier = self.operation.earlier
@@ -134,7 +146,11 @@ class _Run:
             self.result.before = self._before("moved")
         read = interpreted(self.place, taken)
         meant = [letter for letter in read.letters if letter.sent_at <= line]
-        found = select(self.selection, meant, read.known, lenient=resumed)
+        found = (
+            select(self.selection, meant, read.known, lenient=True)
+            if resumed
+            else read.choose(self.selection)
+        )
         # A canary that was handled before would prove nothing.
         found.sort(key=lambda letter: read.known.get(letter.key, NOTHING).processed)
         self.keys = {letter.id: letter.key for letter in read.letters}
@@ -153,6 +169,8 @@ class _Run:
         self, chosen: Sequence[Peeked], outcomes: Outcomes, *, passed: bool
     ) -> Sequence[Peeked]:
         """Move the canary and wait for its outcome; return the rest."""
+        if passed:
+            self.operation.save(canary=self.pace.canary)  # for the run that resumes this one
         if not self.pace.canary or passed or not chosen:
             return chosen
         canary, rest = chosen[: self.pace.canary], chosen[self.pace.canary :]
@@ -185,8 +203,7 @@ class _Run:
                 if rate is not None:
                     time.sleep(max(0.0, due - time.monotonic()))
                     due = max(due, time.monotonic() - 1.0) + len(batch) / rate
-                if len(running) == MOVERS:
-                    running = self._reap(running, outcomes)
+                running = self._reap(running, outcomes, wait=len(running) == MOVERS)
                 if self.pace.stop_on_failure:
                     while running and len(outcomes.pending) + MAX_BATCH * len(running) >= WINDOW:
                         running = self._reap(running, outcomes)
@@ -198,9 +215,10 @@ class _Run:
                 running = self._reap(running, outcomes)
 
     def _reap(
-        self, running: set[Future[Mapping[str, str]]], outcomes: Outcomes
+        self, running: set[Future[Mapping[str, str]]], outcomes: Outcomes, *, wait: bool = True
     ) -> set[Future[Mapping[str, str]]]:
-        done, left = wait_for(running, return_when=FIRST_COMPLETED)
+        """Collect the batches that ended; with ``wait``, one at least. Returns the others."""
+        done, left = wait_for(running, None if wait else 0, return_when=FIRST_COMPLETED)
         for future in done:
             copies = future.result()
             if self.pace.stop_on_failure:
@@ -213,6 +231,9 @@ class _Run:
     def _hold_back(self, outcomes: Outcomes) -> None:
         """Wait while too many outcomes are unknown; stop after too many failures."""
         most = self.pace.stop_on_failure
+        if time.monotonic() - self.looked > _LOOK:
+            outcomes.look()
+            self.looked = time.monotonic()
         if len(outcomes.pending) >= WINDOW:
             outcomes.wait(
                 until=lambda: len(outcomes.failed) >= most or len(outcomes.pending) < WINDOW,

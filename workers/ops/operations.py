@@ -101,11 +101,16 @@ class Operation:
             yield operation
         except BaseException:
             stopped.set()
-            operation.end(INTERRUPTED)
+            operation.end(INTERRUPTED if operation.began else ENDED)
             raise
         else:
             stopped.set()
             operation.end(INTERRUPTED if operation.unfinished else ENDED)
+
+    @property
+    def began(self) -> bool:
+        """Whether this run, or the one that it resumes, left something to go on with."""
+        return bool(self._slots or self._progress) or self.earlier is not None
 
     def intend(self, slot: int, ids: Iterable[str]) -> None:
         """Record that a batch is about to be sent. The previous one of the slot is done."""

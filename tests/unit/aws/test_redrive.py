@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from workers.aws.dead_letters import RedriveError
+from workers.aws.moving import RedriveError
 from workers.aws.redrive import MOVE_TIMEOUT, POLL_SECONDS, redrive
 
 BEFORE, NOW = 1, 2  # timestamps of a task of yesterday, and of the one that is started

@@ -1,0 +1,97 @@
+"""Sends messages of a dead-letter queue on, and deletes them there."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from workers.aws.dead_letters import Peeked, release, take
+from workers.aws.errors import plain_code, translated
+from workers.aws.sqs import MAX_MESSAGE_BYTES
+from workers.limits import MAX_BATCH
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_TRIES: Final = 3  # for an entry of a batch; SQS refuses one alone when it is throttled or broken
+
+
+class RedriveError(Exception):
+    """Not all messages were moved; the text says why."""
+
+
+def send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str, str], set[str]]:
+    """Send up to ten messages on, with their attributes; what SQS refuses, up to three times.
+
+    Returns id -> the id of the copy, and the error codes of what was not sent.
+    """
+    copies: dict[str, str] = {}
+    refused: set[str] = set()
+    for _ in range(_TRIES):
+        left = [message for message in batch if message.id not in copies]
+        if not left:
+            break
+        with translated("sqs"):
+            answer = sqs.send_message_batch(
+                QueueUrl=url,
+                Entries=[
+                    {"Id": str(i), "MessageBody": m.body, "MessageAttributes": dict(m.wire)}
+                    for i, m in enumerate(left)
+                ],
+            )
+        copies |= {left[int(e["Id"])].id: e["MessageId"] for e in answer.get("Successful", [])}
+        refused = {plain_code(entry["Code"]) for entry in answer.get("Failed", [])}
+    return copies, refused
+
+
+def delete(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> None:
+    """Delete up to ten messages. One that cannot be deleted becomes visible again.
+
+    Raises ``RedriveError`` if SQS refuses.
+    """
+    if not batch:
+        return
+    with translated("sqs"):
+        answer = sqs.delete_message_batch(
+            QueueUrl=url,
+            Entries=[
+                {"Id": str(i), "ReceiptHandle": message.receipt_handle}
+                for i, message in enumerate(batch)
+            ],
+        )
+    if failed := answer.get("Failed", []):
+        codes = ", ".join(sorted({plain_code(entry["Code"]) for entry in failed}))
+        raise RedriveError(f"SQS refused to delete {len(failed)} messages: {codes}")
+
+
+def batches(messages: Sequence[Peeked], most: int = MAX_BATCH) -> Iterator[list[Peeked]]:
+    """Split messages into batches that SQS accepts: ten messages, and 1 MiB in total."""
+    batch: list[Peeked] = []
+    for message in messages:
+        full = len(batch) == most
+        if full or sum(m.size for m in (*batch, message)) > MAX_MESSAGE_BYTES:
+            if batch:
+                yield batch
+            batch = []
+        batch.append(message)
+    if batch:
+        yield batch
+
+
+def move_one_by_one(sqs: "SQSClient", source: str, destination: str) -> int:
+    """Move all messages without a move task; return how many. Raises ``RedriveError``.
+
+    Sends, and only then deletes: a crash leaves a duplicate, never a loss. What arrives meanwhile
+    stays: a message that fails again may be back already.
+    """
+    taken, moved = take(sqs, source), 0
+    for batch in batches(taken.messages):
+        copies, refused = send(sqs, destination, batch)
+        delete(sqs, source, [message for message in batch if message.id in copies])
+        moved += len(copies)
+        if refused:
+            left = [message.receipt_handle for message in taken.messages[moved:]]
+            release(sqs, source, left)
+            raise RedriveError(
+                f"SQS refused to send after {moved} of {len(taken.messages)} messages: "
+                f"{', '.join(sorted(refused))}"
+            )
+    return moved
