@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from local import running
 from workers.cli.console import USAGE, Json, fail, print_json, say, show
 
 commands = typer.Typer()
 chaos = typer.Typer(help="Inject faults into the system on this machine.", no_args_is_help=True)
 commands.add_typer(chaos, name="chaos")
+commands.add_typer(running.commands, name="local")
 
 
 @commands.command(epilog="Example: workers demo --orders 200 --json")
@@ -62,19 +64,6 @@ def chaos_run(
     from local.chaos.runner import Options
 
     sys.exit(run_chaos(Options(orders, seed, asked, workers, beside), as_json=as_json))
-
-
-@commands.command(epilog="Example: workers local --port 8080 --endpoint-port 4566")
-def local(
-    port: Annotated[int, typer.Option(help="Port of order-api; 0 picks a free port.")] = 8080,
-    endpoint_port: Annotated[
-        int, typer.Option(help="Port of the embedded AWS; 0 picks a free port.")
-    ] = 4566,
-) -> None:
-    """Run the system on this machine until Ctrl-C."""
-    from local.demo.cli import run_local
-
-    sys.exit(run_local(port=port, endpoint_port=endpoint_port))
 
 
 @commands.command(epilog="Example: workers cost --rate 50 --handler-ms 50")

@@ -28,6 +28,16 @@ def reserve_port() -> int:
     return port
 
 
+def require_free(port: int) -> None:
+    """Raise ``OSError`` naming the port if something listens on it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError as error:
+            raise OSError(error.errno, f"port {port}: {error.strerror}") from error
+
+
 def release_port(port: int) -> None:
     """Release a port. Does nothing if it is not reserved."""
     if holder := _held.pop(port, None):

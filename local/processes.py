@@ -38,13 +38,16 @@ class Processes:
         command: Callable[[str], Sequence[str]] = run_service,
         lives: Lives = no_additions,
         restart_delay: float = _RESTART_DELAY,
+        tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        """``tell`` gets a line when a process ends by itself."""
         self.restarts = 0  # of all processes, including those that have been stopped
         self.exits: list[tuple[str, int]] = []  # name and exit code of every process that has ended
         self._directory = directory
         self._command = command
         self._lives = lives
         self._restart_delay = restart_delay
+        self._tell = tell
         self._tether = Tether()
         self._children: list[Child] = []
         self._numbers: dict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
@@ -85,6 +88,22 @@ class Processes:
             self._end(new, timeout)
             raise
         return self._end(old, timeout)
+
+    def restart(
+        self, service: str, changes: Mapping[str, str], *, timeout: float = STOP_TIMEOUT
+    ) -> dict[str, int]:
+        """Stop the processes of a service, then start as many with a changed environment.
+
+        Unlike ``replace`` it frees a port that only one process can have. Returns the exit codes by
+        name. Raises ``LookupError`` if none runs, ``NotReady`` if a new one does not become ready.
+        """
+        old = self._of(service)
+        if not old:
+            raise LookupError(f"no process of {service} runs")
+        codes = self._end(old, timeout)
+        new = [self._start(service, {**child.environment, **changes}) for child in old]
+        wait_until_ready(new, READY_TIMEOUT)
+        return codes
 
     def wait_until_ready(self, timeout: float = READY_TIMEOUT) -> None:
         """Wait until every process is ready. Raises ``NotReady``."""
@@ -156,6 +175,9 @@ class Processes:
         if child.died_at is None:
             child.died_at = now
             self.exits.append((child.name, child.exit_code))
+            self._tell(
+                f"{child.name} ended with {child.exit_code} and is restarted (see {child.log})"
+            )
         if now - child.died_at >= self._restart_delay:
             child.restarts += 1
             self.restarts += 1

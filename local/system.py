@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from local.archive import ensure_archive
 from local.aws.embedded import EmbeddedAws
-from local.ports import release_port, reserve_port
+from local.ports import release_port, require_free, reserve_port
 from local.processes import Processes
 from workers.aws.clients import Clients
 from workers.provision.provision import provision
@@ -46,6 +46,7 @@ class System:
         self.directory = directory
         self.topology = Topology.load()
         self.aws = EmbeddedAws(port=endpoint_port, log=directory / "embedded-aws.txt")
+        self._given = [each for each in (port, endpoint_port) if each]
         self._port = port or reserve_port()
         self.api_url = f"http://127.0.0.1:{self._port}"
         self._workers = workers
@@ -59,8 +60,11 @@ class System:
     def __enter__(self) -> Self:
         """Start everything and wait until every service is ready.
 
-        Raises ``EmbeddedAwsError``, ``ProvisionError`` or ``NotReady``.
+        Raises ``EmbeddedAwsError``, ``ProvisionError`` or ``NotReady``, and ``OSError`` if a port
+        is taken: then nothing has been deleted.
         """
+        for port in self._given:
+            require_free(port)
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         with ExitStack() as up:

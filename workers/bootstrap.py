@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from workers import events
 from workers.api.limits import REQUEST_THREADS
 from workers.aws import names
-from workers.aws.clients import Clients
+from workers.aws.clients import FOR_A_LOOP, FOR_A_REQUEST, Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent, task_of
 from workers.aws.generations import REBUILDABLE, CurrentScope, GenerationalStore
@@ -28,6 +28,7 @@ from workers.relay import metrics as relay_metrics
 from workers.relay.metrics import RelayMetrics
 from workers.relay.relay import Relay
 from workers.runtime.assembly import Config, Ports, assemble
+from workers.runtime.dependencies import Dependencies
 from workers.runtime.errors import FatalError
 from workers.runtime.handler import Handlers
 from workers.runtime.observability import telemetry
@@ -175,44 +176,61 @@ def _service(parts: Parts, table: str) -> object:
 def _order_api(parts: Parts) -> Program:
     # Imported here: FastAPI takes as long to import as everything else, and only this service
     # needs it.
-    from workers.api.app import create_app  # noqa: PLC0415
+    from workers.api.app import DEPENDENCIES, create_app, upstream_of  # noqa: PLC0415
     from workers.api.server import listen, serve  # noqa: PLC0415
 
-    settings, dynamodb = parts.settings, parts.clients.dynamodb()
+    settings, dynamodb = parts.settings, parts.clients.dynamodb(FOR_A_REQUEST)
     table = names.table_name(dynamodb, settings, parts.service.table)
     registry = CollectorRegistry()
+    store = DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION)
+    dependencies = Dependencies(registry, DEPENDENCIES)
+    upstream = upstream_of(store, dependencies)
     app = create_app(
         OrderCommands(now=_now),
-        DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION),
+        store,
         parts.topic,
         Outbox(dynamodb, table),
         allow_simulation=settings.allow_simulation,
         origin_keys=settings.origin_keys,
         registry=registry,
+        upstream=upstream,
     )
     with opening("PORT", settings.port):
         listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
-    running = UntilStopped({"http": lambda stopping: serve(app, listener, stopping=stopping)})
-    return _until_stopped(parts, running, registry)
+    running = UntilStopped(
+        {
+            "http": lambda stopping: serve(app, listener, stopping=stopping),
+            "upstream": upstream.watch,
+        }
+    )
+    # Stays ready during an outage: without it, a gateway answers in its place, without Retry-After.
+    status = Status(obstacles=running.obstacles, warnings=dependencies.obstacles, registry=registry)
+    return _until_stopped(parts, running, status)
 
 
 def _relay(parts: Parts) -> Program:
-    settings, dynamodb = parts.settings, parts.clients.dynamodb()
+    settings, dynamodb = parts.settings, parts.clients.dynamodb(FOR_A_LOOP)
     table = names.table_name(dynamodb, settings, parts.service.table)
     registry = CollectorRegistry()
+    metrics = RelayMetrics(registry)
     relay = Relay(
         Outbox(dynamodb, table),
         OutboxLeases(dynamodb, table),
         parts.topic,
         owner=f"{_worker()}-{uuid4().hex[:8]}",
-        metrics=RelayMetrics(registry),
+        metrics=metrics,
     )
-    return _until_stopped(parts, UntilStopped(relay.loops()), registry)
+    running = UntilStopped(relay.loops())
+
+    def obstacles() -> list[str]:
+        return [*running.obstacles(), *metrics.dependencies.obstacles()]
+
+    return _until_stopped(parts, running, Status(obstacles=obstacles, registry=registry))
 
 
-def _until_stopped(parts: Parts, running: UntilStopped, registry: CollectorRegistry) -> Program:
-    ProcessCollector(registry=registry)
-    return _program(parts, running, Status(obstacles=running.obstacles, registry=registry))
+def _until_stopped(parts: Parts, running: UntilStopped, status: Status) -> Program:
+    ProcessCollector(registry=status.registry)
+    return _program(parts, running, status)
 
 
 def _program(parts: Parts, running: Running, status: Status) -> Program:

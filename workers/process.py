@@ -1,5 +1,6 @@
 """The life of a process: it opens its health port, reaches AWS, and runs one service to its end."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import STARTING, Health, Status
 from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
 from workers.runtime.worker import BROKEN, Running, Worker
-from workers.settings import Settings
+from workers.settings import Settings, misspelt
 from workers.version import VERSION
 
 FIRST_BACKOFF: Final = 0.5  # s between attempts to reach AWS at the start, doubling
@@ -49,6 +50,8 @@ def run(build: Callable[[], Program], settings: Settings) -> int:
             port = health.serve(settings.metrics_port)
         shown = _shown(settings)
         log.info("worker.starting", metricsPort=port, version=VERSION, settings=shown)
+        for variable, setting in misspelt(os.environ).items():
+            log.warning("setting.misspelt", variable=variable, setting=setting)
         program = _reach_aws(build)
     except (FatalError, SettingsError) as error:
         log.critical("worker.cannot_start", reason=str(error))

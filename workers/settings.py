@@ -1,5 +1,7 @@
 """Reads the environment once into a frozen ``Settings``; an invalid setting stops the start."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
@@ -12,6 +14,10 @@ from workers.topology_rules import MAX_CONCURRENCY
 
 # Seconds kept free after the last poll returns: to finish, flush and exit.
 _AFTER_LAST_POLL: Final = 10
+# Variables that this project reads outside ``Settings``.
+_ALSO_READ: Final = ("AWS_ENDPOINT_URL", "REVISION")
+_RESEMBLES: Final = 0.85  # of difflib's ratio; one typo in ten letters is 0.9
+_SHORTEST: Final = 6  # letters; shorter names resemble too much
 
 
 class Settings(BaseSettings):
@@ -76,3 +82,20 @@ class Settings(BaseSettings):
     def receive_wait(self) -> int:
         """Seconds that a poll waits: as long as SQS allows and the stop timeout leaves time for."""
         return max(1, min(MAX_RECEIVE_WAIT, self.stop_timeout - _AFTER_LAST_POLL))
+
+
+def misspelt(variables: Iterable[str]) -> dict[str, str]:
+    """Return the variables that resemble a setting, each with the setting.
+
+    ``ALLOW_SIMULATON`` resembles ``ALLOW_SIMULATION``. A name that has a setting's whole name in it
+    (``MY_LOG_LEVEL``, ``AWS_ENDPOINT_URL_SQS``) belongs to something else.
+    """
+    known = (*(name.upper() for name in Settings.model_fields), *_ALSO_READ)
+    found = {}
+    for name in sorted(variables):
+        if len(name) < _SHORTEST or name.upper() in known:
+            continue
+        for setting in get_close_matches(name.upper(), known, n=1, cutoff=_RESEMBLES):
+            if not name.startswith(f"{setting}_") and not name.endswith(f"_{setting}"):
+                found[name] = setting
+    return found

@@ -11,14 +11,19 @@ from rich.console import Console
 
 from local.aws.embedded import EmbeddedAwsError
 from local.child import NotReady
+from local.control import listening
 from local.demo.run import Demo, DemoError
 from local.demo.view import print_summary, showing, summary
+from local.lock import Taken, exclusive
+from local.manage import actions
 from local.system import System
 from workers.ops.stock import set_stock
 from workers.provision.provision import ProvisionError
 from workers.samples import PRICES, REORDER_THRESHOLD
 
 RUN_DIRECTORY: Final = Path(".workers")  # logs of the last run, in the current directory
+LOCK: Final = RUN_DIRECTORY / "local.lock"
+SOCKET: Final = RUN_DIRECTORY / "local.sock"  # relative, because the path of a socket is short
 STOCK: Final = 1_000  # units of each item for ``workers local``
 
 
@@ -46,8 +51,15 @@ def run_local(*, port: int, endpoint_port: int) -> int:
     console = Console(highlight=False)
     forever = threading.Event()
     console.print("Starting ...")
+    system = System(
+        RUN_DIRECTORY / "local",
+        port=port,
+        endpoint_port=endpoint_port,
+        tell=lambda line: console.print(line, soft_wrap=True),
+    )
     try:
-        with System(RUN_DIRECTORY / "local", port=port, endpoint_port=endpoint_port) as system:
+        # The lock comes first: starting deletes the logs of the last run.
+        with exclusive(LOCK), system, listening(SOCKET, actions(system)):
             for sku in PRICES:
                 set_stock(
                     system.clients.dynamodb(),
@@ -63,6 +75,9 @@ def run_local(*, port: int, endpoint_port: int) -> int:
             ):  # a shell's "&" makes the process ignore SIGINT
                 signal.signal(number, _interrupt)
             forever.wait()
+    except Taken as taken:
+        console.print(f"workers: {taken}; see `workers local status`", style="red", soft_wrap=True)
+        return 1
     except (EmbeddedAwsError, NotReady, ProvisionError, OSError) as error:
         console.print(f"workers: {error}", style="red", soft_wrap=True)
         return 1
@@ -92,5 +107,9 @@ Use the AWS CLI or this command with it:
     AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
   aws sqs list-queues
   workers queues
+
+In another terminal:
+  workers local status
+  workers local restart payment --env ALLOW_SIMULATION=false
 
 Press Ctrl-C to stop."""

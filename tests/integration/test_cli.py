@@ -307,3 +307,17 @@ def test_an_unknown_event_is_an_error_that_lists_the_known_ones(workers, aside):
     assert aside
     with pytest.raises(AssertionError, match="event-0, event-1, event-2"):
         workers("outbox", "retry", "unknown")
+
+
+def test_a_missing_table_is_named_together_with_the_place(aws, monkeypatch, capsys):
+    monkeypatch.setenv("NAME_PREFIX", "nobody-")
+    monkeypatch.setattr("sys.argv", ["workers", "stock", "list"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    for part in ("account 123456789012", "region eu-west-1", aws.url, "NAME_PREFIX 'nobody-'"):
+        assert part in said

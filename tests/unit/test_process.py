@@ -143,3 +143,16 @@ def test_the_start_is_logged_without_addresses_and_secrets(life):
     assert shown["stop_timeout"] == 90
     assert shown["sender_email"] == shown["stripe_api_key"] == "***"
     assert "environment" not in shown  # unset
+
+
+def test_a_misspelt_setting_is_a_warning_without_its_value(life, monkeypatch):
+    monkeypatch.setenv("STRIPE_API_KY", "sk_live_secret")
+    with capture_logs() as lines:
+        process.run(lambda: life.program, SETTINGS)
+    (warning,) = [line for line in lines if line["log_level"] == "warning"]
+    assert warning == {
+        "event": "setting.misspelt",
+        "log_level": "warning",
+        "variable": "STRIPE_API_KY",
+        "setting": "STRIPE_API_KEY",
+    }

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from workers.limits import MAX_RECEIVE_WAIT
-from workers.settings import Settings, SettingsError
+from workers.settings import Settings, SettingsError, misspelt
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +96,39 @@ def test_during_a_rotation_there_are_two_origin_keys(environment):
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         Settings.load().port = 80
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("ALLOW_SIMULATON", "ALLOW_SIMULATION"),
+        ("CONCURENCY", "CONCURRENCY"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("AWS_ENDPOINT", "AWS_ENDPOINT_URL"),
+        ("STRIPE_APIKEY", "STRIPE_API_KEY"),
+        ("NAME_PREFX", "NAME_PREFIX"),
+    ],
+)
+def test_a_misspelt_setting_is_recognized(variable, setting):
+    assert misspelt([variable]) == {variable: setting}
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "ALLOW_SIMULATION",
+        "allow_simulation",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL_SQS",
+        "AWS_PROFILE",
+        "ECS_CONTAINER_METADATA_URI_V4",
+        "HOSTNAME",
+        "MY_LOG_LEVEL",
+        "PATH",
+        "PORTS",
+        "REVISION",
+        "TF_ENVIRONMENT",
+    ],
+)
+def test_other_variables_are_left_alone(variable):
+    assert misspelt([variable]) == {}

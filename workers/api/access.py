@@ -1,7 +1,7 @@
 """Logs and measures each request, and turns unexpected exceptions into a 500.
 
 The log has the route template and ids, never a path, a body or the text of an error: those may
-contain a customer's email address.
+contain a customer's email address. A dependency that does not answer is named with its reason.
 """
 
 import asyncio
@@ -81,13 +81,17 @@ class Access:
         route, method = _route(scope), _method(scope)
         self._metrics.requests.labels(route, method, status).inc()
         self._metrics.duration.labels(route, method, status).observe(duration)
-        log.info(
+        state = scope.get("state", {})
+        failure = state.get("failure", {})
+        write = log.warning if failure else log.info
+        write(
             "request.served",
             method=method,
             route=route,
             status=status,
             durationMs=round(duration * 1_000, 1),
-            **scope.get("state", {}).get("logged_ids", {}),
+            **failure,
+            **state.get("logged_ids", {}),
         )
 
 

@@ -9,15 +9,21 @@ from prometheus_client import CollectorRegistry
 
 from workers.api import routes
 from workers.api.access import Access, AccessMetrics
+from workers.api.call import SOURCE
+from workers.api.docs import documentation
 from workers.api.fast_path import FastPath, Outbox
 from workers.api.gate import HEALTH, Gate
 from workers.api.origin import Origin
 from workers.api.problems import Problem, documented
 from workers.api.refusals import EXPECTED, handle_error
 from workers.api.strict_json import StrictRoute
+from workers.api.upstream import Upstream
+from workers.runtime.dependencies import Dependencies
 from workers.runtime.ports import Store, Topic
 from workers.services.orders import OrderCommands
 
+DEPENDENCIES: Final = ("dynamodb", "credentials")  # of the request path
+PROBE: Final = f"{SOURCE}#probe"
 DESCRIPTION: Final = """\
 Accepts orders and publishes their events.
 
@@ -47,21 +53,26 @@ def create_app(
     allow_simulation: bool,
     origin_keys: Sequence[str] = (),
     registry: CollectorRegistry,
+    upstream: Upstream | None = None,
 ) -> FastAPI:
     """Build the application. ``store`` must write an outbox row for each outcome.
 
     With ``allow_simulation``, an order may ask the services to simulate an outcome. With
-    ``origin_keys``, only requests that have one of them are served; see ``Origin``.
+    ``origin_keys``, only requests that have one of them are served; see ``Origin``. ``upstream`` refuses
+    requests while ``store`` does not answer.
     """
+    upstream = upstream or upstream_of(store, Dependencies(registry, DEPENDENCIES))
     app = OrderApi(
         title="order-api",
         description=DESCRIPTION,
         version="1.0",
+        docs_url=None,  # it would load its scripts from a CDN; see ``docs``
         redirect_slashes=False,
         redoc_url=None,
     )
-    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox))
+    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox), upstream)
     app.include_router(_orders(endpoints, allow_simulation=allow_simulation))
+    app.include_router(documentation(app.title))
     app.add_api_route(HEALTH, routes.health, tags=["operations"])
     for error in EXPECTED:
         app.add_exception_handler(error, handle_error)
@@ -70,6 +81,11 @@ def create_app(
         app.add_middleware(Origin, keys=origin_keys)
     app.add_middleware(Access, metrics=AccessMetrics(registry))
     return app
+
+
+def upstream_of(store: Store, dependencies: Dependencies) -> Upstream:
+    """Return what keeps requests from waiting for ``store``. The probe reads a row of nobody."""
+    return Upstream(dependencies, lambda: store.recall(PROBE))
 
 
 class OrderApi(FastAPI):

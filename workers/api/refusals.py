@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from workers.api.problems import FieldError, Refused, respond
 from workers.runtime.errors import Conflict, InProgress, Unavailable
+from workers.runtime.observability.logs import redact
 from workers.services.lifecycle import NotAllowed
 from workers.services.orders import UnknownOrder
 
@@ -29,7 +30,9 @@ LATER: Final = 5  # s; outages rarely end sooner
 
 
 def handle_error(request: Request, error: Exception) -> Response:
-    """Build the response for an expected error."""
+    """Build the response for an expected error; leave the reason of an outage for the log."""
+    if isinstance(error, Unavailable):
+        request.state.failure = {"dependency": error.dependency, "reason": redact(str(error))}
     return respond(request.scope, refusal_for(error))
 
 

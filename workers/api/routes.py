@@ -18,6 +18,7 @@ from workers.api.call import SOURCE, Call
 from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.responses import Accepted, OrderView
+from workers.api.upstream import Upstream
 from workers.envelope import Envelope, Event, Id
 from workers.glimpse import Glimpse
 from workers.runtime.ports import Store, Transaction
@@ -46,6 +47,7 @@ class Endpoints:
     commands: OrderCommands
     store: Store
     fast_path: FastPath
+    upstream: Upstream
 
     def place(self, body: NewOrder, call: Caller) -> Accepted:
         """Place an order.
@@ -112,7 +114,8 @@ class Endpoints:
 
     def read(self, order_id: OrderId, request: Request) -> OrderView:
         """Return an order: its state, the status of payment and inventory, and its history."""
-        order = self.commands.find(order_id, self.store.begin(f"{SOURCE}#read"))
+        with self.upstream.attempt():
+            order = self.commands.find(order_id, self.store.begin(f"{SOURCE}#read"))
         ids = {"orderId": order.order_id, "correlationId": order.correlation_id}
         _add_to_log(request, ids)
         return OrderView.model_validate(order.model_dump())
@@ -132,7 +135,8 @@ class Endpoints:
     ) -> Accepted:
         path = call.request.url.path
         request_hash = fingerprint(call.request.method, path, body)
-        done = carry_out(Command(act, request_hash, call.idempotency_key), self.store)
+        with self.upstream.attempt():
+            done = carry_out(Command(act, request_hash, call.idempotency_key), self.store)
         envelope = done.envelope
         order_id = envelope.data.order_id
         _add_to_log(call.request, Glimpse.of(envelope).fields())

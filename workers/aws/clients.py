@@ -11,6 +11,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.parsers import ResponseParserError
 
 from workers.aws.credentials import guarded_session
+from workers.aws.endpoints import require_valid_endpoints
 from workers.aws.errors import translated
 from workers.aws.wire import OK, REQUEST_ID, USER_AGENT, SqsWire
 from workers.settings import Settings
@@ -23,14 +24,37 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT: Final = 2.0  # s
 READ_TIMEOUT: Final = 5.0  # s
-IMPATIENT_READ_TIMEOUT: Final = 2.0  # s
+TOTAL_ATTEMPTS: Final = 3
 # A poll that is cut off hides up to ten messages and costs each a receive, so wait longer than SQS.
 POLL_MARGIN: Final = 5.0  # s
-TOTAL_ATTEMPTS: Final = 3
+INSPECTION_TIMEOUT: Final = 3.0  # s; somebody waits for the answer
+INSPECTIONS: Final = 32  # requests at once
 # Connections for threads other than handlers: polls, leases, acks, relay.
 SPARE_CONNECTIONS: Final = 4
 
 C = TypeVar("C", bound=BaseClient)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call may take: seconds for each attempt, and the number of attempts.
+
+    The SDK pauses for up to a second between the first two attempts.
+    """
+
+    connect: float = CONNECT_TIMEOUT
+    read: float = READ_TIMEOUT
+    attempts: int = TOTAL_ATTEMPTS
+
+
+PATIENT: Final = Patience()
+FOR_A_BEAT: Final = Patience(read=CONNECT_TIMEOUT, attempts=1)
+FOR_A_PERSON: Final = Patience(read=2.0, attempts=2)
+# Somebody waits: two attempts and the pause end within 4 s.
+FOR_A_REQUEST: Final = Patience(connect=1.0, read=1.5, attempts=2)
+# The caller repeats by itself and wants to know soon.
+FOR_A_LOOP: Final = Patience(attempts=1)
+FOR_AN_INSPECTION: Final = Patience(read=INSPECTION_TIMEOUT, attempts=1)
 
 
 @dataclass(frozen=True)
@@ -43,19 +67,21 @@ class Clients:
     session: boto3.Session
     receive_wait: float  # s
     threads: int
-    patient: bool = True
+    patience: Patience = PATIENT
 
     @classmethod
-    def connect(cls, settings: Settings, *, threads: int, patient: bool = True) -> Self:
+    def connect(cls, settings: Settings, *, threads: int, patience: Patience = PATIENT) -> Self:
         """Prepare for ``threads`` threads that call AWS at once. Opens no connection yet.
 
-        Without patience a call fails within seconds, for a person who waits for the answer.
+        Somebody may wait for the answers of a command: ``patience`` says how long a call may take.
 
-        Raises ``FatalError`` if the SDK's own configuration is wrong.
+        Raises ``FatalError`` if the SDK's own configuration is wrong, ``SettingsError`` if
+        ``AWS_ENDPOINT_URL`` is not a URL.
         """
+        require_valid_endpoints()
         with translated("aws"):
             session = guarded_session(settings.aws_region)
-        return cls(session, settings.receive_wait, threads, patient)
+        return cls(session, settings.receive_wait, threads, patience)
 
     def poll(self) -> SqsWire:
         """Create a client for receiving: one attempt, because the loop itself backs off."""
@@ -82,16 +108,15 @@ class Clients:
         with translated("sns"):
             return _checking(self.session.client("sns", config=self._config()))
 
-    def dynamodb(self) -> "DynamoDBClient":
+    def dynamodb(self, patience: Patience | None = None) -> "DynamoDBClient":
         """Create a client for documents, inbox and outbox."""
         with translated("dynamodb"):
-            return _checking(self.session.client("dynamodb", config=self._config()))
+            return _checking(self.session.client("dynamodb", config=self._config(patience)))
 
     def roster(self) -> "DynamoDBClient":
         """Create a client for heartbeats: one quick attempt, because the next beat is due soon."""
         with translated("dynamodb"):
-            config = self._config(attempts=1, read_timeout=CONNECT_TIMEOUT)
-            return _checking(self.session.client("dynamodb", config=config))
+            return _checking(self.session.client("dynamodb", config=self._config(FOR_A_BEAT)))
 
     def ses(self) -> "SESClient":
         """Create a client for email."""
@@ -107,6 +132,12 @@ class Clients:
         """Create a client that tells who calls."""
         with translated("sts"):
             return _checking(self.session.client("sts", config=self._config()))
+
+    def inspector(self, service: str) -> Any:
+        """Create a client to look at the configuration of any AWS service: it gives up soon."""
+        with translated(service):
+            config = self._config(FOR_AN_INSPECTION).merge(Config(max_pool_connections=INSPECTIONS))
+            return _checking(self.session.client(service, config=config))  # type: ignore[call-overload]  # any name
 
     def _wire(self, *, read_timeout: float, repeat: bool) -> SqsWire:
         return SqsWire.like(
@@ -128,17 +159,14 @@ class Clients:
             with suppress(Exception):
                 credentials.get_frozen_credentials()
 
-    def _config(
-        self, *, attempts: int = TOTAL_ATTEMPTS, read_timeout: float = READ_TIMEOUT
-    ) -> Config:
-        if not self.patient:
-            attempts, read_timeout = 2, IMPATIENT_READ_TIMEOUT
+    def _config(self, patience: Patience | None = None) -> Config:
+        patience = patience or self.patience
         return Config(
-            connect_timeout=CONNECT_TIMEOUT,
+            connect_timeout=patience.connect,
             max_pool_connections=self.threads + SPARE_CONNECTIONS,
             parameter_validation=False,  # inputs are typed, and it takes time on each call
-            read_timeout=read_timeout,
-            retries={"mode": "standard", "total_max_attempts": attempts},
+            read_timeout=patience.read,
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
             tcp_keepalive=True,
             # Otherwise the SDK builds a long one for each request.
             user_agent=USER_AGENT,

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
+from workers.aws.endpoints import require_valid_endpoints
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ses import SESClient
@@ -38,7 +40,11 @@ class EmulatorClients:
 
     @classmethod
     def connect(cls, region: str) -> Self:
-        """Make the clients for ``AWS_ENDPOINT_URL``. Opens no connection."""
+        """Make the clients for ``AWS_ENDPOINT_URL``. Opens no connection.
+
+        Raises ``SettingsError`` if it is not a URL.
+        """
+        require_valid_endpoints()
         session = boto3.Session(region_name=region)
         return cls(
             session.client("sqs", config=_CONFIG),

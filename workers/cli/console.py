@@ -9,13 +9,13 @@ import orjson
 import typer
 
 from workers.runtime.observability.log_writer import LogWriter
-from workers.settings import Settings
+from workers.settings import Settings, misspelt
 from workers.topology import Topology
 
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
-INTERRUPTED: Final = 75
+INTERRUPTED: Final = 75  # EX_TEMPFAIL of sysexits
 WIDE: Final = 500  # characters
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -34,10 +34,15 @@ def known(service: str) -> None:
 
 
 def connect(threads: int = 1) -> tuple[Settings, Any]:
-    """Load the settings and connect to AWS; return the settings and the clients."""
+    """Load the settings and connect to AWS; return the settings and the clients.
+
+    A variable that resembles a setting is mentioned: the command goes on without it.
+    """
     from workers.aws.clients import Clients
 
     settings = Settings.load()
+    for variable, setting in misspelt(os.environ).items():
+        note(f"{variable} is read by nothing; did you mean {setting}?")
     return settings, Clients.connect(settings, threads=threads)
 
 

@@ -58,11 +58,11 @@ def queues(
 
 def connect_overview(settings: Settings, topology: Topology) -> "Overview":
     """Connect for a person who waits. Raises ``FatalError`` if a queue does not exist."""
-    from workers.aws.clients import Clients
+    from workers.aws.clients import FOR_A_PERSON, Clients
     from workers.ops.overview import Overview
     from workers.ops.queues import AT_ONCE
 
-    clients = Clients.connect(settings, threads=AT_ONCE, patient=False)
+    clients = Clients.connect(settings, threads=AT_ONCE, patience=FOR_A_PERSON)
     return Overview(clients, settings, topology)
 
 

@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.console import DONE, FAILED, Json, connect, counted, fail, print_json, say, show
+from workers.cli.console import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    Json,
+    connect,
+    counted,
+    fail,
+    note,
+    print_json,
+    say,
+    show,
+)
 from workers.settings import Settings
 from workers.topology import Topology
 
@@ -27,23 +40,38 @@ def provision(
     say(f"up to date ({counted(len(report.changes), 'change')})")
 
 
-@commands.command(epilog="Example: workers smoke --api http://127.0.0.1:8080")
+@commands.command(
+    epilog="Examples: workers smoke --api http://127.0.0.1:8080; "
+    "TOKEN=... workers smoke --api https://orders.example.com --json"
+)
 def smoke(
     api: Annotated[str, typer.Option(help="The address of order-api.")] = "http://127.0.0.1:8080",
+    token: Annotated[
+        str, typer.Option(envvar="TOKEN", help="The bearer token of a deployed API.")
+    ] = "",
     *,
     as_json: Json = False,
 ) -> None:
-    """Check how one order per scenario ends. Needs a running system."""
+    """Check how one order per scenario ends. Places orders in a running system.
+
+    A deployed system may refuse to simulate a decline or a failure; those scenarios are skipped.
+    """
+    from workers.aws.endpoints import wrong_with
     from workers.ops.smoke import Smoke, SmokeError, everywhere
 
+    if wrong := wrong_with(api):
+        fail(f"--api: {wrong}", USAGE)
     settings, clients = connect()
     topology = Topology.load()
-    dead_letters = everywhere(clients, settings, topology)
+    dead_letters = everywhere(clients, settings, topology, note)
     max_attempts = topology.services["payment"].max_attempts
+    play = Smoke(api, dead_letters, max_attempts=max_attempts, token=token, say=note)
     try:
-        found = Smoke(api, dead_letters, max_attempts=max_attempts).run()
+        found = play.run()
     except SmokeError as error:
         fail(error, FAILED)
+    except KeyboardInterrupt:
+        fail("interrupted; the orders go on", INTERRUPTED)
     rows = [order.row() for order in found]
     if as_json:
         print_json(rows)

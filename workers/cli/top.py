@@ -18,10 +18,10 @@ def top() -> None:
         if (error.name or "").partition(".")[0] != "textual":
             raise
         fail("textual is not installed. Install the extra: pip install 'workers[ops]'", FAILED)
-    from workers.aws.clients import Clients
+    from workers.aws.clients import FOR_A_PERSON, Clients
     from workers.ops.live import Live
     from workers.ops.queues import AT_ONCE
 
     settings, topology = Settings.load(), Topology.load()
-    clients = Clients.connect(settings, threads=AT_ONCE, patient=False)
+    clients = Clients.connect(settings, threads=AT_ONCE, patience=FOR_A_PERSON)
     Top(Live(clients, settings, topology)).run()

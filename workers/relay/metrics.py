@@ -1,9 +1,12 @@
 """Metrics of the relay, for Prometheus and CloudWatch."""
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from workers.runtime.dependencies import Dependencies
 from workers.runtime.observability.emf import CloudWatchMetric
 
 # Sent to CloudWatch once a minute. Until the relay has read the outbox, it reports no age: missing
@@ -13,11 +16,18 @@ CLOUDWATCH_METRICS: Final = (
     CloudWatchMetric("OutboxSetAside", "outbox_stuck"),
 )
 
+TABLE: Final = "dynamodb"
+TOPIC: Final = "sns"
+CREDENTIALS: Final = "credentials"
+
 
 class RelayMetrics:
     """The state of the outbox and the work of this relay."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.dependencies = Dependencies(registry, (TABLE, TOPIC, CREDENTIALS), now=now)
         self.published = Counter(
             "outbox_published",
             "Attempts to publish a row, by result: published, refused or unavailable",

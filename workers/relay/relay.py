@@ -12,9 +12,10 @@ import structlog
 
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
-from workers.relay.metrics import RelayMetrics
+from workers.relay.metrics import CREDENTIALS, TABLE, RelayMetrics
 from workers.relay.share import LOOK_EVERY, Share
 from workers.relay.sweep import PAGE, Sweep
+from workers.runtime.dependencies import Dependencies
 from workers.runtime.errors import Conflict, Unavailable
 from workers.runtime.ports import Topic
 from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
@@ -58,7 +59,7 @@ class ShardLoop:
 
     def release(self) -> None:
         """Release the shard. A failure is logged; other relays then wait for the lease to end."""
-        with _reported(self.sweep.shard):
+        with _reported(self.sweep.dependencies, self.sweep.shard):
             self.sweep.release()
 
     def step(self) -> float:
@@ -85,6 +86,7 @@ class ShardLoop:
                 self.failures, base=FIRST_BACKOFF, cap=LONGEST_BACKOFF, uniform=self._uniform
             )
             self._not_before = self._clock() + delay
+            self.sweep.dependencies.failed(error)
             _report(self.sweep.shard, error, failures=self.failures, delay=round(delay, 2))
             return 0
         self.failures = 0
@@ -109,6 +111,7 @@ class Relay:
         """``owner`` identifies this process in the leases and must be unique."""
         self._outbox = outbox
         self._metrics = metrics
+        self._dependencies = metrics.dependencies
         self._now = now
         self._clock = clock
         self._share = Share(leases, owner, outbox.SHARDS, clock=clock)
@@ -136,22 +139,23 @@ class Relay:
         for loop in self.shard_loops:
             if loop.ended:  # we may have offered it a lease after it ended
                 loop.release()
-        with _reported(shard=None):
+        with _reported(self._dependencies):
             self._share.leave()
 
     def step(self) -> None:
         """Take free shards up to our fair share, give up surplus ones, update the metrics."""
-        with _reported(shard=None):
+        with _reported(self._dependencies):
             self._balance()
         if self._clock() - self._measured_at >= MEASURE_EVERY:
             self._measured_at = self._clock()
-            with _reported(shard=None):
+            with _reported(self._dependencies):
                 self._measure()
 
     def _balance(self) -> None:
         if self._clock() < self._back_at:
             return
         view = self._share.look()
+        self._dependencies.succeeded(TABLE, CREDENTIALS)
         owned = {loop.sweep.shard for loop in self.shard_loops if loop.sweep.holds}
         failing = any(loop.failures >= SIT_OUT_AFTER for loop in self.shard_loops)
         if failing and len(view.relays) > 1:
@@ -181,10 +185,11 @@ class Relay:
 
 
 @contextmanager
-def _reported(shard: int | None) -> Iterator[None]:
+def _reported(dependencies: Dependencies, shard: int | None = None) -> Iterator[None]:
     try:
         yield
     except Unavailable as error:
+        dependencies.failed(error)
         _report(shard, error)
     except Conflict as error:
         log.warning("outbox.conflict", shard=shard, reason=str(error))

@@ -16,7 +16,7 @@ from workers.aws.outbox import Outbox, Row
 from workers.aws.outbox_leases import LEASE, OutboxLeases, ShardLease
 from workers.events import peek
 from workers.limits import MAX_BATCH
-from workers.relay.metrics import RelayMetrics
+from workers.relay.metrics import TOPIC, RelayMetrics
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError, Unavailable
 from workers.runtime.ports import Topic
@@ -68,6 +68,7 @@ class Sweep:
         self._leases = leases
         self._topic = topic
         self._metrics = metrics
+        self.dependencies = metrics.dependencies
         self._now = now
         self._clock = clock
         self._lease: ShardLease | None
@@ -156,6 +157,7 @@ class Sweep:
         verdicts = judge(list(readable), errors)
         self._count(verdicts)
         if verdicts.accepted:
+            self.dependencies.succeeded(TOPIC)
             _retry_conflicts(self._outbox.mark_published)(lease, verdicts.accepted)
             crash_point("relay.marked")
         unreadable = {row.event_id: row.problem for row in rows if row.event is None}

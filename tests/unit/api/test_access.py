@@ -49,7 +49,10 @@ def test_no_address_is_logged_however_a_request_ends(api, order):
         api.get("/orders/ada@example.com")
         api.get("/ada@example.com?email=ada@example.com")
         api.post("/orders", order | {"currency": "ada@example.com", "ada@example.com": 1})
-        for error in (RuntimeError("ada@example.com"), Unavailable("ada@", dependency="dynamodb")):
+        for error in (
+            RuntimeError("ada@example.com"),
+            Unavailable("ada@example.com", dependency="dynamodb"),
+        ):
             api.store.fail_next("commit", error)
             api.post("/orders", order)
         api.topic.fail_next("publish", RuntimeError("ada@example.com"))

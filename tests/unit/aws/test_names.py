@@ -9,6 +9,12 @@ from workers.settings import Settings
 ARN = "arn:aws:sns:eu-west-1:123456789012:"
 
 
+@pytest.fixture(autouse=True)
+def account(monkeypatch):
+    """Ask nobody for the account."""
+    monkeypatch.setattr(names, "account_of", lambda _region: "123456789012")
+
+
 def settings(**values):
     return Settings(**values)
 
@@ -75,3 +81,22 @@ def test_a_missing_table_is_named_together_with_the_setting(stubbed):
 
     with pytest.raises(FatalError, match=r"dev-payment does not exist.*TABLE_NAME"):
         names.table_name(client, settings(name_prefix="dev-"), "payment")
+
+
+def test_a_missing_resource_is_named_together_with_the_place(stubbed):
+    client, stubber = stubbed("sqs")
+    stubber.add_client_error("get_queue_url", "AWS.SimpleQueueService.NonExistentQueue")
+
+    with pytest.raises(FatalError) as missing:
+        names.queue_url(client, settings(name_prefix="dev-"), "payment")
+
+    text = str(missing.value)
+    for part in (
+        "queue dev-payment-queue does not exist",
+        "account 123456789012",
+        f"region {client.meta.region_name}",
+        client.meta.endpoint_url,
+        "NAME_PREFIX 'dev-'",
+    ):
+        assert part in text
+    assert "\n" not in text

@@ -1,6 +1,6 @@
 """The health port of a process: /livez, /readyz and /metrics. Nothing behind it calls AWS."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
@@ -22,6 +22,7 @@ class Status:
     problems: Problems = list  # reasons to replace it
     obstacles: Problems = list  # reasons why it takes no work at the moment
     registry: CollectorRegistry | None = None  # without one there is no /metrics
+    warnings: Problems = list  # what fails although it takes work
 
 
 STARTING: Final = Status(obstacles=lambda: ["starting"])
@@ -49,17 +50,21 @@ class Health:
             case "/livez":
                 return _report(status.problems(), start_response)
             case "/readyz":
-                return _report([*status.problems(), *status.obstacles()], start_response)
+                failing = [*status.problems(), *status.obstacles()]
+                return _report(failing, start_response, status.warnings())
             case "/metrics" if status.registry is not None:
                 return make_wsgi_app(status.registry)(environ, start_response)  # type: ignore[no-any-return]  # WSGI is untyped
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"/livez, /readyz or /metrics\n"]
 
 
-def _report(problems: list[str], start_response: StartResponse) -> list[bytes]:
+def _report(
+    problems: list[str], start_response: StartResponse, warnings: Sequence[str] = ()
+) -> list[bytes]:
     status = "503 Service Unavailable" if problems else "200 OK"
     start_response(status, [("Content-Type", "application/json")])
-    return [orjson.dumps({"status": "failing" if problems else "ok", "problems": problems})]
+    word = "failing" if problems else "degraded" if warnings else "ok"
+    return [orjson.dumps({"status": word, "problems": [*problems, *warnings]})]
 
 
 class _Server(ThreadingMixIn, WSGIServer):

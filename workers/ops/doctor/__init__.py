@@ -1,0 +1,1 @@
+"""Compares what is deployed with the map and the settings: one module for each area."""
