@@ -58,8 +58,8 @@ def create_app(
     """Build the application. ``store`` must write an outbox row for each outcome.
 
     With ``allow_simulation``, an order may ask the services to simulate an outcome. With
-    ``origin_keys``, only requests that have one of them are served; see ``Origin``. ``upstream`` refuses
-    requests while ``store`` does not answer.
+    ``origin_keys``, only requests that have one of them are served; see ``Origin``.
+    ``upstream`` refuses requests while ``store`` does not answer.
     """
     upstream = upstream or upstream_of(store, Dependencies(registry, DEPENDENCIES))
     app = OrderApi(
