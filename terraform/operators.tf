@@ -149,31 +149,6 @@ data "aws_iam_policy_document" "operator" {
     }
   }
 
-  # Its inbox says which events a service has handled; the other rows are its own.
-  statement {
-    sid       = "AskInboxes"
-    actions   = ["dynamodb:BatchGetItem"]
-    resources = local.consumer_table_arns
-
-    condition {
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values   = ["inbox#*"]
-    }
-  }
-
-  statement {
-    sid       = "KeepReplays"
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-    resources = local.consumer_table_arns
-
-    condition {
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values   = ["audit#*", "operation#*"]
-    }
-  }
-
   # `workers replay analytics --rebuild`: a new generation of counters beside the current one
   dynamic "statement" {
     for_each = contains(keys(local.operator_tables), "analytics") ? [local.operator_tables["analytics"]] : []

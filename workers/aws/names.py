@@ -40,8 +40,8 @@ def undelivered_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
 
     Only Terraform creates it. Raises ``FatalError`` if it does not exist.
     """
-    name = f"{settings.name_prefix}{queue_name(service)}-undelivered"
-    return settings.dlq_url or _queue_url(sqs, name, "DLQ_URL")
+    name = f"{queue_name(service)}-undelivered"
+    return settings.dlq_url or _queue_url(sqs, settings, name, "DLQ_URL")
 
 
 def topic_arn(sns: "SNSClient", settings: Settings, topic: str) -> str:
