@@ -171,9 +171,9 @@ format: $(STAMP) ## Format the code and apply the linter's fixes
 .PHONY: lock
 lock: ## Update the pinned dependencies (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links -o requirements/runtime.txt pyproject.toml
+	  --no-emit-index-url --no-emit-find-links --extra tracing -o requirements/runtime.txt pyproject.toml
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --extra local --extra ops --extra dev \
+	  --no-emit-index-url --no-emit-find-links --extra tracing --extra local --extra ops --extra dev \
 	  -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
 	echo hatchling | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --no-emit-index-url --no-emit-find-links -c requirements/dev.txt \

@@ -78,6 +78,22 @@ _TABLE = (
     ),
     Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}, only=("payment",)),
     Peer(
+        "ours-payment-traced",
+        "ours-payment",
+        environment={"LOG_LEVEL": "info", "OTEL_EXPORTER_OTLP_ENDPOINT": "{url}"},
+        only=("payment",),
+    ),
+    Peer(
+        "ours-payment-traced-all",
+        "ours-payment",
+        environment={
+            "LOG_LEVEL": "info",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "{url}",
+            "OTEL_TRACES_SAMPLER": "always_on",
+        },
+        only=("payment",),
+    ),
+    Peer(
         "ours-service",
         "ours",
         module="workers run payment",

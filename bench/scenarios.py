@@ -168,7 +168,7 @@ _TABLE = (
     Scenario(
         "payment",
         "The real payment service with its transaction and outcome, 15 ms per request",
-        ("ours-payment",),
+        ("ours-payment", "ours-payment-traced", "ours-payment-traced-all"),
         ("messages", "dynamodb", "sqs", "sns", "published", "cpu", "rate", "resident"),
         concurrency=20,
         faults=_SLOWED,

@@ -22,13 +22,15 @@ locals {
       actions   = ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"]
       resources = ["*"]
     }] },
+    # This action has no resource.
+    { for endpoint in var.tracing == null ? [] : ["xray"] : endpoint => [{ actions = ["xray:PutTraceSegments"], resources = ["*"] }] },
   )
 
   pull_rights = [
     { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }, # this action has no resource
     {
       actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      resources = [local.repository_arn]
+      resources = concat([local.repository_arn], local.collector_repository_arns)
     },
   ]
 

@@ -95,6 +95,7 @@ module "service" {
   kms_key_arn  = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 
   enable_execute_command = var.enable_execute_command
+  tracing                = var.tracing == null ? null : merge(var.tracing, { repository_arn = local.collector_repository_arns[0] })
   http                   = each.key == local.order_api ? { port = local.port, registry_arn = aws_service_discovery_service.order_api.arn } : null
 }
 

@@ -328,6 +328,37 @@ variable "enable_execute_command" {
   default     = false
 }
 
+variable "tracing" {
+  description = <<-TEXT
+    Sends traces to X-Ray, by a collector next to each worker; null: no traces.
+    image: the AWS Distro for OpenTelemetry Collector in a private ECR repository of this region, by digest
+    (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:...): the public registry has no VPC endpoint;
+    sample: the share of the orders that are traced, from 0 to 1;
+    memory (MiB): the most that the collector may use of the task's memory.
+  TEXT
+  type = object({
+    image  = string
+    sample = optional(number, 0.1)
+    memory = optional(number, 160)
+  })
+  default = null
+
+  validation {
+    condition     = var.tracing == null || can(regex("^[0-9]{12}\\.dkr\\.ecr\\.${var.region}\\.amazonaws\\.com(\\.cn)?/[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$", var.tracing.image))
+    error_message = "tracing: image must be in a private ECR repository of the region, by digest (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:...)."
+  }
+
+  validation {
+    condition     = try(var.tracing.sample >= 0 && var.tracing.sample <= 1, var.tracing == null)
+    error_message = "tracing: sample must be from 0 to 1."
+  }
+
+  validation {
+    condition     = try(var.tracing.memory >= 96 && var.tracing.memory <= 1024, var.tracing == null)
+    error_message = "tracing: memory must be from 96 to 1024 MiB."
+  }
+}
+
 variable "customer_managed_key" {
   description = "Whether a KMS key of this account encrypts the topic and the queues; otherwise SNS and SQS use their own keys."
   type        = bool

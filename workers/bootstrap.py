@@ -4,6 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from workers import events
 from workers.api.limits import REQUEST_THREADS
 from workers.aws import names
-from workers.aws.clients import FOR_A_LOOP, FOR_A_REQUEST, Clients
+from workers.aws.clients import FOR_A_LOOP, FOR_A_REQUEST, PATIENT, Clients, Patience
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent, task_of
 from workers.aws.generations import REBUILDABLE, CurrentScope, GenerationalStore
@@ -29,7 +30,7 @@ from workers.relay.metrics import RelayMetrics
 from workers.relay.relay import Relay
 from workers.runtime.assembly import Config, Ports, assemble
 from workers.runtime.dependencies import Dependencies
-from workers.runtime.errors import FatalError
+from workers.runtime.errors import FatalError, SettingsError
 from workers.runtime.handler import Handlers
 from workers.runtime.observability import telemetry
 from workers.runtime.observability.emf import MetricLines
@@ -47,6 +48,8 @@ from workers.version import VERSION
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from workers.tracing.tracing import Tracing
 
 METRICS_NAMESPACE: Final = "OrderPipeline"  # in CloudWatch; terraform/alarms.tf has the same
 # Stripe keeps its keys for the same time: https://docs.stripe.com/api/idempotent_requests
@@ -77,6 +80,7 @@ class Parts:
     service: Service  # as this process runs it
     clients: Clients
     topic: Topic
+    tracing: "Tracing | None" = None
 
     @classmethod
     def of(cls, name: str, settings: Settings, topology: Topology) -> Self:
@@ -87,7 +91,39 @@ class Parts:
         clients = Clients.connect(settings, threads=threads)
         sns = clients.sns()
         topic = SnsTopic(sns, names.topic_arn(sns, settings, topology.topic))
-        return cls(name, settings, service, clients, topic)
+        tracing = start_tracing(name, settings)
+        published = tracing.topic(topic) if tracing else topic
+        return cls(name, settings, service, clients, published, tracing)
+
+    def dynamodb(self, patience: Patience = PATIENT) -> "tuple[DynamoDBClient, str]":
+        """Create a client for the service's table, and find the table's name."""
+        client = self.clients.dynamodb(patience)
+        table = names.table_name(client, self.settings, self.service.table)
+        return self.traced(client, table), table
+
+    def traced(self, client: "DynamoDBClient", table: str) -> "DynamoDBClient":
+        """Return the client, its requests with spans if there are traces."""
+        if self.tracing:
+            self.tracing.dynamodb(client, table)
+        return client
+
+
+@lru_cache(maxsize=1)
+def start_tracing(name: str, settings: Settings) -> "Tracing | None":
+    """Start the export of traces, once in a process, however often it has to be built.
+
+    Raises ``SettingsError`` if traces are to be exported and OpenTelemetry is not installed.
+    """
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    try:
+        from workers.tracing.tracing import Tracing  # noqa: PLC0415 - only where it is used
+    except ImportError as error:
+        raise SettingsError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT: {error.name} is not installed: "
+            "pip install 'workers[tracing]'"
+        ) from error
+    return Tracing.start(name, version=VERSION, worker=_worker(), environment=settings.environment)
 
 
 def overridden(service: Service, settings: Settings) -> Service:
@@ -101,8 +137,8 @@ def overridden(service: Service, settings: Settings) -> Service:
 
 def _consumer(parts: Parts) -> Program:
     name, settings, service = parts.name, parts.settings, parts.service
-    control, dynamodb = parts.clients.control(), parts.clients.dynamodb()
-    table = names.table_name(dynamodb, settings, service.table)
+    control = parts.clients.control()
+    dynamodb, table = parts.dynamodb()
     queue = SqsQueue(
         parts.clients.poll(),
         parts.clients.settle(),
@@ -121,6 +157,7 @@ def _consumer(parts: Parts) -> Program:
             store=_store(name, dynamodb, table),
             agent=EcsAgent(agent) if agent else None,
             roster=DynamoRoster(parts.clients.roster(), table),
+            spans=parts.tracing.consumer(queue.url) if parts.tracing else None,
         ),
         loop_config(name, settings, service),
     )
@@ -160,7 +197,8 @@ def _service(parts: Parts, table: str) -> object:
             return Orders(now=_now)
         case "payment":
             threads = parts.service.concurrency
-            gateway = payment_gateway(settings, clients.dynamodb(), table, threads=threads)
+            dynamodb = parts.traced(clients.dynamodb(), table)
+            gateway = payment_gateway(settings, dynamodb, table, threads=threads)
             return Payment(gateway, allow_simulation=simulation)
         case "inventory":
             return Inventory(allow_simulation=simulation)
@@ -179,8 +217,8 @@ def _order_api(parts: Parts) -> Program:
     from workers.api.app import DEPENDENCIES, create_app, upstream_of  # noqa: PLC0415
     from workers.api.server import listen, serve  # noqa: PLC0415
 
-    settings, dynamodb = parts.settings, parts.clients.dynamodb(FOR_A_REQUEST)
-    table = names.table_name(dynamodb, settings, parts.service.table)
+    settings = parts.settings
+    dynamodb, table = parts.dynamodb(FOR_A_REQUEST)
     registry = CollectorRegistry()
     store = DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION)
     dependencies = Dependencies(registry, DEPENDENCIES)
@@ -195,6 +233,8 @@ def _order_api(parts: Parts) -> Program:
         registry=registry,
         upstream=upstream,
     )
+    if parts.tracing:
+        parts.tracing.http(app)
     with opening("PORT", settings.port):
         listener = listen("0.0.0.0", settings.port)  # noqa: S104 - the port of a container
     running = UntilStopped(
@@ -209,8 +249,7 @@ def _order_api(parts: Parts) -> Program:
 
 
 def _relay(parts: Parts) -> Program:
-    settings, dynamodb = parts.settings, parts.clients.dynamodb(FOR_A_LOOP)
-    table = names.table_name(dynamodb, settings, parts.service.table)
+    dynamodb, table = parts.dynamodb(FOR_A_LOOP)
     registry = CollectorRegistry()
     metrics = RelayMetrics(registry)
     relay = Relay(
@@ -244,7 +283,7 @@ def _program(parts: Parts, running: Running, status: Status) -> Program:
             environment=environment,
             service=parts.name,
         )
-    return Program(running, status, parts.clients, lines)
+    return Program(running, status, parts.clients, lines, parts.tracing)
 
 
 def _worker() -> str:

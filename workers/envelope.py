@@ -122,10 +122,13 @@ class Envelope(Value, Generic[E_co]):
         """The key that consumers deduplicate on: a repeat of an event has the same one."""
         return f"{self.source}#{self.event_id}"
 
-    def then(self, event: Event, *, source: str, position: int = 0) -> "Envelope[Event]":
+    def then(
+        self, event: Event, *, source: str, position: int = 0, traceparent: str | None = None
+    ) -> "Envelope[Event]":
         """Wrap an event that this one caused; repeating the cause yields the same id.
 
-        ``position`` tells apart several outcomes of one type.
+        ``position`` tells apart several outcomes of one type. ``traceparent`` names the span that
+        handled this event; without one, its own is passed on.
         """
         return Envelope[Event](
             event_id=outcome_id(self.event_id, source, event.type, position),
@@ -134,7 +137,7 @@ class Envelope(Value, Generic[E_co]):
             occurred_at=datetime.now(UTC),
             correlation_id=self.correlation_id,
             causation_id=self.event_id,
-            traceparent=self.traceparent,
+            traceparent=traceparent or self.traceparent,
             data=event,
         )
 

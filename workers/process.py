@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from pydantic import SecretStr
@@ -15,16 +15,25 @@ from workers.runtime.errors import FatalError, SettingsError, Unavailable
 from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import STARTING, Health, Status
 from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter
-from workers.runtime.worker import BROKEN, Running, Worker
+from workers.runtime.worker import BROKEN, Deadline, Running, Worker
 from workers.settings import Settings, misspelt
 from workers.version import VERSION
 
 FIRST_BACKOFF: Final = 0.5  # s between attempts to reach AWS at the start, doubling
 REFRESH_EVERY: Final = 60.0  # s between refreshes of credentials
 
+FLUSH: Final = 2.0  # s to export the last spans, at most half of what is kept free before the kill
+
 WRONG_SETTING: Final = 2  # exit code, as for a setting that cannot be read
 
 log = structlog.get_logger()
+
+
+class Traces(Protocol):
+    """The export of traces."""
+
+    def stop(self, seconds: float) -> None:
+        """Export what is left, for at most ``seconds``."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Program:
     status: Status
     clients: Clients
     metric_lines: MetricLines | None  # None: no log lines for CloudWatch
+    traces: Traces | None = None
 
 
 def run(build: Callable[[], Program], settings: Settings) -> int:
@@ -66,6 +76,8 @@ def run(build: Callable[[], Program], settings: Settings) -> int:
     code = worker.run()
     if lines:
         lines.write()
+    if program.traces:
+        program.traces.stop(min(FLUSH, Deadline(settings.stop_timeout).margin / 2))
     return code
 
 

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     # Keys that CloudFront adds to requests; without any, order-api serves all: api/origin.py
     origin_key: SecretStr | None = Field(default=None, min_length=16)
     other_origin_key: SecretStr | None = Field(default=None, min_length=16)
+    # Exports traces; the SDK reads this variable, and the others of OpenTelemetry, itself.
+    otel_exporter_otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = (
+        ""
+    )
     stripe_api_key: SecretStr | None = None
     stripe_api_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$")] = (
         "https://api.stripe.com"

@@ -8,7 +8,7 @@ from handler import CONCURRENCY, URL, VISIBILITY_TIMEOUT
 
 from workers.aws.clients import Clients
 from workers.aws.sqs import SqsQueue
-from workers.bootstrap import loop_config, overridden
+from workers.bootstrap import loop_config, overridden, start_tracing
 from workers.events import decode
 from workers.runtime.assembly import Ports, assemble
 from workers.runtime.handler import Handlers
@@ -24,6 +24,7 @@ settings = Settings.load().model_copy(
     update={"concurrency": CONCURRENCY, "visibility_timeout": VISIBILITY_TIMEOUT}
 )
 clients = Clients.connect(settings, threads=CONCURRENCY)
+tracing = start_tracing(NAME, settings)
 
 
 def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
@@ -39,11 +40,16 @@ def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
         visibility_timeout=mapped.visibility_timeout,
     )
     assembly = assemble(
-        Handlers(service), decode, Ports(queue, topic, store), loop_config(NAME, settings, mapped)
+        Handlers(service),
+        decode,
+        Ports(queue, topic, store, spans=tracing.consumer(URL) if tracing else None),
+        loop_config(NAME, settings, mapped),
     )
     loop = assembly.loop()
     status = Status(loop.problems, loop.obstacles, assembly.telemetry.registry)
     Health(lambda: status).serve(0)
     code = Worker(loop, stop_timeout=settings.stop_timeout).run()
+    if tracing:
+        tracing.stop(1.0)
     sys.stdout.flush()
     os._exit(code)  # as workers.cli does: a thread that hangs must not hold up the end

@@ -20,6 +20,8 @@ from bench.standin.sqs import Refused, Sqs
 # Stateless answers, which are enough for a service whose documents are always new.
 _DYNAMODB: dict[str, Any] = {"GetItem": {}, "TransactWriteItems": {}, "UpdateItem": {}}
 
+_TRACES = "/v1/traces"  # spans of a peer that exports them; they are not looked at
+
 
 class Reply(Protocol):
     """Sends the answer to one request."""
@@ -53,6 +55,9 @@ class Server:
 
     def serve(self, request: Request) -> None:
         """Answer one request."""
+        if request.path.endswith(_TRACES):
+            request.reply(b"")
+            return
         service, action, fields = _read(request)
         self.actions[f"{service}.{action}"] += 1
         self.rush.note(time(), sum(queue.tally["deleted"] for queue in self.queues()))

@@ -43,7 +43,7 @@ def local_command(words: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Container:
-    """A task definition with one container, as ECS returns it."""
+    """A task definition and the container of its service, as ECS returns it."""
 
     service: str
     task: Mapping[str, Any]
@@ -53,7 +53,12 @@ class Container:
     def read(cls, ecs: Any, service: Mapping[str, Any]) -> "Container":
         """Read the task definition of a service from ECS."""
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])
-        [definition] = task["taskDefinition"]["containerDefinitions"]
+        # A collector of traces may run next to it.
+        [definition] = [
+            each
+            for each in task["taskDefinition"]["containerDefinitions"]
+            if each["name"] == service["serviceName"]
+        ]
         return cls(service["serviceName"], task["taskDefinition"], definition)
 
     @property

@@ -13,7 +13,7 @@ locals {
   ]
   # What tasks and AWS services may at most do under the roles that a deployment creates.
   used_services = [
-    "cloudwatch", "dynamodb", "ecr", "firehose", "kms", "logs", "s3", "secretsmanager", "ses", "sns", "sqs", "ssm", "ssmmessages",
+    "cloudwatch", "dynamodb", "ecr", "firehose", "kms", "logs", "s3", "secretsmanager", "ses", "sns", "sqs", "ssm", "ssmmessages", "xray",
   ]
   used_actions = concat([for service in local.used_services : "${service}:*"], ["ecs:RunTask", "ecs:UpdateTaskProtection"])
 }

@@ -69,6 +69,7 @@ class Harness:
         rest=None,
         sleep=None,
         decode=decode,
+        spans=None,
     ):
         """``sleep`` and ``rest`` advance the clock, unless workers share it (scheduler.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
@@ -85,10 +86,11 @@ class Harness:
         self.roster = roster
         self.service = service or Service()
         self.decode = decode
+        self.spans = spans
         self.parts = assemble(
             Handlers(self.service),
             decode,
-            Ports(self.queue, self.topic, self.store, roster=roster),
+            Ports(self.queue, self.topic, self.store, roster=roster, spans=spans),
             Config(
                 service=name,
                 worker="worker-1",
@@ -198,6 +200,7 @@ class Harness:
             concurrency=self.parts.config.concurrency,
             handler_timeout=self.parts.config.handler_timeout,
             decode=self.decode,
+            spans=self.spans,
         )
 
     def _rest(self, condition, seconds):

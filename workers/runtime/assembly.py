@@ -20,6 +20,7 @@ from workers.runtime.heartbeat import Reporter
 from workers.runtime.inbox import Inbox
 from workers.runtime.isolation import Isolation
 from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
 from workers.runtime.pause import PauseSwitch
 from workers.runtime.permits import Permits
@@ -42,7 +43,7 @@ class Ports:
     """What a receive loop reaches outside its process.
 
     Without an ``agent`` the task is never protected from scale-in; without a ``roster`` the worker
-    does not report, and cannot be paused.
+    does not report, and cannot be paused; without ``spans`` there are no traces.
     """
 
     queue: Queue
@@ -50,6 +51,7 @@ class Ports:
     store: Store
     agent: TaskAgent | None = None
     roster: Roster | None = None
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ def assemble(
         event_types=handlers.consumes,
     )
     queue = MeasuredQueue(ports.queue, telemetry)
+    # Renewals of leases have no spans.
+    traced = ports.spans.queue(queue) if ports.spans else queue
     permits = Permits(config.concurrency, now=now, rest=rest)
     isolation = Isolation(permits, now=now, rest=rest)
     failures = Failures(
@@ -168,10 +172,10 @@ def assemble(
         look=failures.look,
         now=now,
     )
-    acks = Acks(queue, leases, permits, telemetry=telemetry, now=now)
+    acks = Acks(traced, leases, permits, telemetry=telemetry, now=now)
     breakers = Breakers(permits, telemetry=telemetry, now=now, rest=rest)
     poller = Poller(
-        queue,
+        traced,
         permits=permits,
         leases=leases,
         acks=acks,
@@ -181,7 +185,7 @@ def assemble(
         now=now,
     )
     consumer = Consumer(
-        queue=queue,
+        queue=traced,
         topic=Publisher(ports.topic, now=now, rest=rest),
         inbox=Inbox(
             config.service,
@@ -191,6 +195,7 @@ def assemble(
             version=config.version,
             clock=lambda: clock.utcnow().timestamp(),
             sleep=clock.sleep,
+            spans=ports.spans,
         ),
         admission=admission,
         failures=failures,
@@ -203,6 +208,7 @@ def assemble(
         max_attempts=config.max_attempts,
         max_receives=config.max_receives,
         now=now,
+        spans=ports.spans,
     )
     protection = None
     if ports.agent is not None:

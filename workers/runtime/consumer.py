@@ -37,6 +37,7 @@ from workers.runtime.lease import Lease
 from workers.runtime.leases import LOSSES, Leases
 from workers.runtime.observability.canonical_line import CanonicalLine
 from workers.runtime.observability.logs import about
+from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import AttemptLog, Failure, Outcomes, Queue, Topic
@@ -84,6 +85,7 @@ class Consumer:
         max_attempts: int,
         max_receives: int,
         now: Callable[[], float] = time.monotonic,
+        spans: Spans | None = None,
     ) -> None:
         self._queue = queue
         self._topic = topic
@@ -99,11 +101,19 @@ class Consumer:
         self._max_attempts = max_attempts
         self._max_receives = max_receives
         self._now = now
+        self._spans = spans
         self._ignored: set[str] = set()
 
     def consume(self, lease: Lease) -> None:
         """Handle one message and settle it."""
         line = CanonicalLine(lease.message, self._failures.look)
+        if self._spans is None:
+            self._consume(lease, line)
+        else:
+            with self._spans.process(line):
+                self._consume(lease, line)
+
+    def _consume(self, lease: Lease, line: CanonicalLine) -> None:
         begun = self._now()
         self._telemetry.slot_wait.observe(begun - lease.received_at)
         settlement = self._until_settled(lease, line)

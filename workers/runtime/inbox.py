@@ -16,6 +16,7 @@ from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
 from workers.runtime.lease import Lease
+from workers.runtime.observability.spans import Spans
 from workers.runtime.ports import Handling, Message, Record, Store
 
 # Conflicts last milliseconds: they are retried in process, well within the visibility timeout.
@@ -37,6 +38,7 @@ class Inbox:
         version: str = "",
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        spans: Spans | None = None,
     ) -> None:
         self._service = service
         self._store = store
@@ -44,6 +46,7 @@ class Inbox:
         self._worker = worker
         self._version = version
         self._clock = clock
+        self._spans = spans
         self._retrying = Retrying(
             retry=retry_if_exception_type(Conflict),
             stop=stop_after_attempt(CONFLICT_TRIES),
@@ -103,10 +106,17 @@ class Inbox:
         )
 
     def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> tuple[Encoded, ...]:
+        # Only here: a repeated handling publishes what was recorded, with the first one's context.
+        traceparent = self._spans.traceparent() if self._spans and events else None
         seen: Counter[str] = Counter()
         outcomes = []
         for event in events:
-            outcome = cause.then(event, source=self._service, position=seen[event.type])
+            outcome = cause.then(
+                event,
+                source=self._service,
+                position=seen[event.type],
+                traceparent=traceparent,
+            )
             outcomes.append(Encoded.of(outcome))
             seen[event.type] += 1
         return tuple(outcomes)

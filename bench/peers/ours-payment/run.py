@@ -26,8 +26,11 @@ class Gateway:
         """Do nothing: nothing is refunded here."""
 
 
+dynamodb, topic = worker.clients.dynamodb(), SnsTopic(worker.clients.sns(), TOPIC)
+if worker.tracing:
+    worker.tracing.dynamodb(dynamodb, worker.NAME)
 worker.run(
     Payment(Gateway(), allow_simulation=False),
-    store=DynamoStore(worker.clients.dynamodb(), worker.NAME),
-    topic=SnsTopic(worker.clients.sns(), TOPIC),
+    store=DynamoStore(dynamodb, worker.NAME),
+    topic=worker.tracing.topic(topic) if worker.tracing else topic,
 )

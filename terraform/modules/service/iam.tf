@@ -159,6 +159,17 @@ data "aws_iam_policy_document" "task" {
       resources = ["*"] # these actions have no resource
     }
   }
+
+  # The collector uses the task's role.
+  dynamic "statement" {
+    for_each = var.tracing[*]
+
+    content {
+      sid       = "Trace"
+      actions   = ["xray:PutTraceSegments"]
+      resources = ["*"] # this action has no resource
+    }
+  }
 }
 
 # --- ECS on behalf of the task ------------------------------------------------
@@ -194,7 +205,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "Pull"
     actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    resources = [var.repository_arn]
+    resources = concat([var.repository_arn], var.tracing[*].repository_arn)
   }
 
   statement {

@@ -3,6 +3,8 @@
 locals {
   family = "${var.name_prefix}${var.name}"
 
+  environment = merge(var.environment, local.tracing_environment)
+
   container = {
     name                   = var.name
     image                  = var.image
@@ -13,7 +15,7 @@ locals {
     stopTimeout            = var.stop_timeout
 
     # Sorted, and with the defaults of AWS: otherwise each plan would show a difference.
-    environment    = [for key in sort(keys(var.environment)) : { name = key, value = var.environment[key] }]
+    environment    = [for key in sort(keys(local.environment)) : { name = key, value = local.environment[key] }]
     secrets        = [for key in sort(keys(var.capacity.secrets)) : { name = key, valueFrom = var.capacity.secrets[key] }]
     mountPoints    = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
     portMappings   = var.http == null ? [] : [{ name = "http", containerPort = var.http.port, hostPort = var.http.port, protocol = "tcp" }]
@@ -55,7 +57,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
 resource "aws_ecs_task_definition" "this" {
   family                   = local.family
-  container_definitions    = jsonencode([local.container])
+  container_definitions    = jsonencode(concat([merge(local.container, local.collector_needs)], local.collectors))
   cpu                      = var.capacity.cpu
   memory                   = var.capacity.memory
   execution_role_arn       = aws_iam_role.execution.arn

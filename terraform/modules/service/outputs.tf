@@ -42,3 +42,8 @@ output "permissions_boundaries" {
   description = "ARN of the policy that limits the roles of task and execution, for tests."
   value       = [aws_iam_role.task.permissions_boundary, aws_iam_role.execution.permissions_boundary]
 }
+
+output "collectors" {
+  description = "Definition of the collector's container, if there is one, for tests."
+  value       = local.collectors
+}

@@ -99,6 +99,12 @@ variable "enable_execute_command" {
   type        = bool
 }
 
+variable "tracing" {
+  description = "The collector of traces: its image by digest, the ARN of its repository, its memory (MiB), and the share of traces that are sampled; null: no traces."
+  type        = object({ image = string, repository_arn = string, memory = number, sample = number })
+  default     = null
+}
+
 variable "http" {
   description = "Port of the HTTP server and ARN of its service registry; null without a server."
   type        = object({ port = number, registry_arn = string })

@@ -49,20 +49,25 @@ class CanonicalLine:
     error: Exception | None = None
     attempts: int = 0  # that failed so far
     waited: bool = False  # for the environment, in this process
+    trace_id: str = ""  # of the span that handles the message, if there are spans
     _fields: dict[str, str] = field(default_factory=dict)
 
     def decoded(self, envelope: Envelope[Event]) -> Mapping[str, str]:
         """Keep the envelope, and return the fields that every line about it has."""
         self.envelope = envelope
-        self._fields = {"messageId": self.message.id, **fields_of(envelope)}
+        self._fields = self._complete(fields_of(envelope))
         return self._fields
 
     def fields(self) -> Mapping[str, str]:
         """Return the fields that every line about the message has, as far as they are known."""
         if not self._fields:
-            about = self.look(self.message.body)
-            self._fields = {"messageId": self.message.id, **about.fields()}
+            self._fields = self._complete(self.look(self.message.body).fields())
         return self._fields
+
+    def _complete(self, fields: dict[str, str]) -> dict[str, str]:
+        if self.trace_id:
+            fields["traceId"] = self.trace_id
+        return {"messageId": self.message.id, **fields}
 
     def settle(self, settlement: Settlement | None, lost: str | None = None) -> None:
         """Set the outcome; ``settlement`` is None if the lease was lost, ``lost`` says why.
