@@ -23,6 +23,7 @@ locals {
     for service in ["analytics", "inventory", "relay"] : service => local.table_arns[local.services[service].table]
     if contains(keys(local.services), service)
   }
+  story_table_arns = sort(distinct([for name, service in local.services : local.table_arns[service.table]]))
 }
 
 resource "aws_iam_role" "operator" {
@@ -172,7 +173,7 @@ data "aws_iam_policy_document" "operator" {
       for sid, right in {
         ListOutbox  = { service = "relay", actions = ["dynamodb:Query"], index = "/index/outbox" }
         RetryOutbox = { service = "relay", actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], index = "" }
-        Stock       = { service = "inventory", actions = ["dynamodb:Scan", "dynamodb:UpdateItem"], index = "" }
+        Stock       = { service = "inventory", actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"], index = "" }
         Counters    = { service = "analytics", actions = ["dynamodb:BatchGetItem"], index = "" }
       } : sid => right if contains(keys(local.operator_tables), right.service)
     }
@@ -213,5 +214,35 @@ data "aws_iam_policy_document" "operator" {
     sid       = "QueueMetrics"
     actions   = ["cloudwatch:GetMetricData"]
     resources = ["*"] # this action has no resource
+  }
+
+  # `workers trace`, `order` and `reconcile`
+  statement {
+    sid       = "ReadStories"
+    actions   = ["dynamodb:BatchGetItem"]
+    resources = local.story_table_arns
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values = [
+        "failures#*", "gateway#*", "inbox#*", "ledger#*", "order#*", "outbox#*", "payment#*", "reservation#*", "sent#*",
+      ]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = {
+      for sid, right in {
+        FindOrders   = { service = "relay", actions = ["dynamodb:GetItem", "dynamodb:Scan"] }
+        FindPayments = { service = "payment", actions = ["dynamodb:Scan"] }
+      } : sid => right if contains(keys(local.services), right.service)
+    }
+
+    content {
+      sid       = statement.key
+      actions   = statement.value.actions
+      resources = [local.table_arns[local.services[statement.value.service].table]]
+    }
   }
 }

@@ -18,8 +18,19 @@ from workers.envelope import outcome_id
 from workers.services.stock import AVAILABLE, PREFIX, RESERVED
 
 # Order state -> possible final states of its payment and of its reservation.
-PAID: Final = {"confirmed": {"completed"}, "cancelled": {"failed", "cancelled", "refunded"}}
-HELD: Final = {"confirmed": {"reserved"}, "cancelled": {"failed", "cancelled", "released"}}
+PAID: Final = {
+    "confirmed": {"completed"},
+    "shipped": {"completed"},
+    "cancelled": {"failed", "cancelled", "refunded"},
+    "refunded": {"refunded"},
+}
+HELD: Final = {
+    "confirmed": {"reserved"},
+    "shipped": {"shipped"},
+    "cancelled": {"failed", "cancelled", "released"},
+    "refunded": {"shipped"},
+}
+KEEPS_THE_MONEY: Final = ("confirmed", "shipped")
 KILLED: Final = -9
 ABORTED: Final = -6
 STOPPED: Final = 0
@@ -87,17 +98,20 @@ def one_payment_and_one_reservation(e: Evidence) -> Iterator[Violation]:
 
 
 def stock_is_conserved(e: Evidence) -> Iterator[Violation]:
-    """I3: available plus reserved stock is the initial stock, and reservations add up."""
-    wanted: Counter[str] = Counter()
+    """I3: available, reserved and shipped stock is the initial stock; reservations add up."""
+    held: dict[str, Counter[str]] = {"reserved": Counter(), "shipped": Counter()}
     for reservation in e.rows("inventory", "reservation#").values():
-        if reservation["state"] == "reserved":
+        units = held.get(str(reservation["state"]))
+        if units is not None:
             for line in reservation["items"]:
-                wanted[line["sku"]] += line["quantity"]
+                units[line["sku"]] += line["quantity"]
+    wanted, shipped = held["reserved"], held["shipped"]
     stock = e.rows("inventory", PREFIX)
     for sku, seeded in e.seeded.items():
         available, reserved = (stock[sku].get(field, 0) for field in (AVAILABLE, RESERVED))
-        if available + reserved != seeded:
-            yield _v3(f"{sku}: {available} available, {reserved} reserved, initial stock {seeded}")
+        if available + reserved + shipped[sku] != seeded:
+            left = f"{reserved} reserved, {shipped[sku]} shipped"
+            yield _v3(f"{sku}: {available} available, {left}, initial stock {seeded}")
         if min(available, reserved) < 0:
             yield _v3(f"{sku}: {available} available, {reserved} reserved")
         if reserved != wanted[sku]:
@@ -105,7 +119,7 @@ def stock_is_conserved(e: Evidence) -> Iterator[Violation]:
 
 
 def cancelled_orders_hold_nothing(e: Evidence) -> Iterator[Violation]:
-    """I4: a cancelled order keeps no money and no stock; a confirmed one has both, once."""
+    """I4: a cancelled order keeps no money and no stock; a confirmed or shipped one has both."""
     payments, reservations = e.rows("payment", "payment#"), e.rows("inventory", "reservation#")
     taken: dict[str, Decimal] = {}
     for line in e.ledger:
@@ -122,7 +136,7 @@ def cancelled_orders_hold_nothing(e: Evidence) -> Iterator[Violation]:
             yield _v4(f"the order is {state}, its payment {paid}", order_id)
         if held not in HELD[state]:
             yield _v4(f"the order is {state}, its reservation {held}", order_id)
-        due = money(order["totalAmount"]) if state == "confirmed" else Decimal(0)
+        due = money(order["totalAmount"]) if state in KEEPS_THE_MONEY else Decimal(0)
         if taken.get(order_id, Decimal(0)) != due:
             yield _v4(
                 f"the order is {state}, {taken.get(order_id, 0)} was charged, not {due}", order_id

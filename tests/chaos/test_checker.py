@@ -112,6 +112,14 @@ PLANTED = {
         "I4",
         lambda e: row(e, "inventory", "reservation#order-2", state="reserved", items=[]),
     ),
+    "a shipped order still holds its stock": (
+        "I4",
+        lambda e: row(e, "orders", "order#order-1", state="shipped"),
+    ),
+    "stock is shipped twice": (
+        "I3",
+        lambda e: row(e, "inventory", "reservation#order-1", state="shipped"),
+    ),
     "a cancelled order is not refunded": (
         "I4",
         lambda e: row(e, "payment", "ledger#2", kind="charge", orderId="order-2", amount="10.00"),
@@ -275,6 +283,15 @@ def test_an_order_with_an_unknown_outcome_exists_at_most_once(orders):
         row(evidence, "orders", "order#order-4", **same)
     broken = check(replace(evidence, history=[*evidence.history, *unknown]))
     assert [v for v in broken if v.invariant == "I1"] == []
+
+
+def test_a_shipped_order_takes_its_units_out_of_the_stock():
+    evidence = honest()
+    row(evidence, "orders", "order#order-1", state="shipped")
+    row(evidence, "inventory", "reservation#order-1", state="shipped")
+    row(evidence, "inventory", f"stock#{SKU}", available=7, reserved=1)
+    broken = check(evidence)
+    assert {v.invariant for v in broken} <= {"I5"}  # the plan does not ship
 
 
 def test_an_order_whose_cancellation_is_unknown_may_be_confirmed():

@@ -58,7 +58,10 @@ def operated(aws, applied, operator, stories, tmp_path_factory):
     _set_aside(applied.outputs["tables"]["orders"])
     assert json.loads(operator("outbox", "list", "--json"))["set_aside"]
     moved["outbox"] = json.loads(operator("outbox", "retry", "--all", "--yes", "--json"))
-    operator("stock", "set", "LAPTOP-001", "1000")
+    operator("stock", "set", "LAPTOP-001", "1000", "--yes")
+    operator("stock", "adjust", "LAPTOP-001", "-1", "--reason", "a test", "--yes")
+    operator("stock", "show", "LAPTOP-001")
+    _follow_orders(operator)
     for service in CONSUMERS:
         operator("pause", service, "--for", "10m", "--yes")
         operator("resume", service, "--yes")
@@ -89,6 +92,28 @@ def _replay(operator, moved):
     moved["order"] = json.loads(order)
     rebuilt = operator("replay", "analytics", "--rebuild", "--archive-delay=0", "--yes", "--json")
     moved["rebuild"] = json.loads(rebuilt)
+
+
+def _follow_orders(operator):
+    """Look at an order in every way, and reconcile; the messages sent here leave differences."""
+    (order,) = json.loads(operator("order", "list", "--limit", "1", "--json"))["orders"]
+    shipped = json.loads(operator("order", "list", "--state", "refunded", "--json"))["orders"]
+    _forget_the_shipment(shipped[0]["order_id"])
+    operator("stock", "settle", shipped[0]["order_id"], "--reason", "a test", "--yes")
+    operator("order", "show", order["order_id"])
+    assert json.loads(operator("trace", order["order_id"], "--json"))["events"]
+    operator("reconcile", "--json", codes=(0, 1))
+
+
+def _forget_the_shipment(order_id):
+    """Have inventory hold the units of a shipped order, as before it consumed order.shipped."""
+    boto3.client("dynamodb").update_item(
+        TableName=f"{PREFIX}inventory",
+        Key={"pk": {"S": f"reservation#{order_id}"}},
+        UpdateExpression="SET #state = :reserved",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":reserved": {"S": "reserved"}},
+    )
 
 
 def _set_aside(table):

@@ -147,9 +147,39 @@ def test_an_event_is_published_byte_for_byte_from_a_file(workers, payment, tmp_p
     event = tmp_path / "event.json"
     event.write_bytes(json.dumps(fields, indent=2).replace("\n", "\r\n").encode())
 
-    workers("publish", str(event))
+    dry = workers("publish", str(event))
+    assert "would publish order.created event-1; add --yes" in dry
+    assert payment.receive(10, 0) == []
+
+    workers("publish", str(event), "--reason", "lost in a restore", "--yes")
 
     assert [message.body.encode() for message in payment.receive(10, 2)] == [event.read_bytes()]
+    (audited,) = json.loads(workers("audit", "orders", "--json"))
+    assert (audited["action"], audited["reason"]) == ("publish", "lost in a restore")
+    assert audited["detail"] == {
+        "event": "event-1",
+        "type": "order.created",
+        "orderId": "order-1",
+    }
+
+
+def test_publishing_says_who_will_act_and_that_it_would_charge(tmp_path):
+    event = tmp_path / "event.json"
+    event.write_text(an_envelope(an_order()).encode())
+    result = CliRunner().invoke(cli.build(), ["publish", str(event), "--json"])
+    assert json.loads(result.stdout)["published"] is False
+
+    assert "consumed by payment, inventory, notification, analytics" in result.stderr
+    assert "payment CHARGES the customer 24.60 EUR, unless order order-1 is paid" in result.stderr
+
+
+def test_an_event_without_the_type_that_filters_need_is_not_published(workers, tmp_path):
+    event = tmp_path / "event.json"
+    fields = json.loads(an_envelope(an_order()).encode())
+    del fields["eventType"]
+    event.write_text(json.dumps(fields))
+
+    assert "eventType: missing" in workers("publish", str(event), "--yes", code=2)
 
 
 def test_an_sns_notification_is_not_published(workers, payment, tmp_path):
@@ -157,7 +187,7 @@ def test_an_sns_notification_is_not_published(workers, payment, tmp_path):
     wrapped = {"Type": "Notification", "Message": an_envelope(an_order()).encode()}
     event.write_text(json.dumps(wrapped))
 
-    workers("publish", str(event), code=2)
+    workers("publish", str(event), "--yes", code=2)
 
     assert payment.receive(10, 0) == []
 
@@ -166,18 +196,9 @@ def test_anything_but_an_event_is_not_published(workers, payment, tmp_path):
     event = tmp_path / "event.json"
     event.write_text("{}")
 
-    workers("publish", str(event), code=2)
+    workers("publish", str(event), "--yes", code=2)
 
     assert payment.receive(10, 0) == []
-
-
-def test_stock_is_set_and_listed(workers):
-    workers("stock", "set", "LAPTOP-001", "12", "--reorder-at", "3")
-
-    assert json.loads(workers("stock", "list", "--json")) == [
-        {"sku": "LAPTOP-001", "available": 12, "reserved": 0, "reorder_threshold": 3}
-    ]
-    assert "LAPTOP-001" in workers("stock", "list")
 
 
 def test_counters_are_summed_over_hours_and_shards(workers, provisioned):
@@ -265,7 +286,14 @@ def test_a_confirmed_retry_puts_events_back_into_the_outbox(workers, aside, outb
     workers("outbox", "retry", "event-1", "--yes")
     assert {row.event_id for row in outbox.stuck()} == {"event-0", "event-2"}
 
-    workers("outbox", "retry", "--all", "--yes")
+    workers("outbox", "retry", "--all", "--reason", "raised the limit", "--yes")
+    audited = json.loads(workers("audit", "orders", "--json"))[0]
+    assert (audited["action"], audited["reason"], audited["count"], audited["detail"]) == (
+        "outbox retry",
+        "raised the limit",
+        2,
+        {"event": "all"},
+    )
     assert outbox.stuck_count() == 0
     rows = [row for shard in range(outbox.SHARDS) for row in outbox.waiting(shard, 10)]
     assert {row.event_id for row in rows} == {*aside, "event-3"}

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 from threading import Thread
 
@@ -12,6 +13,8 @@ import pytest
 
 from local.demo.run import Demo
 from local.system import System
+from workers.ops.books import Library
+from workers.ops.reconcile import Reconciliation
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
 
@@ -38,6 +41,15 @@ def test_killing_workers_changes_nothing(tmp_path):
 
         assert [check for check in result.checks if not check.held] == []
         assert result.evidence.restarts >= len(system.topology.services)
+        assert differences(system) == []
+
+
+def differences(system):
+    """Reconcile the books of a system at rest."""
+    library = Library(system.clients.dynamodb(), system.settings.name_prefix, system.topology)
+    at_rest = timedelta()
+    run = Reconciliation(library, datetime.now(UTC), lambda _service: 0, at_rest)
+    return list(run.differences())
 
 
 class killing:  # noqa: N801 - reads like a verb

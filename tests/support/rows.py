@@ -22,6 +22,7 @@ from support.builders import (
     a_payment,
     a_refund_request,
     a_reservation,
+    a_shipment,
     an_envelope,
     an_order,
     low_stock,
@@ -86,18 +87,26 @@ class Rows:
 
         def carry(act, event_id):
             def acts(tx, given_id):
-                return first(act(tx), source=SOURCE, event_id=given_id, traceparent=TRACE)
+                return first(act(tx, given_id), source=SOURCE, event_id=given_id, traceparent=TRACE)
 
             carry_out(Command(acts, f"fingerprint-{event_id}", f"key-{event_id}", event_id), store)
 
         def place(order_id, event_id, **payer):
             lines = (a_line(), a_line("CUP", 1, "7"))
             money = (order_id, "ada@example.com", lines, "EUR")
-            carry(lambda tx: commands.place(*money, tx, correlation_id=event_id, **payer), event_id)
+            carry(
+                lambda tx, _id: commands.place(*money, tx, correlation_id=event_id, **payer),
+                event_id,
+            )
 
         place("order-1", "event-1", customer_id="customer-1", payment_method="pm_card_visa")
         place("order-2", "event-2")
-        carry(lambda tx: commands.cancel("order-2", "changed my mind", tx), "event-3")
+        carry(
+            lambda tx, event_id: commands.cancel(
+                "order-2", "changed my mind", tx, event_id=event_id
+            ),
+            "event-3",
+        )
         inbox = self._inbox("orders", Orders(now=lambda: NOON))
         self._handle(inbox, a_payment(), a_reservation())
         self._handle(inbox, a_reservation(order_id="order-early"))
@@ -122,13 +131,16 @@ class Rows:
         ledger.claim("charge-order-6", CANCELLED)
 
     def _inventory(self):
-        set_stock(
-            self._dynamodb, f"{self._prefix}inventory", "tea", available=5, reorder_threshold=3
-        )
+        for sku in ("tea", "mug"):
+            set_stock(
+                self._dynamodb, f"{self._prefix}inventory", sku, available=5, reorder_threshold=3
+            )
         inbox = self._inbox("inventory", Inventory())
         many = an_order(order_id="order-2", items=(a_line(quantity=9),))
         self._handle(inbox, an_order(), many, a_cancellation(order_id="order-3"))
         self._handle(inbox, an_order(order_id="order-4"), a_cancellation(order_id="order-4"))
+        one = (a_line("mug", quantity=1),)
+        self._handle(inbox, an_order(order_id="order-5", items=one), a_shipment(order_id="order-5"))
 
     def _notification(self):
         service = Notification(FakeMailer(), "operations@example.com", lambda: NOON)

@@ -37,6 +37,7 @@ class Entry(_Response):
 
     at: AwareDatetime
     event_type: Annotated[str, Field(examples=["order.created"])]
+    reason: Annotated[str | None, Field(description="Why, if the event has a reason")] = None
 
 
 class OrderView(_Response):
@@ -49,6 +50,14 @@ class OrderView(_Response):
     items: list[Line]
     total_amount: Money | None
     currency: str | None
+    payment_id: Annotated[str | None, Field(description="Of the payment provider")] = None
+    reasons: Annotated[
+        list[str],
+        Field(
+            description="Why it was declined, out of stock, cancelled or refunded",
+            examples=[["the card was declined", "the payment failed"]],
+        ),
+    ] = []
     created_at: AwareDatetime
     correlation_id: str | None
     history: list[Entry]

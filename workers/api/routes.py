@@ -83,7 +83,9 @@ class Endpoints:
             order_id,
             call,
             cancellation.canonical(),
-            lambda tx: self.commands.cancel(order_id, cancellation.reason, tx),
+            lambda tx, event_id: self.commands.cancel(
+                order_id, cancellation.reason, tx, event_id=event_id
+            ),
         )
 
     def refund(
@@ -99,7 +101,9 @@ class Endpoints:
             order_id,
             call,
             request.canonical(),
-            lambda tx: self.commands.refund(order_id, request.reason, tx),
+            lambda tx, event_id: self.commands.refund(
+                order_id, request.reason, tx, event_id=event_id
+            ),
         )
 
     def ship(self, order_id: OrderId, call: Caller, body: Shipment | None = None) -> Accepted:
@@ -109,23 +113,25 @@ class Endpoints:
             order_id,
             call,
             shipment.canonical(),
-            lambda tx: self.commands.ship(order_id, shipment.tracking_number, tx),
+            lambda tx, event_id: self.commands.ship(
+                order_id, shipment.tracking_number, tx, event_id=event_id
+            ),
         )
 
     def read(self, order_id: OrderId, request: Request) -> OrderView:
-        """Return an order: its state, the status of payment and inventory, and its history."""
+        """Return an order: its state, the status of payment and inventory, reasons and history."""
         with self.upstream.attempt():
             order = self.commands.find(order_id, self.store.begin(f"{SOURCE}#read"))
         ids = {"orderId": order.order_id, "correlationId": order.correlation_id}
         _add_to_log(request, ids)
-        return OrderView.model_validate(order.model_dump())
+        return OrderView.model_validate(order.model_dump() | {"reasons": order.reasons})
 
     def _change(
-        self, order_id: str, call: Call, body: str, change: Callable[[Transaction], Event]
+        self, order_id: str, call: Call, body: str, change: Callable[[Transaction, str], Event]
     ) -> Accepted:
         def act(tx: Transaction, event_id: str) -> Envelope[Event]:
             correlation_id = self.commands.find(order_id, tx).correlation_id or event_id
-            envelope = call.first(change(tx), event_id)
+            envelope = call.first(change(tx, event_id), event_id)
             return envelope.model_copy(update={"correlation_id": correlation_id})
 
         return self._accept(call, body, act)

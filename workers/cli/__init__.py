@@ -17,13 +17,16 @@ from workers.cli import (
     doctor,
     events,
     fleet,
+    orders,
     outbox,
     queues,
+    reconcile,
     replay,
     run,
     setup,
     stock,
     top,
+    trace,
 )
 from workers.cli.console import FAILED, USAGE, fail, say
 from workers.runtime.errors import FatalError, PermanentError, SettingsError, Unavailable
@@ -35,6 +38,9 @@ GROUPS: Final = (
     run,
     queues,
     top,
+    trace,
+    orders,
+    reconcile,
     doctor,
     fleet,
     dlq,

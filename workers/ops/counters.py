@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from workers.aws.batch_get import MAX_KEYS
 from workers.aws.errors import translated
 from workers.aws.generations import current_generation, scope_of
 from workers.aws.items import to_document
@@ -12,8 +13,6 @@ from workers.services.analytics import Number, keys_of, merge
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-MAX_KEYS: Final = 100
 MAX_HOURS: Final = 24 * 31
 
 

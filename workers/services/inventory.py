@@ -1,8 +1,9 @@
-"""Inventory: reserves every line of an order or none, and releases them once."""
+"""Inventory: reserves every line of an order or none; releases or ships them once."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from workers.events import (
     InventoryFailed,
@@ -13,17 +14,21 @@ from workers.events import (
     LowStock,
     OrderCancelled,
     OrderCreated,
+    OrderShipped,
     Shortage,
 )
+from workers.runtime.errors import TransientError
 from workers.runtime.handler import handles
 from workers.runtime.ports import Document, Transaction
 from workers.services.simulation import simulated
-from workers.services.stock import Stock, give_back, look, take
+from workers.services.stock import Stock, give_back, look, send_off, take
+
+PREFIX: Final = "reservation#"  # of the key; the order's id follows
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Reserves for a new order and releases for a cancelled one, in any order of arrival."""
+    """Reserves for a new order, releases for a cancelled one, ships for a shipped one."""
 
     allow_simulation: bool = False
 
@@ -32,7 +37,7 @@ class Inventory:
         self, order: OrderCreated, tx: Transaction
     ) -> InventoryReserved | tuple[InventoryReserved, InventoryLow] | InventoryFailed | None:
         """Reserve all lines, or report the shortages."""
-        key = f"reservation#{order.order_id}"
+        key = key_of(order.order_id)
         if reservation := tx.get(key, creating=True):
             return _answer(order, reservation)
         stock, wanted = self._stock(order, tx), _quantities(order.items)
@@ -51,7 +56,7 @@ class Inventory:
     @handles
     def release(self, order: OrderCancelled, tx: Transaction) -> InventoryReleased | None:
         """Release the reserved lines, or keep an order that arrives later from reserving any."""
-        key = f"reservation#{order.order_id}"
+        key = key_of(order.order_id)
         match tx.get(key):
             case {"state": "reserved", "items": list(items)}:
                 lines = tuple(Line.model_validate(item) for item in items)
@@ -68,6 +73,23 @@ class Inventory:
                 tx.put(key, {"state": "cancelled"})
         return None
 
+    @handles
+    def ship(self, order: OrderShipped, tx: Transaction) -> None:
+        """Take the reserved units out of the stock: they have left the warehouse.
+
+        Raises ``TransientError`` if nothing is reserved yet. An order ships only after its
+        reservation, so this event overtook a repeated ``order.created``, or the table was restored.
+        """
+        key = key_of(order.order_id)
+        match tx.get(key):
+            case {"state": "reserved", "items": list(items)}:
+                lines = [Line.model_validate(item) for item in items]
+                for sku, quantity in _quantities(lines).items():
+                    send_off(sku, quantity, tx)
+                tx.put(key, {"state": "shipped", "items": items})
+            case None:
+                raise TransientError(f"order {order.order_id} shipped, but nothing is reserved")
+
     def _stock(self, order: OrderCreated, tx: Transaction) -> dict[str, Stock]:
         pretend = simulated(order, "inventory", allowed=self.allow_simulation)
         if pretend.inventory_outcome == "out_of_stock":
@@ -75,12 +97,17 @@ class Inventory:
         return {sku: look(sku, tx) for sku in _quantities(order.items)}
 
 
+def key_of(order_id: str) -> str:
+    """Return the key of an order's reservation."""
+    return f"{PREFIX}{order_id}"
+
+
 def _answer(
     order: OrderCreated, reservation: Document
 ) -> InventoryReserved | InventoryFailed | None:
     """Return the outcome of an earlier reservation: a repeated order gets the same answer."""
     match reservation:
-        case {"state": "reserved"}:
+        case {"state": "reserved" | "shipped"}:
             return _reserved(order)
         case {"state": "failed", "shortages": list(shortages)}:
             return _failed(order, [Shortage.model_validate(shortage) for shortage in shortages])

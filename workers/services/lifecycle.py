@@ -68,6 +68,7 @@ NEGATIVE: Final = frozenset({"failed"}) | FINAL_STATUSES
 
 # An order usually has about ten entries; the limit guards against a loop.
 MAX_HISTORY: Final = 50
+MAX_SHORTAGES: Final = 5  # named in a reason; the event has all of them
 
 
 class NotAllowed(Exception):
@@ -91,30 +92,38 @@ def place(created: OrderCreated, correlation_id: str, now: datetime) -> Order:
         currency=created.currency,
         correlation_id=correlation_id,
     )
-    return _record(order, created, now)
+    return _record(order, created, now, correlation_id)
 
 
-def cancel(order: Order, reason: str, now: datetime) -> tuple[Order, OrderCancelled]:
-    """Cancel the order. Payment and inventory show as cancelled until they report."""
-    return _cancel(order, "cancel", reason, now)
+def cancel(
+    order: Order, reason: str, now: datetime, event_id: str | None = None
+) -> tuple[Order, OrderCancelled]:
+    """Cancel the order. Payment and inventory show as cancelled until they report.
+
+    ``event_id``, here and below, is the id under which order-api publishes the event. The id of an
+    outcome needs no record: it follows from its cause.
+    """
+    return _cancel(order, "cancel", reason, now, event_id)
 
 
 def refund(
-    order: Order, reason: str, now: datetime
+    order: Order, reason: str, now: datetime, event_id: str | None = None
 ) -> tuple[Order, OrderCancelled | OrderRefunded]:
     """Refund the customer. An order that has not shipped is cancelled."""
     if TRANSITIONS.get((order.state, "refund")) == "cancelled":
-        return _cancel(order, "refund", reason, now)
+        return _cancel(order, "refund", reason, now, event_id)
     event = OrderRefunded(
         order_id=order.order_id,
         customer_email=order.customer_email,
         customer_id=order.customer_id,
         reason=reason,
     )
-    return _move(order, "refund", event, now), event
+    return _move(order, "refund", event, now, event_id), event
 
 
-def ship(order: Order, tracking_number: str | None, now: datetime) -> tuple[Order, OrderShipped]:
+def ship(
+    order: Order, tracking_number: str | None, now: datetime, event_id: str | None = None
+) -> tuple[Order, OrderShipped]:
     """Mark the order as shipped."""
     event = OrderShipped(
         order_id=order.order_id,
@@ -122,7 +131,7 @@ def ship(order: Order, tracking_number: str | None, now: datetime) -> tuple[Orde
         customer_id=order.customer_id,
         tracking_number=tracking_number,
     )
-    return _move(order, "ship", event, now), event
+    return _move(order, "ship", event, now, event_id), event
 
 
 def follow(
@@ -164,6 +173,8 @@ def _apply(order: Order, report: Report, now: datetime) -> Order:
     changes: dict[str, Any] = {}
     if getattr(order, field) not in FINAL_STATUSES:
         changes[field] = status
+    if isinstance(report, PaymentCompleted | PaymentRefunded):
+        changes["payment_id"] = report.payment_id
     if isinstance(report, PaymentCompleted) and order.total_amount is None:
         changes |= {"total_amount": report.amount, "currency": report.currency}
     return _record(order.model_copy(update=changes), report, now)
@@ -183,7 +194,7 @@ def _confirm(
 
 
 def _cancel(
-    order: Order, action: Action, reason: str, now: datetime
+    order: Order, action: Action, reason: str, now: datetime, event_id: str | None = None
 ) -> tuple[Order, OrderCancelled]:
     event = OrderCancelled(
         order_id=order.order_id,
@@ -196,18 +207,40 @@ def _cancel(
         for field in ("payment", "inventory")
         if getattr(order, field) == "pending"
     }
-    return _move(order, action, event, now, **statuses), event
+    return _move(order, action, event, now, event_id, **statuses), event
 
 
 def _move(
-    order: Order, action: Action, event: CustomerEvent, now: datetime, **statuses: str
+    order: Order,
+    action: Action,
+    event: CustomerEvent,
+    now: datetime,
+    event_id: str | None = None,
+    **statuses: str,
 ) -> Order:
     state = TRANSITIONS.get((order.state, action))
     if state is None:
         raise NotAllowed(order.state, action)
-    return _record(order.model_copy(update={"state": state, **statuses}), event, now)
+    return _record(order.model_copy(update={"state": state, **statuses}), event, now, event_id)
 
 
-def _record(order: Order, event: CustomerEvent, now: datetime) -> Order:
-    entry = Entry(at=now, event_type=event.type)
+def _record(
+    order: Order, event: CustomerEvent, now: datetime, event_id: str | None = None
+) -> Order:
+    entry = Entry(at=now, event_type=event.type, event_id=event_id, reason=_reason(event))
     return order.model_copy(update={"history": (*order.history, entry)[-MAX_HISTORY:]})
+
+
+def _reason(event: CustomerEvent) -> str | None:
+    match event:
+        case OrderCancelled() | OrderRefunded() | PaymentFailed():
+            return event.reason
+        case InventoryFailed(shortages=shortages):
+            named = [
+                f"{s.sku}: {s.quantity} ordered, {s.available} available"
+                for s in shortages[:MAX_SHORTAGES]
+            ]
+            more = len(shortages) - len(named)
+            return "; ".join([*named, f"and {more} more"] if more else named)
+        case _:
+            return None

@@ -81,10 +81,15 @@ class Notification:
     def _mail(self, to: str, event: OrderEvent, tx: Transaction) -> None:
         template = TEMPLATES[type(event)]
         reference = f"{template.name}-{event.order_id}"
-        key = f"sent#{reference}"
+        key = key_of(template.name, event.order_id)
         if tx.get(key) is not None:
             return
         subject, body = template.render(event)
         self.mailer.send(to, subject, body, reference=reference)
         # The address is not stored: only the email itself contains it.
         tx.put(key, {"template": template.name, "sentAt": self.now().isoformat()})
+
+
+def key_of(template: str, order_id: str) -> str:
+    """Return the key of the record that a mail was sent."""
+    return f"sent#{template}-{order_id}"

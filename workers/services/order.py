@@ -33,10 +33,16 @@ class _Stored(BaseModel):
 
 
 class Entry(_Stored):
-    """One entry in the history of an order."""
+    """One entry in the history of an order.
+
+    ``event_id`` is that of an event that order-api published: from it every other event follows.
+    Entries of earlier versions have none, nor a reason.
+    """
 
     at: AwareDatetime
     event_type: str
+    event_id: str | None = None
+    reason: str | None = None  # why: of a decline, a shortage, a cancellation, a refund
 
 
 class StoredLine(PricedLine):
@@ -61,8 +67,14 @@ class Order(_Stored):
     total_amount: Decimal | None = None
     currency: str | None = None
     customer_id: str | None = None
+    payment_id: str | None = None
     correlation_id: str | None = None
     history: tuple[Entry, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was declined, out of stock, cancelled or refunded; oldest first, each once."""
+        return tuple(dict.fromkeys(entry.reason for entry in self.history if entry.reason))
 
     @classmethod
     def of(cls, document: Document) -> "Order":

@@ -68,7 +68,7 @@ class OrderCommands:
 
     Each command returns the event to publish. It raises ``UnknownOrder``, ``NotAllowed`` if the
     state of the order does not allow it, or pydantic's ``ValidationError`` if an argument is
-    invalid.
+    invalid. ``event_id`` is the id under which the caller publishes the event.
     """
 
     now: Callable[[], datetime]
@@ -112,20 +112,32 @@ class OrderCommands:
             return Order.of(document)
         raise UnknownOrder(order_id)
 
-    def cancel(self, order_id: str, reason: str, tx: Transaction) -> OrderCancelled:
+    def cancel(
+        self, order_id: str, reason: str, tx: Transaction, *, event_id: str | None = None
+    ) -> OrderCancelled:
         """Cancel a pending or confirmed order."""
-        order, event = lifecycle.cancel(self.find(order_id, tx), reason, self.now())
+        order, event = lifecycle.cancel(self.find(order_id, tx), reason, self.now(), event_id)
         tx.put(key_of(order_id), order.document())
         return event
 
-    def refund(self, order_id: str, reason: str, tx: Transaction) -> OrderCancelled | OrderRefunded:
+    def refund(
+        self, order_id: str, reason: str, tx: Transaction, *, event_id: str | None = None
+    ) -> OrderCancelled | OrderRefunded:
         """Refund an order. One that has not shipped is cancelled."""
-        order, event = lifecycle.refund(self.find(order_id, tx), reason, self.now())
+        order, event = lifecycle.refund(self.find(order_id, tx), reason, self.now(), event_id)
         tx.put(key_of(order_id), order.document())
         return event
 
-    def ship(self, order_id: str, tracking_number: str | None, tx: Transaction) -> OrderShipped:
+    def ship(
+        self,
+        order_id: str,
+        tracking_number: str | None,
+        tx: Transaction,
+        *,
+        event_id: str | None = None,
+    ) -> OrderShipped:
         """Mark a confirmed order as shipped."""
-        order, event = lifecycle.ship(self.find(order_id, tx), tracking_number, self.now())
+        found, now = self.find(order_id, tx), self.now()
+        order, event = lifecycle.ship(found, tracking_number, now, event_id)
         tx.put(key_of(order_id), order.document())
         return event

@@ -68,5 +68,10 @@ def give_back(sku: str, quantity: int, tx: Transaction) -> None:
     tx.add(key_of(sku), {AVAILABLE: quantity, RESERVED: -quantity})
 
 
+def send_off(sku: str, quantity: int, tx: Transaction) -> None:
+    """Take ``quantity`` reserved units out of the stock."""
+    tx.add(key_of(sku), {RESERVED: -quantity})
+
+
 def _units(value: object) -> int:
     return value if isinstance(value, int) else 0

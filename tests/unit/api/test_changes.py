@@ -124,9 +124,30 @@ def test_an_order_is_shown_without_the_customers_address(api):
         "items": [{"sku": "LAPTOP-001", "quantity": 2, "price": "850.00"}],
         "totalAmount": "1700.00",
         "currency": "EUR",
+        "paymentId": None,
+        "reasons": [],
         "createdAt": "2025-06-15T15:06:40Z",
         "correlationId": placed["correlationId"],
     }
+
+
+def test_an_order_is_shown_with_the_reasons(api):
+    placed = api.place()
+    api.post(f"/orders/{placed['orderId']}/cancel", {"reason": "found it cheaper"})
+
+    seen = api.get(f"/orders/{placed['orderId']}").json()
+
+    assert seen["reasons"] == ["found it cheaper"]
+    assert [entry["reason"] for entry in seen["history"]] == [None, "found it cheaper"]
+
+
+def test_a_change_leaves_the_id_of_its_event_in_the_order(api):
+    placed = api.place()
+    cancelled = api.post(f"/orders/{placed['orderId']}/cancel").json()
+
+    history = api.store.documents[f"order#{placed['orderId']}"]["history"]
+    ids = [entry["eventId"] for entry in history]
+    assert ids == [placed["eventId"], cancelled["eventId"]]
 
 
 def test_reading_an_order_changes_nothing(api):

@@ -8,6 +8,7 @@ from support.builders import (
     a_line,
     a_release,
     a_reservation,
+    a_shipment,
     a_shortage,
     an_order,
     low_stock,
@@ -113,6 +114,36 @@ def test_a_cancellation_releases_once(inventory):
     assert inventory.handle(a_cancellation()) == (a_release(),)
     assert inventory.handle(a_cancellation()) == ()
     assert inventory.document("stock#tea") == stock(10)
+
+
+def test_a_shipment_takes_the_reserved_units_out_of_the_stock_once(inventory):
+    inventory.seed("stock#tea", stock(10))
+    inventory.handle(an_order())
+
+    assert inventory.handle(a_shipment()) == ()
+    assert inventory.handle(a_shipment()) == ()
+    assert inventory.document("stock#tea") == stock(8)
+    assert inventory.document("reservation#order-1")["state"] == "shipped"
+
+
+def test_a_repeated_order_that_has_shipped_gets_the_same_answer_and_reserves_nothing(inventory):
+    inventory.seed("stock#tea", stock(10))
+    answer = inventory.handle(an_order())
+    inventory.handle(a_shipment())
+
+    assert inventory.handle(an_order()) == answer
+    assert inventory.handle(a_cancellation()) == ()
+    assert inventory.document("stock#tea") == stock(8)
+
+
+def test_a_shipment_that_overtakes_the_reservation_waits_for_it(inventory):
+    inventory.seed("stock#tea", stock(10))
+    with pytest.raises(TransientError, match="nothing is reserved"):
+        inventory.handle(a_shipment())
+    inventory.handle(an_order())
+    inventory.handle(a_shipment())
+
+    assert inventory.document("stock#tea") == stock(8)
 
 
 def test_a_failed_order_has_nothing_to_release(inventory):

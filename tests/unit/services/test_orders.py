@@ -29,6 +29,7 @@ from workers.events import (
     MAX_QUANTITY,
     OrderCancelled,
     OrderConfirmed,
+    Shortage,
     Simulation,
 )
 from workers.services.lifecycle import MAX_HISTORY, TRANSITIONS, NotAllowed
@@ -111,6 +112,7 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
         "orderId": "order-1",
         "customerEmail": "ada@example.com",
         "customerId": None,
+        "paymentId": None,
         "state": "pending",
         "payment": "pending",
         "inventory": "pending",
@@ -119,8 +121,33 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
         "currency": "EUR",
         "correlationId": "event-1",
         "createdAt": at,
-        "history": [{"at": at, "eventType": "order.created"}],
+        "history": [{"at": at, "eventType": "order.created", "eventId": "event-1", "reason": None}],
     }
+
+
+def test_an_order_knows_the_ids_of_its_own_events_and_the_reasons(placed):
+    placed.handle(a_payment(payment_id="pay-7"))
+    placed.ask("cancel", "order-1", "changed my mind", event_id="event-2")
+    placed.handle(a_shortage())
+
+    order = placed.find()
+    assert [(entry.event_type, entry.event_id) for entry in order.history] == [
+        ("order.created", "event-1"),
+        ("payment.completed", None),
+        ("order.cancelled", "event-2"),
+        ("inventory.failed", None),
+    ]
+    assert order.reasons == ("changed my mind", "tea: 2 ordered, 1 available")
+    assert order.payment_id == "pay-7"
+
+
+def test_a_reason_names_five_short_items_and_counts_the_others(placed):
+    short = tuple(Shortage(sku=f"item-{n}", quantity=2, available=0) for n in range(7))
+    placed.handle(a_shortage(shortages=short))
+
+    (reason, _) = placed.find().reasons
+    assert reason.startswith("item-0: 2 ordered, 0 available; item-1:")
+    assert reason.endswith("item-4: 2 ordered, 0 available; and 2 more")
 
 
 def test_an_order_is_found_as_it_was_stored(placed):

@@ -1,0 +1,171 @@
+"""Operators see and change the stock: dry runs, old and new values, no races, on record."""
+
+import json
+
+import pytest
+from support.shop import Shop
+from typer.testing import CliRunner
+
+from workers import cli
+from workers.aws.dynamodb import DynamoStore
+from workers.ops import stock_changes
+from workers.runtime.errors import Conflict
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def shop(provisioned):
+    return Shop(provisioned)
+
+
+@pytest.fixture
+def workers(shop, monkeypatch):
+    monkeypatch.setenv("NAME_PREFIX", shop.prefix)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(cli.build(), ("stock", *arguments))
+        assert result.exit_code == code, result.output
+        return result.output if code else result.stdout
+
+    return run
+
+
+def units(shop, sku="tea"):
+    seen = stock_changes.look(shop.dynamodb, shop.table("inventory"), sku)
+    return seen and (seen.stock.available, seen.stock.reserved, seen.stock.reorder_threshold)
+
+
+def test_setting_is_a_dry_run_with_the_old_and_the_new_value(shop, workers):
+    assert "would change tea: 100 -> 40 available (0 reserved)" in workers("set", "tea", "40")
+    assert units(shop) == (100, 0, 0)
+
+    assert workers("set", "tea", "40", "--yes").startswith("tea: 100 -> 40 available")
+    assert units(shop) == (40, 0, 0)
+
+
+def test_setting_keeps_the_reorder_threshold_unless_it_is_given(shop, workers):
+    workers("set", "tea", "40", "--reorder-at", "7", "--yes")
+    workers("set", "tea", "50", "--yes")
+    assert units(shop) == (50, 0, 7)
+
+
+def test_a_typo_creates_no_item(shop, workers):
+    assert "no item 'tee'; add --create" in workers("set", "tee", "40", "--yes", code=2)
+    assert units(shop, "tee") is None
+
+    workers("set", "mug", "40", "--create", "--yes")
+    assert units(shop, "mug") == (40, 0, 10)
+
+
+def test_units_are_added_and_taken_away(shop, workers):
+    assert "100 -> 95" in workers("adjust", "tea", "-5", "--reason", "damaged")
+    assert units(shop) == (100, 0, 0)
+    workers("adjust", "tea", "-5", "--reason", "damaged", "--yes")
+    workers("adjust", "tea", "12", "--reason", "delivery", "--yes")
+    assert units(shop) == (107, 0, 0)
+
+
+def test_an_adjustment_needs_a_reason_an_item_and_enough_units(shop, workers):
+    assert "--reason" in workers("adjust", "tea", "-5", "--yes", code=2)
+    workers("adjust", "tee", "5", "--reason", "delivery", "--yes", code=2)
+    short = workers("adjust", "tea", "-101", "--reason", "damaged", "--yes", code=1)
+    assert "100 available, cannot take 101" in short
+    assert units(shop) == (100, 0, 0)
+
+
+def test_an_order_between_reading_and_setting_is_not_undone(shop, monkeypatch):
+    """Setting reads the item again; the order's reservation stays."""
+    table, look = shop.table("inventory"), stock_changes.look
+    reads = []
+
+    def look_and_sell(dynamodb, table, sku):
+        seen = look(dynamodb, table, sku)
+        if not reads:
+            sale = DynamoStore(dynamodb, table).begin("order-api#1")
+            sale.add("stock#tea", {"available": -1, "reserved": 1})
+            DynamoStore(dynamodb, table).commit(sale, ())
+        reads.append(seen)
+        return seen
+
+    monkeypatch.setattr(stock_changes, "look", look_and_sell)
+    before, after = stock_changes.set_available(
+        shop.dynamodb, table, "tea", 40, reorder_threshold=None, create=False
+    )
+
+    assert (before.available, before.reserved, after.available) == (99, 1, 40)
+    assert len(reads) == 2
+    monkeypatch.undo()
+    assert units(shop) == (40, 1, 0)
+
+
+def test_setting_gives_up_on_an_item_that_never_rests(shop, monkeypatch):
+    monkeypatch.setattr(stock_changes, "_update", lambda *_: None)
+    with pytest.raises(Conflict, match="use stock adjust"):
+        stock_changes.set_available(
+            shop.dynamodb, shop.table("inventory"), "tea", 1, reorder_threshold=None, create=False
+        )
+
+
+def test_an_adjustment_never_takes_what_an_order_took_first(shop):
+    table = shop.table("inventory")
+    with pytest.raises(stock_changes.NotEnough):
+        stock_changes.adjust(shop.dynamodb, table, "tea", -101)
+    assert stock_changes.adjust(shop.dynamodb, table, "tea", -100).available == 0
+
+
+def test_the_orders_that_hold_an_item_are_shown(shop, workers):
+    held = shop.confirmed(quantity=3)
+    shipped, cancelled = shop.confirmed(quantity=4), shop.confirmed(quantity=5)
+    shop.ask("ship", shipped)
+    shop.ask("cancel", cancelled, "changed my mind")
+    shop.deliver()
+
+    found = json.loads(workers("show", "tea", "--json"))
+
+    assert found["orders"] == [{"order_id": held, "units": 3}]
+    assert (found["available"], found["reserved"]) == (93, 3)
+    assert held in workers("show", "tea")
+    workers("show", "tee", code=2)
+
+
+def test_changes_are_on_record(workers):
+    workers("set", "tea", "40", "--reason", "counted", "--yes")
+    workers("adjust", "tea", "-5", "--reason", "damaged", "--yes")
+
+    result = CliRunner().invoke(cli.build(), ("audit", "inventory", "--json"))
+    newest, first = json.loads(result.stdout)
+    assert (newest["action"], newest["reason"], newest["detail"]) == (
+        "stock adjust",
+        "damaged",
+        {"sku": "tea", "units": "-5", "to": "35"},
+    )
+    assert (first["action"], first["result"], first["detail"]) == (
+        "stock set",
+        "done",
+        {"sku": "tea", "to": "40", "from": "100"},
+    )
+    assert first["by"].startswith("arn:")
+
+
+def test_shipped_orders_that_still_hold_units_are_settled_once(shop, workers):
+    """An old task of inventory deleted their order.shipped unhandled."""
+    shipped, refunded, waiting = (shop.confirmed(quantity=n) for n in (2, 3, 4))
+    for order_id in (shipped, refunded):
+        shop.ask("ship", order_id)
+    shop.ask("refund", refunded, "it is broken")
+    shop.deliver(but=["inventory"])
+    assert units(shop) == (91, 9, 0)
+
+    dry = json.loads(workers("settle", "--all", "--json"))
+    assert (set(dry["orders"]), dry["settled"]) == ({shipped, refunded}, False)
+    assert units(shop) == (91, 9, 0)
+
+    workers("settle", shipped, "--yes")
+    workers("settle", shipped, "--yes")
+    assert units(shop) == (91, 7, 0)
+    workers("settle", "--all", "--yes")
+    shop.deliver()  # late
+    assert units(shop) == (91, 4, 0)
+    assert "has shipped" in workers("settle", waiting, "--yes", code=2)
+    workers("settle", code=2)
