@@ -5,7 +5,10 @@ locals {
   # Actions and resources by endpoint.
   endpoint_rights = merge({
     "sqs" = [{
-      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"]
+      actions = concat(
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"],
+        var.reconcile_hours == null ? [] : ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+      )
       resources = flatten([for queue in local.queue_names : ["${local.sqs_arn}:${queue}", "${local.sqs_arn}:${queue}-dlq"]])
     }]
     "sns"     = [{ actions = ["sns:Publish"], resources = [local.topic_arn] }]

@@ -151,10 +151,21 @@ data "aws_iam_policy_document" "reconcile" {
   for_each = {
     for kind, rights in {
       # It reads and compares; it never writes.
-      task = [{
-        sid     = "ReadTables", actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"]
-        targets = [for table in local.reconcile_tables : local.table_arns[table]], only = {}
-      }]
+      task = [
+        {
+          sid     = "ReadTables", actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"]
+          targets = [for table in local.reconcile_tables : local.table_arns[table]], only = {}
+        },
+        {
+          sid     = "ReadOutbox", actions = ["dynamodb:Query"]
+          targets = ["${local.table_arns[local.services[local.relay].table]}/index/outbox"], only = {}
+        },
+        # An event that may still wait in a queue is no difference.
+        {
+          sid     = "CountMessages", actions = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+          targets = values(local.queue_arns), only = {}
+        },
+      ]
       execution = [
         # This action has no resource.
         { sid = "LogIn", actions = ["ecr:GetAuthorizationToken"], targets = ["*"], only = {} },

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from workers.aws.batch_get import MAX_KEYS
 from workers.aws.errors import translated
 from workers.aws.heartbeats import PAUSE, ROSTER, from_row, ids_of, key_of, pause_from
-from workers.ops.counters import MAX_KEYS
 from workers.runtime.errors import Unavailable
 from workers.runtime.roster import BEAT_EVERY, Heartbeat, Pause
 
