@@ -599,3 +599,37 @@ def test_three_relays_that_are_killed_at_any_moment_lose_nothing(actions):
     committed = {f"event-{number}" for number in range(len(scene.store.records))}
     assert not scene.store.waiting
     assert set(scene.published) == set(scene.outbox.published) == committed
+
+
+def test_a_topic_that_does_not_answer_is_named_until_it_does(scene):
+    class Topic(FakeTopic):
+        down = True
+
+        def publish(self, events):
+            return dict.fromkeys(range(len(events)), DOWN) if self.down else super().publish(events)
+
+    topic = Topic()
+    relay = scene.relay(topic=topic)
+    scene.commit_due(order_id="one")
+    for _ in range(3):
+        relay.step()
+        scene.clock.advance(60)
+    assert scene.sample("dependency_failing", dependency="sns") == 1
+    assert scene.sample("dependency_failing", dependency="dynamodb") == 0
+
+    topic.down = False
+    relay.take_over(scene.clock)
+
+    assert scene.sample("dependency_failing", dependency="sns") == 0
+
+
+def test_a_table_that_does_not_answer_is_named_until_it_does(scene):
+    relay = scene.relay()
+    for _ in range(3):
+        scene.leases.fail_next("beat", Unavailable("timeout", dependency="dynamodb"))
+        relay.relay.step()
+    assert scene.sample("dependency_failing", dependency="dynamodb") == 1
+
+    relay.relay.step()
+
+    assert scene.sample("dependency_failing", dependency="dynamodb") == 0
