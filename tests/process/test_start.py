@@ -27,17 +27,25 @@ def refused(start, world, *arguments, **changes):
     return code, *reasons, process.stderr
 
 
+def missing(world, kind, prefix, name, setting):
+    return (
+        f"{kind} {prefix}{name} does not exist in account 123456789012, region eu-west-1, at "
+        f"{world.aws.url} (NAME_PREFIX {prefix!r}); check AWS_PROFILE, AWS_REGION and NAME_PREFIX, "
+        f"create it, or set {setting}"
+    )
+
+
 def test_a_missing_queue_is_named(world, start):
     world.sqs.delete_queue(QueueUrl=world.queue_url)
-    name = f"{world.prefix}payment-queue"
-    reason = f"queue {name} does not exist; create it or set QUEUE_URL"
-    assert refused(start, world, "run", "payment") == (FAILED, reason, "")
+    code, reason, stderr = refused(start, world, "run", "payment")
+    assert (code, stderr) == (FAILED, "")
+    assert reason == missing(world, "queue", world.prefix, "payment-queue", "QUEUE_URL")
 
 
 def test_a_missing_topic_is_named(world, start):
     code, reason, stderr = refused(start, world, "run", "payment", NAME_PREFIX="nobody-")
     assert (code, stderr) == (FAILED, "")
-    assert reason == "topic nobody-order-events does not exist; create it or set TOPIC_ARN"
+    assert reason == missing(world, "topic", "nobody-", "order-events", "TOPIC_ARN")
 
 
 def test_a_missing_queue_in_a_setting_ends_the_worker_too(world, start):
