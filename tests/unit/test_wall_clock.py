@@ -33,10 +33,17 @@ READERS = {
     "bootstrap.py": "history, counters and sent mails get a wrong time; order and sums stay right",
     "cli/audit.py": "records of one more or one fewer day are listed",
     "cli/counts.py": "other hours are summed",
+    "cli/orders.py": "orders of a slightly different age are listed",
+    "cli/reconcile.py": "orders of the last ten minutes are left out, or compared too soon",
     "cli/outbox.py": "an event seems to wait for longer or shorter",
     "envelope.py": "an event says a wrong time; the relay takes it earlier or later than others",
     "ops/audit.py": "a record says a wrong time, and may stand under another day",
     "ops/operations.py": "a redrive says a wrong time",
+    "ops/doctor/examine.py": "the jump is a finding",
+    "ops/doctor/topic.py": "metrics of another ten minutes are read",
+    "ops/rebuild.py": "an inbox row expires ten minutes off; more or fewer events are counted twice"
+    " over, which the inbox of the generation ignores",
+    "ops/replay.py": "more or fewer events count as forgotten",
     "ops/heartbeats.py": "only if AWS's answer has no time: workers seem silent, or a pause over",
     "ops/live.py": "an event seems to wait for longer or shorter",
     "ops/overview.py": "CloudWatch has no values of the future; ages come from the workers",
@@ -47,6 +54,7 @@ READERS = {
     "runtime/assembly.py": "the trail of a message's attempts and its record say wrong times; a "
     "pause ends early or late until it is read again; a worker seems silent",
     "runtime/inbox.py": "an inbox row says a wrong time of its start",
+    "tracing/consumer.py": "a span says a wrong time",
 }
 
 
