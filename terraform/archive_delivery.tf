@@ -148,7 +148,7 @@ data "aws_iam_policy_document" "archive_writer" {
   }
 
   dynamic "statement" {
-    for_each = [for key in aws_kms_key.messaging : key.arn]
+    for_each = local.messaging_key_arns
 
     content {
       sid       = "Key"

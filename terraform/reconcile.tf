@@ -2,13 +2,8 @@
 # Its last log line has the number of differences, as a metric.
 
 locals {
-  reconcile      = toset(var.reconcile_hours == null ? [] : ["this"])
-  reconcile_name = "reconcile"
-  # It compares what these services store; several can share a table.
-  reconcile_tables = distinct([
-    for name in ["inventory", "notification", "orders", "payment"] : local.services[name].table
-    if contains(keys(local.services), name)
-  ])
+  reconcile           = toset(var.reconcile_hours == null ? [] : ["this"])
+  reconcile_name      = "reconcile"
   reconcile_family    = "${local.name_prefix}${local.reconcile_name}"
   reconcile_role_arns = [for kind in ["task", "execution"] : "arn:${local.partition}:iam::${local.account_id}:role/${local.reconcile_family}-${kind}"]
   reconcile_rule_arn  = "arn:${local.partition}:events:${var.region}:${local.account_id}:rule/${local.name}-${local.reconcile_name}"
@@ -154,7 +149,7 @@ data "aws_iam_policy_document" "reconcile" {
       task = [
         {
           sid     = "ReadTables", actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"]
-          targets = [for table in local.reconcile_tables : local.table_arns[table]], only = {}
+          targets = local.story_table_arns, only = {}
         },
         {
           sid     = "ReadOutbox", actions = ["dynamodb:Query"]

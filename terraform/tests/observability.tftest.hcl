@@ -229,7 +229,7 @@ run "every_service_is_monitored" {
           [for key, each in aws_cloudwatch_metric_alarm.burn : merge(each, { alarm_name = "dev-order-pipeline-${local.burn_windows[key].alarm == alarm ? name : "other"}" })],
         ) :
         made.threshold == alarm.threshold
-        if endswith(made.alarm_name, "-${name}")
+        if endswith(made.alarm_name, "-${name}") && startswith(name, "archive-") == strcontains(made.alarm_name, "-archive-")
       ]
     ]))
     error_message = "a threshold is not that of the list"
@@ -239,7 +239,7 @@ run "every_service_is_monitored" {
       for name, alarm in local.alarm_list : [
         for made in [for each in local.alarms : each if can(each.threshold)] :
         made.evaluation_periods * (made.period != null ? made.period : max([for query in made.metric_query : query.metric[0].period if length(query.metric) > 0]...)) == alarm.minutes * 60
-        if endswith(made.alarm_name, "-${name}")
+        if endswith(made.alarm_name, "-${name}") && startswith(name, "archive-") == strcontains(made.alarm_name, "-archive-")
       ]
     ]))
     error_message = "an alarm waits longer or shorter than the list says"
@@ -267,8 +267,10 @@ run "every_service_is_monitored" {
     error_message = "the reconciliation does not run every hour, or nobody hears when it stops"
   }
   assert {
-    condition = { for said in jsondecode(data.aws_iam_policy_document.reconcile["task"].json).Statement : said.Sid => toset(said.Action) } == {
-      ReadTables = toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"])
+    condition = { for said in jsondecode(data.aws_iam_policy_document.reconcile["task"].json).Statement : said.Sid => toset(flatten([said.Action])) } == {
+      CountMessages = toset(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"])
+      ReadOutbox    = toset(["dynamodb:Query"])
+      ReadTables    = toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"])
     }
     error_message = "the reconciliation may write"
   }

@@ -18,17 +18,18 @@ variables {
     secrets   = { GATEWAY_KEY = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-AbCdEf" }
     schedules = {}
   }
-  cluster          = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline", name = "dev-order-pipeline" }
-  cpu_architecture = "ARM64"
-  environment      = { AWS_REGION = "eu-west-1", STOP_TIMEOUT = "120" }
-  image            = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:0123"
-  log_group        = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
-  repository_arn   = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
-  role_name        = "dev-payment-task"
-  security_groups  = ["sg-0123456789abcdef0"]
-  subnet_ids       = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
-  secrets_key_arns = []
-  stop_timeout     = 120
+  cluster           = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline", name = "dev-order-pipeline" }
+  cpu_architecture  = "ARM64"
+  environment       = { AWS_REGION = "eu-west-1", STOP_TIMEOUT = "120" }
+  image             = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:0123"
+  log_group         = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
+  repository_arn    = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
+  metrics_namespace = "OrderPipeline"
+  role_name         = "dev-payment-task"
+  security_groups   = ["sg-0123456789abcdef0"]
+  subnet_ids        = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  secrets_key_arns  = []
+  stop_timeout      = 120
 
   needs                 = ["vpce-0123456789abcdef0"]
   release_alarm         = "dev-order-pipeline-payment-release"

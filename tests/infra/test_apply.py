@@ -19,6 +19,7 @@ NAMES_ALL = (
     "aws_cloudwatch_dashboard.",
     "aws_cloudwatch_query_definition.",
     "aws_iam_role_policy.operator",
+    "aws_iam_role_policy.reconcile",
     "aws_sns_topic_policy.",
     "aws_vpc_endpoint.",
 )

@@ -23,15 +23,19 @@ ADOPT = """import {{
 }}
 """
 
+# Only here the definition of its container is known: that of the service has the queue's URL.
+IMAGE = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/adot@sha256:{'0123456789abcdef' * 4}"
+COLLECTOR = f'-var=tracing={{image="{IMAGE}"}}'
+
 
 @pytest.fixture(scope="session")
 def resources(applied):
-    """List the resources after the apply, with a customer-managed key planned."""
+    """List the resources after the apply, with a key of our own and collectors of traces planned."""
     key = boto3.client("kms").create_key(KeyUsage="ENCRYPT_DECRYPT")
     adoption = applied.terraform.directory / "adopt.tf"
     adoption.write_text(ADOPT.format(key=key["KeyMetadata"]["KeyId"]), "utf-8")
     try:
-        plan = applied.terraform.plan_document("-var=customer_managed_key=true")
+        plan = applied.terraform.plan_document("-var=customer_managed_key=true", COLLECTOR)
     finally:
         adoption.unlink()
     return planned(json.loads(plan.read_text("utf-8")))

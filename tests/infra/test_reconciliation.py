@@ -89,7 +89,7 @@ def test_the_command_needs_no_other_right(aws, reader, tmp_path):
 
     assert done.returncode in (0, 1), done.stderr
     assert refused([each for each in aws.rights() if each["role"] == f"{NAME}-task"]) == []
-    metrics = [json.loads(line) for line in done.stdout.splitlines() if '"_aws"' in line]
+    metrics = [json.loads(line) for line in (done.stdout + done.stderr).splitlines() if '"_aws"' in line]
     assert len(metrics) == 1, "the number of differences is not on a line of its own"
 
 

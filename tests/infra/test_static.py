@@ -13,6 +13,10 @@ from infra.conformance.plan import planned
 from infra.conformance.policies import too_large
 from local.rehearsal.terraform import Failed, Terraform
 
+# A collector of traces, so that its container, its permissions and its endpoint are planned too.
+IMAGE = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/adot@sha256:{'0123456789abcdef' * 4}"
+COLLECTOR = f'-var=tracing={{image="{IMAGE}"}}'
+
 
 def test_the_configuration_is_formatted(terraform):
     assert terraform.run("fmt", "-check", "-recursive", "-diff", accept=(0, 3)) == ""
@@ -66,6 +70,6 @@ def test_aws_accepts_every_planned_resource_of(aws, had, image_tag, tmp_path, sw
     given = {"image_tag": image_tag} | switches
     terraform = had(lambda: Terraform.copy(tmp_path, aws.environment(os.environ), **given))
 
-    resources = planned(json.loads(terraform.plan_document().read_text("utf-8")))
+    resources = planned(json.loads(terraform.plan_document(COLLECTOR).read_text("utf-8")))
 
     assert refused(resources) + too_large(resources) + ineffective(resources) == []

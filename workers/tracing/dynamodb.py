@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import Span, SpanKind, Tracer, get_current_span
 
 from workers.runtime.settlement import name_of
-from workers.tracing.consumer import fail
+from workers.tracing.marks import fail
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,8 +12,8 @@ from opentelemetry.trace import Span, SpanKind, Tracer, use_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workers.api.gate import HEALTH
-from workers.tracing.consumer import fail
 from workers.tracing.context import TRACEPARENT, below, read, written
+from workers.tracing.marks import fail
 
 _HEADER: Final = TRACEPARENT.encode()
 

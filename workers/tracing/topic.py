@@ -13,8 +13,8 @@ from opentelemetry.util.types import AttributeValue
 
 from workers.runtime.ports import Outcomes, Topic
 from workers.runtime.settlement import name_of
-from workers.tracing.consumer import ended, fail
 from workers.tracing.context import TRACEPARENT, links_to, parent_of, read, wanted
+from workers.tracing.marks import ended, fail
 
 SYSTEM: Final = "aws.sns"  # the conventions spell SQS "aws_sqs"
 

@@ -6,7 +6,8 @@ from support.harness import Harness, Service
 
 from workers.runtime.errors import PermanentError, TransientError, Unavailable
 from workers.runtime.ports import Failure
-from workers.tracing.consumer import Contexts, TracedConsumer
+from workers.tracing.consumer import TracedConsumer
+from workers.tracing.queue import Contexts
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CAUSE = f"00-{TRACE}-b7ad6b7169203331-01"
