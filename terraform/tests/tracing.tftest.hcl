@@ -20,7 +20,7 @@ variables {
   }
   cluster           = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/dev-order-pipeline", name = "dev-order-pipeline" }
   cpu_architecture  = "ARM64"
-  environment       = { AWS_REGION = "eu-west-1", STOP_TIMEOUT = "120" }
+  environment       = { AWS_REGION = "eu-west-1", ENVIRONMENT = "dev", STOP_TIMEOUT = "120" }
   image             = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:0123"
   log_group         = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
   repository_arn    = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
