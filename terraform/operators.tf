@@ -60,16 +60,10 @@ resource "aws_iam_role_policy" "operator" {
 data "aws_iam_policy_document" "operator" {
   for_each = local.operator_role
 
-  # `workers queues`, and every command that looks up a queue by name
+  # `workers queues` and `doctor`, and every command that looks up a queue by name
   statement {
     sid       = "FindQueues"
-    actions   = ["sqs:GetQueueUrl"]
-    resources = concat(values(local.queue_arns), flatten(values(local.dead_letter_arns)))
-  }
-
-  statement {
-    sid       = "CountMessages"
-    actions   = ["sqs:GetQueueAttributes"]
+    actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
     resources = concat(values(local.queue_arns), flatten(values(local.dead_letter_arns)))
   }
 
@@ -96,16 +90,22 @@ data "aws_iam_policy_document" "operator" {
     resources = concat(values(local.queue_arns), local.dead_letter_arns["dlq"])
   }
 
-  # `workers dlq`: whether an event was handled since, and each attempt that failed
+  # What the services left in their tables. `workers dlq`: whether an event was handled since, and each
+  # failed attempt. `workers queues`, `top`, `pause` and `resume`: who runs, and the pause. `workers
+  # trace`, `order` and `reconcile`: the books. One statement, because IAM limits the size of a role's
+  # policies, and each would repeat the tables.
   statement {
-    sid       = "ExplainDeadLetters"
+    sid       = "ReadRows"
     actions   = ["dynamodb:BatchGetItem"]
-    resources = local.consumer_table_arns
+    resources = local.story_table_arns
 
     condition {
       test     = "ForAllValues:StringLike"
       variable = "dynamodb:LeadingKeys"
-      values   = ["attempts#*", "failures#*", "inbox#*"]
+      values = [
+        "attempts#*", "failures#*", "gateway#*", "inbox#*", "ledger#*", "order#*", "outbox#*", "pause", "payment#*", "reservation#*",
+        "sent#*", "worker#*", "workers",
+      ]
     }
   }
 
@@ -185,19 +185,7 @@ data "aws_iam_policy_document" "operator" {
     }
   }
 
-  # `workers queues`, `top`, `pause` and `resume`: who runs, and the row that pauses a service
-  statement {
-    sid       = "SeeWorkers"
-    actions   = ["dynamodb:BatchGetItem"]
-    resources = local.consumer_table_arns
-
-    condition {
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values   = ["workers", "worker#*", "pause"]
-    }
-  }
-
+  # `workers pause` and `resume`
   statement {
     sid       = "PauseServices"
     actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
@@ -216,21 +204,7 @@ data "aws_iam_policy_document" "operator" {
     resources = ["*"] # this action has no resource
   }
 
-  # `workers trace`, `order` and `reconcile`
-  statement {
-    sid       = "ReadStories"
-    actions   = ["dynamodb:BatchGetItem"]
-    resources = local.story_table_arns
-
-    condition {
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values = [
-        "failures#*", "gateway#*", "inbox#*", "ledger#*", "order#*", "outbox#*", "payment#*", "reservation#*", "sent#*",
-      ]
-    }
-  }
-
+  # `workers order` and `reconcile`
   dynamic "statement" {
     for_each = {
       for sid, right in {

@@ -14,13 +14,6 @@ data "aws_iam_policy_document" "operator_doctor" {
   #checkov:skip=CKV_AWS_356:GetSubscriptionAttributes and GetMetricStatistics know no resource, and DescribeAlarms needs all for composite alarms
   for_each = local.operator_role
 
-  # Beyond `workers queues`: what SNS could not deliver.
-  statement {
-    sid       = "FindUndelivered"
-    actions   = ["sqs:GetQueueUrl"]
-    resources = local.dead_letter_arns["undelivered"]
-  }
-
   statement {
     sid       = "ExamineTopic"
     actions   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]

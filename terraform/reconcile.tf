@@ -11,6 +11,7 @@ locals {
   reconcile_container = {
     name                   = local.reconcile_name
     image                  = local.images[local.order_api]
+    entryPoint             = ["workers"] # that of the image runs a service
     command                = ["reconcile", "--json"]
     essential              = true
     user                   = "10001:10001"
@@ -145,7 +146,7 @@ data "aws_iam_policy_document" "reconcile_assume" {
 data "aws_iam_policy_document" "reconcile" {
   for_each = {
     for kind, rights in {
-      # It reads and compares; it never writes.
+      # It reads and compares; it never writes. What seems to differ is looked up at every consumer.
       task = [
         {
           sid     = "ReadTables", actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan"]

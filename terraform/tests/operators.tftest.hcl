@@ -112,3 +112,27 @@ run "a_customer_managed_key_is_used_through_sqs_and_s3_only" {
     error_message = "operators cannot redrive encrypted messages, or replay them"
   }
 }
+
+# AWS counts all inline policies of a role together, without white space:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+run "the_policies_of_the_longest_names_and_all_switches_fit_into_a_role" {
+  command = plan
+
+  override_resource {
+    target          = aws_kms_key.messaging
+    override_during = plan
+    values          = { arn = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012" }
+  }
+
+  variables {
+    environment          = "twelveletter"
+    operators            = ["arn:aws:iam::123456789012:role/on-call"]
+    customer_managed_key = true
+  }
+
+  assert {
+    # and the region may have five letters more, in each ARN
+    condition     = sum([for policy in [data.aws_iam_policy_document.operator["this"], data.aws_iam_policy_document.operator_doctor["this"]] : length(replace(policy.json, "/\\s/", "")) + 5 * length(split("arn:aws:", policy.json))]) <= 10240
+    error_message = "${sum([for policy in [data.aws_iam_policy_document.operator["this"], data.aws_iam_policy_document.operator_doctor["this"]] : length(replace(policy.json, "/\\s/", "")) + 5 * length(split("arn:aws:", policy.json))])} characters"
+  }
+}

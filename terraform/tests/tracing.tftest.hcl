@@ -22,9 +22,9 @@ variables {
   cpu_architecture  = "ARM64"
   environment       = { AWS_REGION = "eu-west-1", ENVIRONMENT = "dev", STOP_TIMEOUT = "120" }
   image             = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dev-order-pipeline@sha256:0123"
+  metrics_namespace = "OrderPipeline"
   log_group         = { name = "/ecs/dev-order-pipeline/payment", days = 7 }
   repository_arn    = "arn:aws:ecr:eu-west-1:123456789012:repository/dev-order-pipeline"
-  metrics_namespace = "OrderPipeline"
   role_name         = "dev-payment-task"
   security_groups   = ["sg-0123456789abcdef0"]
   subnet_ids        = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]

@@ -11,7 +11,7 @@ import time
 import pytest
 from support.builders import an_order, encoded
 from support.eventually import eventually
-from support.runbooks import Command, coming, commands_of
+from support.runbooks import commands_of
 from typer.testing import CliRunner
 
 from alerts.rig import HURRY
@@ -39,7 +39,7 @@ def run_page(name, known=""):
     """Run the `workers` commands of a page and return their outputs; ``known`` is an id."""
     outputs = {}
     for command in commands_of(name, "workers"):
-        if command.mentioned or coming(command) or NOT_RUN & set(command.arguments):
+        if command.mentioned or NOT_RUN & set(command.arguments):
             continue
         arguments = [known if known and word in KNOWN else word for word in command.arguments]
         done = CliRunner().invoke(cli.build(), arguments)
@@ -234,8 +234,6 @@ def test_an_event_that_is_set_aside_fires_until_it_is_retried(system, watching):
 
 
 def test_a_paused_service_is_neither_late_nor_stuck(system, watching):
-    if coming(Command("", "workers", ["pause"])):
-        pytest.skip("NOT TESTED: `workers pause` does not exist in this tree")
     run(["pause", SERVICE, "--for", "10m", "--reason", "test", "--yes"])
     time.sleep(SEEN)
     send(system, 3)

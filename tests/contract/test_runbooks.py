@@ -6,15 +6,13 @@ from pathlib import Path
 import botocore
 import botocore.session
 import pytest
-from support.runbooks import COMING, PAGES, Command, WrongUsage, coming, commands_of, parse
+from support.runbooks import PAGES, Command, WrongUsage, commands_of, parse
 
 from local import alerts
 
 ROOT = Path(__file__).parents[2]
 ALARMS = alerts.load()
-OPERATIONS = {"deploy", "drain", "restore", "roll-back", "rotate-secrets"}
-# Pages that are written at the same time as these.
-COMING_PAGES = {"replay"}
+OPERATIONS = {"deploy", "drain", "replay", "restore", "roll-back", "rotate-secrets"}
 PAGE_NAMES = sorted(path.stem for path in PAGES.glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 SDK = botocore.session.get_session()
@@ -32,7 +30,7 @@ def commands(program):
 
 
 def test_there_is_a_page_for_every_alarm_and_for_every_operation():
-    assert set(PAGE_NAMES) - COMING_PAGES - {"README"} == {*ALARMS, *OPERATIONS}
+    assert set(PAGE_NAMES) - {"README"} == {*ALARMS, *OPERATIONS}
 
 
 @pytest.mark.parametrize("page", sorted(ALARMS))
@@ -46,20 +44,18 @@ def test_the_page_of_an_alarm_says_what_is_safe_what_to_do_and_when_it_is_over(p
 
 def test_the_list_of_pages_names_each_page():
     listed = set(re.findall(r"\]\(([a-z-]+)\.md\)", (PAGES / "README.md").read_text("utf-8")))
-    assert listed - COMING_PAGES == set(PAGE_NAMES) - COMING_PAGES - {"README"}
+    assert listed == set(PAGE_NAMES) - {"README"}
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)
 def test_a_link_in_a_page_leads_to_a_file(page):
     text = (PAGES / f"{page}.md").read_text("utf-8")
-    targets = set(re.findall(r"\]\((?!https?:)([^)#]+)", text)) - {f"{p}.md" for p in COMING_PAGES}
+    targets = set(re.findall(r"\]\((?!https?:)([^)#]+)", text))
     assert [target for target in sorted(targets) if not (PAGES / target).exists()] == []
 
 
 @pytest.mark.parametrize("command", commands("workers"))
 def test_a_command_of_ours_parses(command):
-    if missing := coming(command):
-        pytest.skip(f"NOT TESTED: `workers {missing}` does not exist in this tree")
     parse(command)
 
 
@@ -70,17 +66,6 @@ def test_the_check_notices_a_wrong_command(line):
     _, *arguments = line.split()
     with pytest.raises(WrongUsage):
         parse(Command(line, "workers", arguments))
-
-
-def test_what_is_still_to_come_is_used_by_a_page():
-    used = {
-        name
-        for page in PAGE_NAMES
-        for command in commands_of(page, "workers")
-        for name in COMING
-        if " ".join(command.arguments).startswith(name.split(" --")[0])
-    }
-    assert used >= COMING - {"replay"}
 
 
 @pytest.mark.parametrize("command", commands("make"))

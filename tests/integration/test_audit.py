@@ -11,6 +11,7 @@ from workers import cli
 from workers.aws.clients import Clients
 from workers.aws.identity import caller
 from workers.ops import audit
+from workers.ops.dlq_select import Selection
 from workers.runtime.errors import Unavailable
 
 pytestmark = pytest.mark.integration
@@ -46,6 +47,19 @@ def test_an_operation_is_on_record_before_it_acts_and_complete_after_it(dynamodb
     assert (ended.result, ended.count) == (audit.DONE, 2)
     assert ended.detail == {"where": "x", "failed": "1"}
     assert running.at == ended.at <= ended.ended_at
+
+
+def test_no_address_of_a_customer_gets_on_record_but_the_caller_does(dynamodb, table):
+    address, who = "canary@example.com", f"{ME}@corp.example"
+    where = Selection(where=f"contains(text, '{address}')")
+    with audit.record(
+        dynamodb, table, by=who, action="a", reason=f"{address} asked", detail={"where": where}
+    ) as recording:
+        recording.detail["ids"] = f"x {address}"
+
+    rows = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
+    assert address not in str(rows)
+    assert [each.by for each in read(dynamodb, table)] == [who]
 
 
 @pytest.mark.parametrize(

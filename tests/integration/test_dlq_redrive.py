@@ -3,16 +3,20 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from support.dead_letters import Dead, document, run
 from support.eventually import eventually
 
-from workers.ops import dlq_outcomes, dlq_redrive
+from workers.aws.clients import Clients
+from workers.aws.generations import use_generation
+from workers.ops import dlq_outcomes, dlq_place, dlq_redrive
 from workers.ops.dlq_place import Place
 from workers.ops.dlq_redrive import Pace, redrive
 from workers.ops.dlq_select import Selection
 from workers.ops.operations import BusyError, Operation
+from workers.topology import Topology
 
 pytestmark = pytest.mark.integration
 
@@ -134,6 +138,47 @@ def test_a_canary_is_a_message_that_was_not_handled_before(dead, place, service)
 
     assert "the canary failed" in moved.stopped
     assert worker.seen == ["order-0005"]
+
+
+def test_the_outcome_of_a_canary_is_in_the_inbox_that_a_rebuild_made(dead, place):
+    """After a rebuild, analytics records what it handles in the inbox of a generation."""
+    dead.add("order-0", "order-1")
+    dead.put("inbox#g2#order-api#event-order-0", outcomes={"L": []})
+    dead.put("inbox#order-api#event-order-1", outcomes={"L": []})
+    rebuilt = replace(place, scope="g2#")
+
+    assert {k: v.processed for k, v in dlq_place.read(rebuilt).known.items()} == {
+        "order-api#event-order-0": True,
+        "order-api#event-order-1": False,
+    }
+    moved = move(rebuilt, Selection(where="processed"), Pace(canary=1), patience=1.0)
+    assert (moved.moved, moved.handled, moved.stopped) == (1, 1, "")
+
+
+def test_no_address_in_an_expression_is_stored(dead):
+    dead.add("order-1")
+    address = "canary@example.com"
+
+    run("dlq", "redrive", "payment", "--where", f"!contains(text, '{address}')", *YES)
+
+    rows = dead.dynamodb.scan(TableName=dead.table, ConsistentRead=True)["Items"]
+    assert "audit#" in str(rows)
+    assert address not in str(rows)
+
+
+def test_the_place_of_a_rebuilt_service_has_the_scope_of_its_inbox(provisioned):
+    clients = Clients.connect(provisioned, threads=1)
+    use_generation(clients.dynamodb(), f"{provisioned.name_prefix}analytics", 2)
+
+    places = {
+        name: dlq_place.place_of(clients, provisioned, Topology.load(), name)
+        for name in ("analytics", "payment")
+    }
+
+    assert {name: place.scope for name, place in places.items()} == {
+        "analytics": "g2#",
+        "payment": "",
+    }
 
 
 def test_an_attempt_that_an_older_worker_records_fails_the_canary():

@@ -7,6 +7,7 @@ from support.shop import Shop
 from typer.testing import CliRunner
 
 from workers import cli
+from workers.aws.generations import use_generation
 from workers.ops.trace import Tracer
 
 pytestmark = pytest.mark.integration
@@ -74,6 +75,23 @@ def test_a_story_is_found_by_the_correlation_id_too(shop, trace):
     shop.remove("orders", f"outbox#{story.correlation_id}")
     assert trace(story.correlation_id).order_id == order_id
     assert trace("nobody") is None
+
+
+def test_after_a_rebuild_analytics_is_asked_in_its_new_inbox(shop, trace):
+    order_id = shop.confirmed()
+    use_generation(shop.dynamodb, shop.table("analytics"), 1)
+    assert {each.state for each in of_analytics(trace(order_id))} == {"missing"}
+
+    for key in shop.keys("analytics", "inbox#"):
+        row = shop.row("analytics", key)
+        row["pk"] = {"S": key.replace("inbox#", "inbox#g1#")}
+        shop.dynamodb.put_item(TableName=shop.table("analytics"), Item=row)
+
+    assert {each.state for each in of_analytics(trace(order_id))} == {"handled"}
+
+
+def of_analytics(story):
+    return [each for (_, name), each in deliveries(story).items() if name == "analytics"]
 
 
 def test_requests_of_customers_are_part_of_the_story(shop, trace):

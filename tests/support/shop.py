@@ -137,6 +137,11 @@ class Shop:
             "Item"
         )
 
+    def keys(self, service, prefix):
+        """List the keys of the rows that start so."""
+        rows = self.dynamodb.scan(TableName=self.table(service), ConsistentRead=True)["Items"]
+        return [row["pk"]["S"] for row in rows if row["pk"]["S"].startswith(prefix)]
+
     def change(self, service, key, **texts):
         """Set text attributes of a row, behind the back of the services."""
         names = {f"#{name}": name for name in texts}

@@ -41,6 +41,11 @@ def current_generation(dynamodb: "DynamoDBClient", table: str) -> int:
     return _number(dynamodb, table, "current")
 
 
+def inbox_scope(dynamodb: "DynamoDBClient", table: str, service: str) -> str:
+    """Return the scope of the inbox that a service uses now; only one service can have any."""
+    return scope_of(current_generation(dynamodb, table)) if service == REBUILDABLE else ""
+
+
 def new_generation(dynamodb: "DynamoDBClient", table: str) -> int:
     """Reserve the number of a generation that no rebuild has used."""
     with translated("dynamodb"):

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from workers.aws.errors import translated
 from workers.aws.items import to_document, to_item
+from workers.runtime.observability.logs import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -67,14 +68,15 @@ def record(
     """Record an operation around the block that carries it out.
 
     ``by`` is ``workers.aws.identity.caller(clients)``, ``action`` the command: ``dlq redrive``.
-    ``detail`` must not hold personal data; long texts are cut.
+    Addresses in ``reason`` and ``detail`` are left out, because an expression of a selection or
+    an operator's words may name a customer; long texts are cut.
 
     Raises ``Unavailable`` before the block if the record cannot be written: without a record
     nothing happens. After the block the end is recorded, also if the block raises.
     """
     name, began = f"{_OPERATION}{uuid4().hex}", datetime.now(UTC)
-    known = _cut(detail or {})
-    started = _cut({"at": _text(began), "by": by, "action": action, "reason": reason})
+    known = _redacted(detail or {})
+    started = _cut({"at": _text(began), "by": by, "action": action}) | _redacted({"reason": reason})
     key = _write(dynamodb, table, began, name, {**started, "count": count, "detail": known})
     recording = Recording(by, count)
     try:
@@ -84,7 +86,7 @@ def record(
         recording.result = INTERRUPTED if interrupted else f"failed: {type(error).__name__}"
         raise
     finally:
-        ended = {"count": recording.count, "detail": known | _cut(recording.detail)}
+        ended = {"count": recording.count, "detail": known | _redacted(recording.detail)}
         ended |= {"result": recording.result[:MAX_DETAIL], "endedAt": _text(datetime.now(UTC))}
         _complete(dynamodb, table, key, name, ended)
 
@@ -167,6 +169,10 @@ def _audited(fields: Mapping[str, Any]) -> Audited:
         count=number if isinstance(number, int) else 0,
         detail={k: str(v) for k, v in detail.items()} if isinstance(detail, dict) else {},
     )
+
+
+def _redacted(texts: Mapping[str, object]) -> dict[str, str]:
+    return _cut({name: redact(str(text)) for name, text in texts.items()})
 
 
 def _cut(texts: Mapping[str, object]) -> dict[str, str]:

@@ -80,9 +80,8 @@ class Doubts:
     def _superseded(self, place: Place, newer: Sequence[Peeked]) -> list[Peeked]:
         """Return the messages that were sent: handled meanwhile, or dead-lettered once more."""
         letters = {message.id: explained(message) for message in self._messages.values()}
-        known = known_about(
-            place.dynamodb, place.table, (letter.key for letter in letters.values())
-        )
+        keys = (letter.key for letter in letters.values())
+        known = known_about(place.dynamodb, place.table, keys, scope=place.scope)
         back = [explained(message) for message in newer]
         return [
             self._messages[letter.id]

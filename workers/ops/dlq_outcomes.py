@@ -28,6 +28,7 @@ class Outcomes:
 
     dynamodb: "DynamoDBClient"
     table: str
+    scope: str = ""  # of the service's inbox
     pending: dict[str, str] = field(default_factory=dict)  # SQS id of the redriven -> event key
     handled: int = 0
     failed: list[str] = field(default_factory=list)  # event keys
@@ -42,11 +43,11 @@ class Outcomes:
         wanted = [
             row
             for message_id, key in pending.items()
-            for row in (f"inbox#{key}", f"failures#{key}", f"attempts#{message_id}")
+            for row in (f"inbox#{self.scope}{key}", f"failures#{key}", f"attempts#{message_id}")
         ]
         rows = read_rows(self.dynamodb, self.table, sorted(set(wanted)))
         for message_id, key in pending.items():
-            match outcome_of(rows, message_id, key):
+            match outcome_of(rows, message_id, key, self.scope):
                 case "handled":
                     self.handled += 1
                 case "failed":
@@ -73,9 +74,11 @@ class Outcomes:
                 sleep(GLANCE)
 
 
-def outcome_of(rows: Mapping[str, Mapping[str, Any]], message_id: str, key: str) -> Outcome | None:
+def outcome_of(
+    rows: Mapping[str, Mapping[str, Any]], message_id: str, key: str, scope: str = ""
+) -> Outcome | None:
     """Decide the outcome of one redriven message; None if it is not known yet."""
-    if f"inbox#{key}" in rows:
+    if f"inbox#{scope}{key}" in rows:
         return "handled"
     failures = attempts_in(rows.get(f"failures#{key}", {}))
     if any(attempt.message_id == message_id for attempt in failures):

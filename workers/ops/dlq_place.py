@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.dead_letters import HIDE_SECONDS, MAX_READ, Taken, peek
+from workers.aws.generations import inbox_scope
 from workers.ops.dlq import DeadMessage, explained
 from workers.ops.dlq_rows import Known, known_about
 from workers.ops.dlq_select import Selection, SelectionError, select, short_ids
@@ -36,6 +37,7 @@ class Place:
     kind: str  # DLQ or UNDELIVERED
     source: str  # URL of the dead-letter queue
     destination: str  # URL of the service's queue
+    scope: str = ""  # of the service's inbox; see aws/generations.py
 
     @property
     def name(self) -> str:
@@ -84,14 +86,17 @@ def place_of(
     """Look up the queues of a service. Raises ``FatalError`` if one does not exist."""
     sqs = clients.control()
     find = names.dlq_url if kind == DLQ else names.undelivered_url
+    dynamodb = clients.dynamodb()
+    table = settings.table_name or settings.name_prefix + topology.services[service].table
     return Place(
         sqs=sqs,
-        dynamodb=clients.dynamodb(),
+        dynamodb=dynamodb,
         service=service,
-        table=settings.table_name or settings.name_prefix + topology.services[service].table,
+        table=table,
         kind=kind,
         source=find(sqs, settings, service),
         destination=names.queue_url(sqs, settings, service),
+        scope=inbox_scope(dynamodb, table, service),
     )
 
 
@@ -103,7 +108,8 @@ def read(place: Place, *, limit: int = MAX_READ) -> Read:
 def interpreted(place: Place, taken: Taken) -> Read:
     """Look up messages that were taken."""
     letters = tuple(map(explained, taken.messages))
-    known = known_about(place.dynamodb, place.table, (letter.key for letter in letters))
+    keys = (letter.key for letter in letters)
+    known = known_about(place.dynamodb, place.table, keys, scope=place.scope)
     return Read(letters, known, taken)
 
 

@@ -115,7 +115,7 @@ class _Run:
 
     def run(self, taken: Taken) -> Moved:
         earlier = self.operation.earlier
-        same = earlier is not None and earlier.progress.get("selection") == str(self.selection)
+        same = earlier is not None and earlier.progress.get("selection") == self.selection.digest
         if earlier is not None:
             self.result.resumed = f"{earlier.by.rpartition(':')[2]} at {earlier.at[:19]}"
             taken = self._wait_for_hidden(taken)
@@ -127,7 +127,7 @@ class _Run:
         self.result.selected = self.result.moved + len(chosen)
         self.result.moved += doubts.finish_sent(self.place, taken.messages, self.hold)
         self._save(line)
-        outcomes = Outcomes(self.place.dynamodb, self.place.table)
+        outcomes = Outcomes(self.place.dynamodb, self.place.table, self.place.scope)
         rest = self._canary(chosen, outcomes, passed=same and self._before("canary") > 0)
         if not self.result.stopped:
             self._move_all(rest, outcomes)
@@ -174,7 +174,7 @@ class _Run:
         if not self.pace.canary or passed or not chosen:
             return chosen
         canary, rest = chosen[: self.pace.canary], chosen[self.pace.canary :]
-        watched = Outcomes(outcomes.dynamodb, outcomes.table)
+        watched = Outcomes(outcomes.dynamodb, outcomes.table, outcomes.scope)
         for batch in batches(canary):
             watched.watch(self._copies(self._move(batch)))
         self.progress("canary", self.result.moved, self.result.selected)
@@ -314,5 +314,6 @@ class _Run:
         if line is None:
             self.operation.save(moved=moved)
         else:
-            selection = str(self.selection)
-            self.operation.save(moved=moved, line=round(line * 1000), selection=selection)
+            self.operation.save(
+                moved=moved, line=round(line * 1000), selection=self.selection.digest
+            )

@@ -49,15 +49,17 @@ class Known:
 NOTHING: Final = Known()
 
 
-def known_about(dynamodb: "DynamoDBClient", table: str, keys: Iterable[str]) -> Mapping[str, Known]:
-    """Look up events by ``DeadMessage.key``, consistently."""
+def known_about(
+    dynamodb: "DynamoDBClient", table: str, keys: Iterable[str], *, scope: str = ""
+) -> Mapping[str, Known]:
+    """Look up events by ``DeadMessage.key``, consistently; ``scope`` is that of the inbox."""
     wanted = sorted(set(keys))
-    rows = read_rows(
-        dynamodb, table, [f"{kind}#{key}" for key in wanted for kind in ("inbox", "failures")]
-    )
+    kinds = (f"inbox#{scope}", "failures#")
+    rows = read_rows(dynamodb, table, [f"{kind}{key}" for key in wanted for kind in kinds])
     return {
         key: Known(
-            processed=f"inbox#{key}" in rows, attempts=attempts_in(rows.get(f"failures#{key}", {}))
+            processed=f"inbox#{scope}{key}" in rows,
+            attempts=attempts_in(rows.get(f"failures#{key}", {})),
         )
         for key in wanted
     }

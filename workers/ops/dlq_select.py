@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 import jmespath
@@ -36,6 +37,11 @@ class Selection:
         options += [f"--group {self.group}"] if self.group else []
         options += [f"--where {self.where}"] if self.where else []
         return " ".join(options) or "all"
+
+    @property
+    def digest(self) -> str:
+        """A hash that tells selections apart. An expression may hold a customer's address."""
+        return sha256(str(self).encode()).hexdigest()[:16]
 
     def check(self) -> None:
         """Raise ``SelectionError`` if the expression cannot be read, with the position."""

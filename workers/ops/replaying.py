@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from workers.aws import names
 from workers.aws.archive import Archive
 from workers.aws.clients import Clients
-from workers.aws.generations import REBUILDABLE, current_generation, scope_of
+from workers.aws.generations import inbox_scope
 from workers.aws.identity import caller
 from workers.aws.resend import THREADS, Sender
 from workers.ops.archive import Archived, Position, Selection, Unreadable, placed_at, read
@@ -48,8 +48,7 @@ class Replaying:
         dynamodb = wide.dynamodb()
         archive = Archive.find(wide, settings)
         table = settings.table_name or _table(settings, service)
-        rebuilt = service == REBUILDABLE
-        scope = scope_of(current_generation(dynamodb, table)) if rebuilt else ""
+        scope = inbox_scope(dynamodb, table, service)
         return cls(wide, settings, archive, service, table, scope, dynamodb)
 
     def placed_at(self, order_id: str) -> datetime | None:

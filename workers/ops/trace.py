@@ -7,9 +7,11 @@ outcomes, the outcomes of these. A confirmed order has three levels.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workers.aws.batch_get import Row, batch_get
+from workers.aws.generations import REBUILDABLE, inbox_scope
 from workers.aws.items import to_document
 from workers.ops.story import ORDER_API, Mail, Story, StoryEvent, missing_of
 from workers.ops.story_rows import (
@@ -136,13 +138,18 @@ class Tracer:
         return [name for name, service in services if event.event_type in service.consumes]
 
     def _inbox(self, service: str, event: StoryEvent) -> Row:
-        return self._table(service), f"inbox#{event.source}#{event.event_id}"
+        scope = self._scope if service == REBUILDABLE else ""
+        return self._table(service), f"inbox#{scope}{event.source}#{event.event_id}"
 
     def _failures(self, service: str, event: StoryEvent) -> Row:
         return self._table(service), f"failures#{event.source}#{event.event_id}"
 
     def _orders(self, key: str) -> Row:
         return self._table(ORDER_API), key
+
+    @cached_property
+    def _scope(self) -> str:
+        return inbox_scope(self.dynamodb, self._table(REBUILDABLE), REBUILDABLE)
 
     def _table(self, service: str) -> str:
         return self.prefix + self.topology.services[service].table
