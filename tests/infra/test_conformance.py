@@ -30,7 +30,7 @@ COLLECTOR = f'-var=tracing={{image="{IMAGE}"}}'
 
 @pytest.fixture(scope="session")
 def resources(applied):
-    """List the resources after the apply, with a key of our own and collectors of traces planned."""
+    """List the resources after the apply, with a key of ours and collectors of traces planned."""
     key = boto3.client("kms").create_key(KeyUsage="ENCRYPT_DECRYPT")
     adoption = applied.terraform.directory / "adopt.tf"
     adoption.write_text(ADOPT.format(key=key["KeyMetadata"]["KeyId"]), "utf-8")
