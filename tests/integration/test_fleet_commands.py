@@ -240,6 +240,9 @@ def test_wrong_usage_says_what_is_right(workers, arguments, says):
 def test_top_shows_pauses_and_groups_what_is_in_aws(provisioned, roster):
     sqs = boto3.client("sqs")
     dlq = sqs.get_queue_url(QueueName=f"{provisioned.name_prefix}payment-queue-dlq")["QueueUrl"]
+    for _ in range(3):
+        sqs.send_message(QueueUrl=dlq, MessageBody="held by another reader")
+    sqs.receive_message(QueueUrl=dlq, MaxNumberOfMessages=10, VisibilityTimeout=60)
     sqs.send_message(QueueUrl=dlq, MessageBody="no envelope")
     report(roster, "worker-7", rate=2.0)
     app = Top(Live(Clients.connect(provisioned, threads=4), provisioned, Topology.load()))
@@ -261,7 +264,8 @@ def test_top_shows_pauses_and_groups_what_is_in_aws(provisioned, roster):
             await pilot.press("d")
             await settled(pilot)
             group = app.screen.query_one("#groups", DataTable).get_row_at(0)
-            assert [str(cell) for cell in group][1:3] == ["unknown", "1"]
+            assert str(app.screen.query_one("#note").render()).startswith("4 there, 1 readable now")
+            assert [str(cell) for cell in group][2:4] == ["unknown", "1"]
             await pilot.press("escape", "p", "enter")
             await settled(pilot)
             assert "payment is paused by arn:aws:" in str(app.query_one("#below", Static).render())

@@ -1,6 +1,5 @@
 """The dialogs of ``workers top``: a question with fields, and the dead letters of a service."""
 
-from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -11,9 +10,9 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Input, Label
 
 from workers.cli.console import printable
-from workers.ops.live import FailureGroup
+from workers.ops.live import DeadLetters
 
-_FAILURES: Final = ("event type", "failure", "count", "first", "last", "reason")
+_FAILURES: Final = ("group", "event type", "failure", "count", "first", "last", "reason")
 
 
 class Ask(ModalScreen[dict[str, str] | None]):
@@ -53,26 +52,30 @@ class Failures(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
     CSS = "Failures > Vertical { height: 80%; border: solid $accent; }"
 
-    def __init__(self, service: str, groups: Sequence[FailureGroup]) -> None:
+    def __init__(self, service: str, letters: DeadLetters) -> None:
         super().__init__()
         self._service = service
-        self._groups = groups
+        self._letters = letters
 
     def compose(self) -> ComposeResult:
         """Make the table, and say how to go on."""
         with Vertical():
             yield Label(f"Dead letters of {self._service}. Escape: close")
+            if self._letters.note:
+                yield Label(as_cell(self._letters.note), id="note")
             yield DataTable(id="groups", cursor_type="row")
             yield Label(f"Details: workers dlq list {self._service}")
-            yield Label(f"Redrive: workers dlq redrive {self._service} --yes")
+            yield Label(
+                f"Redrive: workers dlq redrive {self._service} --group GROUP --canary 1 --yes"
+            )
 
     def on_mount(self) -> None:
         """Fill the table."""
         table = self.query_one("#groups", DataTable)
         table.add_columns(*_FAILURES)
-        for group in self._groups:
+        for group in self._letters.groups:
             times = (group.first_at[:19], group.last_at[:19])
-            cells = (group.event_type, group.type, group.count, *times, group.reason)
+            cells = (group.key, group.event_type, group.type, group.count, *times, group.reason)
             table.add_row(*map(as_cell, cells))
 
     def action_close(self) -> None:

@@ -17,7 +17,7 @@ from workers.cli.console import printable
 from workers.cli.durations import FORM, seconds_of, span
 from workers.cli.queues import REFRESH_EVERY, row
 from workers.cli.top_dialogs import Ask, Failures, as_cell
-from workers.ops.live import FailureGroup, Snapshot
+from workers.ops.live import DeadLetters, Snapshot
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.roster import Heartbeat
 
@@ -33,7 +33,7 @@ class Source(Protocol):
     def look(self) -> Snapshot:
         """Read everything."""
 
-    def failures(self, service: str) -> list[FailureGroup]:
+    def failures(self, service: str) -> DeadLetters:
         """Group the dead letters of a service."""
 
     def pause(self, service: str, *, seconds: int | None, reason: str) -> None:
@@ -145,8 +145,8 @@ class Top(App[None]):
         self.call_from_thread(self._show, snapshot)
 
     def _inspect(self, service: str) -> None:
-        groups = self._source.failures(service)
-        self.call_from_thread(self.push_screen, Failures(service, groups))
+        letters = self._source.failures(service)
+        self.call_from_thread(self.push_screen, Failures(service, letters))
 
     def _selected(self) -> str:
         """Return the service under the cursor; empty before the first look."""

@@ -1,18 +1,16 @@
 """Everything that a live view shows and does, for one environment."""
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
-from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.identity import caller
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
-from workers.ops.dlq import DeadMessage, look
+from workers.ops.dlq_groups import Group, grouped
+from workers.ops.dlq_place import place_of, read, shortfall
 from workers.ops.heartbeats import fleet
 from workers.ops.outbox import ShardState, shards
 from workers.ops.overview import Look, Overview
@@ -34,15 +32,11 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class FailureGroup:
-    """Dead letters with the same event type and type of failure."""
+class DeadLetters:
+    """The causes of a service's dead letters."""
 
-    event_type: str  # empty if it cannot be read
-    type: str
-    count: int
-    reason: str  # of one of them
-    first_at: str  # ISO 8601
-    last_at: str
+    groups: tuple[Group, ...]
+    note: str  # that not all could be read, and why; empty if all were
 
 
 class Live:
@@ -64,13 +58,13 @@ class Live:
         except (FatalError, PermanentError, Unavailable) as error:
             return Snapshot(seen, (), (*seen.notes, f"no outbox, {error}"))
 
-    def failures(self, service: str) -> list[FailureGroup]:
-        """Group the dead letters of a service.
+    def failures(self, service: str) -> DeadLetters:
+        """Group the dead letters of a service by cause.
 
         Receives them and makes them visible again, which adds one to their receive counts.
         """
-        sqs = self._clients.control()
-        return grouped(look(sqs, names.dlq_url(sqs, self._settings, service)))
+        found = read(place_of(self._clients, self._settings, self._topology, service))
+        return DeadLetters(tuple(grouped(found.letters, found.known)), shortfall(found.taken))
 
     def pause(self, service: str, *, seconds: int | None, reason: str) -> None:
         """Pause a service, and record it."""
@@ -98,15 +92,3 @@ class Live:
     def _table(self, service: str) -> str:
         mapped = self._topology.services[service].table
         return self._settings.table_name or self._settings.name_prefix + mapped
-
-
-def grouped(letters: Sequence[DeadMessage]) -> list[FailureGroup]:
-    """Group dead letters by event type and type of failure, the largest group first."""
-    counts = Counter((letter.event_type, letter.type) for letter in letters)
-    groups = []
-    for (event_type, kind), count in counts.most_common():
-        members = [each for each in letters if (each.event_type, each.type) == (event_type, kind)]
-        times = sorted(each.failed_at for each in members if each.failed_at)
-        first, last = (times[0], times[-1]) if times else ("", "")
-        groups.append(FailureGroup(event_type, kind, count, members[0].reason, first, last))
-    return groups

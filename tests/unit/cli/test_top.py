@@ -4,7 +4,6 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
-from types import SimpleNamespace
 
 import pytest
 from textual.widgets import DataTable, Input, Static
@@ -12,8 +11,9 @@ from textual.widgets import DataTable, Input, Static
 from workers.cli import top
 from workers.cli.top_dialogs import Ask, Failures
 from workers.cli.top_screen import Top
+from workers.ops.dlq_groups import Group
 from workers.ops.heartbeats import Fleet
-from workers.ops.live import FailureGroup, Snapshot, grouped
+from workers.ops.live import DeadLetters, Snapshot
 from workers.ops.outbox import ShardState
 from workers.ops.overview import Look
 from workers.ops.queues import QueueState
@@ -44,7 +44,10 @@ class Source:
         }
         self.outbox = (ShardState(0, 4, 75, "relay-1"),)
         self.notes = ()
-        self.groups = [FailureGroup("order.created", "TimeoutError", 2, "a [red] reason", "", "")]
+        group = Group(
+            "5b1c", "order.created", "TimeoutError", "", "a [red] reason", 2, 0, 0, "", "", ()
+        )
+        self.letters = DeadLetters((group,), "30 there, 2 [readable] now")
         self.told, self.looks, self.error, self.hang = [], 0, None, None
 
     def look(self):
@@ -58,7 +61,7 @@ class Source:
 
     def failures(self, service):
         self.told.append(("failures", service))
-        return self.groups
+        return self.letters
 
     def pause(self, service, *, seconds, reason):
         self.told.append(("pause", service, seconds, reason))
@@ -192,7 +195,10 @@ def test_dead_letters_are_read_only_when_asked_for():
         await settled(app, pilot)
         assert source.told == [("failures", "orders")]
         assert isinstance(app.screen, Failures)
-        assert "a [red] reason" in cells(app.screen.query_one("#groups", DataTable))[0]
+        assert {"5b1c", "a [red] reason"} < set(
+            cells(app.screen.query_one("#groups", DataTable))[0]
+        )
+        assert "2 [readable] now" in str(app.screen.query_one("#note").render())
         await pilot.press("escape")
         assert not isinstance(app.screen, Failures)
 
@@ -239,18 +245,3 @@ def test_without_textual_the_command_says_how_to_install_it(monkeypatch, capsys)
         top.top()
     assert ended.value.code == 1
     assert "pip install 'workers[ops]'" in capsys.readouterr().err
-
-
-def test_letters_are_grouped_by_event_type_and_failure():
-    letters = [
-        SimpleNamespace(event_type=event, type=kind, reason="r", failed_at=at)
-        for event, kind, at in [
-            ("order.created", "TimeoutError", "2026-01-02"),
-            ("", "malformed", ""),
-            ("order.created", "TimeoutError", "2026-01-01"),
-        ]
-    ]
-    assert grouped(letters) == [
-        FailureGroup("order.created", "TimeoutError", 2, "r", "2026-01-01", "2026-01-02"),
-        FailureGroup("", "malformed", 1, "r", "", ""),
-    ]
