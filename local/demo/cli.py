@@ -102,9 +102,9 @@ Place an order:
     {{"customerEmail": "customer@example.com", "currency": "EUR",
      "items": [{{"sku": "{sku}", "quantity": 1, "price": {price}}}]}}'
 
-Use the AWS CLI or this command with it:
+Use the AWS CLI, boto3 or this command with it:
   export AWS_ENDPOINT_URL={system.aws.url} AWS_REGION={system.settings.aws_region} \\
-    AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+    AWS_DEFAULT_REGION={system.settings.aws_region} AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
   aws sqs list-queues
   workers queues
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from support.dead_letters import Dead, document, run
 
 from workers.cli import dlq_view
-from workers.ops import dlq_place
+from workers.ops import dlq_groups, dlq_place
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +129,28 @@ def test_groups_count_one_cause_with_its_first_and_last_failure(dead):
     assert (first["processed"], first["redriven"], first["versions"]) == (1, 1, ["abc123"])
     assert (first["first_at"][:10], first["last_at"][:10]) == ("2026-11-20", "2026-11-21")
     assert first["key"] in run("dlq", "list", "payment", "--group").stdout
+
+
+def test_a_group_is_one_line_on_a_hundred_columns(dead, provisioned):
+    dead.add(*orders(12), stack="0a1b2c3d4e5f", type="unsupported_version", reason="x" * 300)
+    dead.add("other-1", stack="ffffffffffff")
+    assert str(provisioned.name_prefix)
+    place = dlq_place.Place(
+        dead.sqs, dead.dynamodb, "payment", dead.table, "dlq", dead.dlq, dead.queue
+    )
+    read = dlq_place.read(place)
+    groups = dlq_groups.grouped(read.letters, read.known)
+    narrow, wide = (Console(width=columns, record=True, file=None) for columns in (100, 500))
+
+    dlq_view.groups_table(groups, narrow)
+    dlq_view.groups_table(groups, wide)
+
+    lines = narrow.export_text().splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 100
+    assert [line.split()[0] for line in lines[1:]] == [group.key for group in groups]
+    assert "unsupported_version" in lines[1]
+    assert "0a1b2c3d4e5f" in wide.export_text()
 
 
 def test_an_event_that_does_not_meet_the_schema_is_named_by_its_own_fields(dead):

@@ -9,6 +9,7 @@ import pytest
 from support.dead_letters import Dead, document, run
 from support.eventually import eventually
 
+from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.generations import use_generation
 from workers.ops import dlq_outcomes, dlq_place, dlq_redrive
@@ -385,3 +386,22 @@ def test_what_sns_could_not_deliver_is_listed_and_redriven(dead):
     ]
     assert document("dlq", "redrive", "payment", "--undelivered", *YES)["messages"] == 1
     assert dead.orders() == ["order-1"]
+
+
+def test_after_a_rebuild_the_generation_in_use_says_what_analytics_has_handled(dead):
+    dead.table = f"{dead.settings.name_prefix}analytics"
+    dead.dlq = names.dlq_url(dead.sqs, dead.settings, "analytics")
+    use_generation(dead.dynamodb, dead.table, 2)
+    dead.add("before", "after", url=dead.dlq)
+    dead.handled("before")
+    dead.put("inbox#g2#order-api#event-after", outcomes={"L": []})
+
+    listed = {each["order_id"]: each for each in document("dlq", "list", "analytics")}
+    assert {order: each["processed"] for order, each in listed.items()} == {
+        "before": False,
+        "after": True,
+    }
+
+    known = ("--id", listed["after"]["id"], "--canary", "1")
+    done = document("dlq", "redrive", "analytics", *known, *YES)
+    assert (done["handled"], done["stopped"]) == (1, "")

@@ -109,6 +109,19 @@ def test_tables_expire_rows_and_have_an_outbox_only_if_the_map_does(settings, to
     assert indexed == {name for name, table in topology.tables.items() if table.outbox}
 
 
+def test_a_time_to_live_that_was_turned_off_is_turned_on_again(settings, topology):
+    name = provision(settings, topology).tables[0]
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.update_time_to_live(
+        TableName=name, TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires"}
+    )
+
+    assert provision(settings, topology).changes == (f"set the time to live of table {name}",)
+
+    ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    assert ttl["TimeToLiveStatus"] == "ENABLED"
+
+
 def test_the_sender_is_verified(settings, topology):
     provision(settings, topology)
     boto3.client("ses").send_email(

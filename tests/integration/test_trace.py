@@ -194,3 +194,20 @@ def test_the_story_of_a_redriven_order(shop, trace, workers):
 
 def test_an_unknown_id_is_a_usage_error(workers):
     assert "no order and no first event" in workers("trace", "nobody", code=2)
+
+
+def test_after_a_rebuild_analytics_is_looked_up_in_the_generation_in_use(shop, trace):
+    order_id = shop.confirmed()
+    use_generation(shop.dynamodb, shop.table("analytics"), 1)
+
+    missing = Tracer(shop.dynamodb, shop.prefix, shop.topology).trace(order_id).missing
+    assert len(missing) == 4
+    assert all("analytics" in text for text in missing)
+
+    for event in trace(order_id).events:
+        key = f"{event.source}#{event.event_id}"
+        shop.dynamodb.put_item(
+            TableName=shop.table("analytics"),
+            Item={"pk": {"S": f"inbox#g1#{key}"}, "outcomes": {"L": []}},
+        )
+    assert trace(order_id).missing == ()

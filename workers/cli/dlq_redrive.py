@@ -147,7 +147,7 @@ def _report(service: str, moved: "Moved", *, as_json: bool) -> None:
     else:
         say(f"moved {counted(moved.moved, 'message')} back to the {service} queue")
         if moved.resumed:
-            say(f"resumed what {moved.resumed} started, which had moved about {moved.before}")
+            say(f"resumed what {moved.resumed} started, which had moved at least {moved.before}")
         if moved.handled or moved.failed or moved.undecided:
             say(
                 f"{moved.handled} handled, {moved.failed} failed again, {moved.undecided} not known"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from workers.cli.console import WIDE, note, printable, say, show
+from workers.cli.console import WIDE, note, printable, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_LINE: Final = 5.0  # of progress, where there is no terminal
 _NARROW: Final = 20  # characters of a column
+_REASON: Final = 24  # characters of a reason that are worth more than a spare column
 _LONGEST_BODY: Final = 4_000  # characters
 
 
@@ -26,9 +27,6 @@ def letters_table(
     letters: Sequence["DeadMessage"], known: Mapping[str, Any], console: "Console | None" = None
 ) -> None:
     """Print dead letters, one line each: ids are unique prefixes, reasons are cut."""
-    from rich.table import Table
-    from rich.text import Text
-
     from workers.ops.dlq_select import short_ids
 
     short = short_ids([letter.id for letter in letters])
@@ -44,37 +42,57 @@ def letters_table(
         }
         for letter in letters
     ]
-    console = console or _console()
-    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]]
-    room = max(len("reason"), console.width - sum(widths) - len(widths) - 1)
-    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for name in (*rows[0], "reason"):
-        table.add_column(name, no_wrap=True)
-    for row, letter in zip(rows, letters, strict=True):
-        reason = one_line(letter.reason)
-        cut = reason if len(reason) <= room else f"{reason[: room - 1]}…"
-        table.add_row(*map(Text, (*row.values(), cut)))
-    console.print(table)
+    _fitted(rows, [letter.reason for letter in letters], console or _console())
 
 
-def groups_table(groups: Sequence["Group"]) -> None:
-    """Print groups of dead letters."""
-    show(
+def groups_table(groups: Sequence["Group"], console: "Console | None" = None) -> None:
+    """Print groups of dead letters, one line each; a narrow terminal shows fewer columns."""
+    rows = [
         {
             "group": group.key,
-            "count": group.count,
-            "done": group.processed,
-            "redriven": group.redriven,
-            "event": group.event_type or "-",
-            "error": group.type,
+            "count": str(group.count),
+            "done": str(group.processed),
+            "redriven": str(group.redriven),
+            "event": one_line(group.event_type or "-")[:_NARROW],
+            "error": one_line(group.type)[:_NARROW],
             "stack": group.stack or "-",
             "first": group.first_at[5:16],
             "last": group.last_at[5:16],
             "versions": ", ".join(version[:12] for version in group.versions) or "-",
-            "reason": one_line(group.reason[:60]),
         }
         for group in groups
-    )
+    ]
+    reasons = [group.reason for group in groups]
+    _fitted(rows, reasons, console or _console(), spare=("stack", "versions", "first"))
+
+
+def _fitted(
+    rows: Sequence[dict[str, str]],
+    reasons: Sequence[str],
+    console: "Console",
+    *,
+    spare: Sequence[str] = (),
+) -> None:
+    """Print rows of one line each: without the spare columns if need be, and reasons cut."""
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(rows[0])
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+    for name in (*spare, ""):
+        room = console.width - sum(widths[n] for n in names) - len(names) - 1
+        if room >= _REASON or not name:
+            break
+        names.remove(name)
+    room = max(len("reason"), room)
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    for name in (*names, "reason"):
+        table.add_column(name, no_wrap=True)
+    for row, text in zip(rows, reasons, strict=True):
+        reason = one_line(text)
+        cut = reason if len(reason) <= room else f"{reason[: room - 1]}…"
+        table.add_row(*map(Text, (*(row[name] for name in names), cut)))
+    console.print(table)
 
 
 def letter_text(document: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from workers.cli.console import (
-    FAILED,
     USAGE,
     Json,
     Yes,
@@ -72,7 +71,7 @@ def outbox_retry(
     chosen = [event_id] if event_id in known else [k for k in known if k.startswith(event_id or "")]
     if event_id is not None and len(chosen) != 1:
         aside = ", ".join(known) or "none"
-        fail(f"{len(chosen)} events match that ID prefix. Events set aside: {aside}", FAILED)
+        fail(f"{len(chosen)} events match that ID prefix. Events set aside: {aside}", USAGE)
     count = len(chosen)
     if yes and chosen:
         with record(

@@ -63,7 +63,7 @@ class Moved:
 
     selected: int = 0  # by this run
     moved: int = 0  # by this run
-    before: int = 0  # by the runs that this one resumes
+    before: int = 0  # at least, by the runs that this one resumes
     handled: int = 0  # known only if a canary or ``stop_on_failure`` was asked for
     failed: int = 0
     undecided: int = 0
@@ -191,6 +191,7 @@ class _Run:
             )
         else:
             self.operation.save(canary=len(canary))
+            self._save()
         return rest
 
     def _move_all(self, messages: Sequence[Peeked], outcomes: Outcomes) -> None:

@@ -70,7 +70,8 @@ def _attributes(*, outbox: bool) -> list[Any]:
 
 def _ensure_ttl(dynamodb: "DynamoDBClient", name: str, changed: Callable[[str], None]) -> None:
     found = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-    if found.get("AttributeName") != _TTL:
+    off = found["TimeToLiveStatus"] in {"DISABLED", "DISABLING"}  # may still name the attribute
+    if off or found.get("AttributeName") != _TTL:
         dynamodb.update_time_to_live(
             TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL}
         )
