@@ -61,6 +61,18 @@ def test_a_corrected_event_is_new_and_names_its_cause(dead):
     assert dead.left() == []
 
 
+def test_a_number_stays_a_text_where_a_text_was(dead):
+    dead.add("order-1")
+    prices = ("--set", "data.items.0.price=7.10", "--set", "data.totalAmount=14.20")
+
+    document("dlq", "edit", "payment", only(dead), *prices, "--set", "eventVersion=1.0", *YES)
+
+    [message] = dead.drain()
+    body = json.loads(message["Body"])
+    assert body["eventVersion"] == "1.0"
+    assert (body["data"]["items"][0]["price"], body["data"]["totalAmount"]) == ("7.10", "14.20")
+
+
 def test_the_audit_keeps_the_diff_without_personal_data(dead):
     dead.add("order-1")
 

@@ -146,19 +146,19 @@ def _with_fields(
         names = path.split(".")
         if names[0] in LOCKED:
             raise EditError(f"{names[0]} cannot be changed")
-        _set(fields, names, _value(text), path)
+        _set(fields, names, text, path)
     return fields
 
 
-def _set(fields: Any, names: Sequence[str], value: Any, path: str) -> None:
+def _set(fields: Any, names: Sequence[str], text: str, path: str) -> None:
     """Set the value at a path; the last name may be new."""
     for name in names[:-1]:
         fields = _inner(fields, name, path)
     match fields:
         case dict():
-            fields[names[-1]] = value
+            fields[names[-1]] = _value(text, fields.get(names[-1]))
         case list() if names[-1].isascii() and names[-1].isdigit() and int(names[-1]) < len(fields):
-            fields[int(names[-1])] = value
+            fields[int(names[-1])] = _value(text, fields[int(names[-1])])
         case _:
             raise EditError(f"{path}: there is no such field")
 
@@ -172,11 +172,13 @@ def _inner(fields: Any, name: str, path: str) -> Any:
     raise EditError(f"{path}: there is no such field")
 
 
-def _value(text: str) -> Any:
+def _value(text: str, old: Any) -> Any:
+    """Read JSON, or else a text. A number stays a text where a text was: amounts and versions."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text
+    return text if isinstance(old, str) and isinstance(value, int | float) else value
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[Change]:
