@@ -153,8 +153,9 @@ def test_analytics_rebuilt_under_load_has_the_same_figures(played):
 
 
 def test_a_second_rebuild_starts_from_nothing_too(played):
-    result = workers("replay", "analytics", "--rebuild", "--yes", "--archive-delay", "0")
+    rebuild = ("replay", "analytics", "--rebuild", "--yes", "--archive-delay", "0")
+    first, result = workers(*rebuild), workers(*rebuild)
 
-    assert result["generation"] == 2
+    assert result["generation"] == first["generation"] + 1
     assert result["events"] == len(published(played))
     assert counters() == figures_of(published(played).values())

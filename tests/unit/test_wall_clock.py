@@ -54,7 +54,7 @@ READERS = {
     "runtime/assembly.py": "the trail of a message's attempts and its record say wrong times; a "
     "pause ends early or late until it is read again; a worker seems silent",
     "runtime/inbox.py": "an inbox row says a wrong time of its start",
-    "tracing/consumer.py": "a span says a wrong time",
+    "tracing/queue.py": "a span says a wrong time",
 }
 
 

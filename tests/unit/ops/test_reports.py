@@ -21,5 +21,5 @@ def test_the_number_of_differences_is_a_metric_of_the_environment():
 def test_the_alarms_watch_this_metric():
     text = TERRAFORM.read_text("utf-8")
 
-    assert re.search(r'reconcile_name = "(\w+)"', text)[1] == reports.SERVICE
+    assert re.search(r'reconcile_name\s+= "(\w+)"', text)[1] == reports.SERVICE
     assert f'metric_name         = "{reports.DIFFERENCES}"' in text
