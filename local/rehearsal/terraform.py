@@ -28,7 +28,7 @@ _NOT_INSTALLED: Final = (
 # The copy keeps its state next to it, not in the bucket of an environment.
 _LOCAL_STATE: Final = 'terraform {\n  backend "local" {}\n}\n'
 # Messages about resources that no longer exist.
-_GONE: Final = ("NotFound", "does not exist", "No scalable target found")
+_GONE: Final = ("NotFound", "does not exist", "No scalable target found", "was not found")
 
 
 class Missing(Exception):
