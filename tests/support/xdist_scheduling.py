@@ -1,9 +1,10 @@
-"""Distributes tests over processes: each test on its own, but all of infra together."""
+"""Distributes tests over processes: each on its own, but those that share a system together."""
 
 from xdist.scheduler import LoadScopeScheduling
 
 _INFRA = "tests/infra/"
 _STATIC = "tests/infra/test_static.py"
+_TRACES = "tests/process/test_traces.py"  # they share one running system
 
 
 class LargestScopeFirst(LoadScopeScheduling):
@@ -14,6 +15,7 @@ class LargestScopeFirst(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         """Return the scope of a test. Tests of one scope run in one process, in order."""
-        if nodeid.startswith(_STATIC):
-            return _STATIC
+        for together in (_STATIC, _TRACES):
+            if nodeid.startswith(together):
+                return together
         return _INFRA if nodeid.startswith(_INFRA) else nodeid
