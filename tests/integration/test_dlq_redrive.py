@@ -12,6 +12,7 @@ from support.eventually import eventually
 from workers.aws import names
 from workers.aws.clients import Clients
 from workers.aws.generations import use_generation
+from workers.aws.items import to_item
 from workers.ops import dlq_outcomes, dlq_place, dlq_redrive
 from workers.ops.dlq_place import Place
 from workers.ops.dlq_redrive import Pace, redrive
@@ -183,11 +184,12 @@ def test_the_place_of_a_rebuilt_service_has_the_scope_of_its_inbox(provisioned):
 
 
 def test_an_attempt_that_an_older_worker_records_fails_the_canary():
-    rows = {"attempts#m-2": {"delivery-1": {"error": "TimeoutError: no", "at": "", "worker": ""}}}
+    ended = {"delivery-1": {"error": "TimeoutError: no", "at": "", "worker": ""}}
+    rows = {"attempts#m-2": to_item(ended)}
     assert dlq_outcomes.outcome_of(rows, "m-2", "order-api#e") == "failed"
-    started = {"attempts#m-2": {"delivery-2": {"error": ""}}}
+    started = {"attempts#m-2": to_item({"delivery-2": {"error": ""}})}
     assert dlq_outcomes.outcome_of(started, "m-2", "order-api#e") is None
-    earlier = {"failures#order-api#e": {"attempt#m-1#3": {"at": "x"}}}
+    earlier = {"failures#order-api#e": to_item({"attempt#m-1#3": {"at": "x"}})}
     assert dlq_outcomes.outcome_of(earlier, "m-2", "order-api#e") is None
     assert dlq_outcomes.outcome_of(earlier, "m-1", "order-api#e") == "failed"
 

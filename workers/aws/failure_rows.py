@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workers.aws.errors import translated
 from workers.aws.items import to_document, to_item
 from workers.glimpse import Glimpse
-from workers.runtime.ports import FailedAttempt, FailureLog
+from workers.runtime.ports import Document, FailedAttempt, FailureLog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,18 +60,28 @@ def log_of(key: str, item: Any) -> FailureLog:
     subject = row.get("subject")
     known = {field: str(row.get(name, "")) for name, field in _ABOUT.items()}
     subjects = {n: str(t) for n, t in subject.items()} if isinstance(subject, dict) else {}
-    attempts = [
-        _attempt(name, fields)
-        for name, fields in row.items()
-        if name.startswith(f"{_ATTEMPT}#") and isinstance(fields, dict)
-    ]
     recorded = row.get("recorded", 0)
     return FailureLog(
         key,
         Glimpse(**known, subject=subjects),
         first_at=str(row.get("firstAt", "")),
         recorded=recorded if isinstance(recorded, int) else 0,
-        attempts=in_order(attempts),
+        attempts=_attempts(row),
+    )
+
+
+def attempts_in(item: Any) -> tuple[FailedAttempt, ...]:
+    """Read the attempts of a row, in order; none without a row."""
+    return _attempts(to_document(item)) if item else ()
+
+
+def _attempts(row: Document) -> tuple[FailedAttempt, ...]:
+    return in_order(
+        [
+            _attempt(name, fields)
+            for name, fields in row.items()
+            if name.startswith(f"{_ATTEMPT}#") and isinstance(fields, dict)
+        ]
     )
 
 

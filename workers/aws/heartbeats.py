@@ -89,9 +89,14 @@ class DynamoRoster:
         return {"N": str(int(self.clock() + retention.total_seconds()))}
 
 
+def row_of(worker: str) -> str:
+    """Return the partition key of a worker's heartbeat."""
+    return f"worker#{worker}"
+
+
 def key_of(worker: str) -> dict[str, Any]:
-    """Return the key of a worker's heartbeat."""
-    return {"pk": {"S": f"worker#{worker}"}}
+    """Return the key of a worker's heartbeat, as DynamoDB takes it."""
+    return {"pk": {"S": row_of(worker)}}
 
 
 def ids_of(row: Mapping[str, Any]) -> frozenset[str]:

@@ -1,19 +1,17 @@
 """Dead letters: which messages are in a dead-letter queue, and why."""
 
-import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workers.aws.dead_letters import MAX_READ, Peeked, peek
 from workers.envelope import EnvelopeError
 from workers.events import decode
+from workers.events import peek as peek_event
 from workers.runtime.observability.logs import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")  # as ``envelope.Id``
 _UNEXPLAINED: Final = "SQS moved it: received too often without an answer (was a worker killed?)"
 
 
@@ -60,12 +58,12 @@ def explained(message: Peeked) -> DeadMessage:
     except EnvelopeError as error:
         schema = f"{error.name}: {error}"
     first_id = texts.get("source.messageId") or message.id
-    event = _named(message.body)
+    event = peek_event(message.body)
     return DeadMessage(
         id=message.id,
-        event_type=_id(event.get("eventType")),
-        event_id=_id(event.get("eventId")),
-        order_id=_id(event.get("orderId")),
+        event_type=event.event_type,
+        event_id=event.event_id,
+        order_id=event.subject.get("orderId", ""),
         type=texts.get("failure.type", "unknown"),
         reason=redact(texts.get("failure.reason", _UNEXPLAINED)),
         attempts=_number(texts.get("failure.attempts", "")),
@@ -82,25 +80,6 @@ def explained(message: Peeked) -> DeadMessage:
         sent_at=message.sent_at,
         schema=schema,
     )
-
-
-def _named(body: str) -> dict[str, object]:
-    """Read the fields that name an event, also of one that does not meet the schema."""
-    try:
-        fields = json.loads(body)
-        if isinstance(fields, dict) and fields.get("Type") == "Notification":
-            fields = json.loads(str(fields.get("Message")))
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(fields, dict):
-        return {}
-    data = fields.get("data")
-    return fields | {"orderId": data.get("orderId") if isinstance(data, dict) else ""}
-
-
-def _id(value: object) -> str:
-    """Return an id; anything else may be a customer's data."""
-    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from workers.ops.dlq_rows import attempts_in, read_rows
+from workers.aws.batch_get import batch_get
+from workers.aws.failure_rows import attempts_in
+from workers.aws.items import to_document
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,12 +42,15 @@ class Outcomes:
     def look(self) -> None:
         """Read the rows of the pending messages once."""
         pending = dict(self.pending)
-        wanted = [
-            row
-            for message_id, key in pending.items()
-            for row in (f"inbox#{self.scope}{key}", f"failures#{key}", f"attempts#{message_id}")
-        ]
-        rows = read_rows(self.dynamodb, self.table, sorted(set(wanted)))
+        found = batch_get(
+            self.dynamodb,
+            [
+                (self.table, row)
+                for message_id, key in pending.items()
+                for row in (f"inbox#{self.scope}{key}", f"failures#{key}", f"attempts#{message_id}")
+            ],
+        )
+        rows = {row: item for (_, row), item in found.items()}
         for message_id, key in pending.items():
             match outcome_of(rows, message_id, key, self.scope):
                 case "handled":
@@ -75,15 +80,15 @@ class Outcomes:
 
 
 def outcome_of(
-    rows: Mapping[str, Mapping[str, Any]], message_id: str, key: str, scope: str = ""
+    rows: Mapping[str, Any], message_id: str, key: str, scope: str = ""
 ) -> Outcome | None:
-    """Decide the outcome of one redriven message; None if it is not known yet."""
+    """Decide the outcome of one redriven message from items by key; None if it is not known yet."""
     if f"inbox#{scope}{key}" in rows:
         return "handled"
-    failures = attempts_in(rows.get(f"failures#{key}", {}))
+    failures = attempts_in(rows.get(f"failures#{key}"))
     if any(attempt.message_id == message_id for attempt in failures):
         return "failed"
-    if _errors(rows.get(f"attempts#{message_id}", {}).values()):
+    if _errors(to_document(rows.get(f"attempts#{message_id}", {})).values()):
         return "failed"
     return None
 

@@ -1,22 +1,20 @@
 """The workers of a service, as they report themselves, and its pause. Reading changes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from workers.aws.batch_get import MAX_KEYS
+from workers.aws.batch_get import batch_get
 from workers.aws.errors import translated
-from workers.aws.heartbeats import PAUSE, ROSTER, from_row, ids_of, key_of, pause_from
-from workers.runtime.errors import Unavailable
+from workers.aws.heartbeats import PAUSE, ROSTER, from_row, ids_of, pause_from, row_of
 from workers.runtime.roster import BEAT_EVERY, Heartbeat, Pause
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SILENT_AFTER: Final = 3.5 * BEAT_EVERY  # s; three beats in a row are missing
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,8 @@ def fleet(dynamodb: "DynamoDBClient", table: str) -> Fleet:
     first = _get(dynamodb, table, [ROSTER, PAUSE])
     as_of, rows = _time_of(first), {row["pk"]["S"]: row for row in _rows(first, table)}
     ids = sorted(ids_of(rows.get("workers", {})))
-    beats = [
-        from_row(row)
-        for start in range(0, len(ids), MAX_KEYS)
-        for row in _all(dynamodb, table, [key_of(each) for each in ids[start : start + MAX_KEYS]])
-    ]
+    found = batch_get(dynamodb, [(table, row_of(each)) for each in ids], consistent=False)
+    beats = [from_row(row) for row in found.values()]
     beats.sort(key=lambda beat: beat.worker)
     return Fleet(
         as_of=as_of,
@@ -76,18 +71,6 @@ def _current(row: Mapping[str, Any] | None, now: datetime) -> Pause | None:
     if pause is None or (pause.until is not None and pause.until <= now.timestamp()):
         return None
     return pause
-
-
-def _all(
-    dynamodb: "DynamoDBClient", table: str, keys: Sequence[dict[str, Any]]
-) -> Iterator[Mapping[str, Any]]:
-    for _ in range(_TRIES):
-        answer = _get(dynamodb, table, keys)
-        yield from _rows(answer, table)
-        keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-        if not keys:
-            return
-    raise Unavailable("dynamodb: throttled while reading heartbeats", dependency="dynamodb")
 
 
 def _get(dynamodb: "DynamoDBClient", table: str, keys: Sequence[dict[str, Any]]) -> Any:
