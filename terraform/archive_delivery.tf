@@ -123,7 +123,7 @@ resource "aws_iam_role_policy" "archive_writer" {
   for_each = local.archive
 
   name   = "write"
-  role   = aws_iam_role.archive_writer[each.key].id
+  role   = aws_iam_role.archive_writer[each.key].name
   policy = data.aws_iam_policy_document.archive_writer.json
 }
 
@@ -207,7 +207,7 @@ resource "aws_iam_role_policy" "archive_topic" {
   for_each = local.archive
 
   name   = "deliver"
-  role   = aws_iam_role.archive_topic[each.key].id
+  role   = aws_iam_role.archive_topic[each.key].name
   policy = data.aws_iam_policy_document.archive_topic.json
 }
 

@@ -111,7 +111,7 @@ data "aws_iam_policy_document" "sns_assumes" {
 
 resource "aws_iam_role_policy" "sns_feedback" {
   name   = "delivery-status"
-  role   = aws_iam_role.sns_feedback.id
+  role   = aws_iam_role.sns_feedback.name
   policy = data.aws_iam_policy_document.sns_feedback.json
 }
 

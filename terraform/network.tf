@@ -171,7 +171,7 @@ resource "aws_iam_role_policy" "flow_log" {
   for_each = local.new_vpc
 
   name   = "log"
-  role   = aws_iam_role.flow_log[each.key].id
+  role   = aws_iam_role.flow_log[each.key].name
   policy = data.aws_iam_policy_document.flow_log[each.key].json
 }
 

@@ -53,7 +53,7 @@ resource "aws_iam_role_policy" "operator" {
   for_each = local.operator_role
 
   name   = "operate"
-  role   = aws_iam_role.operator[each.key].id
+  role   = aws_iam_role.operator[each.key].name
   policy = data.aws_iam_policy_document.operator[each.key].json
 }
 

@@ -6,7 +6,7 @@ resource "aws_iam_role_policy" "operator_doctor" {
   for_each = local.operator_role
 
   name   = "doctor"
-  role   = aws_iam_role.operator[each.key].id
+  role   = aws_iam_role.operator[each.key].name
   policy = data.aws_iam_policy_document.operator_doctor[each.key].json
 }
 

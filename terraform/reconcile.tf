@@ -110,7 +110,7 @@ resource "aws_iam_role_policy" "reconcile" {
   for_each = aws_iam_role.reconcile
 
   name   = each.key
-  role   = each.value.id
+  role   = each.value.name
   policy = data.aws_iam_policy_document.reconcile[each.key].json
 }
 

@@ -4,6 +4,7 @@ With ``LOCALSTACK`` set, a LocalStack from docker-compose.yml replaces the embed
 """
 
 import os
+import signal
 from uuid import uuid4
 
 import hypothesis
@@ -21,6 +22,11 @@ from workers.topology import Topology
 # No deadline: the time of an example depends on how busy the machine is.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
+
+# A shell that starts tests in the background lets them ignore SIGINT, and the processes that they
+# start inherit that. These tests interrupt processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

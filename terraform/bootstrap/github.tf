@@ -61,7 +61,7 @@ resource "aws_iam_role_policy" "build" {
   for_each = { for role in keys(local.roles) : role => role if role == "build" }
 
   name   = "push"
-  role   = aws_iam_role.github[each.key].id
+  role   = aws_iam_role.github[each.key].name
   policy = data.aws_iam_policy_document.build.json
 }
 
@@ -138,7 +138,7 @@ resource "aws_iam_role_policy" "plan" {
   for_each = { for role in keys(local.roles) : role => role if role == "plan" }
 
   name   = "read"
-  role   = aws_iam_role.github[each.key].id
+  role   = aws_iam_role.github[each.key].name
   policy = data.aws_iam_policy_document.plan.json
 }
 

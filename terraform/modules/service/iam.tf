@@ -40,7 +40,7 @@ resource "aws_iam_role" "task" {
 
 resource "aws_iam_role_policy" "task" {
   name   = "task"
-  role   = aws_iam_role.task.id
+  role   = aws_iam_role.task.name
   policy = data.aws_iam_policy_document.task.json
 }
 
@@ -191,7 +191,7 @@ resource "aws_iam_role" "execution" {
 
 resource "aws_iam_role_policy" "execution" {
   name   = "execution"
-  role   = aws_iam_role.execution.id
+  role   = aws_iam_role.execution.name
   policy = data.aws_iam_policy_document.execution.json
 }
 

@@ -56,7 +56,7 @@ def too_large(resources):
     return found + [
         f"role {role}: its inline policies have {size} characters; the limit is {_INLINE.size}"
         for role, size in inline.items()
-        if size > _INLINE.size and role != str(KNOWN_LATER)
+        if size > _INLINE.size
     ]
 
 
