@@ -11,7 +11,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 # The provider itself waits: six times five seconds after each write to a queue.
-PATIENCE: Final = 600.0  # s for one command
+PATIENCE: Final = 1_500.0  # s for one command; all of `terraform test` on a busy machine
 PARALLELISM: Final = 30  # an apply spends almost all of its time waiting
 _REQUIREMENTS: Final = (
     "Install Terraform 1.10 or newer on the PATH, and make the provider hashicorp/aws 5.100 "
