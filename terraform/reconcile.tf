@@ -16,11 +16,14 @@ locals {
     essential              = true
     user                   = "10001:10001"
     readonlyRootFilesystem = true
-    environment = [for key, value in {
-      AWS_REGION  = var.region
-      ENVIRONMENT = var.environment
-      NAME_PREFIX = local.name_prefix
-    } : { name = key, value = value }]
+    environment = [for key, value in merge(
+      {
+        AWS_REGION  = var.region
+        ENVIRONMENT = var.environment
+        NAME_PREFIX = local.name_prefix
+      },
+      length(var.table_names) == 0 ? {} : { TABLE_NAMES = jsonencode(var.table_names) },
+    ) : { name = key, value = value }]
     mountPoints     = []
     portMappings    = []
     systemControls  = []

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.healthcheck import METRICS_PORT
@@ -18,6 +25,15 @@ _AFTER_LAST_POLL: Final = 10
 _ALSO_READ: Final = ("AWS_ENDPOINT_URL", "REVISION")
 _RESEMBLES: Final = 0.85  # of difflib's ratio; one typo in ten letters is 0.9
 _SHORTEST: Final = 6  # letters; shorter names resemble too much
+_NAMES: Final = TypeAdapter(dict[str, str])
+
+
+def _with_names(text: str) -> str:
+    try:
+        _NAMES.validate_json(text)
+    except ValidationError:
+        raise ValueError('not a JSON object such as {"payment": "payment-restored"}') from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -36,6 +52,8 @@ class Settings(BaseSettings):
     queue_url: str | None = None
     dlq_url: str | None = None
     table_name: str | None = None
+    # JSON: tables by the map's names, for commands that read several. A restored table has another.
+    table_names: Annotated[str, AfterValidator(_with_names)] = "{}"
     concurrency: int | None = Field(default=None, ge=1, le=MAX_CONCURRENCY)
     # Tests use 2 s; the map asks for at least MIN_VISIBILITY_TIMEOUT.
     visibility_timeout: int | None = Field(default=None, ge=2, le=MAX_VISIBILITY_TIMEOUT)
@@ -75,6 +93,10 @@ class Settings(BaseSettings):
                     for problem in error.errors()
                 )
             ) from None
+
+    def table(self, name: str) -> str:
+        """Return the name on AWS of a table of the map."""
+        return _NAMES.validate_json(self.table_names).get(name, self.name_prefix + name)
 
     @property
     def origin_keys(self) -> list[str]:

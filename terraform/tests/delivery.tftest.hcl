@@ -200,6 +200,10 @@ run "a_restored_table_takes_the_place_of_the_old_one" {
     condition     = strcontains(data.aws_iam_policy_document.dynamodb_endpoint.json, ":table/dev-payment-restored\"")
     error_message = "the endpoint does not allow the restored table"
   }
+  assert {
+    condition     = [for each in jsondecode(aws_ecs_task_definition.reconcile["this"].container_definitions)[0].environment : each.value if each.name == "TABLE_NAMES"] == ["{\"payment\":\"dev-payment-restored\"}"]
+    error_message = "the reconciliation reads the old table"
+  }
 }
 
 run "what_is_not_on_the_map_is_refused" {

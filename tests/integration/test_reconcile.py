@@ -12,6 +12,7 @@ from workers import cli
 from workers.events import Simulation
 from workers.ops.books import Library
 from workers.ops.reconcile import Reconciliation
+from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,7 @@ def shop(provisioned):
 
 
 def run_of(shop, *, after=LATER, waiting=None):
-    library = Library(shop.dynamodb, shop.prefix, shop.topology)
+    library = Library(shop.dynamodb, Settings(name_prefix=shop.prefix), shop.topology)
     backlogs = waiting or {}
     return Reconciliation(library, datetime.now(UTC) + after, lambda name: backlogs.get(name, 0))
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from workers import cli
 from workers.aws.generations import use_generation
 from workers.ops.trace import Tracer
+from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +21,7 @@ def shop(provisioned):
 
 @pytest.fixture
 def trace(shop):
-    return Tracer(shop.dynamodb, shop.prefix, shop.topology).trace
+    return Tracer(shop.dynamodb, Settings(name_prefix=shop.prefix), shop.topology).trace
 
 
 @pytest.fixture
@@ -200,7 +201,11 @@ def test_after_a_rebuild_analytics_is_looked_up_in_the_generation_in_use(shop, t
     order_id = shop.confirmed()
     use_generation(shop.dynamodb, shop.table("analytics"), 1)
 
-    missing = Tracer(shop.dynamodb, shop.prefix, shop.topology).trace(order_id).missing
+    missing = (
+        Tracer(shop.dynamodb, Settings(name_prefix=shop.prefix), shop.topology)
+        .trace(order_id)
+        .missing
+    )
     assert len(missing) == 4
     assert all("analytics" in text for text in missing)
 

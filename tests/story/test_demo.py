@@ -46,7 +46,7 @@ def test_killing_workers_changes_nothing(tmp_path):
 
 def differences(system):
     """Reconcile the books of a system at rest."""
-    library = Library(system.clients.dynamodb(), system.settings.name_prefix, system.topology)
+    library = Library(system.clients.dynamodb(), system.settings, system.topology)
     at_rest = timedelta()
     run = Reconciliation(library, datetime.now(UTC), lambda _service: 0, at_rest)
     return list(run.differences())

@@ -40,6 +40,16 @@ def test_settings_come_from_the_environment(environment):
     )
 
 
+def test_a_restored_table_has_a_name_of_its_own(environment):
+    environment.setenv("NAME_PREFIX", "blue-")
+    environment.setenv("TABLE_NAMES", '{"payment": "restored"}')
+
+    settings = Settings.load()
+
+    assert (settings.table("payment"), settings.table("orders")) == ("restored", "blue-orders")
+    assert hash(settings)  # clients are kept by settings
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -51,6 +61,8 @@ def test_settings_come_from_the_environment(environment):
         ("PORT", "-1"),
         ("LOG_LEVEL", "loud"),
         ("NAME_PREFIX", "no spaces"),
+        ("TABLE_NAMES", "payment=restored"),
+        ("TABLE_NAMES", '["payment"]'),
         ("ALLOW_SIMULATION", "perhaps"),
         ("ORIGIN_KEY", "short"),
         ("OTHER_ORIGIN_KEY", ""),

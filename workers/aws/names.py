@@ -64,7 +64,7 @@ def table_name(dynamodb: "DynamoDBClient", settings: Settings, table: str) -> st
     """Return the name of a service's table. Raises ``FatalError`` if it does not exist."""
     if settings.table_name:
         return settings.table_name
-    name = settings.name_prefix + table
+    name = settings.table(table)
     try:
         dynamodb.describe_table(TableName=name)
     except SDK_ERRORS as error:

@@ -58,7 +58,7 @@ def order_show(
     if (order_id is None) == (email is None):
         fail("give either ORDER_ID or --email ADDRESS", USAGE)
     settings, clients = connect()
-    library = Library(clients.dynamodb(), settings.name_prefix, Topology.load())
+    library = Library(clients.dynamodb(), settings, Topology.load())
     if order_id is not None:
         found = account(library, order_id)
         if found is None:

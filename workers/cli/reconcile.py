@@ -80,7 +80,7 @@ def reconcile(
 def _library(settings: "Settings", clients: Any) -> Any:
     from workers.ops.books import Library
 
-    return Library(clients.dynamodb(), settings.name_prefix, Topology.load())
+    return Library(clients.dynamodb(), settings, Topology.load())
 
 
 def _backlog(settings: "Settings", clients: Any) -> Any:

@@ -30,7 +30,7 @@ def settle(
     if everything == (order_id is not None):
         fail("give either ORDER_ID or --all", USAGE)
     settings, clients = connect()
-    library = Library(clients.dynamodb(), settings.name_prefix, Topology.load())
+    library = Library(clients.dynamodb(), settings, Topology.load())
     if order_id is None:
         orders = list(stock_settle.held_by_shipped(library))
     else:

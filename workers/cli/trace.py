@@ -27,7 +27,7 @@ def trace(
     from workers.ops.trace import Tracer
 
     settings, clients = connect()
-    story = Tracer(clients.dynamodb(), settings.name_prefix, Topology.load()).trace(wanted)
+    story = Tracer(clients.dynamodb(), settings, Topology.load()).trace(wanted)
     if story is None:
         fail(
             f"no order and no first event has the id {wanted!r}. order-api's answers and every log "

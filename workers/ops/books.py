@@ -10,6 +10,7 @@ from workers.aws.items import to_document
 from workers.services.inventory import PREFIX as RESERVATION
 from workers.services.notification import key_of as mail_key
 from workers.services.templates import TEMPLATES
+from workers.settings import Settings
 from workers.topology import Topology
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ class Books:
 
 @dataclass(frozen=True)
 class Library:
-    """Reads the books of orders. ``prefix`` is that of the tables' names."""
+    """Reads the books of orders."""
 
     dynamodb: "DynamoDBClient"
-    prefix: str
+    settings: Settings
     topology: Topology
 
     def read(self, order_ids: Iterable[str], kinds: Iterable[str] = KINDS) -> dict[str, Books]:
@@ -85,7 +86,7 @@ class Library:
 
     def table(self, service: str) -> str:
         """Return the name of a service's table."""
-        return self.prefix + self.topology.services[service].table
+        return self.settings.table(self.topology.services[service].table)
 
     def _keys(self, order_id: str, kinds: Iterable[str]) -> Iterator[Row]:
         payment = self.table("payment")

@@ -48,7 +48,7 @@ class Overview:
         self._cloudwatch = clients.cloudwatch()
         self._queues = Queues(clients, settings, topology)
         self._tables = {
-            name: settings.table_name or settings.name_prefix + service.table
+            name: settings.table_name or settings.table(service.table)
             for name, service in topology.consumers.items()
         }
         self._now = now

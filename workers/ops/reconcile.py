@@ -174,7 +174,7 @@ class Reconciliation:
     @property
     def _tracer(self) -> Tracer:
         library = self.library
-        return Tracer(library.dynamodb, library.prefix, library.topology)
+        return Tracer(library.dynamodb, library.settings, library.topology)
 
 
 def _later(at: str, than: str) -> bool:

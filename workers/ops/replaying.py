@@ -114,7 +114,7 @@ class Replaying:
 
 
 def _table(settings: Settings, service: str) -> str:
-    return settings.name_prefix + Topology.load().services[service].table
+    return settings.table(Topology.load().services[service].table)
 
 
 def _asked(selection: Selection, options: Options) -> dict[str, str]:

@@ -27,6 +27,7 @@ from workers.services.notification import key_of as mail_key
 from workers.services.order import Order
 from workers.services.order import key_of as order_key
 from workers.services.templates import TEMPLATES
+from workers.settings import Settings
 from workers.topology import Topology
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tracer:
-    """Reads stories. ``prefix`` is that of the tables' names."""
+    """Reads stories."""
 
     dynamodb: "DynamoDBClient"
-    prefix: str
+    settings: Settings
     topology: Topology
 
     def trace(self, wanted: str) -> Story | None:
@@ -152,7 +153,7 @@ class Tracer:
         return inbox_scope(self.dynamodb, self._table(REBUILDABLE), REBUILDABLE)
 
     def _table(self, service: str) -> str:
-        return self.prefix + self.topology.services[service].table
+        return self.settings.table(self.topology.services[service].table)
 
     def _get(self, rows: Iterable[Row]) -> dict[Row, Any]:
         return batch_get(self.dynamodb, rows)

@@ -74,14 +74,14 @@ def provision(
     urls: dict[str, str] = {}
     for name, service in topology.consumers.items():
         urls |= messaging.ensure_consumer(name, service, topic_arn)
-    tables = {settings.name_prefix + name: table for name, table in topology.tables.items()}
+    tables = {settings.table(name): table for name, table in topology.tables.items()}
     for name, table in tables.items():
         ensure_table(aws.dynamodb, name, outbox=table.outbox, changed=changed)
     ensure_identity(aws.ses, settings.sender_email, changed)
     if stock:
         _add_stock(
             aws.dynamodb,
-            settings.name_prefix + topology.services["inventory"].table,
+            settings.table(topology.services["inventory"].table),
             stock,
             changed,
         )

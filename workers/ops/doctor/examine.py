@@ -129,7 +129,7 @@ def collapsed(findings: list[Finding], scope: Scope) -> list[Finding]:
     missing = {each.subject for each in findings if each.kind == "missing"}
     expected = {
         *queues.names(scope.topology.consumers, scope),
-        *(scope.settings.name_prefix + table for table in scope.topology.tables),
+        *(scope.settings.table(table) for table in scope.topology.tables),
     }
     if expected <= missing:
         remedy = "Check AWS_REGION, NAME_PREFIX, AWS_PROFILE and AWS_ENDPOINT_URL"

@@ -17,7 +17,7 @@ _IN_USE: Final = ("ACTIVE", "UPDATING")
 
 def examine_table(scope: Scope, table: str) -> Iterator[Finding]:
     """Examine a table of the map."""
-    name, outbox = scope.settings.name_prefix + table, scope.topology.tables[table].outbox
+    name, outbox = scope.settings.table(table), scope.topology.tables[table].outbox
     with translated("dynamodb"):
         try:
             found = scope.dynamodb.describe_table(TableName=name)["Table"]
