@@ -96,7 +96,12 @@ class Settings(BaseSettings):
 
     def table(self, name: str) -> str:
         """Return the name on AWS of a table of the map."""
+        # ``TABLE_NAME`` is not asked: it names one service's table, not that of each.
         return _NAMES.validate_json(self.table_names).get(name, self.name_prefix + name)
+
+    def own_table(self, name: str) -> str:
+        """Return the name on AWS of the table of the one service that this is about."""
+        return self.table_name or self.table(name)
 
     @property
     def origin_keys(self) -> list[str]:

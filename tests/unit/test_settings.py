@@ -50,6 +50,14 @@ def test_a_restored_table_has_a_name_of_its_own(environment):
     assert hash(settings)  # clients are kept by settings
 
 
+def test_the_table_of_one_service_is_not_that_of_the_others(environment):
+    environment.setenv("TABLE_NAME", "chosen")
+
+    settings = Settings.load()
+
+    assert (settings.own_table("payment"), settings.table("payment")) == ("chosen", "payment")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -48,7 +48,7 @@ def connect(threads: int = 1) -> tuple[Settings, Any]:
 
 def table_of(settings: Settings, service: str) -> str:
     """Return the name of a service's table."""
-    return settings.table_name or settings.table(Topology.load().services[service].table)
+    return settings.own_table(Topology.load().services[service].table)
 
 
 def show(rows: Iterable[dict[str, Any]]) -> None:

@@ -87,7 +87,7 @@ def place_of(
     sqs = clients.control()
     find = names.dlq_url if kind == DLQ else names.undelivered_url
     dynamodb = clients.dynamodb()
-    table = settings.table_name or settings.table(topology.services[service].table)
+    table = settings.own_table(topology.services[service].table)
     return Place(
         sqs=sqs,
         dynamodb=dynamodb,

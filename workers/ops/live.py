@@ -91,4 +91,4 @@ class Live:
 
     def _table(self, service: str) -> str:
         mapped = self._topology.services[service].table
-        return self._settings.table_name or self._settings.table(mapped)
+        return self._settings.table(mapped)

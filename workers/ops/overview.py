@@ -48,8 +48,7 @@ class Overview:
         self._cloudwatch = clients.cloudwatch()
         self._queues = Queues(clients, settings, topology)
         self._tables = {
-            name: settings.table_name or settings.table(service.table)
-            for name, service in topology.consumers.items()
+            name: settings.table(service.table) for name, service in topology.consumers.items()
         }
         self._now = now
         self._seen: dict[str, deque[tuple[datetime, int]]] = {}

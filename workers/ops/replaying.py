@@ -47,13 +47,13 @@ class Replaying:
         wide = replace(clients, threads=THREADS)
         dynamodb = wide.dynamodb()
         archive = Archive.find(wide, settings)
-        table = settings.table_name or _table(settings, service)
+        table = settings.own_table(_mapped(service))
         scope = inbox_scope(dynamodb, table, service)
         return cls(wide, settings, archive, service, table, scope, dynamodb)
 
     def placed_at(self, order_id: str) -> datetime | None:
         """Return since when an order may have events; None if there is no such order."""
-        return placed_at(self.dynamodb, _table(self.settings, _ORDERS), order_id)
+        return placed_at(self.dynamodb, self.settings.table(_mapped(_ORDERS)), order_id)
 
     def look(self, selection: Selection, options: Options, tally: Tally, *, report: Report) -> None:
         """Count what a replay would send. Changes nothing."""
@@ -113,8 +113,8 @@ class Replaying:
         return read(self.archive, selection, after=after, progress=progress)
 
 
-def _table(settings: Settings, service: str) -> str:
-    return settings.table(Topology.load().services[service].table)
+def _mapped(service: str) -> str:
+    return Topology.load().services[service].table
 
 
 def _asked(selection: Selection, options: Options) -> dict[str, str]:
