@@ -131,12 +131,20 @@ down: ## Stop the containers and delete their data
 smoke: ## Place one order of each scenario in the containers and check the results
 	@docker compose exec -T order-api workers smoke
 
+# Of the events. A shallow checkout has no tags: contracts/ has what was released.
+last_release = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
+
+.PHONY: release-contract
+release-contract: $(STAMP) ## Record the events of this version in contracts/, unless they break what was released
+	@$(BIN)/workers schema record contracts
+
 .PHONY: check
-check: $(STAMP) ## Check format, lint, types, imports, wheel, Dockerfile, alert rules, compose file and workflows
+check: $(STAMP) ## Check format, lint, types, imports, events, wheel, Dockerfile, alert rules, compose file and workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }; echo "$$report" | tail -n 1
+	@for released in contracts $(last_release); do $(BIN)/workers schema diff --against "$$released" || exit; done
 	@$(BIN)/pytest -q --tb=short tests/house
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -2,7 +2,8 @@
 
 An event is a fact in the past tense, and a value: two events with the same data are equal.
 Fields are only ever added, with a default, and raise ``MINOR_VERSION`` of the envelope: old
-consumers ignore them. A change that old consumers cannot read raises ``MAJOR_VERSION``.
+consumers ignore them. docs/CONTRACTS.md says how to change an event; ``workers schema diff`` fails
+on a change that consumers of a released version cannot read.
 
 Every string, list and number has a bound; money is a ``Decimal`` with a currency, never a float.
 ``decode`` reads an envelope that carries one of these events, ``peek`` what is left of a bad one.
@@ -53,36 +54,42 @@ Count = Annotated[int, Field(ge=0, le=10**12)]
 class Line(Value):
     """A quantity of one item."""
 
-    sku: Sku
-    quantity: Quantity
+    sku: Sku = Field(description="The item, as the shop names it.")
+    quantity: Quantity = Field(description="How many of the item.")
 
 
 class PricedLine(Line):
     """A line with its unit price."""
 
-    price: Amount
+    price: Amount = Field(description="The price of one, in the currency of the order.")
 
 
 class Shortage(Line):
     """A line that cannot be supplied: ``quantity`` were ordered, ``available`` were in stock."""
 
-    available: Count
+    available: Count = Field(description="How many were in stock.")
 
 
 class LowStock(Value):
     """An item at or below its reorder threshold."""
 
-    sku: Sku
-    available: Count
-    reorder_threshold: Count
+    sku: Sku = Field(description="The item, as the shop names it.")
+    available: Count = Field(description="How many are left in stock.")
+    reorder_threshold: Count = Field(description="The number at which to order more.")
 
 
 class Simulation(Value):
     """Outcomes that a demonstration order asks the services to simulate."""
 
-    payment_outcome: Literal["approved", "declined"] | None = None
-    inventory_outcome: Literal["reserved", "out_of_stock"] | None = None
-    technical_failure: Literal["payment", "inventory", "notification"] | None = None
+    payment_outcome: Literal["approved", "declined"] | None = Field(
+        default=None, description="What the payment provider answers."
+    )
+    inventory_outcome: Literal["reserved", "out_of_stock"] | None = Field(
+        default=None, description="What the stock answers."
+    )
+    technical_failure: Literal["payment", "inventory", "notification"] | None = Field(
+        default=None, description="The service whose first attempt fails."
+    )
 
 
 class OrderEvent(Event):
@@ -90,7 +97,7 @@ class OrderEvent(Event):
 
     subject_fields: ClassVar[tuple[str, ...]] = ("orderId",)
 
-    order_id: Id
+    order_id: Id = Field(description="The order.")
 
     @property
     def subject(self) -> Mapping[str, str]:
@@ -104,22 +111,25 @@ class CustomerEvent(OrderEvent):
     ``customer_id`` names the customer in the shop's or the payment provider's records.
     """
 
-    customer_email: Email
-    customer_id: CustomerId | None = None
+    customer_email: Email = Field(description="The address for mails about the order.")
+    customer_id: CustomerId | None = Field(
+        default=None, description="The customer in the records of the shop or payment provider."
+    )
 
 
 class OrderCreated(CustomerEvent):
-    """A customer placed an order; nothing is charged or reserved yet.
-
-    ``payment_method`` is the payment provider's token for a card. It never reaches a log.
-    """
+    """A customer placed an order; nothing is charged or reserved yet."""
 
     type: ClassVar[str] = "order.created"
 
-    items: Annotated[tuple[PricedLine, ...], Field(min_length=1, max_length=MAX_LINES)]
-    total_amount: Amount
-    currency: Currency
-    payment_method: CardToken | None = None
+    items: Annotated[tuple[PricedLine, ...], Field(min_length=1, max_length=MAX_LINES)] = Field(
+        description="The lines of the order."
+    )
+    total_amount: Amount = Field(description="The sum over the lines of price times quantity.")
+    currency: Currency = Field(description="The currency of every amount, in ISO 4217.")
+    payment_method: CardToken | None = Field(
+        default=None, description="The payment provider's token for a card. Never logged."
+    )
     simulation: Simulation | None = None
 
 
@@ -128,7 +138,7 @@ class OrderCancelled(CustomerEvent):
 
     type: ClassVar[str] = "order.cancelled"
 
-    reason: Text
+    reason: Text = Field(description="Why, in words for people.")
 
 
 class OrderRefunded(CustomerEvent):
@@ -136,7 +146,7 @@ class OrderRefunded(CustomerEvent):
 
     type: ClassVar[str] = "order.refunded"
 
-    reason: Text
+    reason: Text = Field(description="Why, in words for people.")
 
 
 class OrderShipped(CustomerEvent):
@@ -144,7 +154,9 @@ class OrderShipped(CustomerEvent):
 
     type: ClassVar[str] = "order.shipped"
 
-    tracking_number: Id | None = None
+    tracking_number: Id | None = Field(
+        default=None, description="The number of the parcel at its carrier."
+    )
 
 
 class OrderConfirmed(CustomerEvent):
@@ -152,8 +164,8 @@ class OrderConfirmed(CustomerEvent):
 
     type: ClassVar[str] = "order.confirmed"
 
-    total_amount: Amount
-    currency: Currency
+    total_amount: Amount = Field(description="The total of the order.")
+    currency: Currency = Field(description="The currency of the amount, in ISO 4217.")
 
 
 class PaymentCompleted(CustomerEvent):
@@ -161,9 +173,9 @@ class PaymentCompleted(CustomerEvent):
 
     type: ClassVar[str] = "payment.completed"
 
-    payment_id: Id
-    amount: Amount
-    currency: Currency
+    payment_id: Id = Field(description="The charge at the payment provider.")
+    amount: Amount = Field(description="The amount that was charged.")
+    currency: Currency = Field(description="The currency of the amount, in ISO 4217.")
 
 
 class PaymentFailed(CustomerEvent):
@@ -171,9 +183,9 @@ class PaymentFailed(CustomerEvent):
 
     type: ClassVar[str] = "payment.failed"
 
-    amount: Amount
-    currency: Currency
-    reason: Text
+    amount: Amount = Field(description="The amount that was not charged.")
+    currency: Currency = Field(description="The currency of the amount, in ISO 4217.")
+    reason: Text = Field(description="Why, in words for people.")
 
 
 class PaymentRefunded(CustomerEvent):
@@ -181,9 +193,9 @@ class PaymentRefunded(CustomerEvent):
 
     type: ClassVar[str] = "payment.refunded"
 
-    payment_id: Id
-    amount: Amount
-    currency: Currency
+    payment_id: Id = Field(description="The charge at the payment provider that was refunded.")
+    amount: Amount = Field(description="The amount that was refunded.")
+    currency: Currency = Field(description="The currency of the amount, in ISO 4217.")
 
 
 class InventoryReserved(CustomerEvent):
@@ -191,7 +203,9 @@ class InventoryReserved(CustomerEvent):
 
     type: ClassVar[str] = "inventory.reserved"
 
-    items: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES)]
+    items: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES)] = Field(
+        description="The lines that were reserved."
+    )
 
 
 class InventoryFailed(CustomerEvent):
@@ -199,7 +213,9 @@ class InventoryFailed(CustomerEvent):
 
     type: ClassVar[str] = "inventory.failed"
 
-    shortages: Annotated[tuple[Shortage, ...], Field(min_length=1, max_length=MAX_LINES)]
+    shortages: Annotated[tuple[Shortage, ...], Field(min_length=1, max_length=MAX_LINES)] = Field(
+        description="The lines that cannot be supplied."
+    )
 
 
 class InventoryReleased(CustomerEvent):
@@ -207,7 +223,9 @@ class InventoryReleased(CustomerEvent):
 
     type: ClassVar[str] = "inventory.released"
 
-    items: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES)]
+    items: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES)] = Field(
+        description="The lines that were released."
+    )
 
 
 class InventoryLow(OrderEvent):
@@ -215,7 +233,9 @@ class InventoryLow(OrderEvent):
 
     type: ClassVar[str] = "inventory.low"
 
-    items: Annotated[tuple[LowStock, ...], Field(min_length=1, max_length=MAX_LINES)]
+    items: Annotated[tuple[LowStock, ...], Field(min_length=1, max_length=MAX_LINES)] = Field(
+        description="The items that are low."
+    )
 
 
 CATALOGUE: Final[dict[str, type[OrderEvent]]] = {

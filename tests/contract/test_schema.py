@@ -39,7 +39,8 @@ def golden(event_type):
 def test_the_export_has_a_file_per_event_and_one_for_all(directory):
     names = {path.name for path in directory.iterdir()}
 
-    assert names == {f"{event_type}.json" for event_type in CATALOGUE} | {"asyncapi.json"}
+    files = {"asyncapi.json", "contract.json", "index.html"}
+    assert names == {f"{event_type}.json" for event_type in CATALOGUE} | files
 
 
 def test_the_written_paths_are_returned_and_a_second_export_changes_nothing(directory):

@@ -1,4 +1,4 @@
-"""``workers publish`` and ``workers schema``."""
+"""``workers publish``."""
 
 import sys
 from pathlib import Path
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from workers.events import OrderEvent
 
 commands = typer.Typer()
-schema = typer.Typer(help="JSON Schemas of the events.", no_args_is_help=True)
-commands.add_typer(schema, name="schema")
 
 
 @commands.command(epilog='Example: workers publish event.json --reason "lost in a restore" --yes')
@@ -96,16 +94,3 @@ def _announce(topology: Topology, envelope: "Envelope[OrderEvent]") -> list[str]
         case "order.cancelled" | "order.refunded":
             note(f"payment REFUNDS order {order.order_id}, if it was charged")
     return consumers
-
-
-@schema.command("export", epilog="Example: workers schema export build/schemas")
-def schema_export(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIRECTORY", help="The folder to write to; created if absent.")
-    ],
-) -> None:
-    """Write the JSON Schemas and an AsyncAPI document."""
-    from workers.ops.schema import export
-
-    for path in export(directory):
-        say(str(path))

@@ -1,10 +1,15 @@
 """Describes the map as AsyncAPI 3: https://www.asyncapi.com/docs/reference/specification/v3.0.0."""
 
+import json
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, Final
 
-from workers.envelope import VERSION, Event
+from workers.deprecation import DEPRECATION
+from workers.envelope import VERSION, Encoded, Event
 from workers.events import CATALOGUE
+from workers.ops.contracts.examples import example_of
+from workers.ops.contracts.parties import consumers, owners, producers
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology, dlq_name, queue_name
 
 DESCRIPTION: Final = (
@@ -17,7 +22,7 @@ _REGION: Final = {"region": {"default": "eu-west-1", "description": "The AWS reg
 
 def document(topology: Topology) -> dict[str, Any]:
     """Describe who sends and receives each event, and through which topic and queues."""
-    consumers = topology.consumers.items()
+    queues = topology.consumers.items()
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Order events", "version": VERSION, "description": DESCRIPTION},
@@ -31,9 +36,11 @@ def document(topology: Topology) -> dict[str, Any]:
             for protocol in ("sns", "sqs")
         },
         "channels": {topology.topic: _topic(topology)}
-        | {queue_name(name): _queue(name, service) for name, service in consumers},
+        | {queue_name(name): _queue(name, service) for name, service in queues},
         "operations": _sending(topology) | _receiving(topology),
-        "components": {"messages": {event.type: _message(event) for event in CATALOGUE.values()}},
+        "components": {
+            "messages": {event.type: _message(event, topology) for event in CATALOGUE.values()}
+        },
     }
 
 
@@ -107,12 +114,17 @@ def _operation(action: str, channel: str, types: Iterable[str], owner: str) -> d
     }
 
 
-def _message(event: type[Event]) -> dict[str, Any]:
+def _message(event: type[Event], topology: Topology) -> dict[str, Any]:
+    example = example_of(event, topology)
+    publish = producers(topology, event.type)
     attributes = ("eventType", "eventVersion", "source", "eventId", "correlationId")
     return {
         "name": event.type,
         "title": event.__name__,
-        "summary": event.__doc__,
+        "summary": cleandoc(event.__doc__ or ""),
+        "x-owner": ", ".join(owners(topology, publish)),
+        "x-producers": publish,
+        "x-consumers": consumers(topology, event.type),
         "contentType": "application/json",
         "headers": {
             "type": "object",
@@ -122,7 +134,23 @@ def _message(event: type[Event]) -> dict[str, Any]:
         },
         "correlationId": {"location": "$message.payload#/correlationId"},
         "payload": {"$ref": f"./{event.type}.json"},
+        "examples": [
+            {
+                "name": event.type,
+                "headers": dict(Encoded.of(example).attributes),
+                "payload": json.loads(example.encode()),
+            }
+        ],
+        **_deprecation(event),
     }
+
+
+def _deprecation(event: type[Event]) -> dict[str, Any]:
+    """Tag a deprecated event: a message has no keyword for it, unlike a schema."""
+    told = event.model_json_schema().get(DEPRECATION)
+    if not told:
+        return {}
+    return {"tags": [{"name": "deprecated"}], DEPRECATION: told}
 
 
 def _ref(*path: str) -> dict[str, str]:
