@@ -185,6 +185,23 @@ data "aws_iam_policy_document" "operator" {
     }
   }
 
+  # `workers customer erase`; the statements of outbox, stock and orders allow it the rest
+  dynamic "statement" {
+    for_each = contains(keys(local.services), "payment") ? [local.table_arns[local.services["payment"].table]] : []
+
+    content {
+      sid       = "EraseCustomers"
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [statement.value]
+
+      condition {
+        test     = "ForAllValues:StringLike"
+        variable = "dynamodb:LeadingKeys"
+        values   = ["inbox#*"]
+      }
+    }
+  }
+
   # `workers pause` and `resume`
   statement {
     sid       = "PauseServices"

@@ -11,6 +11,10 @@ from email_validator import EmailNotValidError, validate_email
 
 _PUNYCODE: Final = "xn--"  # prefix of a Punycode label; RFC 5890, 2.3.2.1
 
+# Stands for the address of a customer whose data was erased. No address ends so (RFC 6761, 6.4),
+# and ``sendable`` refuses it: nobody can place an order with it.
+ERASED: Final = "erased@erased.invalid"
+
 
 def sendable(address: str) -> str:
     """Validate an address and return it in ASCII. The domain follows IDNA 2008, after UTS 46.

@@ -12,14 +12,16 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from workers import events
 from workers.api.limits import REQUEST_THREADS
-from workers.aws import names
+from workers.aws import mail_allowance, names
 from workers.aws.clients import FOR_A_LOOP, FOR_A_REQUEST, PATIENT, Clients, Patience
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.ecs import EcsAgent, task_of
 from workers.aws.generations import REBUILDABLE, CurrentScope, GenerationalStore
 from workers.aws.heartbeats import DynamoRoster
+from workers.aws.mail_allowance import MailAllowance
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.prices import CachedPrices
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
@@ -148,8 +150,9 @@ def _consumer(parts: Parts) -> Program:
         visibility_timeout=service.visibility_timeout,
     )
     agent = settings.ecs_agent_uri
+    consumer = _service(parts, table)
     assembly = assemble(
-        Handlers(_service(parts, table)),
+        Handlers(consumer),
         events.decode,
         Ports(
             queue=queue,
@@ -162,6 +165,8 @@ def _consumer(parts: Parts) -> Program:
         loop_config(name, settings, service),
     )
     loop, registry = assembly.loop(), assembly.telemetry.registry
+    if isinstance(consumer, Notification) and isinstance(consumer.allowance, MailAllowance):
+        registry.register(consumer.allowance.withheld)
     return _program(parts, loop, Status(loop.problems, loop.obstacles, registry))
 
 
@@ -204,7 +209,9 @@ def _service(parts: Parts, table: str) -> object:
             return Inventory(allow_simulation=simulation)
         case "notification":
             mailer = SesMailer(clients.ses(), settings.sender_email)
-            return Notification(mailer, settings.operations_email, _now, simulation)
+            dynamodb = parts.traced(clients.dynamodb(), table)
+            allowance = MailAllowance(dynamodb, table)
+            return Notification(mailer, allowance, settings.operations_email, _now, simulation)
         case "analytics":
             return Analytics(now=_now)
         case _:
@@ -224,7 +231,7 @@ def _order_api(parts: Parts) -> Program:
     dependencies = Dependencies(registry, DEPENDENCIES)
     upstream = upstream_of(store, dependencies)
     app = create_app(
-        OrderCommands(now=_now),
+        OrderCommands(now=_now, prices=CachedPrices(dynamodb, table)),
         store,
         parts.topic,
         Outbox(dynamodb, table),
@@ -275,7 +282,11 @@ def _until_stopped(parts: Parts, running: UntilStopped, status: Status) -> Progr
 def _program(parts: Parts, running: Running, status: Status) -> Program:
     environment, lines = parts.settings.environment, None
     if environment is not None and status.registry is not None:
-        metrics = (*telemetry.CLOUDWATCH_METRICS, *relay_metrics.CLOUDWATCH_METRICS)
+        metrics = (
+            *telemetry.CLOUDWATCH_METRICS,
+            *relay_metrics.CLOUDWATCH_METRICS,
+            *mail_allowance.CLOUDWATCH_METRICS,
+        )
         lines = MetricLines(
             status.registry,
             metrics,

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.builders import a_cancellation, an_order
-from support.fakes import FakeGateway, FakeMailer, FakeStore
+from support.builders import a_cancellation, an_order, low_stock
+from support.fakes import FakeAllowance, FakeGateway, FakeMailer, FakeStore
 from support.rows import NOON, TABLES, Rows
 
 from workers.aws.clients import Clients
@@ -40,6 +40,7 @@ from workers.services.stock import Stock, look
 GOLDEN = Path(__file__).parent / "golden/rows"
 VERSIONS = sorted(int(path.name) for path in GOLDEN.iterdir())
 BEFORE, NOW = VERSIONS[-2:]
+GONE = {"sent#order-received-order-1"}  # a mail that is no longer sent
 
 
 def golden(version, table):
@@ -68,7 +69,9 @@ class Stored:
         """Return a store with the table's documents."""
         store = FakeStore()
         for key, row in self.rows.items():
-            if not key.startswith(("inbox#", "outbox#", "lease#", "attempts#", "failures#")):
+            if not key.startswith(
+                ("inbox#", "outbox#", "lease#", "attempts#", "failures#", "mails#")
+            ):
                 store.seed(key, to_document(row))
         return store
 
@@ -90,7 +93,9 @@ def test_this_version_writes_the_rows_of_the_newest_files(provisioned):
 @pytest.mark.parametrize("table", TABLES)
 def test_every_attribute_of_the_previous_version_exists_with_its_type(table):
     now = Stored(NOW, table).rows
-    for key, row in Stored(BEFORE, table).rows.items():
+    before = Stored(BEFORE, table).rows
+    for key in before.keys() - GONE:
+        row = before[key]
         assert {name: list(value) for name, value in row.items()}.items() <= {
             name: list(value) for name, value in now[key].items()
         }.items()
@@ -200,9 +205,9 @@ def test_stored_reservations_and_stock_are_recognized(stored):
 
 def test_sent_mails_are_not_sent_again(stored):
     store, mailer = stored("notification").documents(), FakeMailer()
-    service = Notification(mailer, "operations@example.com", lambda: NOON)
+    service = Notification(mailer, FakeAllowance(), "operations@example.com", lambda: NOON)
 
-    service.acknowledge(an_order(), store.begin("repeat"))
+    service.notify_operations(low_stock(), store.begin("repeat"))
 
     assert mailer.sent == []
 

@@ -5,7 +5,7 @@ from importlib import resources
 from typing import get_args, get_type_hints
 
 import pytest
-from support.fakes import FakeClock, FakeGateway, FakeMailer
+from support.fakes import FakeAllowance, FakeClock, FakeGateway, FakeMailer
 
 from workers.events import CATALOGUE
 from workers.runtime.handler import Handlers
@@ -21,7 +21,7 @@ SERVICES = {
     "orders": Orders(NOW),
     "payment": Payment(FakeGateway()),
     "inventory": Inventory(),
-    "notification": Notification(FakeMailer(), "operations@example.com", NOW),
+    "notification": Notification(FakeMailer(), FakeAllowance(), "operations@example.com", NOW),
     "analytics": Analytics(NOW),
 }
 TOPOLOGY = Topology.load()

@@ -60,6 +60,8 @@ def operated(aws, applied, operator, stories, tmp_path_factory):
     moved["outbox"] = json.loads(operator("outbox", "retry", "--all", "--yes", "--json"))
     operator("stock", "set", "LAPTOP-001", "1000", "--yes")
     operator("stock", "adjust", "LAPTOP-001", "-1", "--reason", "a test", "--yes")
+    operator("stock", "price", "LAPTOP-001", "850", "EUR", "--reason", "a test", "--yes")
+    operator("stock", "price", "LAPTOP-001", "--remove", "--reason", "a test", "--yes")
     operator("stock", "show", "LAPTOP-001")
     _follow_orders(operator)
     for service in CONSUMERS:
@@ -101,6 +103,9 @@ def _follow_orders(operator):
     _forget_the_shipment(shipped[0]["order_id"])
     operator("stock", "settle", shipped[0]["order_id"], "--reason", "a test", "--yes")
     operator("order", "show", order["order_id"])
+    revealed = json.loads(operator("order", "show", order["order_id"], "--reveal", "--json"))
+    address = revealed["customer_email"]
+    operator("customer", "erase", address, "--reason", "a test", "--yes", codes=(0,))
     assert json.loads(operator("trace", order["order_id"], "--json"))["events"]
     operator("reconcile", "--json", codes=(0, 1))
 

@@ -9,6 +9,7 @@ from support.shop import Shop
 from typer.testing import CliRunner
 
 from workers import cli
+from workers.addresses import ERASED
 from workers.events import Simulation
 from workers.ops.orders import search
 
@@ -49,9 +50,23 @@ def test_an_order_is_shown_with_its_money_stock_and_mails(shop, workers):
         ("refund", "24.60 EUR"),
     ]
     assert (shown["payment_on_record"], shown["reservation"]) == ("refunded", "released")
-    assert shown["mails"][0]["kind"] == "order-received"
-    assert {mail["kind"] for mail in shown["mails"]} >= {"refund-notice", "order-confirmation"}
+    assert [mail["kind"] for mail in shown["mails"]] == [
+        "order-confirmation",
+        "cancellation-confirmation",
+    ]
     assert shown["reasons"] == ["write to [e-mail]"]
+
+
+def test_a_mail_that_was_withheld_is_shown_with_the_reason(shop, workers):
+    order_id = shop.confirmed(email=ERASED)
+
+    (mail,) = json.loads(workers("order", "show", order_id, "--json"))["mails"]
+
+    assert (mail["kind"], mail["withheld"]) == ("order-confirmation", "address erased")
+    assert "withheld address erased" in workers("order", "show", order_id)
+    (told,) = json.loads(workers("trace", order_id, "--json"))["mails"]
+    assert told["withheld"] == "address erased"
+    assert "mail: order-confirmation, withheld: address erased" in workers("trace", order_id)
 
 
 def test_a_decline_is_shown_with_its_reason(shop, workers):

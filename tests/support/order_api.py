@@ -1,6 +1,7 @@
 """Runs order-api on fakes or adapters, and sends requests without a socket."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from support.fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
 from workers.api.app import create_app
 from workers.services.orders import OrderCommands
+from workers.services.prices import nothing_listed
 
 ORDER = {
     "customerEmail": "ada@example.com",
@@ -27,11 +29,12 @@ class Api:
     topic: FakeTopic = field(default_factory=FakeTopic)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     outbox: FakeOutbox = None
+    prices: Callable = nothing_listed
 
     def __post_init__(self):
         self.outbox = self.outbox or FakeOutbox(self.store)
         self.app = create_app(
-            OrderCommands(now=FakeClock().now),
+            OrderCommands(now=FakeClock().now, prices=self.prices),
             self.store,
             self.topic,
             self.outbox,

@@ -17,6 +17,7 @@ from uuid import uuid4
 from support.builders import (
     NOON,
     a_cancellation,
+    a_confirmation,
     a_line,
     a_message,
     a_payment,
@@ -28,13 +29,16 @@ from support.builders import (
     low_stock,
 )
 from support.fakes import FakeMailer
+from workers.addresses import ERASED
 from workers.api.call import SOURCE
 from workers.api.commands import Command, carry_out
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
+from workers.aws.mail_allowance import MailAllowance
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.payment_ledger import CANCELLED, PaymentLedger
+from workers.aws.prices import change
 from workers.aws.simulated_gateway import SimulatedGateway
 from workers.envelope import first
 from workers.events import Simulation
@@ -50,6 +54,7 @@ from workers.services.inventory import Inventory
 from workers.services.notification import Notification
 from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
+from workers.services.prices import Price
 from workers.settings import Settings
 from workers.topology import Topology
 
@@ -114,6 +119,7 @@ class Rows:
         outbox = Outbox(self._dynamodb, f"{self._prefix}orders", clock=NOON.timestamp)
         outbox.mark_published_direct(["event-2"])
         self._set_aside(outbox, "event-3")
+        change(self._dynamodb, outbox.table, "tea", Price(Decimal("12.30"), "EUR"))
 
     def _payment(self):
         gateway = SimulatedGateway(self._dynamodb, f"{self._prefix}payment")
@@ -143,8 +149,12 @@ class Rows:
         self._handle(inbox, an_order(order_id="order-5", items=one), a_shipment(order_id="order-5"))
 
     def _notification(self):
-        service = Notification(FakeMailer(), "operations@example.com", lambda: NOON)
-        self._handle(self._inbox("notification", service), an_order(), low_stock())
+        table = f"{self._prefix}notification"
+        allowance = MailAllowance(self._dynamodb, table, NOON.timestamp)
+        service = Notification(FakeMailer(), allowance, "operations@example.com", lambda: NOON)
+        erased = a_cancellation(order_id="order-2", customer_email=ERASED)
+        inbox = self._inbox("notification", service)
+        self._handle(inbox, an_order(), low_stock(), a_confirmation(), erased)
 
     def _analytics(self):
         service = Analytics(now=lambda: NOON, choose=lambda _shards: 3)

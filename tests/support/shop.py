@@ -4,7 +4,7 @@ from time import time
 from uuid import uuid4
 
 from support.builders import NOON, a_line, a_message
-from support.fakes import FakeMailer
+from support.fakes import FakeAllowance, FakeMailer
 from workers.api.call import SOURCE
 from workers.api.commands import Command, carry_out
 from workers.aws.clients import Clients
@@ -44,7 +44,9 @@ class Shop:
             "orders": Orders(now=self._now),
             "payment": Payment(gateway, allow_simulation=True),
             "inventory": Inventory(allow_simulation=True),
-            "notification": Notification(self.mailer, "operations@example.com", self._now),
+            "notification": Notification(
+                self.mailer, FakeAllowance(), "operations@example.com", self._now
+            ),
             "analytics": Analytics(now=self._now),
         }
         self.inboxes = {
@@ -63,7 +65,7 @@ class Shop:
     def table(self, service):
         return self.prefix + service
 
-    def place(self, email="ada@example.com", *, quantity=2, simulation=None):
+    def place(self, email="ada@example.com", *, quantity=2, simulation=None, customer_id=None):
         """Place an order; return its id."""
         order_id = str(uuid4())
         self._carry(
@@ -74,6 +76,7 @@ class Shop:
                 "EUR",
                 tx,
                 correlation_id=event_id,
+                customer_id=customer_id,
                 simulation=simulation,
             ),
             "",

@@ -24,7 +24,7 @@ EVENTS_OF_AN_ORDER = (
     "inventory.reserved",
     "order.confirmed",
 )
-MAILS_OF_AN_ORDER = 3  # accepted, paid, confirmed
+MAILS_OF_AN_ORDER = 1  # confirmed
 
 
 @dataclass(frozen=True)

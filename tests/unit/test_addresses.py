@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.addresses import readable, sendable
+from workers.addresses import ERASED, readable, sendable
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_an_address_is_written_in_ascii(typed, sent_to):
         "ada@" + "ü" * 60 + ".de",
         "ada@exa\u200dmple.com",
         "ada",
+        ERASED,
         "",
     ],
 )

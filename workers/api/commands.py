@@ -21,6 +21,7 @@ from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
 from workers.runtime.ports import Record, Store, Transaction
 from workers.services.lifecycle import NotAllowed
+from workers.services.prices import WrongPrice
 
 _ATTEMPTS: Final = 8  # about half a second in total; then the client is told to retry
 
@@ -99,8 +100,9 @@ def _commit(command: Command, store: Store) -> Record:
     transaction = store.begin(command.key, fingerprint=command.fingerprint)
     try:
         envelope = command.act(transaction, command.event_id)
-    except NotAllowed:
-        # A retry may find the state that its own first attempt left: then return that result.
+    except (NotAllowed, WrongPrice):
+        # A retry may find the state that its own first attempt left, or a price that has changed
+        # since: then return that result.
         if record := store.recall(command.key):
             return record
         raise

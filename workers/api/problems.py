@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
@@ -20,8 +20,16 @@ class FieldError(BaseModel):
     message: str
 
 
+class CurrentPrice(BaseModel):
+    """What one unit of an item costs."""
+
+    sku: str
+    price: Annotated[str, Field(examples=["869.99"])]
+    currency: str
+
+
 class Problem(BaseModel):
-    """The body of an error response."""
+    """The body of an error response. Only ``price-changed`` has prices."""
 
     type: str
     title: str
@@ -29,6 +37,7 @@ class Problem(BaseModel):
     detail: str
     instance: str
     errors: list[FieldError] | None = None
+    prices: list[CurrentPrice] | None = None
 
 
 class Refused(HTTPException):
@@ -45,6 +54,7 @@ class Refused(HTTPException):
         *,
         kind: str = "",
         errors: Sequence[FieldError] = (),
+        prices: Sequence[CurrentPrice] = (),
         retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -52,6 +62,7 @@ class Refused(HTTPException):
         super().__init__(status.value, detail, {**(headers or {}), **waiting})
         self.kind = kind
         self.errors = errors
+        self.prices = prices
 
 
 def respond(scope: Scope, refused: Refused) -> Response:
@@ -64,6 +75,7 @@ def respond(scope: Scope, refused: Refused) -> Response:
         detail=refused.detail,
         instance=quote(scope["path"]),
         errors=list(refused.errors) or None,
+        prices=list(refused.prices) or None,
     )
     return JSONResponse(
         problem.model_dump(exclude_none=True),

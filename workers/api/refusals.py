@@ -10,17 +10,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workers.api.problems import FieldError, Refused, respond
+from workers.api.problems import CurrentPrice, FieldError, Refused, respond
 from workers.runtime.errors import Conflict, InProgress, Unavailable
 from workers.runtime.observability.logs import redact
 from workers.services.lifecycle import NotAllowed
 from workers.services.orders import UnknownOrder
+from workers.services.prices import Prices, WrongPrice
 
 EXPECTED: Final = (
     HTTPException,
     RequestValidationError,
     NotAllowed,
     UnknownOrder,
+    WrongPrice,
     Conflict,
     Unavailable,
 )
@@ -49,6 +51,8 @@ def refusal_for(error: Exception) -> Refused:  # noqa: PLR0911 - a table: one ro
             return Refused(HTTPStatus.CONFLICT, _sentence(error), kind="not-allowed")
         case UnknownOrder():
             return _UNKNOWN
+        case WrongPrice(current=current):
+            return _priced(current)
         case InProgress():
             detail = "A request with the same Idempotency-Key is still being processed"
             return Refused(HTTPStatus.CONFLICT, detail, kind="in-progress", retry_after=SOON)
@@ -66,6 +70,19 @@ def refusal_for(error: Exception) -> Refused:  # noqa: PLR0911 - a table: one ro
 
 
 _UNKNOWN: Final = Refused(HTTPStatus.NOT_FOUND, "This order does not exist", kind="order-not-found")
+
+
+def _priced(current: Prices) -> Refused:
+    prices = [
+        CurrentPrice(sku=sku, price=f"{price.amount:.2f}", currency=price.currency)
+        for sku, price in current.items()
+    ]
+    return Refused(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The price of an item is another; `prices` has the current ones",
+        kind="price-changed",
+        prices=prices,
+    )
 
 
 def _sentence(error: Exception) -> str:

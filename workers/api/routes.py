@@ -53,6 +53,9 @@ class Endpoints:
         """Place an order.
 
         Payment and inventory process it afterwards. Poll the order's URL to follow it.
+
+        If the shop has a price list, an order at another price gets 422 with the problem type
+        `price-changed`, and `prices` has the current price of each item that differs.
         """
         order_id = str(uuid4())
 

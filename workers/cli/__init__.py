@@ -13,6 +13,7 @@ import typer
 from workers.cli import (
     audit,
     counts,
+    customers,
     dlq,
     doctor,
     events,
@@ -41,6 +42,7 @@ GROUPS: Final = (
     top,
     trace,
     orders,
+    customers,
     reconcile,
     doctor,
     fleet,

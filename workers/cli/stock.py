@@ -19,6 +19,7 @@ from workers.cli.console import (
     show,
     table_of,
 )
+from workers.cli.stock_price import price
 from workers.cli.stock_settle import settle
 from workers.samples import REORDER_THRESHOLD
 
@@ -29,6 +30,9 @@ stock = typer.Typer(help="Show and change the stock of the inventory.", no_args_
 commands = typer.Typer()
 commands.add_typer(stock, name="stock")
 stock.command("settle", epilog="Example: workers stock settle --all --reason upgrade --yes")(settle)
+stock.command(
+    "price", epilog='Example: workers stock price LAPTOP-001 12.50 EUR --reason "new list" --yes'
+)(price)
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The item.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
@@ -53,7 +57,11 @@ def stock_list(*, as_json: Json = False) -> None:
 
 @stock.command("show", epilog="Example: workers stock show LAPTOP-001")
 def stock_show(sku: Sku, *, as_json: Json = False) -> None:
-    """Show the stock of an item, and which orders hold units of it. Reads the whole table."""
+    """Show the stock and the price of an item, and which orders hold units of it.
+
+    Reads the whole table.
+    """
+    from workers.aws.prices import read
     from workers.ops.stock_changes import holders, look
 
     settings, clients = connect()
@@ -61,11 +69,13 @@ def stock_show(sku: Sku, *, as_json: Json = False) -> None:
     seen = look(dynamodb, table, sku)
     if seen is None:
         _unknown(sku)
+    listed = read(dynamodb, table_of(settings, "orders")).get(sku)
+    item = asdict(seen.stock) | {"price": str(listed) if listed else None}
     held = [asdict(each) for each in holders(dynamodb, table, sku)]
     if as_json:
-        print_json(asdict(seen.stock) | {"orders": held})
+        print_json(item | {"orders": held})
         return
-    show([asdict(seen.stock)])
+    show([item | {"price": listed or "-"}])
     if held:
         show(held)
     else:

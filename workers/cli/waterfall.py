@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from workers.ops.story import HANDLED, Delivery, Story, StoryEvent
+from workers.ops.story import HANDLED, Delivery, Mail, Story, StoryEvent
 
 WIDTH: Final = 24  # characters of a bar
 WAITS: Final = "\N{MIDDLE DOT}"
@@ -26,7 +26,7 @@ def lines_of(story: Story) -> list[str]:
     """Draw a story; needs at least one event."""
     steps = [step for event in story.events for step in _steps(event)]
     steps += [
-        Step(*(3 * (_epoch(mail.sent_at),)), f"mail: {mail.kind}")
+        Step(*(3 * (_epoch(mail.sent_at),)), f"mail: {mail.kind}{_withheld(mail)}")
         for mail in story.mails
         if mail.sent_at
     ]
@@ -38,6 +38,10 @@ def lines_of(story: Story) -> list[str]:
     return [
         f"{_offset(step.start - first)}  {_bar(step, first, span)}  {step.text}" for step in steps
     ]
+
+
+def _withheld(mail: Mail) -> str:
+    return f", withheld: {mail.withheld}" if mail.withheld else ""
 
 
 def _steps(event: StoryEvent) -> Iterator[Step]:

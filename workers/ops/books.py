@@ -9,14 +9,13 @@ from workers.aws.batch_get import Row, batch_get
 from workers.aws.items import to_document
 from workers.services.inventory import PREFIX as RESERVATION
 from workers.services.notification import key_of as mail_key
-from workers.services.templates import TEMPLATES
-from workers.settings import Settings
+from workers.services.templates import FORMER, NAMES
 from workers.topology import Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KINDS: Final = tuple(sorted(template.name for template in TEMPLATES.values()))  # of mails
+KINDS: Final = tuple(sorted(NAMES | FORMER))  # of mails
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,21 @@ class Reservation:
 
 
 @dataclass(frozen=True)
+class Mail:
+    """A mail that was sent, or withheld for a reason: over the limit, or no address any more."""
+
+    at: str  # ISO 8601, UTC
+    withheld: str = ""  # the reason; empty if it was sent
+
+
+@dataclass(frozen=True)
 class Books:
     """Every record about one order. None or empty: there is none."""
 
     payment: Payment | None = None
     movements: tuple[Movement, ...] = ()
     reservation: Reservation | None = None
-    mails: Mapping[str, str] = field(default_factory=dict)  # kind -> when it was sent
+    mails: Mapping[str, "Mail"] = field(default_factory=dict)  # by kind
 
     @property
     def charge(self) -> Movement | None:
@@ -110,11 +117,7 @@ class Library:
             payment=payment_of(payment) if payment else None,
             movements=tuple(self._movements(order_id, rows)),
             reservation=reservation_of(reservation) if reservation else None,
-            mails={
-                kind: str(to_document(rows[key]).get("sentAt", ""))
-                for kind, key in keys.items()
-                if key in rows
-            },
+            mails={kind: mail_of(rows[key]) for kind, key in keys.items() if key in rows},
         )
 
     def _movements(self, order_id: str, rows: Mapping[Row, Any]) -> Iterator[Movement]:
@@ -164,6 +167,14 @@ def reservation_of(item: Any) -> Reservation:
     row: Any = to_document(item)
     lines = [(str(line["sku"]), int(line["quantity"])) for line in row.get("items", ())]
     return Reservation(_text(row, "state"), tuple(lines))
+
+
+def mail_of(item: Any) -> Mail:
+    """Read the record of a mail."""
+    row = to_document(item)
+    if "withheldAt" in row:
+        return Mail(_text(row, "withheldAt"), _text(row, "reason"))
+    return Mail(_text(row, "sentAt"))
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

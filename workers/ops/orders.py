@@ -53,8 +53,9 @@ class Account:
             "reservation": held.state if held else None,
             "held": dict(held.items) if held else {},
             "mails": [
-                {"kind": kind, "sent_at": at}
-                for kind, at in sorted(books.mails.items(), key=lambda mail: mail[1])
+                {"kind": kind, "sent_at": mail.at}
+                | ({"withheld": mail.withheld} if mail.withheld else {})
+                for kind, mail in sorted(books.mails.items(), key=lambda each: each[1].at)
             ],
             "history": [
                 {"at": entry.at.isoformat(), "event_type": entry.event_type}

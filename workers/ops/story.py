@@ -50,7 +50,8 @@ class Mail:
     """A mail to the customer, or to operations about this order."""
 
     kind: str
-    sent_at: str
+    sent_at: str  # or decided on, if it was withheld
+    withheld: str = ""  # why it was not sent; empty if it was
 
 
 @dataclass(frozen=True)

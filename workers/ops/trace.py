@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workers.aws.batch_get import Row, batch_get
 from workers.aws.generations import REBUILDABLE, inbox_scope
 from workers.aws.items import to_document
+from workers.ops.books import mail_of
 from workers.ops.story import ORDER_API, Mail, Story, StoryEvent, missing_of
 from workers.ops.story_rows import (
     CREATED,
@@ -26,8 +27,7 @@ from workers.ops.story_rows import (
 from workers.services.notification import key_of as mail_key
 from workers.services.order import Order
 from workers.services.order import key_of as order_key
-from workers.services.templates import TEMPLATES
-from workers.settings import Settings
+from workers.services.templates import FORMER, NAMES
 from workers.topology import Topology
 
 if TYPE_CHECKING:
@@ -84,12 +84,11 @@ class Tracer:
 
     def mails(self, order_id: str) -> tuple[Mail, ...]:
         """Return the mails about an order, oldest first."""
-        kinds = {template.name for template in TEMPLATES.values()}
-        keys = {(self._table("notification"), mail_key(kind, order_id)): kind for kind in kinds}
-        sent = [
-            Mail(keys[key], str(to_document(item).get("sentAt", "")))
-            for key, item in self._get(keys).items()
-        ]
+        keys = {
+            (self._table("notification"), mail_key(kind, order_id)): kind for kind in NAMES | FORMER
+        }
+        found = {keys[key]: mail_of(item) for key, item in self._get(keys).items()}
+        sent = [Mail(kind, mail.at, mail.withheld) for kind, mail in found.items()]
         return tuple(sorted(sent, key=lambda mail: (mail.sent_at, mail.kind)))
 
     def _follow(self, roots: Iterable[StoryEvent]) -> Iterator[StoryEvent]:

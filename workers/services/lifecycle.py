@@ -70,6 +70,10 @@ NEGATIVE: Final = frozenset({"failed"}) | FINAL_STATUSES
 MAX_HISTORY: Final = 50
 MAX_SHORTAGES: Final = 5  # named in a reason; the event has all of them
 
+# The reasons of a cancellation that nobody asked for. Mails quote these, and no other.
+PAYMENT_FAILED: Final = "the payment failed"
+OUT_OF_STOCK: Final = "some items are out of stock"
+
 
 class NotAllowed(Exception):
     """The state of the order does not allow the action."""
@@ -152,9 +156,9 @@ def follow(
         ):
             return _confirm(order, amount, currency, now)
         case Order(state="pending", payment=payment) if payment in NEGATIVE:
-            return cancel(order, "the payment failed", now)
+            return cancel(order, PAYMENT_FAILED, now)
         case Order(state="pending", inventory=inventory) if inventory in NEGATIVE:
-            return cancel(order, "some items are out of stock", now)
+            return cancel(order, OUT_OF_STOCK, now)
         case _:
             return order, None
 

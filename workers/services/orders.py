@@ -29,6 +29,7 @@ from workers.runtime.ports import Transaction
 from workers.services import lifecycle
 from workers.services.lifecycle import NotAllowed
 from workers.services.order import Order, key_of
+from workers.services.prices import PriceList, check, nothing_listed
 
 
 class UnknownOrder(LookupError):
@@ -66,12 +67,15 @@ class Orders:
 class OrderCommands:
     """The commands that clients can send for an order. The caller commits the transaction.
 
+    With a price list, ``place`` raises ``WrongPrice`` for an order at another price.
+
     Each command returns the event to publish. It raises ``UnknownOrder``, ``NotAllowed`` if the
     state of the order does not allow it, or pydantic's ``ValidationError`` if an argument is
     invalid. ``event_id`` is the id under which the caller publishes the event.
     """
 
     now: Callable[[], datetime]
+    prices: PriceList = nothing_listed
 
     def place(
         self,
@@ -100,6 +104,7 @@ class OrderCommands:
             payment_method=payment_method,
             simulation=simulation,
         )
+        check(created.items, currency, self.prices())
         key = key_of(order_id)
         if document := tx.get(key):
             raise NotAllowed(Order.of(document).state, "place")

@@ -1,23 +1,30 @@
-"""Email texts: one template per event."""
+"""Email texts: one template per event.
 
+A mail goes to an address that somebody typed, so it never carries the text of a client: whoever
+places an order could otherwise have us send a message, or a link, to anyone. Templates name only
+ids, amounts and states, and ``render`` leaves out an id in which a link or a sentence would fit.
+"""
+
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from workers.events import (
-    InventoryFailed,
     InventoryLow,
-    LowStock,
     OrderCancelled,
     OrderConfirmed,
-    OrderCreated,
     OrderEvent,
+    OrderRefunded,
     OrderShipped,
-    PaymentCompleted,
-    PaymentFailed,
     PaymentRefunded,
-    PricedLine,
-    Shortage,
 )
+from workers.services.lifecycle import OUT_OF_STOCK, PAYMENT_FAILED
+
+NOT_AVAILABLE: Final = "not available"
+# No dot, colon, slash or space: mail programs make links of "example.com" and "https:...".
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# The reasons of this system. Any other is the words of a client.
+OWN_REASONS: Final = frozenset({OUT_OF_STOCK, PAYMENT_FAILED})
 
 
 @dataclass(frozen=True)
@@ -30,24 +37,26 @@ class Template:
 
     def render(self, event: OrderEvent) -> tuple[str, str]:
         """Fill in the event's fields and return the subject and the body."""
-        fields = {name: "not available" if value is None else value for name, value in event}
-        fields["lines"] = _lines(event)
+        fields = {name: _harmless(value) for name, value in event}
+        fields |= {"because": _because(event), "lines": _lines(event)}
         return self.subject.format_map(fields), self.body.format_map(fields)
 
 
+_REFUND: Final = Template(
+    "refund-notice",
+    "Refund for your order {order_id}",
+    "We are refunding your order {order_id} in full.\n"
+    "Your bank may take a few days to show the payment.\n",
+)
+
+# A customer is mailed about what became of the order, never about an order that was only placed,
+# and never by the reports of payment and inventory: an order that fails sends one mail.
 TEMPLATES: Final[dict[type[OrderEvent], Template]] = {
-    OrderCreated: Template(
-        "order-received",
-        "We received your order {order_id}",
-        "Thank you for your order {order_id}.\n\n{lines}\n\n"
-        "Total: {total_amount} {currency}\n\n"
-        "We will email you when your order is confirmed.\n",
-    ),
     OrderConfirmed: Template(
         "order-confirmation",
         "Your order {order_id} is confirmed",
-        "Your order {order_id} is confirmed: your payment of {total_amount} {currency} was "
-        "successful and all items are in stock.\n"
+        "Thank you for your order {order_id}. It is confirmed: your payment of {total_amount} "
+        "{currency} was successful and all items are in stock.\n"
         "We will email you when your order ships.\n",
     ),
     OrderShipped: Template(
@@ -58,55 +67,39 @@ TEMPLATES: Final[dict[type[OrderEvent], Template]] = {
     OrderCancelled: Template(
         "cancellation-confirmation",
         "Your order {order_id} has been cancelled",
-        "Your order {order_id} has been cancelled: {reason}.\n"
+        "Your order {order_id} has been cancelled{because}.\n"
         "If you have already paid, we will refund you in full.\n",
     ),
-    PaymentCompleted: Template(
-        "payment-receipt",
-        "Receipt for your order {order_id}",
-        "We received your payment of {amount} {currency} for your order {order_id}.\n"
-        "Payment ID: {payment_id}\n",
-    ),
-    PaymentFailed: Template(
-        "payment-declined",
-        "Payment declined for your order {order_id}",
-        "We could not charge {amount} {currency} for your order {order_id}: {reason}.\n",
-    ),
-    PaymentRefunded: Template(
-        "refund-notice",
-        "Refund for your order {order_id}",
-        "We have refunded {amount} {currency} for your order {order_id}.\n"
-        "Payment ID: {payment_id}\n",
-    ),
-    InventoryFailed: Template(
-        "out-of-stock",
-        "Items in your order {order_id} are out of stock",
-        "We are sorry: we cannot ship your order {order_id} because some items are out of "
-        "stock.\n\n{lines}\n",
-    ),
+    OrderRefunded: _REFUND,
+    PaymentRefunded: _REFUND,
     InventoryLow: Template(
         "stock-low",
         "Low stock: items to reorder",
         "After order {order_id}, these items are at or below their reorder threshold:\n\n{lines}\n",
     ),
 }
+NAMES: Final = frozenset(template.name for template in TEMPLATES.values())
+# Of mails that earlier versions sent, and that old orders still have on record.
+FORMER: Final = frozenset({"order-received", "out-of-stock", "payment-declined", "payment-receipt"})
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, str):
+        return value if _HARMLESS.fullmatch(value) else NOT_AVAILABLE
+    return NOT_AVAILABLE if value is None else value
+
+
+def _because(event: OrderEvent) -> str:
+    if isinstance(event, OrderCancelled) and event.reason in OWN_REASONS:
+        return f": {event.reason}"
+    return ""
 
 
 def _lines(event: OrderEvent) -> str:
-    match event:
-        case (
-            OrderCreated(items=lines) | InventoryFailed(shortages=lines) | InventoryLow(items=lines)
-        ):
-            return "\n".join(_line(line) for line in lines)
-        case _:
-            return ""
-
-
-def _line(line: PricedLine | Shortage | LowStock) -> str:
-    match line:
-        case PricedLine():
-            return f"{line.quantity} x {line.sku} at {line.price}"
-        case Shortage():
-            return f"{line.sku}: {line.quantity} ordered, {line.available} available"
-        case LowStock():
-            return f"{line.sku}: {line.available} left, reorder threshold {line.reorder_threshold}"
+    """List the items of a warning to operations. They are in stock, so operators named them."""
+    if not isinstance(event, InventoryLow):
+        return ""
+    return "\n".join(
+        f"{line.sku}: {line.available} left, reorder threshold {line.reorder_threshold}"
+        for line in event.items
+    )

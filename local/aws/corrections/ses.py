@@ -1,7 +1,7 @@
 """Corrects moto's SES: wrong response shapes, lost tags, addresses that SES refuses."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from moto.ses import models
 from moto.ses.models import ConfigurationSet
@@ -9,12 +9,14 @@ from moto.sesv2.responses import SESV2Response as Response
 
 from local.aws.patch import Method, wrap
 
+_SPECIAL: Final = frozenset('()<>,;:\\"[]@')  # RFC 822, 3.3, without the dot
+
 
 def correct() -> None:
     """Apply the corrections of this module."""
     _shape_configuration_sets()
     _find_the_tags_of_an_identity()
-    _refuse_addresses_outside_ascii()
+    _refuse_illegal_addresses()
 
 
 def _shape_configuration_sets() -> None:
@@ -47,18 +49,61 @@ def _find_the_tags_of_an_identity() -> None:
         return json.dumps({"Tags": identity.tags or []})
 
 
-def _refuse_addresses_outside_ascii() -> None:
-    """Refuse a non-ASCII address with InvalidParameterValue: SES does not support SMTPUTF8.
+def _refuse_illegal_addresses() -> None:
+    """Refuse what SES refuses, with InvalidParameterValue and SES's text.
 
+    SES checks addresses like JavaMail's ``InternetAddress`` in strict mode, and does not support
+    SMTPUTF8. It does accept a display name: that order-api refuses one is our own rule.
     https://docs.aws.amazon.com/ses/latest/APIReference/API_Destination.html
+    https://github.com/openstax/accounts/issues/253
+    https://github.com/18F/identity-idp/pull/7380
     """
 
     @wrap(models, "is_valid_address")
     def complaint(original: Method, address: str) -> str | None:
-        local, _, domain = address.rpartition("@")
-        if not local.isascii():
-            return "Local address contains control or whitespace"
-        if not domain.isascii():
-            return "Domain contains control or whitespace"
-        found: str | None = original(address)
+        name, bracket, plain = address.rpartition("<")
+        if bracket and address.endswith(">"):
+            address = plain[:-1]
+            if not _is_name(name.strip()):
+                return "Illegal address"
+        local, at, domain = address.rpartition("@")
+        if not at:
+            return "Missing final '@domain'"
+        found: str | None = _wrong_local(local) or _wrong_domain(domain) or original(address)
         return found
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether SES accepts a display name: ASCII, in quotes if it has special characters."""
+    quoted = name.startswith('"') and name.endswith('"') and len(name) > 1
+    return name.isascii() and (quoted or not _SPECIAL.intersection(name))
+
+
+def _wrong_local(local: str) -> str | None:
+    if not local:
+        return "Missing local name"
+    if local.startswith('"') and local.endswith('"') and local.isascii():
+        return None  # quoted: a space and dots are legal
+    if any(not "!" <= character <= "~" for character in local):
+        return "Local address contains control or whitespace"
+    if _SPECIAL.intersection(local):
+        return "Local address contains illegal character"
+    return _wrong_dots("Local address", local)
+
+
+def _wrong_domain(domain: str) -> str | None:
+    if not domain:
+        return "Missing domain"
+    if any(character <= " " or character == "\x7f" for character in domain):
+        return "Domain contains control or whitespace"
+    if not all(c.isascii() and (c.isalnum() or c in "-.") for c in domain.strip("[]")):
+        return "Domain contains illegal character"
+    return _wrong_dots("Domain", domain)
+
+
+def _wrong_dots(part: str, text: str) -> str | None:
+    if text.startswith("."):
+        return f"{part} starts with dot"
+    if ".." in text:
+        return f"{part} contains dot-dot"
+    return f"{part} ends with dot" if text.endswith(".") else None

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from support.aws_calls import create_table, subscribe
 from support.fakes import (
+    FakeAllowance,
     FakeClock,
     FakeGateway,
     FakeLeases,
@@ -21,6 +22,7 @@ from support.stripe import SECRET, serving_stripe
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.heartbeats import DynamoRoster
+from workers.aws.mail_allowance import MailAllowance
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.payment_ledger import PaymentLedger
@@ -66,6 +68,14 @@ def roster(request):
         return FakeRoster()
     client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
     return DynamoRoster(client, table)
+
+
+@pytest.fixture(params=BOTH)
+def allowance(request):
+    if request.param == "fake":
+        return FakeAllowance()
+    client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
+    return MailAllowance(client, table, FakeClock())
 
 
 @dataclass

@@ -5,7 +5,7 @@ They obey the same contract as the adapters: the tests in contract/ports run on 
 
 from support.fakes.clock import FakeClock
 from support.fakes.faults import Faults
-from support.fakes.mailer import FakeMailer, Mail
+from support.fakes.mailer import FakeAllowance, FakeMailer, Mail
 from support.fakes.outbox import FakeLeases, FakeOutbox
 from support.fakes.payments import FakeGateway
 from support.fakes.queue import DeadLettered, FakeQueue
@@ -15,6 +15,7 @@ from support.fakes.topic import FakeTopic
 
 __all__ = [
     "DeadLettered",
+    "FakeAllowance",
     "FakeClock",
     "FakeGateway",
     "FakeLeases",

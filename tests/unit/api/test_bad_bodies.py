@@ -17,6 +17,7 @@ BAD_FIELDS = [
     ({"customerEmail": "a" * 250 + "@example.com"}, "customerEmail"),
     ({"customerEmail": None}, "customerEmail"),
     ({"customerEmail": "j\u00f6rg@example.de"}, "customerEmail"),
+    ({"customerEmail": "v\u00efctim@m\u00fcnchen.de"}, "customerEmail"),
     ({"customerEmail": "Evil <v@example.com>"}, "customerEmail"),
     ({"customerEmail": '"Ada" <ada@example.com>'}, "customerEmail"),
     ({"customerEmail": '"a b"@example.com'}, "customerEmail"),

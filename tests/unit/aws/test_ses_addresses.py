@@ -1,8 +1,8 @@
 """Addresses are normalised for SES; events of earlier versions carry them as typed."""
 
 import pytest
-from support.builders import an_envelope, an_order
-from support.fakes import FakeClock
+from support.builders import a_confirmation, an_envelope
+from support.fakes import FakeAllowance, FakeClock
 from support.harness import Harness
 
 from workers.aws.ses import SesMailer
@@ -53,8 +53,10 @@ def test_an_old_order_with_a_bad_address_becomes_a_readable_dead_letter(
     client,
 ):
     mailer = SesMailer(client, "shop@example.com")
-    worker = Harness(Notification(mailer, "operations@example.com", FakeClock().now))
-    order = an_order(customer_email="jörg@example.de")
+    worker = Harness(
+        Notification(mailer, FakeAllowance(), "operations@example.com", FakeClock().now)
+    )
+    order = a_confirmation(customer_email="jörg@example.de")
     worker.queue.send(an_envelope(order).encode())
     worker.round()
 
