@@ -148,12 +148,34 @@ check: $(STAMP) ## Check format, lint, types, imports, events, wheel, Dockerfile
 	@$(BIN)/pytest -q --tb=short tests/house
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.renovate .github/renovate.json
 	@$(BIN)/zizmor --offline --quiet .github
 	@if command -v promtool >/dev/null; then promtool check rules docker/prometheus/alerts.yml >/dev/null; \
 	  else echo "NOT CHECKED: docker/prometheus/alerts.yml (promtool is not installed)" >&2; [ "$$PROMTOOL" != required ]; fi
 	@if docker compose version >/dev/null 2>&1; then docker compose --profile grafana config --quiet; \
 	  else echo "NOT CHECKED: docker-compose.yml (docker compose is not installed)" >&2; fi
+
+.PHONY: audit
+audit: $(STAMP) ## Check pins, vulnerabilities, licences and secrets; list the image's contents (AUDIT=required: no gaps)
+	@$(BIN)/python -m local.audit
+
+.PHONY: audit-base
+audit-base: ## Fail unless the Dockerfile names its base image by digest, as a release must
+	@grep -Eq '^ARG PYTHON_IMAGE=[^@ ]+@sha256:[0-9a-f]{64}$$' Dockerfile || \
+	  { echo "The base image of the Dockerfile has no digest. Run 'make base' and commit the result." >&2; exit 1; }
+
+.PHONY: base
+base: ## Pin the base image to the digest that its tag has now (needs Docker with buildx)
+	@old=$$(sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile) && tag=$${old%%@*} && \
+	  digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$tag") && \
+	  for file in Dockerfile docker-compose.yml .env.example; do \
+	    pinned=$$(sed "s|$$old|$$tag@$$digest|" $$file) && printf '%s\n' "$$pinned" >$$file || exit 1; done && \
+	  grep '^ARG PYTHON_IMAGE=' Dockerfile
+
+.PHONY: wheel
+wheel: $(STAMP) ## Build the wheel of this commit into dist/; the same commit gives the same bytes
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null
+	@cd dist && sha256sum *.whl
 
 .PHONY: bench
 bench: $(STAMP) ## Compare the receive loop with its peers (ARGS="--help" lists scenarios)

@@ -11,9 +11,15 @@ locals {
       )
       resources = flatten([for queue in local.queue_names : ["${local.sqs_arn}:${queue}", "${local.sqs_arn}:${queue}-dlq"]])
     }]
-    "sns"     = [{ actions = ["sns:Publish"], resources = [local.topic_arn] }]
-    "email"   = [{ actions = ["ses:SendEmail"], resources = local.email_arns }]
-    "logs"    = [{ actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = ["${local.log_groups_arn}:*"] }]
+    "sns"   = [{ actions = ["sns:Publish"], resources = [local.topic_arn] }]
+    "email" = [{ actions = ["ses:SendEmail"], resources = local.email_arns }]
+    "logs" = concat(
+      [{ actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = ["${local.log_groups_arn}:*"] }],
+      flatten([for key in local.sessions : [
+        { actions = ["logs:DescribeLogGroups"], resources = ["*"] },
+        { actions = ["logs:DescribeLogStreams"], resources = ["${local.session_log_arn}:*"] },
+      ]]),
+    )
     "ecr.api" = local.pull_rights
     "ecr.dkr" = local.pull_rights
     },

@@ -95,17 +95,34 @@ module "service" {
   kms_key_arn  = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 
   enable_execute_command = var.enable_execute_command
+  session_log_arn        = one([for key in local.sessions : local.session_log_arn])
   tracing                = var.tracing == null ? null : merge(var.tracing, { repository_arn = local.collector_repository_arns[0] })
   http                   = each.key == local.order_api ? { port = local.port, registry_arn = aws_service_discovery_service.order_api.arn } : null
 }
 
 resource "aws_ecs_cluster" "this" {
+  #checkov:skip=CKV_AWS_224:sessions exist in development only and use TLS; a key of our own would need an endpoint for KMS. Their log has one
   name = local.name
 
   # It counts the running tasks, which scaling divides by.
   setting {
     name  = "containerInsights"
     value = var.container_insights
+  }
+
+  dynamic "configuration" {
+    for_each = aws_cloudwatch_log_group.sessions
+
+    content {
+      execute_command_configuration {
+        logging = "OVERRIDE"
+
+        log_configuration {
+          cloud_watch_encryption_enabled = true # refuse sessions if the group had no key
+          cloud_watch_log_group_name     = configuration.value.name
+        }
+      }
+    }
   }
 }
 

@@ -8,6 +8,25 @@ variable "environment" {
   }
 }
 
+variable "stage" {
+  description = <<-TEXT
+    What the environment is for, and so what it may do. production: real orders and money; staging: like it, but payments may be
+    simulated; development: shells in tasks, simulated failures and unprotected tables are allowed too.
+  TEXT
+  type        = string
+  default     = "production"
+
+  validation {
+    condition     = contains(["production", "staging", "development"], var.stage)
+    error_message = "stage: must be production, staging or development."
+  }
+
+  validation {
+    condition     = var.stage == "production" || !can(regex("^(prod|live)", var.environment))
+    error_message = "stage: an environment named ${var.environment} must be production."
+  }
+}
+
 variable "account_id" {
   description = "Account of the environment. Credentials of another account are refused."
   type        = string
@@ -227,13 +246,13 @@ variable "operations_email" {
 }
 
 variable "allow_simulation" {
-  description = "Whether an order may ask services to simulate a result (a declined card, no stock, a technical failure). Never in prod."
+  description = "Whether an order may ask services to simulate a result (a declined card, no stock, a technical failure). Only in development."
   type        = bool
   default     = false
 
   validation {
-    condition     = !(var.allow_simulation && var.environment == "prod")
-    error_message = "allow_simulation: must be false in prod."
+    condition     = !var.allow_simulation || var.stage == "development"
+    error_message = "allow_simulation: must be false unless stage is development."
   }
 }
 
@@ -258,8 +277,8 @@ variable "payment_gateway" {
   }
 
   validation {
-    condition     = !(var.payment_gateway == "simulated" && var.environment == "prod")
-    error_message = "payment_gateway: must not be simulated in prod, where orders would be confirmed without money."
+    condition     = var.payment_gateway != "simulated" || var.stage != "production"
+    error_message = "payment_gateway: must not be simulated in production, where orders would be confirmed without money."
   }
 }
 
@@ -282,8 +301,8 @@ variable "deletion_protection" {
   default     = true
 
   validation {
-    condition     = var.deletion_protection || var.environment != "prod"
-    error_message = "deletion_protection: must be true in prod. To destroy prod, remove this rule first."
+    condition     = var.deletion_protection || var.stage != "production"
+    error_message = "deletion_protection: must be true in production. To destroy it, remove this rule first."
   }
 }
 
@@ -323,9 +342,14 @@ variable "container_insights" {
 }
 
 variable "enable_execute_command" {
-  description = "Whether `aws ecs execute-command` can open a shell in a task. This makes the root file system writable."
+  description = "Whether `aws ecs execute-command` can open a shell in a task. Only in development. Its sessions are logged."
   type        = bool
   default     = false
+
+  validation {
+    condition     = !var.enable_execute_command || var.stage == "development"
+    error_message = "enable_execute_command: must be false unless stage is development."
+  }
 }
 
 variable "tracing" {
@@ -444,6 +468,27 @@ variable "internet" {
   validation {
     condition     = var.internet == "none" || length(var.availability_zones) <= 3
     error_message = "internet: with a NAT gateway, set at most three availability_zones. The fourth quarter of vpc_cidr is for the gateways."
+  }
+}
+
+variable "dns_firewall" {
+  description = <<-TEXT
+    Whether the VPC that Terraform creates resolves only the names that tasks need, and no others: a lookup of DATA.example.com is a way out
+    that no security group and no endpoint sees. null: off. domains: further names, such as that of another provider of payments.
+  TEXT
+  type = object({
+    domains = optional(set(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = alltrue([for name in try(var.dns_firewall.domains, []) : can(regex("^(\\*\\.)?([a-z0-9_-]+\\.)+[a-z]{2,}$", name))])
+    error_message = "dns_firewall: domains must be names in lower-case letters, such as api.example.com or *.example.com."
+  }
+
+  validation {
+    condition     = var.dns_firewall == null || var.vpc_id == null
+    error_message = "dns_firewall: must be null with vpc_id. The existing network decides what it resolves."
   }
 }
 

@@ -72,6 +72,8 @@ class Terraform:
         variables = {"wait_for_steady_state": "false"} | variables
         given += [f"-var={name}={value}" for name, value in variables.items()]
         own = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+        # Otherwise the configuration would find this backend, which does not encrypt the state.
+        own["TF_DATA_DIR"] = str(directory / "data")
         copied = cls(directory / "terraform", {**environment, **own}, tuple(given))
         try:
             copied.run("init")

@@ -9,7 +9,7 @@ locals {
   # What Terraform manages in an environment. S3 and IAM have statements of their own.
   managed_services = [
     "acm", "apigateway", "application-autoscaling", "athena", "budgets", "cloudfront", "cloudtrail", "cloudwatch", "cognito-idp",
-    "dynamodb", "ec2", "ecs", "events", "firehose", "glue", "kms", "logs", "route53", "servicediscovery", "ses", "sns", "sqs", "wafv2",
+    "dynamodb", "ec2", "ecs", "events", "firehose", "glue", "kms", "logs", "route53", "route53resolver", "servicediscovery", "ses", "sns", "sqs", "wafv2",
   ]
   # What tasks and AWS services may at most do under the roles that a deployment creates.
   used_services = [

@@ -100,10 +100,10 @@ locals {
     [
       for service in [
         "acm", "application-autoscaling", "cloudfront", "cloudtrail", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events",
-        "iam", "kms", "logs", "route53", "servicediscovery", "ses", "sns", "sqs", "wafv2",
+        "iam", "kms", "logs", "route53", "route53resolver", "servicediscovery", "ses", "sns", "sqs", "wafv2",
       ] : "${service}:List*"
     ],
-    [for service in ["cloudfront", "cloudtrail", "iam", "kms", "route53", "servicediscovery", "ses", "sns", "wafv2"] : "${service}:Get*"],
+    [for service in ["cloudfront", "cloudtrail", "iam", "kms", "route53", "route53resolver", "servicediscovery", "ses", "sns", "wafv2"] : "${service}:Get*"],
     [
       "apigateway:GET",
       "athena:GetNamedQuery",

@@ -1,5 +1,6 @@
 # One task per service: cheap and easy to destroy.
 environment         = "dev"
+stage               = "development"
 account_id          = "123456789012" # of this environment
 allow_simulation    = true
 deletion_protection = false

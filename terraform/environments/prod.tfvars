@@ -1,6 +1,7 @@
 # A large shop on a busy day. desired applies when a service is created. Afterwards scaling sets the
 # count between min and max; change those to scale by hand.
 environment        = "prod"
+stage              = "production"
 account_id         = "123456789012" # of this environment
 log_retention_days = 365
 sender_email       = "orders@example.com"

@@ -1,5 +1,6 @@
 # Like prod, but small: what would fail in prod should fail here.
 environment        = "staging"
+stage              = "staging"
 account_id         = "123456789012" # of this environment
 log_retention_days = 30
 sender_email       = "orders@staging.example.com"

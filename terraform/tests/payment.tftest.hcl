@@ -109,11 +109,11 @@ run "stripe_without_its_key" {
   expect_failures = [var.payment_gateway]
 }
 
-run "no_money_in_prod" {
+run "no_production_without_money" {
   command = plan
 
   variables {
-    environment     = "prod"
+    environment     = "shop" # whatever its name: production is the default
     payment_gateway = "simulated"
   }
 

@@ -79,17 +79,54 @@ run "variables_out_of_range" {
 run "values_that_contradict_each_other" {
   command = plan
 
-  # prod has no simulation and is protected; an existing network needs subnets; zones are in the region
+  # production has no simulation, no shells, and is protected; an existing network needs subnets; zones are in the region
   variables {
-    environment         = "prod"
+    environment         = "shop"
     region              = "ireland"
     allow_simulation    = true
     deletion_protection = false
+    dns_firewall        = {}
     vpc_id              = "vpc-0123456789abcdef0"
     services            = { payment = { spot_share = 101 }, orders = { handling_ms = 0 } }
   }
 
-  expect_failures = [var.region, var.services, var.allow_simulation, var.deletion_protection, var.subnet_ids]
+  expect_failures = [
+    var.region, var.services, var.allow_simulation, var.deletion_protection, var.dns_firewall, var.subnet_ids,
+  ]
+}
+
+run "what_only_development_may_do" {
+  command = plan
+
+  variables {
+    stage                  = "staging"
+    allow_simulation       = true
+    enable_execute_command = true
+    dns_firewall           = { domains = ["https://example.com/"] }
+  }
+
+  expect_failures = [var.allow_simulation, var.enable_execute_command, var.dns_firewall]
+}
+
+run "a_stage_that_contradicts_the_name" {
+  command = plan
+
+  variables {
+    environment = "prod2"
+    stage       = "development"
+  }
+
+  expect_failures = [var.stage]
+}
+
+run "an_unknown_stage" {
+  command = plan
+
+  variables {
+    stage = "test"
+  }
+
+  expect_failures = [var.stage]
 }
 
 run "a_map_that_breaks_rules" {

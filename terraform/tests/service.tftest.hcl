@@ -65,7 +65,7 @@ run "a_consumer" {
 
   # the container is read-only and has time to stop
   assert {
-    condition     = output.container.readonlyRootFilesystem && output.container.user == "10001:10001" && output.container.linuxParameters.capabilities.drop == ["ALL"]
+    condition     = output.container.readonlyRootFilesystem && length(output.container.mountPoints) == 1 && output.container.user == "10001:10001" && output.container.linuxParameters.capabilities.drop == ["ALL"]
     error_message = "a container runs as root, has a writable image or keeps capabilities"
   }
   assert {
@@ -186,6 +186,14 @@ run "the_relay_reads_the_outbox_and_no_documents" {
     })
     error_message = "permissions differ: ${output.task_policy}"
   }
+
+  # the rows of orders, in the same table, are not the relay's
+  assert {
+    condition = one([for each in jsondecode(output.task_policy).Statement : each.Condition if each.Sid == "MarkOutbox"]) == {
+      "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["lease#outbox#*", "outbox#*"] }
+    }
+    error_message = "the relay may change orders"
+  }
 }
 
 run "a_consumer_with_a_shell_that_sends_mail_and_handles_ten_at_a_time" {
@@ -194,14 +202,32 @@ run "a_consumer_with_a_shell_that_sends_mail_and_handles_ten_at_a_time" {
 
   variables {
     enable_execute_command = true
+    session_log_arn        = "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/dev-order-pipeline/sessions"
     email                  = { arns = ["arn:aws:ses:eu-west-1:123456789012:identity/example.com"], sender = "orders@example.com" }
     queue                  = { name = "q", arn = "arn:aws:sqs:eu-west-1:123456789012:q", dlq_arn = "arn:aws:sqs:eu-west-1:123456789012:q-dlq", concurrency = 10 }
   }
 
-  # a shell needs a writable file system
+  # the agent of ECS Exec writes to volumes; the image stays read-only
   assert {
-    condition     = !output.container.readonlyRootFilesystem && output.container.linuxParameters.initProcessEnabled
+    condition     = output.container.readonlyRootFilesystem && output.container.linuxParameters.initProcessEnabled
+    error_message = "ECS Exec makes the image writable, or leaves processes behind"
+  }
+  assert {
+    condition = (
+      jsonencode({ for each in output.container.mountPoints : each.sourceVolume => each.containerPath }) ==
+      jsonencode({ agent = "/managed-agents", "agent-log" = "/var/log/amazon", "agent-state" = "/var/lib/amazon", tmp = "/tmp" }) &&
+      toset(aws_ecs_task_definition.this.volume[*].name) == toset(output.container.mountPoints[*].sourceVolume)
+    )
     error_message = "ECS Exec would not work"
+  }
+
+  # a session is logged, with the task's role and to that group alone
+  assert {
+    condition = jsonencode({ for each in jsondecode(output.task_policy).Statement : each.Sid => [sort(flatten([each.Action])), each.Resource] if strcontains(each.Sid, "Session") }) == jsonencode({
+      FindSessionLog = [["logs:DescribeLogGroups"], "*"]
+      LogSessions    = [["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], "${var.session_log_arn}:*"]
+    })
+    error_message = "sessions are not logged, or the task may write to other logs: ${output.task_policy}"
   }
 
   # mail can be sent only from the sender's address

@@ -1,6 +1,7 @@
 """The image is small, contains only what production needs, and reports errors clearly."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -8,6 +9,12 @@ from support.composed import ROOT, SERVICES, docker
 
 MAX_BYTES = 180_000_000
 MAX_OWN_BYTES = 70_000_000
+
+
+def base_image():
+    """Return the base image of the Dockerfile, with its digest if it has one."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    return re.search(r"^ARG PYTHON_IMAGE=(\S+)$", text, re.MULTILINE)[1]
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +36,7 @@ def inside(image):
 
 
 def test_the_image_is_small(inspected):
-    base = json.loads(docker("image", "inspect", "python:3.13-slim-trixie").stdout)[0]
+    base = json.loads(docker("image", "inspect", base_image()).stdout)[0]
     assert inspected["Size"] <= MAX_BYTES
     assert inspected["Size"] - base["Size"] <= MAX_OWN_BYTES
 

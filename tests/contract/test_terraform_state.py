@@ -1,5 +1,6 @@
 """A state is refused for another environment, account or region."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -74,3 +75,21 @@ def test_each_environment_has_a_state_of_its_own(environment):
     assert "use_lockfile = true" in backend
     assert "account_id" in variables
     assert "image_tag" not in variables  # an apply would deploy it
+
+
+def test_no_output_holds_a_secret():
+    """Outputs are in the state in plain text, and in the log of whoever prints them."""
+    files = [path for path in TERRAFORM.rglob("outputs.tf") if ".terraform" not in path.parts]
+    secret = re.compile(
+        r"client_secret|password|private_key|secret_string|random_|\bssm_parameter\.\w+\.value"
+    )
+
+    found = [
+        f"{path.relative_to(TERRAFORM)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if secret.search(line) and not line.lstrip().startswith(("description", "#"))
+    ]
+
+    assert len(files) >= 3
+    assert found == []

@@ -1,5 +1,6 @@
 """The workflows call make targets that exist, pinned actions and no stored key."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -117,6 +118,37 @@ def test_the_image_is_signed_after_its_scan():
 
     assert order.index("make image") < order.index("anchore/sbom-action")
     assert order.index("anchore/scan-action") < order.index("make sign")
+
+
+def test_a_release_is_built_on_a_base_image_by_digest():
+    image = yaml.safe_load(WORKFLOWS["deliver.yml"])["jobs"]["image"]["steps"]
+    order = [step.get("run") for step in image]
+
+    assert order.index("make audit-base") < order.index("make image")
+
+
+def test_the_audit_runs_on_every_change_and_may_leave_nothing_out():
+    check = yaml.safe_load(WORKFLOWS["check.yml"])["jobs"]["check"]
+
+    assert {"target": "audit"} in check["strategy"]["matrix"]["include"]
+    assert check["env"]["AUDIT"] == "required"
+
+
+def test_the_update_bot_keeps_everything_that_is_pinned():
+    renovate = json.loads((ROOT / ".github" / "renovate.json").read_text("utf-8"))
+    [custom] = renovate["customManagers"]
+    [files] = renovate["pip_requirements"]["managerFilePatterns"]
+
+    assert {"docker:pinDigests", "helpers:pinGitHubActionDigests"} <= set(renovate["extends"])
+    assert "enabledManagers" not in renovate  # Dockerfile, compose, actions, Terraform: by default
+    for path in ROOT.glob("requirements/*"):
+        assert re.fullmatch(files.strip("/"), str(path.relative_to(ROOT)))
+    # Its regular expressions are JavaScript's.
+    [pattern] = [each.replace("(?<", "(?P<") for each in custom["matchStrings"]]
+    for file in ("docker-compose.yml", ".env.example"):
+        found = re.search(pattern, (ROOT / file).read_text("utf-8"))
+        assert found["depName"] == "python"
+        assert any(re.search(each.strip("/"), file) for each in custom["managerFilePatterns"])
 
 
 def test_make_check_runs_both_checkers_of_workflows():

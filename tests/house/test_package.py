@@ -1,6 +1,8 @@
 """The wheel and the image contain the production package and nothing else."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from email.parser import Parser
@@ -35,6 +37,33 @@ def wheel(tmp_path_factory):
     (file,) = directory.iterdir()
     with ZipFile(file) as opened:
         yield opened
+
+
+def test_the_same_commit_gives_the_same_wheel(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+    built = []
+    for name, modified in {"early": 1_500_000_000, "late": 1_700_000_000}.items():
+        checkout = tmp_path / name
+        for file in ("LICENSE", "README.md", "pyproject.toml"):
+            checkout.mkdir(exist_ok=True)
+            shutil.copy(ROOT / file, checkout)
+        shutil.copytree(
+            ROOT / "workers", checkout / "workers", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for path in checkout.rglob("*"):
+            os.utime(path, (modified, modified))
+            path.chmod(0o700 if path.is_dir() else 0o600 if name == "early" else 0o644)
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"],
+            cwd=checkout,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        (file,) = (checkout / "dist").iterdir()
+        built.append(file.read_bytes())
+
+    assert built[0] == built[1]
 
 
 def requirements(wheel, *, extra=None):

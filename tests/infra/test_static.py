@@ -62,9 +62,11 @@ API_DOMAIN = {
             "api_domain": json.dumps(API_DOMAIN),
             "internet": "nat-only",
         },
-        {"var_file": "prod", "edge": json.dumps(EDGE)},  # and a NAT gateway in each zone
+        # and a NAT gateway in each zone
+        {"var_file": "prod", "edge": json.dumps(EDGE), "dns_firewall": "{}"},
+        {"var_file": "dev", "enable_execute_command": "true"},
     ],
-    ids=["staging", "prod"],
+    ids=["staging", "prod", "dev"],
 )
 def test_aws_accepts_every_planned_resource_of(aws, had, image_tag, tmp_path, switches):
     given = {"image_tag": image_tag} | switches

@@ -44,3 +44,9 @@ def test_an_unknown_step_cannot_be_left_out():
 
     assert done.returncode == 2
     assert done.stderr == "WITHOUT=everything: only infra can be left out\n"
+
+
+def test_the_audit_is_part_of_it_and_what_it_could_not_check_is_repeated_at_the_end():
+    script = (CI / "run").read_text("utf-8")
+
+    assert script.index("\nmake audit | tee -a") < script.index("\ngrep '^NOT CHECKED'")

@@ -96,8 +96,8 @@ def _dynamodb(asked: _Asked) -> Iterator[Call]:
     if actions := parameters.get("TransactItems"):
         for action in actions:
             for kind, item in action.items():
-                arn = _table(asked, item["TableName"])
-                yield Call(f"dynamodb:{_OF_TRANSACTIONS[kind]}", arn)
+                arn, key = _table(asked, item["TableName"]), item.get("Key", item.get("Item", {}))
+                yield Call(f"dynamodb:{_OF_TRANSACTIONS[kind]}", arn, context=_leading(key))
     elif tables := parameters.get("RequestItems"):
         for name, wanted in tables.items():
             for key in wanted["Keys"] if operation == "BatchGetItem" else [{}]:

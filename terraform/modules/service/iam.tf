@@ -114,6 +114,14 @@ data "aws_iam_policy_document" "task" {
       sid       = "MarkOutbox"
       actions   = ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [var.table.arn]
+
+      # The table has the orders too, and those are not the relay's.
+      # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+      condition {
+        test     = "ForAllValues:StringLike"
+        variable = "dynamodb:LeadingKeys"
+        values   = ["lease#outbox#*", "outbox#*"]
+      }
     }
   }
 
@@ -157,6 +165,21 @@ data "aws_iam_policy_document" "task" {
       sid       = "ExecuteCommand"
       actions   = ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"]
       resources = ["*"] # these actions have no resource
+    }
+  }
+
+  # The agent of ECS Exec logs each session with the task's role.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-logging
+  dynamic "statement" {
+    for_each = var.enable_execute_command ? {
+      FindSessionLog = [["logs:DescribeLogGroups"], "*"] # the agent lists all groups
+      LogSessions    = [["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], "${var.session_log_arn}:*"]
+    } : {}
+
+    content {
+      sid       = statement.key
+      actions   = statement.value[0]
+      resources = [statement.value[1]]
     }
   }
 

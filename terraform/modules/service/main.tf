@@ -5,19 +5,34 @@ locals {
 
   environment = merge(var.environment, local.tracing_environment)
 
+  # The code writes no files, but a library may. On Fargate the mount keeps the mode that /tmp has in the
+  # image because the Dockerfile declares VOLUME /tmp; otherwise only root could write there.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+  volumes = merge({ tmp = "/tmp" }, var.enable_execute_command ? local.agent_volumes : {})
+
+  # The agent of ECS Exec runs as root and writes into the container. AWS supports that only with a writable
+  # root file system, and names no directories; users report that these suffice.
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-considerations
+  # https://github.com/aws/containers-roadmap/issues/1359
+  agent_volumes = {
+    agent       = "/managed-agents"
+    agent-log   = "/var/log/amazon"
+    agent-state = "/var/lib/amazon"
+  }
+
   container = {
     name                   = var.name
     image                  = var.image
     command                = [var.name]
     essential              = true
     user                   = "10001:10001"
-    readonlyRootFilesystem = !var.enable_execute_command # ECS Exec writes its agent into the container
+    readonlyRootFilesystem = true
     stopTimeout            = var.stop_timeout
 
     # Sorted, and with the defaults of AWS: otherwise each plan would show a difference.
     environment    = [for key in sort(keys(local.environment)) : { name = key, value = local.environment[key] }]
     secrets        = [for key in sort(keys(var.capacity.secrets)) : { name = key, valueFrom = var.capacity.secrets[key] }]
-    mountPoints    = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
+    mountPoints    = [for name in sort(keys(local.volumes)) : { sourceVolume = name, containerPath = local.volumes[name], readOnly = false }]
     portMappings   = var.http == null ? [] : [{ name = "http", containerPort = var.http.port, hostPort = var.http.port, protocol = "tcp" }]
     systemControls = []
     volumesFrom    = []
@@ -72,11 +87,12 @@ resource "aws_ecs_task_definition" "this" {
     operating_system_family = "LINUX"
   }
 
-  # The code writes no files, but a library may. On Fargate the mount keeps the mode that /tmp has in the
-  # image because the Dockerfile declares VOLUME /tmp; otherwise only root could write there.
-  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
-  volume {
-    name = "tmp"
+  dynamic "volume" {
+    for_each = local.volumes
+
+    content {
+      name = volume.key
+    }
   }
 
   lifecycle {

@@ -99,6 +99,12 @@ variable "enable_execute_command" {
   type        = bool
 }
 
+variable "session_log_arn" {
+  description = "ARN of the log group of ECS Exec's sessions; null without ECS Exec."
+  type        = string
+  default     = null
+}
+
 variable "tracing" {
   description = "The collector of traces: its image by digest, the ARN of its repository, its memory (MiB), and the share of traces that are sampled; null: no traces."
   type        = object({ image = string, repository_arn = string, memory = number, sample = number })

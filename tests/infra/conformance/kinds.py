@@ -52,6 +52,7 @@ ELSEWHERE = {
     "aws_cloudwatch_event_target": "CloudFormation has it inside the rule",
     "aws_default_security_group": "CloudFormation cannot adopt the group that every VPC has",
     "aws_iam_role_policy_attachment": "CloudFormation has it inside the role",
+    "aws_route53_resolver_firewall_rule": "CloudFormation has it inside the rule group",
     "terraform_data": "checks the configuration and creates nothing",
 }
 
@@ -332,6 +333,11 @@ KINDS = {
     "aws_route": Kind("AWS::EC2::Route"),
     "aws_route_table": Kind("AWS::EC2::RouteTable"),
     "aws_route_table_association": Kind("AWS::EC2::SubnetRouteTableAssociation"),
+    "aws_route53_resolver_firewall_domain_list": Kind("AWS::Route53Resolver::FirewallDomainList"),
+    "aws_route53_resolver_firewall_rule_group": Kind("AWS::Route53Resolver::FirewallRuleGroup"),
+    "aws_route53_resolver_firewall_rule_group_association": Kind(
+        "AWS::Route53Resolver::FirewallRuleGroupAssociation"
+    ),
     "aws_s3_bucket": Kind(
         "AWS::S3::Bucket",
         {"bucket": "BucketName"},

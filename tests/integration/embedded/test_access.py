@@ -170,6 +170,32 @@ def test_a_policy_can_name_the_rows(role, table):
         assert code_of(call, **refused) == "AccessDeniedException"
 
 
+def test_a_policy_can_name_the_rows_of_a_transaction(role, table):
+    """As for the relay, which marks outbox rows in the table that has the orders too."""
+    rows = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["lease#outbox#*", "outbox#*"]}}
+    role.may("dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", Condition=rows)
+    mine = role.client("dynamodb")
+
+    def update(key):
+        change = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+        return {"TableName": table, "Key": {"pk": {"S": key}}} | change
+
+    def check(key):
+        condition = {"ConditionExpression": "attribute_not_exists(pk)"}
+        return {"ConditionCheck": {"TableName": table, "Key": {"pk": {"S": key}}} | condition}
+
+    mine.update_item(**update("outbox#1"))
+    mine.transact_write_items(
+        TransactItems=[check("lease#outbox#0"), {"Update": update("outbox#1")}]
+    )
+    assert code_of(mine.update_item, **update("order#1")) == "AccessDeniedException"
+    for refused in (
+        [check("lease#outbox#0"), {"Update": update("order#1")}],
+        [check("order#1"), {"Update": update("outbox#1")}],
+    ):
+        assert code_of(mine.transact_write_items, TransactItems=refused) == "AccessDeniedException"
+
+
 def test_an_index_is_a_separate_resource(role, table):
     arn = f"arn:aws:dynamodb:*:{ACCOUNT}:table/{table}"
     query = {
