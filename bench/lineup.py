@@ -69,6 +69,7 @@ _TABLE = (
     Peer("sqs-consumer", "sqs-consumer", node=True),
     Peer("sqs-consumer-hb", "sqs-consumer", node=True, environment={"BENCH_HEARTBEAT": "1"}),
     Peer("ours", "ours", environment={"LOG_LEVEL": "info"}),
+    Peer("ours-fifo", "ours", queue="bench.fifo", environment={"LOG_LEVEL": "info"}),
     Peer("ours-quiet", "ours", environment={"LOG_LEVEL": "warning"}),
     Peer(
         "ours-linger",

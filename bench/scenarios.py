@@ -90,6 +90,15 @@ _TABLE = (
         faults=_SLOWED,
     ),
     Scenario(
+        "groups",
+        "50 groups of a FIFO queue: handler sleeps 50 ms, concurrency 20, 15 ms per request",
+        ("ours", "ours-fifo"),
+        ("messages", "requests", "utilisation", "cpu", "rate", "duplicates"),
+        work=fifty_milliseconds,
+        concurrency=20,
+        faults=_SLOWED,
+    ),
+    Scenario(
         "slow",
         "Handler three times the visibility timeout (2 s), two processes",
         ("limit-pipeline", "dramatiq", "sqs-consumer-hb", "ours"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from workers.topology import Topology, queue_name
+from workers.topology import Topology
 
 ROOT: Final = Path(__file__).parents[1]
 ALARMS: Final = ROOT / "workers" / "alarms.json"
@@ -99,7 +99,7 @@ class Renderer:
         threshold = self.thresholds.get(alarm.name, alarm.threshold)
         if alarm.unit == "seconds":
             threshold /= self.hurry
-        names = {"service": service, "queue": queue_name(service)}
+        names = {"service": service, "queue": self.topology.queue_name(service)}
         # In the label "le", Prometheus has 300 as 300.0.
         numbers = {"threshold": f"{threshold:g}", "bucket": str(float(threshold))}
         expr = Template(alarm.prometheus or "").substitute(names, **numbers)

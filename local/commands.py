@@ -1,5 +1,6 @@
 """The commands of the development package: ``workers demo``, ``local``, ``chaos`` and ``cost``."""
 
+import os
 import sys
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -8,6 +9,9 @@ import typer
 
 from local import running
 from workers.cli.console import USAGE, Json, fail, print_json, say, show
+from workers.topology import FIFO_VARIABLE, Topology
+
+Fifo = Annotated[bool, typer.Option("--fifo", help="FIFO topic and queues, whatever the map says.")]
 
 commands = typer.Typer()
 chaos = typer.Typer(help="Inject faults into the system on this machine.", no_args_is_help=True)
@@ -20,11 +24,13 @@ def demo(
     orders: Annotated[int, typer.Option(min=6, max=2_000, help="Number of orders.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed plans the same orders.")] = 7,
     *,
+    fifo: Fifo = False,
     as_json: Json = False,
 ) -> None:
     """Run the system on this machine, play every scenario and check the results."""
     from local.demo.cli import run_demo
 
+    _choose(fifo=fifo)
     sys.exit(run_demo(orders=orders, seed=seed, as_json=as_json))
 
 
@@ -51,6 +57,7 @@ def chaos_run(
         str, typer.Option(help="Also run one process of each consumer from this commit.")
     ] = "",
     *,
+    fifo: Fifo = False,
     as_json: Json = False,
 ) -> None:
     """Place orders while processes are killed and requests fail, then check all invariants."""
@@ -63,7 +70,15 @@ def chaos_run(
     from local.chaos.cli import run_chaos
     from local.chaos.runner import Options
 
-    sys.exit(run_chaos(Options(orders, seed, asked, workers, beside), as_json=as_json))
+    _choose(fifo=fifo)
+    options = Options(orders, seed, asked, workers, beside, fifo=Topology.load().fifo)
+    sys.exit(run_chaos(options, as_json=as_json))
+
+
+def _choose(*, fifo: bool) -> None:
+    """Choose the kind of topic and queues for this process and those that it starts."""
+    if fifo:
+        os.environ[FIFO_VARIABLE] = "true"
 
 
 @commands.command(epilog="Example: workers cost --rate 50 --handler-ms 50")

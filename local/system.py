@@ -75,7 +75,8 @@ class System:
             self.settings = Settings.load()
             self.clients = Clients.connect(self.settings, threads=1)
             report = provision(self.settings, self.topology)
-            ensure_archive(report.topic_arn, self.settings.name_prefix)
+            if not self.topology.fifo:  # SNS delivers FIFO topics to queues only
+                ensure_archive(report.topic_arn, self.settings.name_prefix)
             self.processes = up.enter_context(Processes(self.directory, **self._named))
             for service, wanted in self.topology.services.items():
                 count = self._workers if wanted.consumes else 1

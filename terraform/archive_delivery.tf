@@ -180,6 +180,14 @@ resource "aws_sns_topic_subscription" "archive" {
 
   # SNS tests that it can put records.
   depends_on = [aws_iam_role_policy.archive_topic]
+
+  lifecycle {
+    precondition {
+      # https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
+      condition     = !local.fifo
+      error_message = "archive: SNS delivers a FIFO topic to queues only, not to Firehose. Set archive = false, or fifo to false on the map."
+    }
+  }
 }
 
 resource "aws_iam_role" "archive_topic" {

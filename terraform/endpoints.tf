@@ -9,7 +9,7 @@ locals {
         ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"],
         var.reconcile_hours == null ? [] : ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
       )
-      resources = flatten([for queue in local.queue_names : ["${local.sqs_arn}:${queue}", "${local.sqs_arn}:${queue}-dlq"]])
+      resources = flatten([for queue in local.queue_names : ["${local.sqs_arn}:${queue}${local.fifo_suffix}", "${local.sqs_arn}:${queue}-dlq${local.fifo_suffix}"]])
     }]
     "sns"   = [{ actions = ["sns:Publish"], resources = [local.topic_arn] }]
     "email" = [{ actions = ["ses:SendEmail"], resources = local.email_arns }]

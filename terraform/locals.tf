@@ -26,9 +26,12 @@ locals {
   # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
   stop_timeout = 120
 
-  # As in workers/topology.py.
+  # As in workers/topology.py. The names of FIFO topics and queues end in a suffix; queue_names are
+  # without it, because "-dlq" and "-undelivered" come first.
+  fifo        = try(local.topology.fifo, false)
+  fifo_suffix = local.fifo ? ".fifo" : ""
   queue_names = { for name in keys(local.consumers) : name => "${local.name_prefix}${name}-queue" }
-  topic_name  = "${local.name_prefix}${local.topology.topic}"
+  topic_name  = "${local.name_prefix}${local.topology.topic}${local.fifo_suffix}"
   table_names = { for name in keys(local.topology.tables) : name => lookup(var.table_names, name, "${local.name_prefix}${name}") }
   role_names  = { for name in keys(local.services) : name => "${local.name_prefix}${name}-task" }
 

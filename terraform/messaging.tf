@@ -2,6 +2,8 @@
 
 resource "aws_sns_topic" "this" {
   name                             = local.topic_name
+  fifo_topic                       = local.fifo
+  fifo_throughput_scope            = local.fifo ? "MessageGroup" : null
   kms_master_key_id                = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : "alias/aws/sns"
   sqs_failure_feedback_role_arn    = aws_iam_role.sns_feedback.arn
   sqs_success_feedback_role_arn    = aws_iam_role.sns_feedback.arn
@@ -21,6 +23,7 @@ module "queue" {
   for_each = local.consumers
 
   name               = local.queue_names[each.key]
+  fifo               = local.fifo
   arn_prefix         = local.sqs_arn
   topic_arn          = aws_sns_topic.this.arn
   consumes           = each.value.consumes

@@ -11,9 +11,9 @@ locals {
     for key in local.operator_role : "arn:${local.partition}:iam::${local.account_id}:role/${local.operator_role_name}"
   ])
 
-  queue_arns = { for name, queue in local.queue_names : name => "${local.sqs_arn}:${queue}" }
+  queue_arns = { for name, queue in local.queue_names : name => "${local.sqs_arn}:${queue}${local.fifo_suffix}" }
   dead_letter_arns = {
-    for kind in ["dlq", "undelivered"] : kind => [for arn in values(local.queue_arns) : "${arn}-${kind}"]
+    for kind in ["dlq", "undelivered"] : kind => [for queue in values(local.queue_names) : "${local.sqs_arn}:${queue}-${kind}${local.fifo_suffix}"]
   }
 
   consumer_table_arns = distinct([for service in values(local.consumers) : local.table_arns[service.table]])

@@ -45,7 +45,7 @@ from workers.services.notification import Notification
 from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 from workers.settings import Settings
-from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
+from workers.topology import MAX_RECEIVE_COUNT, Service, Topology, is_fifo
 from workers.version import VERSION
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Parts:
     clients: Clients
     topic: Topic
     tracing: "Tracing | None" = None
+    ordered: bool = False  # the topic is a FIFO topic
 
     @classmethod
     def of(cls, name: str, settings: Settings, topology: Topology) -> Self:
@@ -92,10 +93,11 @@ class Parts:
         threads = REQUEST_THREADS if name == "order-api" else service.concurrency
         clients = Clients.connect(settings, threads=threads)
         sns = clients.sns()
-        topic = SnsTopic(sns, names.topic_arn(sns, settings, topology.topic))
+        arn = names.topic_arn(sns, settings, topology.topic_name)
+        topic = SnsTopic(sns, arn)
         tracing = start_tracing(name, settings)
         published = tracing.topic(topic) if tracing else topic
-        return cls(name, settings, service, clients, published, tracing)
+        return cls(name, settings, service, clients, published, tracing, is_fifo(arn))
 
     def dynamodb(self, patience: Patience = PATIENT) -> "tuple[DynamoDBClient, str]":
         """Create a client for the service's table, and find the table's name."""
@@ -239,6 +241,7 @@ def _order_api(parts: Parts) -> Program:
         origin_keys=settings.origin_keys,
         registry=registry,
         upstream=upstream,
+        ordered=parts.ordered,
     )
     if parts.tracing:
         parts.tracing.http(app)
@@ -265,6 +268,7 @@ def _relay(parts: Parts) -> Program:
         parts.topic,
         owner=f"{_worker()}-{uuid4().hex[:8]}",
         metrics=metrics,
+        ordered=parts.ordered,
     )
     running = UntilStopped(relay.loops())
 

@@ -6,7 +6,7 @@ A domain derives its events from ``Event``, lists them in a catalogue, and reads
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final, Generic, Self, TypeVar
 from uuid import UUID, uuid5
@@ -163,6 +163,8 @@ class Encoded:
     event_id: str
     body: str
     attributes: Mapping[str, str]  # those of ``ATTRIBUTES`` that the event has
+    # What the event is about; empty if it was read back. ``events.group_of`` knows it then too.
+    group: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, envelope: Envelope[Event]) -> Self:
@@ -176,7 +178,12 @@ class Encoded:
             "traceparent": envelope.traceparent,
         }
         attributes = {name: text for name, text in texts.items() if text}
-        return cls(envelope.event_id, envelope.encode(), attributes)
+        return cls(
+            envelope.event_id,
+            envelope.encode(),
+            attributes,
+            "#".join(envelope.data.subject.values()),
+        )
 
     @classmethod
     def read(cls, body: str) -> Self:

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from workers.envelope import Decoder, Event, Id, Value
+from workers.envelope import Decoder, Encoded, Event, Id, Value
 from workers.glimpse import Glimpse, glimpse
 
 # A transaction holds 100 items: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -262,3 +262,14 @@ decode: Final = Decoder(CATALOGUE).decode
 def peek(body: str) -> Glimpse:
     """Read what can be read of an envelope that ``decode`` refuses; see ``glimpse``."""
     return glimpse(body, OrderEvent.subject_fields)
+
+
+def group_of(event: Encoded) -> str:
+    """Return what an event is about: events of one group are published and handled in order.
+
+    It is the order; for an event of another kind, what it was caused by.
+    """
+    if event.group:
+        return event.group
+    known = peek(event.body)
+    return "#".join(known.subject.values()) or known.correlation_id or event.event_id

@@ -5,6 +5,7 @@ disagree.
 """
 
 import json
+import os
 from importlib import resources
 from typing import Final, Self
 
@@ -17,6 +18,13 @@ from workers.topology_rules import broken_rules
 # backstop.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue.html
 MAX_RECEIVE_COUNT: Final = 1_000
+
+
+# SNS and SQS require the suffix of FIFO topics and queues, and know them by it:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+FIFO_SUFFIX: Final = ".fifo"
+# Chooses the kind of topic and queues instead of the map, for an emulator: "true" or "false".
+FIFO_VARIABLE: Final = "FIFO"
 
 
 class TopologyError(Exception):
@@ -59,18 +67,29 @@ class Topology(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     topic: str
+    fifo: bool = False  # topic and queues keep the order of the events about one order
     events: frozenset[str]
     tables: dict[str, Table]
     services: dict[str, Service]
 
     @classmethod
     def load(cls) -> Self:
-        """Read the map that ships with the package; raises ``TopologyError``."""
+        """Read the map that ships with the package; raises ``TopologyError``.
+
+        The environment variable ``FIFO`` takes the place of its field ``fifo``.
+        """
         try:
             text = resources.files("workers").joinpath("topology.json").read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise TopologyError(f"topology.json: {error}") from error
-        return cls.parse(text)
+        topology = cls.parse(text)
+        match os.environ.get(FIFO_VARIABLE):
+            case None | "":
+                return topology
+            case "true" | "false" as wanted:
+                return topology.model_copy(update={"fifo": wanted == "true"})
+            case other:
+                raise TopologyError(f"{FIFO_VARIABLE} is {other!r}, not true or false")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -88,12 +107,38 @@ class Topology(BaseModel):
         """The services that have a queue, by name."""
         return {name: service for name, service in self.services.items() if service.consumes}
 
+    @property
+    def topic_name(self) -> str:
+        """The topic, as AWS knows it."""
+        return self.topic + self._suffix
+
+    def queue_name(self, service: str) -> str:
+        """Name the queue of a service."""
+        return queue_name(service) + self._suffix
+
+    def dlq_name(self, service: str) -> str:
+        """Name the dead-letter queue of a service."""
+        return dlq_name(service) + self._suffix
+
+    def undelivered_name(self, service: str) -> str:
+        """Name the queue of events that SNS could not deliver to a service."""
+        return f"{queue_name(service)}-undelivered{self._suffix}"
+
+    @property
+    def _suffix(self) -> str:
+        return FIFO_SUFFIX if self.fifo else ""
+
 
 def queue_name(service: str) -> str:
-    """Name the queue of a service."""
+    """Name the standard queue of a service."""
     return f"{service}-queue"
 
 
 def dlq_name(service: str) -> str:
-    """Name the dead-letter queue of a service."""
+    """Name the standard dead-letter queue of a service."""
     return f"{service}-queue-dlq"
+
+
+def is_fifo(name: str) -> bool:
+    """Return whether the name, URL or ARN is that of a FIFO topic or queue."""
+    return name.endswith(FIFO_SUFFIX)

@@ -24,6 +24,7 @@ MAX_RETENTION: Final = 14 * DAY
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _MAP_FIELDS: Final = frozenset({"topic", "events", "tables", "services"})
+_OPTIONAL: Final = frozenset({"fifo"})
 _FIELDS: Final = frozenset(
     {"consumes", "publishes", "table", "visibility_timeout", "max_attempts", "concurrency"}
     | {"owner", "retention", "dlq_retention", "sends_email"}
@@ -50,9 +51,9 @@ def broken_rules(document: object) -> list[str]:
 
 
 def _map_fields(document: Map) -> str:
-    if document.keys() == _MAP_FIELDS:
+    if document.keys() - _OPTIONAL == _MAP_FIELDS:
         return ""
-    return "the map must have the fields topic, events, tables and services, and no others"
+    return "the map must have the fields topic, events, tables and services, and no others but fifo"
 
 
 def _topic(document: Map) -> str:
@@ -60,6 +61,11 @@ def _topic(document: Map) -> str:
     if isinstance(topic, str) and _TOPIC.fullmatch(topic):
         return ""
     return "topic must be 1 to 100 letters, digits, hyphens and underscores"
+
+
+def _fifo(document: Map) -> str:
+    value = document.get("fifo", False)
+    return "" if isinstance(value, bool) else f"fifo is {_json(value)}, not true or false"
 
 
 def _events(document: Map) -> str:
@@ -163,6 +169,7 @@ def _sends_email(_name: str, service: Map, _document: Map) -> str:
 MAP_RULES: Final[Mapping[str, MapRule]] = {
     "fields of the map": _map_fields,
     "topic": _topic,
+    "fifo": _fifo,
     "events": _events,
     "tables": _tables,
     "services": _services,

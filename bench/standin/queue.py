@@ -37,6 +37,7 @@ class Stored:
     received_at: float = 0.0
     hidden_until: float | None = None  # None: visible, or deleted
     deleted: bool = False
+    group: str = ""  # of a FIFO queue
 
     @property
     def handle(self) -> str:
@@ -86,15 +87,9 @@ class Queue:
             message = self._visible.popleft()
             if message.deleted:
                 continue
-            message.receives += 1
-            message.first_received_at = message.first_received_at or now
-            message.received_at = now
-            self.in_flight += 1
-            self._hide(message, now + hide_for)
-            self.tally["duplicates"] += message.receives > 1
+            self._take(message, hide_for, now)
             taken.append(message)
-        self.tally["delivered"] += len(taken)
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self._count(taken)
         return taken
 
     def delete(self, handle: str, now: float) -> bool:
@@ -155,6 +150,18 @@ class Queue:
         self.latencies.clear()
         self.held = 0.0
         self.most_in_flight = self.in_flight
+
+    def _take(self, message: Stored, hide_for: float, now: float) -> None:
+        message.receives += 1
+        message.first_received_at = message.first_received_at or now
+        message.received_at = now
+        self.in_flight += 1
+        self._hide(message, now + hide_for)
+        self.tally["duplicates"] += message.receives > 1
+
+    def _count(self, taken: list[Stored]) -> None:
+        self.tally["delivered"] += len(taken)
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
     def _hide(self, message: Stored, until: float) -> None:
         message.hidden_until = until

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from bench.standin.fifo import new_queue
 from bench.standin.polls import Poll, Polls
-from bench.standin.queue import InvalidHandle, NotInFlight, Queue, Stored
+from bench.standin.queue import InvalidHandle, NotInFlight, Stored
 
 ACCOUNT = "000000000000"
 BATCH = 10
@@ -53,7 +54,7 @@ class Sqs:
     def queue(self, name: str) -> Polls:
         """Return a queue, created if needed."""
         if name not in self.queues:
-            self.queues[name] = Polls(Queue(name), asyncio.get_running_loop())
+            self.queues[name] = Polls(new_queue(name), asyncio.get_running_loop())
         return self.queues[name]
 
     def act(self, action: str, fields: Fields, reply: Reply) -> Poll | None:
@@ -84,13 +85,16 @@ class Sqs:
         )
 
     def _delete(self, fields: Fields) -> Fields:
-        queue = self._polls(fields).queue
+        polls = self._polls(fields)
+        queue = polls.queue
         try:
             queue.delete(fields["ReceiptHandle"], time())
         except InvalidHandle:
             raise Refused("ReceiptHandleIsInvalid") from None
         if queue.live == 0:
             self._drained()
+        elif queue.visible:  # of a FIFO queue: the rest of the group
+            polls.wake()
         return {}
 
     def _hide(self, fields: Fields) -> Fields:
@@ -172,6 +176,8 @@ def _encode(message: Stored, wanted: set[str]) -> bytes:
         "SenderId": "AIDAEXAMPLE",
         "SentTimestamp": f"{message.sent_at * 1000:.0f}",
     }
+    if message.group:
+        attributes["MessageGroupId"] = message.group
     if "All" not in wanted:
         attributes = {name: value for name, value in attributes.items() if name in wanted}
     tail = b',"Attributes":' + orjson.dumps(attributes) if attributes else b""

@@ -89,7 +89,7 @@ def _subscribed(sqs: "SQSClient", sns: "SNSClient", settings: Settings, topology
     """Create the audit queue for all events of the topology. Returns its URL."""
     like = next(iter(topology.services.values()))
     everything = like.model_copy(update={"consumes": topology.events})
-    messaging = Messaging(sqs, sns, settings.name_prefix, lambda _: None)
-    arn = names.topic_arn(sns, settings, topology.topic)
+    messaging = Messaging(sqs, sns, settings.name_prefix, topology, lambda _: None)
+    arn = names.topic_arn(sns, settings, topology.topic_name)
     urls = messaging.ensure_consumer(NAME, everything, arn)
-    return next(url for name, url in urls.items() if not name.endswith("-dlq"))
+    return urls[settings.name_prefix + topology.queue_name(NAME)]

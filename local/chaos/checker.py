@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from local.chaos.evidence import Event, Evidence, money
@@ -351,6 +352,26 @@ def no_address_is_exposed(e: Evidence) -> Iterator[Violation]:
                 yield _v16("the reason of a dead letter contains a customer's address", letter.id)
 
 
+def orders_are_handled_in_order(e: Evidence) -> Iterator[Violation]:
+    """I17: on FIFO queues, a worker starts the events of an order in the order of its queue.
+
+    Only what one process handled is compared: the clocks of others may be shifted.
+    """
+    if not e.ordered:
+        return
+    order_of = {event.key: event.order_id for event in e.audit}
+    for service in e.consumes:
+        lanes: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+        for key, row in e.rows(e.table_of[service], "inbox#").items():
+            if key in order_of and "startedAt" in row:
+                lane = lanes.setdefault((order_of[key], str(row["worker"])), [])
+                lane.append((str(row["sentAt"]), str(row["startedAt"]), key))
+        for (order_id, _), lane in lanes.items():
+            for before, after in pairwise(sorted(lane)):
+                if before[0] < after[0] and after[1] < before[1]:
+                    yield _v17(f"{service} handled {after[2]} before {before[2]}", order_id)
+
+
 INVARIANTS: Final[dict[str, Check]] = {
     "I1": acknowledged_exist,
     "I2": one_payment_and_one_reservation,
@@ -368,6 +389,7 @@ INVARIANTS: Final[dict[str, Check]] = {
     "I14": leases_have_one_owner,
     "I15": figures_agree,
     "I16": no_address_is_exposed,
+    "I17": orders_are_handled_in_order,
 }
 
 
@@ -419,6 +441,6 @@ def _violation(invariant: str, what: str, *ids: str) -> Violation:
     return Violation(invariant, what, ids)
 
 
-(_v1, _v2, _v3, _v4, _v5, _v6, _v7, _v8, _v9, _v10, _v11, _v12, _v13, _v14, _v15, _v16) = (
+(_v1, _v2, _v3, _v4, _v5, _v6, _v7, _v8, _v9, _v10, _v11, _v12, _v13, _v14, _v15, _v16, _v17) = (
     partial(_violation, invariant) for invariant in INVARIANTS
 )

@@ -108,6 +108,7 @@ class Evidence:
     # Whether a delivery or a request may have been repeated. Then a dead letter may have copies,
     # because it is sent before its message is deleted.
     repeats: bool = True
+    ordered: bool = False  # topic and queues are FIFO
     exits: Sequence[tuple[str, int]] = ()  # name of a process, exit code
     kills: Mapping[str, int] = field(default_factory=dict)  # kills by the runner, by process name
     leases: Sequence[ShardLease] = ()  # as seen during the run

@@ -24,7 +24,7 @@ from local.chaos.nemesis import Nemesis
 from local.chaos.other_version import check_out
 from local.chaos.schedule import Lives, schedule
 from local.demo.plan import plan, stock_for
-from local.demo.run import MALFORMED
+from local.demo.run import MALFORMED, send
 from local.ports import release_port, reserve_port
 from local.system import System
 from local.tcp_proxy import TcpProxy
@@ -57,12 +57,14 @@ class Options:
     faults: tuple[str, ...]
     workers: int = 1  # processes per consumer
     beside: str = ""  # a commit whose code also runs, one process per consumer
+    fifo: bool = False  # FIFO topic and queues
 
     @property
     def command(self) -> str:
         """The command that repeats the run."""
         more = f" --workers {self.workers}" if self.workers != 1 else ""
         more += f" --beside {self.beside}" if self.beside else ""
+        more += " --fifo" if self.fifo else ""
         if self.faults != tuple(faults.names()):
             more += f" --faults {','.join(self.faults)}"
         return f".venv/bin/workers chaos run --seed {self.seed} --orders {self.orders}{more}"
@@ -198,7 +200,7 @@ class Chaos:
             )
         sqs = system.clients.control()
         url = names.queue_url(sqs, system.settings, "payment")
-        sqs.send_message(QueueUrl=url, MessageBody=MALFORMED)
+        send(sqs, url, MALFORMED)
         actions = schedule(
             options.faults,
             orders=options.orders,
@@ -291,6 +293,7 @@ class Chaos:
             consumes={name: service.consumes for name, service in topology.consumers.items()},
             table_of={name: service.table for name, service in topology.services.items()},
             planted=self._planted(),
+            ordered=self._options.fifo,
             repeats=not faults.REPEATING.isdisjoint(self._options.faults),
             exits=exits,
             kills=nemesis.kills,

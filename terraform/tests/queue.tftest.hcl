@@ -146,3 +146,26 @@ run "without_operators_only_the_topic_may_send" {
     error_message = "not everyone but the topic is denied"
   }
 }
+
+run "fifo_queues" {
+  command = plan
+  module { source = "./modules/queue" }
+
+  variables {
+    fifo      = true
+    topic_arn = "arn:aws:sns:eu-west-1:123456789012:dev-order-events.fifo"
+  }
+
+  # a FIFO queue needs FIFO dead-letter queues, and a name with the suffix
+  assert {
+    condition = alltrue([
+      for queue in [aws_sqs_queue.this, aws_sqs_queue.dlq, aws_sqs_queue.undelivered] :
+      queue.fifo_queue && endswith(queue.name, ".fifo") && queue.deduplication_scope == "messageGroup" && queue.fifo_throughput_limit == "perMessageGroupId"
+    ])
+    error_message = "not a FIFO queue with high throughput"
+  }
+  assert {
+    condition     = jsondecode(output.policies.dlq).Statement[0].Resource == "arn:aws:sqs:eu-west-1:123456789012:dev-payment-queue-dlq.fifo"
+    error_message = "the policy is that of another queue"
+  }
+}

@@ -85,7 +85,7 @@ class Rig:
         """Place orders at an order-api in this process, one of each kind."""
         dynamodb, sns = self.clients.dynamodb(), self.clients.sns()
         table = self.prefix + "orders"
-        arn = names.topic_arn(sns, self.settings, self.topology.topic)
+        arn = names.topic_arn(sns, self.settings, self.topology.topic_name)
         api = Api(
             allow_simulation=True,
             store=DynamoStore(dynamodb, table, outbox=True),

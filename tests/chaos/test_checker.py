@@ -48,6 +48,21 @@ def logged(evidence, *lines):
     return replace(evidence, log=[*evidence.log, *lines])
 
 
+def handled_in(evidence, *kinds):
+    """Let one inventory worker start these events of order 2 in this order, on FIFO queues."""
+    sent = {"created": TOLD[2][0], "cancelled": TOLD[2][3]}
+    for position, (kind, event) in enumerate(sent.items()):
+        row(
+            evidence,
+            "inventory",
+            f"inbox#{event.key}",
+            worker="worker-1",
+            sentAt=f"2026-11-21T12:00:0{position}Z",
+            startedAt=f"2026-11-21T12:00:1{kinds.index(kind)}Z",
+        )
+    return replace(evidence, ordered=True)
+
+
 TOLD = events()
 CREATED, PAID, RESERVED, CONFIRMED = TOLD[1]
 REFUSED = Op("failed", "place", "key-1", 1)
@@ -242,6 +257,10 @@ PLANTED = {
         "I16",
         lambda e: logged(e, log("payment", event="x", to=ORDERS[1].email)),
     ),
+    "an event overtakes an earlier one of its order": (
+        "I17",
+        lambda e: handled_in(e, "cancelled", "created"),
+    ),
     "an address is in the reason of a dead letter": (
         "I16",
         lambda e: replace(
@@ -250,6 +269,12 @@ PLANTED = {
         ),
     ),
 }
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_events_in_order_and_any_order_on_standard_queues_are_no_violation(ordered):
+    kinds = ("created", "cancelled") if ordered else ("cancelled", "created")
+    assert check(replace(handled_in(honest(), *kinds), ordered=ordered)) == []
 
 
 def test_a_run_without_faults_has_no_violations():

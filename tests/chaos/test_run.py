@@ -55,3 +55,14 @@ def test_the_help_has_examples_and_names_every_fault():
     assert all(name in told.stdout for name in names())
     assert told.returncode == 0
     assert "workers chaos run --seed" in told.stdout
+
+
+@pytest.mark.chaos
+@pytest.mark.story
+@pytest.mark.timeout(600)
+def test_the_order_of_each_order_is_kept_while_everything_fails(tmp_path):
+    run = chaos("--fifo", "--orders", "60", "--seed", "2", "--json", cwd=tmp_path)
+    verdict = json.loads(run.stdout)
+    assert verdict["violations"] == []
+    assert run.returncode == 0
+    assert verdict["faults"]["kill"] >= 1

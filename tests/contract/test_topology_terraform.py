@@ -32,6 +32,7 @@ IN_TERRAFORM = {
 IN_CODE_ONLY = {
     "fields of the map": "it fails without a field that it reads, and ignores unknown fields",
     "topic": "the provider checks the name",
+    "fifo": "it fails unless the field is true or false",
     "events": "it does not read the field",
     "tables": "it fails unless outbox is true or false, and ignores other fields",
     "services": "it fails unless the field is an object",

@@ -38,7 +38,7 @@ def test_tasks_get_the_resources_that_the_code_finds_by_name(applied):
     for name, service in topology.services.items():
         environment = container(applied, name).environment
         assert environment["NAME_PREFIX"] == settings.name_prefix
-        assert environment["TOPIC_ARN"] == names.topic_arn(sns, settings, topology.topic)
+        assert environment["TOPIC_ARN"] == names.topic_arn(sns, settings, topology.topic_name)
         assert environment["TABLE_NAME"] == names.table_name(dynamodb, settings, service.table)
         if service.consumes:
             assert environment["QUEUE_URL"] == names.queue_url(sqs, settings, name)

@@ -6,6 +6,10 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from workers.aws import names
+from workers.aws.clients import Clients
+from workers.ops.doctor.examine import diagnose
+from workers.ops.queues import Queues
 from workers.ops.stock import list_stock, set_stock
 from workers.provision.provision import ProvisionError, provision
 from workers.samples import PRICES
@@ -185,3 +189,39 @@ def test_an_endpoint_that_never_answers_is_an_error(settings, topology, monkeypa
     monkeypatch.setattr("workers.provision.provision.PATIENCE", 0.1)
     with pytest.raises(ProvisionError, match=r"127\.0\.0\.1:1 did not answer"):
         provision(settings, topology)
+
+
+def test_a_fifo_map_gets_a_fifo_topic_and_fifo_queues(settings, topology):
+    fifo = topology.model_copy(update={"fifo": True})
+    report = provision(settings, fifo)
+
+    found = boto3.client("sns").get_topic_attributes(TopicArn=report.topic_arn)["Attributes"]
+    assert report.topic_arn.endswith("order-events.fifo")
+    assert (found["FifoTopic"], found["FifoThroughputScope"]) == ("true", "MessageGroup")
+    for name in fifo.consumers:
+        for queue in (fifo.queue_name(name), fifo.dlq_name(name)):
+            has = attributes(report.queue_urls[settings.name_prefix + queue])
+            assert has["FifoQueue"] == "true"
+            assert has["DeduplicationScope"] == "messageGroup"
+            assert has["FifoThroughputLimit"] == "perMessageGroupId"
+        assert subscription(report, settings.name_prefix + fifo.queue_name(name))
+    assert provision(settings, fifo).changes == ()
+
+
+def test_the_commands_find_what_a_fifo_map_made(settings, topology, monkeypatch):
+    monkeypatch.setenv("FIFO", "true")
+    provision(settings, Topology.load())
+    clients = Clients.connect(settings, threads=1)
+
+    states = Queues(clients, settings, Topology.load()).states()
+
+    assert {state.service for state in states} == set(topology.consumers)
+    sqs = clients.control()
+    assert names.dlq_url(sqs, settings, "payment").endswith("-queue-dlq.fifo")
+    assert not diagnosed(clients, settings, "queue", "topic", "subscription")
+
+
+def diagnosed(clients, settings, *areas):
+    """List what the doctor finds wrong in these areas."""
+    found = diagnose(clients, settings, Topology.load(), {})
+    return [finding for finding in found.findings if finding.area in areas]

@@ -37,10 +37,11 @@ BROKEN_MAPS: list[tuple[str, dict[str, Any], str]] = [
     (
         "fields of the map",
         {"colour": "red"},
-        "the map must have the fields topic, events, tables and services, and no others",
+        "the map must have the fields topic, events, tables and services, and no others but fifo",
     ),
     ("topic", {"topic": "order events"}, _TOPIC),
     ("topic", {"topic": 7}, _TOPIC),
+    ("fifo", {"fifo": "yes"}, 'fifo is "yes", not true or false'),
     (
         "events",
         {"events": ["order.created", "order.created"]},

@@ -7,7 +7,7 @@ from itertools import count
 
 from prometheus_client import CollectorRegistry
 
-from support.builders import encoded
+from support.builders import an_order, encoded
 from support.fakes import FakeTopic
 from workers.relay import Relay, RelayMetrics
 from workers.relay.share import LOOK_EVERY
@@ -88,7 +88,8 @@ class Fleet:
         for _ in range(events):
             event_id = f"event-{len(self.committed)}"
             self.committed.append(event_id)
-            event = encoded(event_id=event_id, correlation_id=event_id)
+            order = an_order(order_id=event_id)
+            event = encoded(order, event_id=event_id, correlation_id=event_id)
             self.store.commit(self.store.begin(event_id), [event])
 
     def run(self, seconds):

@@ -70,6 +70,7 @@ class Harness:
         sleep=None,
         decode=decode,
         spans=None,
+        fifo=False,
     ):
         """``sleep`` and ``rest`` advance the clock, unless workers share it (scheduler.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
@@ -80,6 +81,7 @@ class Harness:
                 clock=self.clock,
                 visibility_timeout=visibility_timeout,
                 max_receives=MAX_RECEIVE_COUNT,
+                fifo=fifo,
             )
         self.topic = FakeTopic() if topic is None else topic
         self.store = FakeStore() if store is None else store
@@ -181,7 +183,7 @@ class Harness:
             if len(self.queue) == 0 and self.acks.backlog == 0:
                 return
             self.tick(1)
-            if self.queue.visible == 0:
+            if self.queue.deliverable == 0:
                 self.clock.advance(pause)
                 self.leases.renew()
                 self.acks.flush()

@@ -49,7 +49,7 @@ class Shop:
         )
         envelope = encoded(event, event_id=f"event-{order_id}", correlation_id=f"event-{order_id}")
         sns = self.system.clients.sns()
-        arn = names.topic_arn(sns, self.system.settings, self.system.topology.topic)
+        arn = names.topic_arn(sns, self.system.settings, self.system.topology.topic_name)
         if refused := SnsTopic(sns, arn).publish([envelope]):
             raise refused[0]
         return order_id

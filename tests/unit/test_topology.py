@@ -69,3 +69,28 @@ def test_every_broken_rule_is_named_at_once():
 
     with pytest.raises(TopologyError, match=r"max_attempts.*concurrency"):
         Topology.parse(json.dumps(broken))
+
+
+def test_names_on_a_fifo_map_end_in_the_suffix(monkeypatch):
+    monkeypatch.setenv("FIFO", "true")
+    topology = Topology.load()
+
+    assert topology.topic_name == "order-events.fifo"
+    assert topology.queue_name("payment") == "payment-queue.fifo"
+    assert topology.dlq_name("payment") == "payment-queue-dlq.fifo"
+    assert topology.undelivered_name("payment") == "payment-queue-undelivered.fifo"
+
+
+def test_without_fifo_names_are_as_they_were():
+    topology = Topology.parse(json.dumps(SMALL))
+
+    assert not topology.fifo
+    assert topology.topic_name == topology.topic
+    assert topology.queue_name("payment") == queue_name("payment")
+    assert topology.dlq_name("payment") == dlq_name("payment")
+
+
+def test_the_variable_takes_the_place_of_the_field_and_nothing_else_is_accepted(monkeypatch):
+    monkeypatch.setenv("FIFO", "yes")
+    with pytest.raises(TopologyError, match="FIFO is 'yes', not true or false"):
+        Topology.load()

@@ -54,12 +54,13 @@ def create_app(
     origin_keys: Sequence[str] = (),
     registry: CollectorRegistry,
     upstream: Upstream | None = None,
+    ordered: bool = False,
 ) -> FastAPI:
     """Build the application. ``store`` must write an outbox row for each outcome.
 
     With ``allow_simulation``, an order may ask the services to simulate an outcome. With
     ``origin_keys``, only requests that have one of them are served; see ``Origin``.
-    ``upstream`` refuses requests while ``store`` does not answer.
+    ``upstream`` refuses requests while ``store`` does not answer. ``ordered``: see ``FastPath``.
     """
     upstream = upstream or upstream_of(store, Dependencies(registry, DEPENDENCIES))
     app = OrderApi(
@@ -70,7 +71,7 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox), upstream)
+    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox, ordered), upstream)
     app.include_router(_orders(endpoints, allow_simulation=allow_simulation))
     app.include_router(documentation(app.title))
     app.add_api_route(HEALTH, routes.health, tags=["operations"])

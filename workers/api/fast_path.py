@@ -8,7 +8,7 @@ import structlog
 
 from workers.api.limits import REQUEST_THREADS
 from workers.envelope import Encoded
-from workers.events import peek
+from workers.events import OrderCreated, peek
 from workers.runtime.crash import crash_point
 from workers.runtime.ports import Topic
 from workers.runtime.settlement import name_of
@@ -32,10 +32,15 @@ class FastPath:
 
     topic: Topic
     outbox: Outbox
+    # A topic that keeps order: only what has no earlier event goes past the outbox. The relay
+    # publishes the others in the order of their rows, after the first if that one is still there.
+    ordered: bool = False
     _slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SLOTS))
 
     def publish(self, event: Encoded) -> None:
         """Publish the event and mark its row, unless all slots are busy."""
+        if self.ordered and event.attributes["eventType"] != OrderCreated.type:
+            return
         if not self._slots.acquire(blocking=False):
             return
         try:

@@ -3,6 +3,9 @@
 SQS cannot peek. A message that is read is hidden for ``HIDE_SECONDS`` at most, and its receive
 count grows by one. That does no harm: a dead-letter queue has no redrive policy of its own, or
 reading is refused.
+
+Of a FIFO queue, SQS returns at most ten messages of a group until they are deleted or visible
+again: the rest counts as unread, and the next command reads it.
 """
 
 import math
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from workers.aws.errors import translated
 from workers.limits import MAX_BATCH
 from workers.runtime.errors import FatalError
+from workers.topology import is_fifo
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -24,6 +28,8 @@ READERS: Final = 8  # threads; SQS answers a request with ten messages at most
 # Messages of one command. SQS allows 120,000 in flight per queue, those of other readers included:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_READ: Final = 10_000
+_SYSTEM: Final[list[Any]] = ["ApproximateReceiveCount", "SentTimestamp"]
+_FIFO_SYSTEM: Final[list[Any]] = [*_SYSTEM, "MessageGroupId", "SequenceNumber"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Peeked:
     receive_count: int  # includes receives from the dead-letter queue
     sent_at: float  # epoch seconds: when it got into the dead-letter queue
     wire: Mapping[str, Any]  # the attributes as SQS sent them, to send them on
+    group: str = ""  # of a FIFO queue
+    sequence: str = ""  # of a FIFO queue: grows within a group, digits of one length
 
     @property
     def size(self) -> int:
@@ -79,7 +87,9 @@ def take(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> Taken:
     except BaseException:
         release(sqs, url, [message.receipt_handle for message in reading.found.values()])
         raise
-    messages = sorted(reading.found.values(), key=lambda each: (each.sent_at, each.id))
+    messages = sorted(
+        reading.found.values(), key=lambda each: (each.sent_at, each.sequence, each.id)
+    )
     release(sqs, url, [message.receipt_handle for message in messages[limit:]])
     return Taken(tuple(messages[:limit]), there, limit)
 
@@ -164,7 +174,7 @@ def _receive(sqs: "SQSClient", url: str, limit: int) -> list[Peeked]:
             QueueUrl=url,
             MaxNumberOfMessages=min(MAX_BATCH, limit),
             MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            MessageSystemAttributeNames=_FIFO_SYSTEM if is_fifo(url) else _SYSTEM,
             VisibilityTimeout=HIDE_SECONDS,
             WaitTimeSeconds=1,  # asks every SQS server; a short poll may miss messages
         )
@@ -182,4 +192,6 @@ def _peeked(message: Any) -> Peeked:
         receive_count=int(system.get("ApproximateReceiveCount", 0)),
         sent_at=int(system.get("SentTimestamp", 0)) / 1000,
         wire={name: {k: each[k] for k in kept if k in each} for name, each in attributes.items()},
+        group=system.get("MessageGroupId", ""),
+        sequence=system.get("SequenceNumber", ""),
     )

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Final
 
 from workers.aws.dead_letters import Peeked, release, take
 from workers.aws.errors import plain_code, translated
+from workers.aws.fifo import ids
 from workers.aws.sqs import MAX_MESSAGE_BYTES
 from workers.limits import MAX_BATCH
+from workers.topology import is_fifo
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 _TRIES: Final = 3  # for an entry of a batch; SQS refuses one alone when it is throttled or broken
 
@@ -32,14 +35,23 @@ def send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str,
         with translated("sqs"):
             answer = sqs.send_message_batch(
                 QueueUrl=url,
-                Entries=[
-                    {"Id": str(i), "MessageBody": m.body, "MessageAttributes": dict(m.wire)}
-                    for i, m in enumerate(left)
-                ],
+                Entries=[_entry(i, message, url) for i, message in enumerate(left)],
             )
         copies |= {left[int(e["Id"])].id: e["MessageId"] for e in answer.get("Successful", [])}
         refused = {plain_code(entry["Code"]) for entry in answer.get("Failed", [])}
     return copies, refused
+
+
+def _entry(number: int, message: Peeked, url: str) -> "SendMessageBatchRequestEntryTypeDef":
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": str(number),
+        "MessageBody": message.body,
+        "MessageAttributes": dict(message.wire),
+    }
+    if is_fifo(url):
+        # The id of the dead letter: with that of the event, SQS would drop an early redrive.
+        entry.update(ids(message.group, message.id))  # type: ignore[typeddict-item]  # both are known keys
+    return entry
 
 
 def delete(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> None:

@@ -14,7 +14,7 @@ from workers.aws.credentials import guarded_session
 from workers.aws.errors import SDK_ERRORS, code_of, translate, translated
 from workers.runtime.errors import FatalError
 from workers.settings import Settings
-from workers.topology import dlq_name, queue_name
+from workers.topology import Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,12 +27,16 @@ _SOON: Final = Config(connect_timeout=1, read_timeout=2, retries={"total_max_att
 
 def queue_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
     """Return the URL of a service's queue. Raises ``FatalError`` if it does not exist."""
-    return settings.queue_url or _queue_url(sqs, settings, queue_name(service), "QUEUE_URL")
+    return settings.queue_url or _queue_url(
+        sqs, settings, Topology.load().queue_name(service), "QUEUE_URL"
+    )
 
 
 def dlq_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
     """Return the URL of a service's dead-letter queue. Raises ``FatalError`` if it is missing."""
-    return settings.dlq_url or _queue_url(sqs, settings, dlq_name(service), "DLQ_URL")
+    return settings.dlq_url or _queue_url(
+        sqs, settings, Topology.load().dlq_name(service), "DLQ_URL"
+    )
 
 
 def undelivered_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
@@ -40,8 +44,9 @@ def undelivered_url(sqs: "SQSClient", settings: Settings, service: str) -> str:
 
     Only Terraform creates it. Raises ``FatalError`` if it does not exist.
     """
-    name = f"{queue_name(service)}-undelivered"
-    return settings.dlq_url or _queue_url(sqs, settings, name, "DLQ_URL")
+    return settings.dlq_url or _queue_url(
+        sqs, settings, Topology.load().undelivered_name(service), "DLQ_URL"
+    )
 
 
 def topic_arn(sns: "SNSClient", settings: Settings, topic: str) -> str:

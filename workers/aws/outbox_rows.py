@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from workers.aws.transact import Write
 from workers.envelope import Encoded
+from workers.events import group_of
 
 # Number of index partitions that orders are spread over; each takes about 500 events per second.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
@@ -78,6 +79,5 @@ def sortable(moment: datetime) -> str:
 
 
 def shard_of(event: Encoded) -> int:
-    """Return the shard of an event. Events with the same correlation id share one."""
-    correlation_id = event.attributes.get("correlationId", event.event_id)
-    return zlib.crc32(correlation_id.encode()) % SHARDS
+    """Return the shard of an event. Those of one group share one, which publishes in order."""
+    return zlib.crc32(group_of(event).encode()) % SHARDS

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from tenacity import (
     Retrying,
@@ -13,9 +14,12 @@ from tenacity import (
 )
 
 from workers.aws.errors import translated
+from workers.aws.fifo import ids
 from workers.envelope import Encoded
+from workers.events import group_of
 from workers.limits import MAX_BATCH, MAX_PUBLISH_BYTES
 from workers.runtime.errors import Unavailable
+from workers.topology import is_fifo
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -35,14 +39,20 @@ class Sender:
     sqs: "SQSClient"
     url: str
     pool: ThreadPoolExecutor
+    # Part of the deduplication ids in a FIFO queue: a replay is another sending than the first.
+    run: str = field(default_factory=lambda: uuid4().hex[:8])
 
     def send(self, events: Sequence[Encoded]) -> None:
-        """Send all events, body and attributes unchanged, in no particular order.
+        """Send all events, body and attributes unchanged: to a FIFO queue in the given order.
 
         After a failure some events may have been sent, one or more times; the inbox of the service
         recognises them. Raises ``Unavailable`` if SQS accepts an event in none of five tries, and
         ``FatalError`` if access is denied.
         """
+        if is_fifo(self.url):
+            for batch in _batches(events, self.run):
+                self._send(batch)
+            return
         for _ in self.pool.map(self._send, _batches(events)):
             pass
 
@@ -64,12 +74,14 @@ class Sender:
                     raise Unavailable(f"sqs: {_why(answer)}", dependency="sqs")
 
 
-def _batches(events: Sequence[Encoded]) -> Iterator[list[Any]]:
+def _batches(events: Sequence[Encoded], run: str = "") -> Iterator[list[Any]]:
     """Make batches that keep the limits of a request."""
     batch: list[Any] = []
     room = MAX_PUBLISH_BYTES
     for number, event in enumerate(events):
         entry, size = _entry(number, event)
+        if run:
+            entry |= ids(group_of(event), f"{event.event_id}.{run}")
         if batch and (len(batch) == MAX_BATCH or size > room):
             yield batch
             batch, room = [], MAX_PUBLISH_BYTES

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workers.aws.errors import SDK_ERRORS, meaning, plain_code, translate
+from workers.aws.fifo import ids
 from workers.envelope import Encoded
+from workers.events import group_of
 from workers.limits import MAX_BATCH, MAX_PUBLISH_BYTES
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.ports import Outcomes
+from workers.topology import is_fifo
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -32,15 +35,43 @@ class SnsTopic:
         errors: dict[int, Exception] = {}
         entries: list[Sized] = []
         for position, event in enumerate(events):
-            entry, size = _entry(position, event)
+            entry, size = _entry(position, event, fifo=is_fifo(self.arn))
             if size > MAX_PUBLISH_BYTES:
                 errors[position] = PermanentError(
                     f"sns: the event has {size} bytes; the limit is {MAX_PUBLISH_BYTES}"
                 )
             else:
                 entries.append((entry, size))
+        if is_fifo(self.arn):
+            return errors | self._publish_in_order(entries)
         for batch in _batches(entries):
             errors |= self._publish(batch)
+        return errors
+
+    def _publish_in_order(self, entries: Sequence[Sized]) -> dict[int, Exception]:
+        """Publish events that keep the order of each group: one of it at a time.
+
+        SNS may refuse one entry of a batch and accept the next. After an event that has to be tried
+        again, the rest of its group waits, too.
+        """
+        errors: dict[int, Exception] = {}
+        left = list(entries)
+        while left:
+            firsts: dict[str, Sized] = {}
+            later = [
+                each
+                for each in left
+                if firsts.setdefault(each[0]["MessageGroupId"], each) is not each
+            ]
+            for batch in _batches(list(firsts.values())):
+                errors |= self._publish(batch)
+            left = []
+            for entry, size in later:
+                before = errors.get(int(firsts[entry["MessageGroupId"]][0]["Id"]))
+                if isinstance(before, Unavailable):
+                    errors[int(entry["Id"])] = before
+                else:
+                    left.append((entry, size))
         return errors
 
     def _publish(
@@ -82,7 +113,7 @@ def _batches(entries: Sequence[Sized]) -> "Iterator[list[PublishBatchRequestEntr
         yield batch
 
 
-def _entry(position: int, event: Encoded) -> Sized:
+def _entry(position: int, event: Encoded, *, fifo: bool) -> Sized:
     size = len(event.body.encode()) + sum(
         len(name) + len(_TYPE) + len(text.encode()) for name, text in event.attributes.items()
     )
@@ -94,6 +125,8 @@ def _entry(position: int, event: Encoded) -> Sized:
             for name, text in event.attributes.items()
         },
     }
+    if fifo:
+        entry |= ids(group_of(event), event.event_id)  # type: ignore[typeddict-item]  # both are known keys
     return entry, size
 
 

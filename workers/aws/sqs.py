@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from workers.aws.errors import plain_code, translated
+from workers.aws.fifo import ids
 from workers.aws.wire import Sqs
 from workers.limits import MAX_VISIBILITY_TIMEOUT
 from workers.runtime.dead_letter import TEXTS, WANTED, attributes_of
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.ports import MAX_REASON, Failure, Message
+from workers.topology import is_fifo
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -27,6 +30,8 @@ _REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 _TYPE: Final = "String"
 _WANTED: Final = list(WANTED)
 _NONE: Final[Mapping[str, str]] = {}
+_SYSTEM: Final = ["ApproximateReceiveCount", "SentTimestamp"]
+_GROUP: Final = "MessageGroupId"
 UNANSWERED: Final = "Unanswered"  # error code of an entry that the response omits
 
 
@@ -56,6 +61,11 @@ class SqsQueue:
         """The queue's name, as in the AWS console."""
         return self.url.rpartition("/")[2]
 
+    @cached_property
+    def _system_attributes(self) -> list[str]:
+        """Ask a FIFO queue for groups, too; a standard queue has tenants of that name."""
+        return [*_SYSTEM, _GROUP] if is_fifo(self.url) else _SYSTEM
+
     def receive(self, limit: int, wait: float) -> Sequence[Message]:
         """Receive up to ``limit`` messages, with only the attributes that are used.
 
@@ -66,7 +76,7 @@ class SqsQueue:
                 QueueUrl=self.url,
                 MaxNumberOfMessages=limit,
                 MessageAttributeNames=_WANTED,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                MessageSystemAttributeNames=self._system_attributes,
                 VisibilityTimeout=self.visibility_timeout,
                 WaitTimeSeconds=int(wait),
             )
@@ -78,6 +88,7 @@ class SqsQueue:
                     receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
                     sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
                     attributes=_texts(message.get("MessageAttributes")),
+                    group=message["Attributes"].get(_GROUP, ""),
                 )
                 for message in answer.get("Messages", ())
             ]
@@ -116,6 +127,7 @@ class SqsQueue:
                 QueueUrl=self.dlq_url,
                 MessageBody=message.body,
                 MessageAttributes=_attributes(texts, MAX_MESSAGE_BYTES - _size(message.body)),
+                **(ids(message.group, message.id) if is_fifo(self.dlq_url) else {}),
             )
         if not answer.get("MessageId"):
             raise Unavailable("sqs: the dead letter was not confirmed", dependency="sqs")

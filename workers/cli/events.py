@@ -64,7 +64,7 @@ def _send(
 
     settings, clients = connect()
     sns = clients.sns()
-    topic = SnsTopic(sns, names.topic_arn(sns, settings, topology.topic))
+    topic = SnsTopic(sns, names.topic_arn(sns, settings, topology.topic_name))
     detail = {"event": event.event_id, "type": envelope.event_type, **envelope.data.subject}
     with record(
         clients.dynamodb(),

@@ -10,7 +10,7 @@ from workers.envelope import VERSION, Encoded, Event
 from workers.events import CATALOGUE
 from workers.ops.contracts.examples import example_of
 from workers.ops.contracts.parties import consumers, owners, producers
-from workers.topology import MAX_RECEIVE_COUNT, Service, Topology, dlq_name, queue_name
+from workers.topology import MAX_RECEIVE_COUNT, Service, Topology
 
 DESCRIPTION: Final = (
     "An order pipeline. Every event goes to one SNS topic, which fans it out, filtered by "
@@ -35,8 +35,8 @@ def document(topology: Topology) -> dict[str, Any]:
             }
             for protocol in ("sns", "sqs")
         },
-        "channels": {topology.topic: _topic(topology)}
-        | {queue_name(name): _queue(name, service) for name, service in queues},
+        "channels": {topology.topic_name: _topic(topology)}
+        | {topology.queue_name(name): _queue(topology, name, service) for name, service in queues},
         "operations": _sending(topology) | _receiving(topology),
         "components": {
             "messages": {event.type: _message(event, topology) for event in CATALOGUE.values()}
@@ -46,28 +46,28 @@ def document(topology: Topology) -> dict[str, Any]:
 
 def _topic(topology: Topology) -> dict[str, Any]:
     return _channel(
-        topology.topic,
+        topology.topic_name,
         "sns",
         "The topic that every event goes through.",
         CATALOGUE,
-        {"name": topology.topic, "bindingVersion": "1.0.0"},
+        {"name": topology.topic_name, "bindingVersion": "1.0.0"},
     )
 
 
-def _queue(name: str, service: Service) -> dict[str, Any]:
+def _queue(topology: Topology, name: str, service: Service) -> dict[str, Any]:
     redrive = {
-        "deadLetterQueue": {"name": dlq_name(name)},
+        "deadLetterQueue": {"name": topology.dlq_name(name)},
         "maxReceiveCount": MAX_RECEIVE_COUNT,
     }
     queue = {
-        "name": queue_name(name),
-        "fifoQueue": False,
+        "name": topology.queue_name(name),
+        "fifoQueue": topology.fifo,
         "visibilityTimeout": service.visibility_timeout,
         "redrivePolicy": redrive,
     }
     types = sorted(service.consumes)
     channel = _channel(
-        queue_name(name),
+        topology.queue_name(name),
         "sqs",
         f"The events that {name} consumes.",
         types,
@@ -92,7 +92,7 @@ def _channel(
 
 def _sending(topology: Topology) -> dict[str, Any]:
     return {
-        f"{name}.send": _operation("send", topology.topic, service.publishes, service.owner)
+        f"{name}.send": _operation("send", topology.topic_name, service.publishes, service.owner)
         for name, service in topology.services.items()
         if service.publishes
     }
@@ -100,7 +100,9 @@ def _sending(topology: Topology) -> dict[str, Any]:
 
 def _receiving(topology: Topology) -> dict[str, Any]:
     return {
-        f"{name}.receive": _operation("receive", queue_name(name), service.consumes, service.owner)
+        f"{name}.receive": _operation(
+            "receive", topology.queue_name(name), service.consumes, service.owner
+        )
         for name, service in topology.consumers.items()
     }
 

@@ -13,7 +13,7 @@ from workers.aws.sqs import depth
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.roster import Pause
 from workers.settings import Settings
-from workers.topology import Topology, dlq_name, queue_name
+from workers.topology import Topology
 
 AT_ONCE: Final = 12  # requests in progress: every queue and dead-letter queue of the map
 
@@ -65,7 +65,9 @@ class Queues:
                 zip(services, at_once(find, services), strict=True)
             )
         except FatalError as error:
-            raise FatalError(f"{error}. {_looked_in(clients, settings, services)}") from error
+            raise FatalError(
+                f"{error}. {_looked_in(clients, settings, topology, services)}"
+            ) from error
 
     @property
     def names(self) -> dict[str, str]:
@@ -97,7 +99,9 @@ def at_once(call: Callable[[T], R], arguments: Iterable[T]) -> list[R]:
         return list(pool.map(call, arguments))
 
 
-def _looked_in(clients: Clients, settings: Settings, services: Iterable[str]) -> str:
+def _looked_in(
+    clients: Clients, settings: Settings, topology: Topology, services: Iterable[str]
+) -> str:
     """Say where and under which names the queues were looked up."""
     prefix, sqs = settings.name_prefix, clients.control()
     account = "an unknown account"
@@ -106,7 +110,7 @@ def _looked_in(clients: Clients, settings: Settings, services: Iterable[str]) ->
     looked_up = ", ".join(
         f"{prefix}{name}"
         for service in services
-        for name in (queue_name(service), dlq_name(service))
+        for name in (topology.queue_name(service), topology.dlq_name(service))
     )
     return (
         f"Looked in {sqs.meta.region_name}, {account}, at {sqs.meta.endpoint_url} for {looked_up}. "

@@ -3,15 +3,27 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from workers.limits import MAX_RECEIVE_WAIT
 from workers.provision.policies import queue_policy, redrive_allow_policy, redrive_policy
-from workers.topology import Service, dlq_name, queue_name
+from workers.topology import Service, Topology, is_fifo
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+
+
+# High throughput, with deduplication within a group: the ids of events are unique anyway.
+# terraform/messaging.tf and terraform/modules/queue set the same.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
+# https://docs.aws.amazon.com/sns/latest/dg/fifo-high-throughput.html
+FIFO_TOPIC: Final[dict[str, str]] = {"FifoTopic": "true", "FifoThroughputScope": "MessageGroup"}
+FIFO_QUEUE: Final[Any] = {
+    "FifoQueue": "true",
+    "DeduplicationScope": "messageGroup",
+    "FifoThroughputLimit": "perMessageGroupId",
+}
 
 
 @dataclass(frozen=True)
@@ -21,21 +33,24 @@ class Messaging:
     sqs: "SQSClient"
     sns: "SNSClient"
     prefix: str
+    topology: Topology
     changed: Callable[[str], None]
 
-    def ensure_topic(self, name: str) -> str:
+    def ensure_topic(self) -> str:
         """Create the topic if it does not exist; return its ARN."""
-        name = self.prefix + name
+        name = self.prefix + self.topology.topic_name
         for page in self.sns.get_paginator("list_topics").paginate():
             for topic in page["Topics"]:
                 if topic["TopicArn"].endswith(f":{name}"):
                     return topic["TopicArn"]
         self.changed(f"created topic {name}")
-        return self.sns.create_topic(Name=name)["TopicArn"]
+        attributes = FIFO_TOPIC if self.topology.fifo else {}
+        return self.sns.create_topic(Name=name, Attributes=attributes)["TopicArn"]
 
     def ensure_consumer(self, service: str, wanted: Service, topic_arn: str) -> dict[str, str]:
         """Create or update the queues and the subscription; return the queue URLs by name."""
-        queue, dlq = self.prefix + queue_name(service), self.prefix + dlq_name(service)
+        queue = self.prefix + self.topology.queue_name(service)
+        dlq = self.prefix + self.topology.dlq_name(service)
         dlq_url, dlq_arn = self._queue(dlq)
         url, arn = self._queue(queue)
         self._set(
@@ -65,7 +80,8 @@ class Messaging:
         try:
             url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
         except self.sqs.exceptions.QueueDoesNotExist:
-            url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+            attributes = FIFO_QUEUE if is_fifo(name) else {}
+            url = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
             self.changed(f"created queue {name}")
         found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         return url, found["Attributes"]["QueueArn"]

@@ -69,8 +69,8 @@ def provision(
         changes.append(line)
         progress(line)
 
-    messaging = Messaging(aws.sqs, aws.sns, settings.name_prefix, changed)
-    topic_arn = messaging.ensure_topic(topology.topic)
+    messaging = Messaging(aws.sqs, aws.sns, settings.name_prefix, topology, changed)
+    topic_arn = messaging.ensure_topic()
     urls: dict[str, str] = {}
     for name, service in topology.consumers.items():
         urls |= messaging.ensure_consumer(name, service, topic_arn)

@@ -104,11 +104,15 @@ class Relay:
         *,
         owner: str,
         metrics: RelayMetrics,
+        ordered: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """``owner`` identifies this process in the leases and must be unique."""
+        """``owner`` identifies this process in the leases and must be unique.
+
+        ``ordered``: the topic keeps the order of a group, see ``Sweep``.
+        """
         self._outbox = outbox
         self._metrics = metrics
         self._dependencies = metrics.dependencies
@@ -118,7 +122,16 @@ class Relay:
         self._measured_at = self._back_at = -float("inf")
         self.shard_loops = [
             ShardLoop(
-                Sweep(shard, outbox, leases, topic, metrics=metrics, now=now, clock=clock),
+                Sweep(
+                    shard,
+                    outbox,
+                    leases,
+                    topic,
+                    metrics=metrics,
+                    now=now,
+                    clock=clock,
+                    ordered=ordered,
+                ),
                 clock=clock,
                 uniform=uniform,
             )

@@ -62,8 +62,11 @@ class Sweep:
         metrics: RelayMetrics,
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        ordered: bool = False,
     ) -> None:
+        """``ordered``: no event may overtake an earlier one of its group that has to wait."""
         self.shard = shard
+        self._ordered = ordered
         self._outbox = outbox
         self._leases = leases
         self._topic = topic
@@ -103,7 +106,9 @@ class Sweep:
                 lease = self._usable()
                 if lease is None:
                     break
-                self._publish(lease, due[start : start + MAX_BATCH])
+                waits = self._publish(lease, due[start : start + MAX_BATCH])
+                if waits and self._ordered:
+                    break  # the next sweep begins with what waits
         except LeaseLost:
             log.warning("outbox.lease_lost", shard=self.shard)
             self._keep(None)
@@ -149,7 +154,8 @@ class Sweep:
         self._lease = lease
         self._metrics.lease_held.labels(self.shard).set(lease is not None)
 
-    def _publish(self, lease: ShardLease, rows: Sequence[Row]) -> None:
+    def _publish(self, lease: ShardLease, rows: Sequence[Row]) -> bool:
+        """Publish and mark rows; True if some of them have to wait."""
         readable = {row.event_id: row.event for row in rows if row.event is not None}
         crash_point("relay.read")
         errors = self._topic.publish(list(readable.values()))
@@ -169,6 +175,7 @@ class Sweep:
             _retry_conflicts(self._outbox.set_aside)(lease, event_id, reason)
         if verdicts.waiting and not verdicts.accepted:
             raise next(iter(verdicts.waiting.values()))
+        return bool(verdicts.waiting)
 
     def _count(self, verdicts: Verdicts) -> None:
         self._metrics.published.labels("published").inc(len(verdicts.accepted))

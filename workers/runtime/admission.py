@@ -169,6 +169,20 @@ class Admission:
         thread.start()
         return thread
 
+    def excuse_waiting(self, leases: Iterable[Lease], *, later: bool = False) -> None:
+        """Record that messages are handed back that waited for their turn and never started.
+
+        One that was no suspect when it was received is none when it comes back. ``later`` leaves
+        the request to ``excuse_again``, as after a failure.
+        """
+        for lease in leases:
+            message = lease.message
+            key = message.id, message.receive_count
+            if later and message.receive_count == 1:
+                self._owed[key] = True
+            elif not later and self._is_innocent(message) and not self._excuse(*key, returned=True):
+                self._owed[key] = later = True
+
     def broken(self, lease: Lease, error: BaseException) -> None:
         """Note that a message crashed the thread of its handler, and so ends this worker."""
         self._standing(lease).broke = error
@@ -217,6 +231,14 @@ class Admission:
         if standing is None:
             standing = self._standings[lease] = Standing()
         return standing
+
+    def _is_innocent(self, message: Message) -> bool:
+        """Look up whether a message that did not start came back for a known reason, if at all."""
+        try:
+            before = message.receive_count - 1
+            return before == 0 or self._store.attempts(message.id).returned == before
+        except (*ENVIRONMENT, PermanentError):
+            return False  # it may be a suspect, which merely runs alone
 
     def _is_cleared(self, lease: Lease) -> bool:
         """Return whether the message never came back before, or came back for a known reason."""

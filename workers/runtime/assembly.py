@@ -15,10 +15,12 @@ from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.failures import Failures
+from workers.runtime.groups import Groups, Turns
 from workers.runtime.handler import Handlers
 from workers.runtime.heartbeat import Reporter
 from workers.runtime.inbox import Inbox
 from workers.runtime.isolation import Isolation
+from workers.runtime.lease import Lease
 from workers.runtime.leases import HANDLER_TIMEOUT, Leases
 from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
@@ -98,6 +100,7 @@ class Assembly:
     failures: Failures
     leases: Leases
     acks: Acks
+    turns: Turns
     breakers: Breakers
     poller: Poller
     consumer: Consumer
@@ -115,6 +118,7 @@ class Assembly:
             permits=self.permits,
             leases=self.leases,
             acks=self.acks,
+            turns=self.turns,
             breakers=self.breakers,
             protection=self.protection,
             switch=self.switch,
@@ -173,12 +177,25 @@ def assemble(
         now=now,
     )
     acks = Acks(traced, leases, permits, telemetry=telemetry, now=now)
+
+    def start(lease: Lease) -> None:
+        poller.work.put(lease)
+
+    turns = Turns(
+        Groups(),
+        start=start,
+        leases=leases,
+        acks=acks,
+        admission=admission,
+        telemetry=telemetry,
+    )
     breakers = Breakers(permits, telemetry=telemetry, now=now, rest=rest)
     poller = Poller(
         traced,
         permits=permits,
         leases=leases,
         acks=acks,
+        turns=turns,
         telemetry=telemetry,
         wait=config.receive_wait,
         linger=config.receive_linger,
@@ -202,6 +219,7 @@ def assemble(
         permits=permits,
         leases=leases,
         acks=acks,
+        turns=turns,
         breakers=breakers,
         telemetry=telemetry,
         decode=decode,
@@ -244,6 +262,7 @@ def assemble(
         failures=failures,
         leases=leases,
         acks=acks,
+        turns=turns,
         breakers=breakers,
         poller=poller,
         consumer=consumer,

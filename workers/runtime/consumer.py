@@ -32,6 +32,7 @@ from workers.runtime.breaker import Breakers
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, LeaseLost, PermanentError, Unavailable
 from workers.runtime.failures import Failures, Outcome
+from workers.runtime.groups import Turns
 from workers.runtime.inbox import Inbox
 from workers.runtime.lease import Lease
 from workers.runtime.leases import LOSSES, Leases
@@ -79,6 +80,7 @@ class Consumer:
         permits: Permits,
         leases: Leases,
         acks: Acks,
+        turns: Turns,
         breakers: Breakers,
         telemetry: Telemetry,
         decode: Callable[[str], Envelope[Event]],
@@ -95,6 +97,7 @@ class Consumer:
         self._permits = permits
         self._leases = leases
         self._acks = acks
+        self._turns = turns
         self._breakers = breakers
         self._telemetry = telemetry
         self._decode = decode
@@ -122,7 +125,8 @@ class Consumer:
         line.settle(settled, lease.lost)
         line.write(self._telemetry, duration)
         self._record_failure(lease, line, settled)
-        self._permits.finished(None if line.waited else duration)
+        passed_on = bool(lease.message.group) and self._end_turn(lease, settled)
+        self._permits.finished(None if line.waited else duration, passed_on=passed_on)
 
     def process(self, lease: Lease, line: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
@@ -157,6 +161,15 @@ class Consumer:
             case HandBack():
                 pass  # it stays in the table until the drain hands it back
         return settlement
+
+    def _end_turn(self, lease: Lease, settled: Settlement | None) -> bool:
+        """Let the group of the message go on; True if its next message starts at once.
+
+        Only after a message that was handled: its inbox row shows so, even if the delete is lost.
+        """
+        if isinstance(settled, HandBack):
+            return False  # the drain hands back the whole lane
+        return self._turns.end(lease, handled=settled == Delete())
 
     def _dead_letter(self, lease: Lease, settlement: DeadLetter) -> Settlement:
         """Send the copy; if that fails for any reason, postpone the message instead."""

@@ -91,11 +91,15 @@ class Permits:
                 self._full_polls = 0
             self._changed.notify_all()
 
-    def finished(self, duration: float | None) -> None:
-        """Return the permit of a message; ``duration`` (s) is that of its handler, if it ran."""
+    def finished(self, duration: float | None, *, passed_on: bool = False) -> None:
+        """Return the permit of a message; ``duration`` (s) is that of its handler, if it ran.
+
+        ``passed_on``: the next message of its group has the permit now.
+        """
         with self._changed:
             before = self._use()
-            self._held -= 1
+            if not passed_on:
+                self._held -= 1
             if duration is not None:
                 self._learn(duration)
             if self._use() > before:

@@ -13,6 +13,7 @@ from workers.limits import MAX_BATCH
 from workers.runtime.acks import Acks
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.groups import Turns
 from workers.runtime.lease import Lease
 from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
@@ -58,6 +59,7 @@ class Poller:
         permits: Permits,
         leases: Leases,
         acks: Acks,
+        turns: Turns,
         telemetry: Telemetry,
         wait: float,
         linger: float,
@@ -71,6 +73,7 @@ class Poller:
         self._permits = permits
         self._leases = leases
         self._acks = acks
+        self._turns = turns
         self._telemetry = telemetry
         self._wait = wait
         self._linger = Linger(linger)
@@ -122,6 +125,10 @@ class Poller:
             self._permits.finished(None)
         elif self._acks.was_handled(message.id):
             self._acks.delete(lease)
+            self._permits.finished(None)
+        elif message.group and not self._turns.arrive(lease):
+            # It starts on the permit of the message before it. Meanwhile another group can be
+            # received: a poll may return ten messages of one.
             self._permits.finished(None)
         else:
             self.work.put(lease)

@@ -28,6 +28,7 @@ class Message:
     sent_at: float  # epoch seconds
     # Of a redriven message: the attributes that it got as a dead letter (``dead_letter.py``).
     attributes: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""  # of a FIFO queue: its messages are handled in order, one at a time
 
 
 # Characters of each text in a dead letter: short enough to read in a console.

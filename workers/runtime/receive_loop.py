@@ -15,6 +15,7 @@ from workers.runtime.acks import ACKS, Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
+from workers.runtime.groups import Turns
 from workers.runtime.heartbeat import Reporter
 from workers.runtime.isolation import SUSPECT, Isolation
 from workers.runtime.lease import Lease, State
@@ -49,6 +50,7 @@ class ReceiveLoop:
         permits: Permits,
         leases: Leases,
         acks: Acks,
+        turns: Turns,
         breakers: Breakers,
         protection: Protection | None,
         switch: PauseSwitch,
@@ -67,6 +69,7 @@ class ReceiveLoop:
         self._permits = permits
         self._leases = leases
         self._acks = acks
+        self._turns = turns
         self._breakers = breakers
         self._protection = protection
         self._switch = switch
@@ -145,7 +148,7 @@ class ReceiveLoop:
             # One handed back without a record is merely handled alone.
             self._excuse(leases, min(EXCUSE_TIMEOUT, deadline.remaining() / 2))
         after = math.ceil(self._poller.open_for())
-        for lease in leases:
+        for lease in reversed(leases):  # the last first: those of a group, against their order
             self._acks.hide(lease, after)
             self._telemetry.handed_back.inc()
 
@@ -202,6 +205,7 @@ class ReceiveLoop:
     def _keep_leases(self) -> None:
         while not self._over.wait(self._leases.tick):
             self._leases.renew()
+            self._turns.relax()
             self._isolation.relax()
             self._switch.relax()
             self._telemetry.in_flight.set(len(self._leases))

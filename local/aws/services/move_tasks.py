@@ -70,7 +70,14 @@ class MoveTask:
         source, destination = _name(self.source), _name(self.destination)
         self.backend.get_queue(destination)
         for message in self.backend.receive_message(source, 1, 0, HIDE, ["All"]):
-            self.backend.send_message(destination, message.body, message.message_attributes)
+            # A copy is another message: with the ids of the first, a FIFO queue would drop it.
+            ids = {"group_id": message.group_id, "deduplication_id": message.id}
+            self.backend.send_message(
+                destination,
+                message.body,
+                message.message_attributes,
+                **(ids if message.group_id else {}),  # type: ignore[arg-type] # both are texts
+            )
             self.backend.delete_message(source, message.receipt_handle)  # type: ignore[arg-type] # set by receiving
             self.moved += 1
             return True
@@ -132,7 +139,8 @@ def _count(backend: SQSBackend, source: str, destination: str) -> int:
     queue = _find(backend, source, "SourceArn")
     if not backend.list_dead_letter_source_queues(queue.name):
         raise InvalidParameterValue("Source queue must be configured as a Dead Letter Queue.")
-    _find(backend, destination, "DestinationArn")
+    if _find(backend, destination, "DestinationArn").fifo_queue != queue.fifo_queue:
+        raise InvalidParameterValue("Source and destination must be queues of the same type.")
     visible: int = queue.approximate_number_of_messages
     return visible
 

@@ -19,6 +19,7 @@ _FEEDBACK: Final = ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn", "Success
 _FORGOTTEN: Final = (
     "SignatureVersion",
     "TracingConfig",
+    "FifoThroughputScope",
     *(protocol + what for protocol in _PROTOCOLS for what in _FEEDBACK),
 )
 

@@ -19,6 +19,7 @@ from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist, Receip
 from moto.sqs.models import Message, Queue, SQSBackend
 
 from local.aws.patch import Method, wrap
+from local.aws.services import fifo
 from local.aws.services.backlog import Backlog, now_ms
 
 # moto treats a message as visible once the clock is past the millisecond it was hidden until.
@@ -37,6 +38,7 @@ def correct_sqs() -> None:
     _return_the_redrive_allow_policy()
     _keep_the_policy_on_updates()
     _compute_attributes_on_demand()
+    fifo.correct_fifo_queues()
 
 
 def _keep_messages_in_a_backlog() -> None:
@@ -57,6 +59,7 @@ def _keep_messages_in_a_backlog() -> None:
         with queue._messages_lock:
             message = _backlog(queue).find(receipt_handle)
             if message is not None:
+                fifo.refuse_expired(queue, message, receipt_handle)
                 _backlog(queue).remove(message)
                 queue.pending_messages.discard(message)
                 queue.deleted_messages.update(filter(None, message.all_receipt_handles))
@@ -116,6 +119,7 @@ def _wait_for_messages() -> None:
         deadline = time.monotonic() + wait_seconds_timeout
         with queue._messages_lock:
             while True:
+                fifo.forget_expired(queue)
                 messages: list[Message] = original(backend, queue_name, count, 0, *rest)
                 remaining = deadline - time.monotonic()
                 if messages or remaining <= 0:
@@ -144,6 +148,7 @@ def _wake_polls_on_visibility_change() -> None:
             message = _backlog(queue).find(receipt_handle)
             if message is None:
                 raise ReceiptHandleIsInvalid
+            fifo.refuse_expired(queue, message, receipt_handle)
             if (
                 time.time() + visibility_timeout
                 > cast("int", message.sent_timestamp) / 1000 + _LONGEST

@@ -12,6 +12,7 @@ from moto.sqs.exceptions import QueueDoesNotExist, SQSException
 
 from local.aws.patch import Method, wrap
 from local.aws.services.strict_sqs import MAX_ATTRIBUTES, forbidden_character, refuse_batch, size
+from workers.topology import is_fifo
 
 MAX_BYTES: Final = 262_144  # of a message, and of all messages of a batch; attributes count
 
@@ -46,6 +47,14 @@ def refuse_what_sns_refuses() -> None:
         refuse_entries(publish_batch_request_entries)
         return original(backend, topic_arn, publish_batch_request_entries)
 
+    @wrap(SNSBackend, "subscribe")
+    def subscribe(
+        original: Method, backend: SNSBackend, topic_arn: str, endpoint: str, protocol: str
+    ) -> Subscription:
+        refuse_protocol(topic_arn, protocol)
+        subscription: Subscription = original(backend, topic_arn, endpoint, protocol)
+        return subscription
+
     @wrap(Subscription, "publish")
     def deliver(
         original: Method,
@@ -74,6 +83,15 @@ def refuse_message(message: str, attributes: Attributes) -> None:
         raise InvalidParameterValue(f"Invalid parameter: Message Reason: character {found}")
     if size(message, attributes) > MAX_BYTES:
         raise InvalidParameterValue("Invalid parameter: Message too long")
+
+
+def refuse_protocol(topic_arn: str, protocol: str) -> None:
+    """Refuse what a FIFO topic does not deliver to: everything but queues, Firehose included.
+
+    https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
+    """
+    if is_fifo(topic_arn) and protocol != "sqs":
+        raise InvalidParameterValue(f"Invalid parameter: Invalid protocol type: {protocol}")
 
 
 def refuse_entries(entries: list[dict[str, Any]]) -> None:

@@ -5,16 +5,20 @@
 # saves time: the provider waits 25 s after each write to a queue.
 
 locals {
+  suffix = var.fifo ? ".fifo" : ""
   names = {
-    queue       = var.name
-    dlq         = "${var.name}-dlq"
-    undelivered = "${var.name}-undelivered"
+    queue       = "${var.name}${local.suffix}"
+    dlq         = "${var.name}-dlq${local.suffix}"
+    undelivered = "${var.name}-undelivered${local.suffix}"
   }
   arns = { for kind, name in local.names : kind => "${var.arn_prefix}:${name}" }
 }
 
 resource "aws_sqs_queue" "this" {
   name                              = local.names.queue
+  deduplication_scope               = var.fifo ? "messageGroup" : null
+  fifo_queue                        = var.fifo
+  fifo_throughput_limit             = var.fifo ? "perMessageGroupId" : null
   kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 300
   kms_master_key_id                 = var.kms_key_arn
   message_retention_seconds         = var.retention
@@ -32,6 +36,9 @@ resource "aws_sqs_queue" "this" {
 
 resource "aws_sqs_queue" "dlq" {
   name                              = local.names.dlq
+  deduplication_scope               = var.fifo ? "messageGroup" : null
+  fifo_queue                        = var.fifo
+  fifo_throughput_limit             = var.fifo ? "perMessageGroupId" : null
   kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 300
   kms_master_key_id                 = var.kms_key_arn
   message_retention_seconds         = var.dlq_retention
@@ -49,6 +56,9 @@ resource "aws_sqs_queue" "dlq" {
 # reason.
 resource "aws_sqs_queue" "undelivered" {
   name                              = local.names.undelivered
+  deduplication_scope               = var.fifo ? "messageGroup" : null
+  fifo_queue                        = var.fifo
+  fifo_throughput_limit             = var.fifo ? "perMessageGroupId" : null
   kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 300
   kms_master_key_id                 = var.kms_key_arn
   message_retention_seconds         = var.dlq_retention

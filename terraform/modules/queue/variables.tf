@@ -1,6 +1,12 @@
 variable "name" {
-  description = "Name of the queue and prefix of the names of its two dead-letter queues."
+  description = "Name of the queue and prefix of the names of its two dead-letter queues, without the suffix of FIFO queues."
   type        = string
+}
+
+variable "fifo" {
+  description = "Whether the queues are FIFO queues with high throughput; the topic must be a FIFO topic then."
+  type        = bool
+  default     = false
 }
 
 variable "arn_prefix" {

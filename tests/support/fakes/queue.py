@@ -1,4 +1,4 @@
-"""A standard SQS queue with its dead-letter queue, in memory and on a virtual clock."""
+"""An SQS queue, standard or FIFO, with its dead-letter queue, in memory and on a virtual clock."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Failure, Message
 
 MAX_BATCH = 10
+DEDUPLICATION = 300  # s
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Stored:
     received_at: float = 0.0
     handle: str = ""
     attributes: dict = field(default_factory=dict)
+    group: str = ""
 
 
 class FakeQueue(Faults):
@@ -44,6 +46,10 @@ class FakeQueue(Faults):
     without effect. After ``max_receives`` the message moves to ``dead_letters``. ``receive``
     returns at once, unless ``blocking``: then it waits in real time for a message or for
     ``interrupt``.
+
+    With ``fifo`` it keeps the order of each group: while a message of it is in flight, a receive
+    returns no other. A delete with the handle of an expired delivery fails.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class FakeQueue(Faults):
         visibility_timeout=60,
         max_receives=None,
         blocking=False,
+        fifo=False,
     ):
         super().__init__()
         self.name = name
@@ -63,6 +70,8 @@ class FakeQueue(Faults):
         self.visibility_timeout = visibility_timeout
         self._max_receives = max_receives
         self._blocking = blocking
+        self._fifo = fifo
+        self._sent = {}  # (group, deduplication id) -> (message id, time)
         self._interrupted = False
         self._numbers = count(1)
         self._messages = {}
@@ -76,14 +85,18 @@ class FakeQueue(Faults):
 
     # Methods for tests.
 
-    def send(self, body, *, delay=0.0, attributes=None):
-        """Add a message and return its id."""
+    def send(self, body, *, delay=0.0, attributes=None, group="", deduplication_id=None):
+        """Add a message and return its id; that of the first if it repeats one in a FIFO queue."""
         with self._lock:
-            message_id = f"message-{next(self._numbers)}"
             now = self._clock()
+            known, at = self._sent.get((group, deduplication_id), (None, 0.0))
+            if deduplication_id is not None and known is not None and now - at < DEDUPLICATION:
+                return known
+            message_id = f"message-{next(self._numbers)}"
             self._messages[message_id] = Stored(
-                message_id, body, now, now + delay, attributes=attributes or {}
+                message_id, body, now, now + delay, attributes=attributes or {}, group=group
             )
+            self._sent[group, deduplication_id] = message_id, now
             self._lock.notify_all()
             return message_id
 
@@ -129,7 +142,10 @@ class FakeQueue(Faults):
         """Move everything back from the dead-letter queue: new messages with their attributes."""
         with self._lock:
             dead, self.dead_letters[:] = list(self.dead_letters), []
-            return [self.send(x.message.body, attributes=x.attributes) for x in dead]
+            return [
+                self.send(x.message.body, attributes=x.attributes, group=x.message.group)
+                for x in dead
+            ]
 
     def fail_entries(self, method, codes):
         """Let entries of the next call fail, given as position -> error code."""
@@ -146,6 +162,12 @@ class FakeQueue(Faults):
     def visible(self):
         with self._lock:
             return sum(m.visible_at <= self._clock() for m in self._messages.values())
+
+    @property
+    def deliverable(self):
+        """The number of messages that a receive could return: none behind one in flight."""
+        with self._lock:
+            return len(self._deliverable())
 
     @property
     def in_flight(self):
@@ -198,7 +220,14 @@ class FakeQueue(Faults):
             if self._max_receives is not None and message.receive_count >= self._max_receives:
                 del self._messages[message.id]
                 self.dead_letters.append(DeadLettered(_delivery(message), None))
-        return [message for message in due if message.id in self._messages]
+        return self._deliverable()
+
+    def _deliverable(self):
+        now = self._clock()
+        blocked = {m.group for m in self._messages.values() if self._fifo and m.visible_at > now}
+        return [
+            m for m in self._messages.values() if m.visible_at <= now and m.group not in blocked
+        ]
 
     def _deliver(self, message):
         now = self._clock()
@@ -229,8 +258,13 @@ class FakeQueue(Faults):
 
     def _delete(self, handle):
         message = self._messages.get(self._handles[handle])
-        if message is not None and message.handle == handle:
+        if message is None:
+            return None
+        if self._fifo and (message.handle != handle or message.visible_at <= self._clock()):
+            return "InvalidParameterValue"  # the receipt handle has expired
+        if message.handle == handle:
             self._deleted[message.id] = self._messages.pop(message.id)
+        return None
 
     def _change(self, change):
         handle, seconds = change
@@ -260,6 +294,7 @@ def _delivery(message):
         receive_count=message.receive_count,
         sent_at=message.sent_at,
         attributes=message.attributes,
+        group=message.group,
     )
 
 

@@ -4,7 +4,7 @@ from threading import Event, Thread
 
 import pytest
 from structlog.testing import capture_logs
-from support.builders import encoded
+from support.builders import a_cancellation, an_order, encoded
 from support.fakes import FakeOutbox, FakeStore, FakeTopic
 
 from workers.api.fast_path import SLOTS, FastPath
@@ -82,3 +82,16 @@ def test_a_hung_topic_blocks_a_bounded_number_of_threads():
         thread.join()
     fast_path.publish(encoded())
     assert len(topic.entered) == SLOTS + 1
+
+
+def test_on_a_topic_that_keeps_order_only_the_first_event_of_an_order_goes_past_the_outbox():
+    """A cancellation could overtake an order that SNS has refused, and that waits for the relay."""
+    topic, store = FakeTopic(), FakeStore(outbox=True)
+    fast_path = FastPath(topic, FakeOutbox(store), ordered=True)
+    events = [encoded(an_order(), event_id="1"), encoded(a_cancellation(), event_id="2")]
+    store.commit(store.begin("key"), events)
+    for event in events:
+        fast_path.publish(event)
+
+    assert [event.event_id for event in topic.sent] == ["1"]
+    assert store.waiting.keys() == {"2"}

@@ -100,3 +100,19 @@ def test_a_missing_resource_is_named_together_with_the_place(stubbed):
     ):
         assert part in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("find", "name"),
+    [
+        (names.queue_url, "dev-payment-queue.fifo"),
+        (names.dlq_url, "dev-payment-queue-dlq.fifo"),
+        (names.undelivered_url, "dev-payment-queue-undelivered.fifo"),
+    ],
+)
+def test_fifo_queues_are_found(stubbed, monkeypatch, find, name):
+    monkeypatch.setenv("FIFO", "true")
+    client, stubber = stubbed("sqs")
+    stubber.add_response("get_queue_url", {"QueueUrl": "https://found"}, {"QueueName": name})
+
+    assert find(client, settings(name_prefix="dev-"), "payment") == "https://found"

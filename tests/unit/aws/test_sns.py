@@ -3,9 +3,10 @@
 from itertools import islice
 
 import pytest
-from support.builders import a_cancellation, encoded
+from support.builders import a_cancellation, an_envelope, an_order, encoded
 
 from workers.aws.sns import SnsTopic
+from workers.envelope import Encoded
 from workers.limits import MAX_PUBLISH_BYTES
 from workers.runtime.errors import PermanentError, Unavailable
 
@@ -156,3 +157,67 @@ def test_an_entry_missing_from_the_response_was_not_accepted(sns, answer):
     named = {int(entry["Id"]) for entry in answer.get("Successful", ())}
     assert errors.keys() == {0, 1} - named
     assert all(isinstance(e, Unavailable) and e.dependency == "sns" for e in errors.values())
+
+
+# A FIFO topic.
+
+
+def of_order(order_id, number):
+    return Encoded.of(an_envelope(an_order(order_id=order_id), event_id=f"event-{number}"))
+
+
+@pytest.fixture
+def fifo(stubbed):
+    client, stubber = stubbed("sns")
+    return batches_sent(client), stubber, SnsTopic(client, f"{ARN}.fifo")
+
+
+def test_an_event_has_its_order_as_group_and_its_id_for_deduplication(fifo):
+    calls, stubber, topic = fifo
+    stubber.add_response("publish_batch", accepted(0))
+    topic.publish([of_order("a", 1)])
+
+    [[entry]] = calls
+    assert (entry["MessageGroupId"], entry["MessageDeduplicationId"]) == ("a", "event-1")
+
+
+def test_an_event_read_back_from_a_row_has_the_same_group(fifo):
+    calls, stubber, topic = fifo
+    stubber.add_response("publish_batch", accepted(0))
+    topic.publish([Encoded.read(of_order("a", 1).body)])
+
+    assert calls[0][0]["MessageGroupId"] == "a"
+
+
+def test_a_request_has_one_event_of_a_group_and_the_next_follows(fifo):
+    calls, stubber, topic = fifo
+    stubber.add_response("publish_batch", accepted(0, 2))
+    stubber.add_response("publish_batch", accepted(1))
+
+    assert topic.publish([of_order("a", 1), of_order("a", 2), of_order("b", 3)]) == {}
+    assert [[entry["Id"] for entry in batch] for batch in calls] == [["0", "2"], ["1"]]
+
+
+def test_no_event_overtakes_one_of_its_group_that_has_to_be_tried_again(fifo):
+    calls, stubber, topic = fifo
+    refused = {"Id": "0", "Code": "InternalError", "SenderFault": False}
+    stubber.add_response("publish_batch", {**accepted(2), "Failed": [refused]})
+
+    errors = topic.publish([of_order("a", 1), of_order("a", 2), of_order("b", 3)])
+
+    assert errors.keys() == {0, 1}
+    assert all(isinstance(error, Unavailable) for error in errors.values())
+    assert len(calls) == 1
+
+
+def test_an_event_that_is_never_accepted_holds_up_nothing(fifo):
+    calls, stubber, topic = fifo
+    refused = {"Id": "0", "Code": "InvalidParameter", "SenderFault": True}
+    stubber.add_response("publish_batch", {"Successful": [], "Failed": [refused]})
+    stubber.add_response("publish_batch", accepted(1))
+
+    errors = topic.publish([of_order("a", 1), of_order("a", 2)])
+
+    assert errors.keys() == {0}
+    assert isinstance(errors[0], PermanentError)
+    assert len(calls) == 2

@@ -14,6 +14,7 @@ from support.fakes import FakeClock, FakeLeases, FakeOutbox, FakeStore, FakeTopi
 from support.fakes.outbox import UNREADABLE
 from support.fakes.store import Waiting
 
+from workers.aws.outbox_rows import shard_of
 from workers.envelope import Encoded
 from workers.relay import Relay, RelayMetrics
 from workers.runtime.errors import Conflict, FatalError, PermanentError, Unavailable
@@ -78,7 +79,7 @@ class Scene:
         self.topic = FakeTopic()
         self.registries = {}
 
-    def relay(self, owner="relay-1", topic=None):
+    def relay(self, owner="relay-1", topic=None, *, ordered=False):
         self.registries[owner] = CollectorRegistry()
         relay = Relay(
             self.outbox,
@@ -89,6 +90,7 @@ class Scene:
             now=self.clock.now,
             clock=self.clock,
             uniform=lambda _low, high: high,
+            ordered=ordered,
         )
         return Stepped(relay)
 
@@ -633,3 +635,32 @@ def test_a_table_that_does_not_answer_is_named_until_it_does(scene):
     relay.relay.step()
 
     assert scene.sample("dependency_failing", dependency="dynamodb") == 0
+
+
+def test_all_events_of_an_order_are_in_one_shard_whatever_caused_them():
+    """A cancellation has a correlation id of its own; two relays would publish it in any order."""
+    events = [
+        encoded(an_order(order_id="order-1"), event_id=f"event-{n}", correlation_id=f"event-{n}")
+        for n in range(20)
+    ]
+
+    assert len({shard_of(event) for event in events}) == 1
+    stored = [Encoded.read(event.body) for event in events]
+    assert {shard_of(event) for event in stored} == {shard_of(events[0])}
+
+
+@pytest.mark.parametrize(("ordered", "published"), [(True, 9), (False, 13)])
+def test_on_a_topic_that_keeps_order_nothing_is_published_behind_an_event_that_waits(
+    scene, ordered, published
+):
+    relay = scene.relay(ordered=ordered)
+    relay.step()
+    scene.commit_due(14, order_id="order-1")
+    scene.topic.fail_entries({0: DOWN})
+
+    relay.sweep()
+    assert len(scene.published) == published
+
+    scene.clock.advance(GRACE)
+    relay.sweep()
+    assert len(set(scene.published)) == 14

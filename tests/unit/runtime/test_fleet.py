@@ -211,6 +211,8 @@ class InlineThread(Thread):
 class Fleet(RuleBasedStateMachine):
     """A queue, and workers that come and go."""
 
+    FIFO = False
+
     def __init__(self):
         super().__init__()
         self.stack = ExitStack()
@@ -219,9 +221,13 @@ class Fleet(RuleBasedStateMachine):
         self.contended = False
         self.clock = FakeClock()
         self.queue = FakeQueue(
-            clock=self.clock, visibility_timeout=VISIBILITY, max_receives=MAX_RECEIVE_COUNT
+            clock=self.clock,
+            visibility_timeout=VISIBILITY,
+            max_receives=MAX_RECEIVE_COUNT,
+            fifo=self.FIFO,
         )
-        self.queue.unordered(seed=7)
+        if not self.FIFO:
+            self.queue.unordered(seed=7)
         self.store = FakeStore()
         self.topic = FakeTopic()
         self.service = Service(self.act)
@@ -241,6 +247,7 @@ class Fleet(RuleBasedStateMachine):
         """Handle an order, as planned."""
         lease = here().lease
         self.check_start(lease)
+        self.check_order(lease)
         pause()
         self.meet(GATEWAY)
         plan = self.plan[order.order_id]
@@ -267,6 +274,9 @@ class Fleet(RuleBasedStateMachine):
                 late = other.started_at - process.alone_since.get(one, 0) >= LIMIT
                 if is_recorded(one) and (is_recorded(other) or not late):
                     self.wrong.append(f"{one.message.id} does not run alone")
+
+    def check_order(self, lease):
+        """Check that what was sent before it in its group has ended; see ``check_start``."""
 
     def open_starts(self, message_id):
         known = self.store.attempt_logs.get(message_id)
@@ -313,7 +323,7 @@ class Fleet(RuleBasedStateMachine):
     def send(self, plans):
         for plan in plans:
             if plan == MALFORMED:
-                self.sent[self.queue.send('{"half": ')] = MALFORMED
+                self.sent[self.queue.send('{"half": ', group=self.group())] = MALFORMED
             else:
                 self.put(plan if isinstance(plan, str) else deque(plan))
 
@@ -324,9 +334,13 @@ class Fleet(RuleBasedStateMachine):
 
     def send_event(self, order_id):
         envelope = an_envelope(an_order(order_id=order_id), event_id=f"event-{order_id}")
-        self.sent[self.queue.send(envelope.encode())] = order_id
+        self.sent[self.queue.send(envelope.encode(), group=self.group())] = order_id
 
-    @precondition(lambda self: self.plan)
+    def group(self):
+        """Name the group of the next message."""
+        return ""
+
+    @precondition(lambda self: self.plan and not self.FIFO)
     @rule(data=st.data())
     def duplicate(self, data):
         self.send_event(data.draw(st.sampled_from(sorted(self.plan))))
@@ -387,7 +401,7 @@ class Fleet(RuleBasedStateMachine):
                 process.worker.leases.renew()
         self.clock.advance(VISIBILITY / 2 + 1)
 
-    @precondition(lambda self: self.sent)
+    @precondition(lambda self: self.sent and not self.FIFO)
     @rule(data=st.data())
     def redeliver(self, data):
         """SQS delivers a message again, even if it was deleted."""
@@ -395,6 +409,7 @@ class Fleet(RuleBasedStateMachine):
         if message_id not in self.dead():
             self.queue.redeliver(message_id)
 
+    @precondition(lambda self: not self.FIFO)
     @rule(limit=st.one_of(st.integers(0, 2), st.none()))
     def next_receive_is_odd(self, limit):
         """The next receive returns few messages, or one of them twice."""
@@ -532,7 +547,7 @@ class Fleet(RuleBasedStateMachine):
             if all(self.is_idle(process) for process in self.processes):
                 if not len(self.queue):
                     return
-                if not self.queue.visible:
+                if not self.queue.deliverable:
                     self.tick(60)
                     self.clock.advance(900)
             else:
@@ -565,3 +580,48 @@ Fleet.TestCase.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None, derandomize=True
 )
 TestFleet = Fleet.TestCase
+
+
+class OrderedFleet(Fleet):
+    """The same on a FIFO queue: what is handled of a group is handled in the order of the group."""
+
+    FIFO = True
+    GROUPS = 3
+
+    def group(self):
+        return f"group-{len(self.sent) % self.GROUPS}"
+
+    def before(self, message_id):
+        """List the messages of the same group that were sent before one."""
+        sent = list(self.sent)
+        place = sent.index(message_id)
+        return sent[place % self.GROUPS : place : self.GROUPS]
+
+    def open_before(self, message_id):
+        done, dead = self.committed(), self.dead()
+        return [
+            m
+            for m in self.before(message_id)
+            if m not in dead and f"order-api#event-{self.sent[m]}" not in done
+        ]
+
+    def check_order(self, lease):
+        if lease.lost is None and (earlier := self.open_before(lease.message.id)):
+            self.wrong.append(f"{lease.message.id} overtook {earlier}")
+
+    @invariant()
+    def nothing_was_overtaken(self):
+        done = self.committed()
+        for message_id, order_id in self.sent.items():
+            if f"order-api#event-{order_id}" in done:
+                assert self.open_before(message_id) == []
+
+    @invariant()
+    def the_queue_bounds_what_is_in_hand(self):
+        for process in self.processes:
+            lanes = process.worker.parts.turns._groups  # noqa: SLF001 - nobody else looks at it
+            assert len(lanes) <= self.GROUPS
+
+
+OrderedFleet.TestCase.settings = settings(Fleet.TestCase.settings, max_examples=60)
+TestOrderedFleet = OrderedFleet.TestCase

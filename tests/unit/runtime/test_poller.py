@@ -42,6 +42,7 @@ def run_until(worker, polls):
         permits=worker.permits,
         leases=worker.leases,
         acks=worker.acks,
+        turns=worker.parts.turns,
         telemetry=worker.telemetry,
         wait=20,
         linger=0,

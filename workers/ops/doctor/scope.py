@@ -9,7 +9,7 @@ from workers.aws.clients import Clients
 from workers.aws.errors import translated
 from workers.aws.provisioning import is_aws
 from workers.settings import Settings
-from workers.topology import Topology, dlq_name, queue_name
+from workers.topology import Topology
 
 UNDELIVERED: Final = "undelivered"  # terraform/modules/queue: what SNS could not deliver
 
@@ -85,20 +85,20 @@ class Scope:
     @cached_property
     def topic_arn(self) -> str:
         """The ARN of the topic: of the settings, or else by its name."""
-        name = self.settings.name_prefix + self.topology.topic
+        name = self.settings.name_prefix + self.topology.topic_name
         return self.settings.topic_arn or self._arn("sns", name)
 
     def queue(self, service: str) -> str:
         """Name the queue of a service."""
-        return self.settings.name_prefix + queue_name(service)
+        return self.settings.name_prefix + self.topology.queue_name(service)
 
     def dlq(self, service: str) -> str:
         """Name the dead-letter queue of a service."""
-        return self.settings.name_prefix + dlq_name(service)
+        return self.settings.name_prefix + self.topology.dlq_name(service)
 
     def undelivered(self, service: str) -> str:
         """Name the queue of what SNS could not deliver to a service. Only Terraform makes one."""
-        return f"{self.queue(service)}-{UNDELIVERED}"
+        return self.settings.name_prefix + self.topology.undelivered_name(service)
 
     def queue_arn(self, name: str) -> str:
         """Return the ARN of a queue."""
