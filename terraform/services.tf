@@ -34,13 +34,22 @@ locals {
         VISIBILITY_TIMEOUT = tostring(service.visibility_timeout)
       },
       name == local.payment && var.payment_gateway != null ? { PAYMENT_GATEWAY = var.payment_gateway } : {},
+      contains(local.signers, name) ? { SIGNING = var.signing.mode, SIGNING_KEY_ID = var.signing.key_id } : {},
+      can(var.max_event_age[name]) ? { MAX_EVENT_AGE = tostring(var.max_event_age[name]) } : {},
       service.sends_email ? { OPERATIONS_EMAIL = var.operations_email, SENDER_EMAIL = var.sender_email } : {},
     )
   }
 
-  # The secrets of var.services, and the keys of edge.tf.
+  # All but the relay, which publishes what order-api has signed.
+  signers = var.signing == null ? [] : [for name in keys(local.services) : name if name != local.relay]
+
+  # The secrets of var.services, the keys of edge.tf, and those of events.
   secrets = {
-    for name, service in local.services : name => merge(service.secrets, name == local.order_api ? local.origin_secrets : {})
+    for name, service in local.services : name => merge(
+      service.secrets,
+      name == local.order_api ? local.origin_secrets : {},
+      contains(local.signers, name) ? { SIGNING_KEYS = var.signing.keys_arn } : {},
+    )
   }
 
   # Every task has the first; only payment gets out to the internet (internet.tf).

@@ -282,6 +282,47 @@ variable "payment_gateway" {
   }
 }
 
+variable "signing" {
+  description = <<-TEXT
+    Signatures of events (docs/runbooks/sign-events.md). null: events are not signed.
+    mode: sign, which publishes signed events and only warns of others, or require, which refuses the others;
+    key_id: the id of the key that signs;
+    keys_arn: the ARN of a secret, or of an SSM parameter, whose value is a JSON object of keys by id.
+  TEXT
+  type = object({
+    mode     = string
+    key_id   = string
+    keys_arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.signing == null ? true : contains(["sign", "require"], var.signing.mode)
+    error_message = "signing: mode must be sign or require."
+  }
+
+  validation {
+    condition     = var.signing == null ? true : can(regex("^[A-Za-z0-9._-]{1,40}$", var.signing.key_id))
+    error_message = "signing: key_id must be 1 to 40 letters, digits, dots, underscores and hyphens."
+  }
+
+  validation {
+    condition     = var.signing == null ? true : can(regex("^arn:[a-z-]+:(secretsmanager:[^:*]+:[0-9]{12}:secret:[^:*]+(:[^:*]*:[^:*]*:[^:*]*)?|ssm:[^:*]+:[0-9]{12}:parameter/[^:*]+)$", var.signing.keys_arn))
+    error_message = "signing: keys_arn must be the ARN of a secret or of an SSM parameter, without wildcards."
+  }
+}
+
+variable "max_event_age" {
+  description = "By service: the age in days up to which it handles events, if not 90. More is for a new service that is filled from the archive (docs/runbooks/replay.md)."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for days in values(var.max_event_age) : days >= 1 && days <= 36500 && floor(days) == days])
+    error_message = "max_event_age: must be whole days, from 1 to 36500."
+  }
+}
+
 # --- how it runs ------------------------------------------------------------
 
 variable "table_names" {

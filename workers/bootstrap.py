@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -45,6 +46,7 @@ from workers.services.notification import Notification
 from workers.services.orders import OrderCommands, Orders
 from workers.services.payment import Payment
 from workers.settings import Settings
+from workers.signing import Signing
 from workers.topology import MAX_RECEIVE_COUNT, Service, Topology, is_fifo
 from workers.version import VERSION
 
@@ -80,6 +82,7 @@ class Parts:
     name: str
     settings: Settings
     service: Service  # as this process runs it
+    publishers: Mapping[str, frozenset[str]]  # of each event
     clients: Clients
     topic: Topic
     tracing: "Tracing | None" = None
@@ -97,7 +100,16 @@ class Parts:
         topic = SnsTopic(sns, arn)
         tracing = start_tracing(name, settings)
         published = tracing.topic(topic) if tracing else topic
-        return cls(name, settings, service, clients, published, tracing, is_fifo(arn))
+        return cls(
+            name,
+            settings,
+            service,
+            topology.publishers,
+            clients,
+            published,
+            tracing,
+            is_fifo(arn),
+        )
 
     def dynamodb(self, patience: Patience = PATIENT) -> "tuple[DynamoDBClient, str]":
         """Create a client for the service's table, and find the table's name."""
@@ -151,11 +163,11 @@ def _consumer(parts: Parts) -> Program:
         service=name,
         visibility_timeout=service.visibility_timeout,
     )
-    agent = settings.ecs_agent_uri
+    agent, signing = settings.ecs_agent_uri, Signing.of(settings)
     consumer = _service(parts, table)
     assembly = assemble(
         Handlers(consumer),
-        events.decode,
+        events.accepting(parts.publishers, signing.check if signing else None),
         Ports(
             queue=queue,
             topic=parts.topic,
@@ -165,6 +177,7 @@ def _consumer(parts: Parts) -> Program:
             spans=parts.tracing.consumer(queue.url) if parts.tracing else None,
         ),
         loop_config(name, settings, service),
+        sign=signing.sign if signing else None,
     )
     loop, registry = assembly.loop(), assembly.telemetry.registry
     if isinstance(consumer, Notification) and isinstance(consumer.allowance, MailAllowance):
@@ -192,6 +205,7 @@ def loop_config(name: str, settings: Settings, service: Service) -> Config:
         receive_linger=settings.receive_linger_ms / 1000,
         protect_after=settings.stop_timeout / 2,
         task=task_of(settings.ecs_agent_uri),
+        max_event_age=timedelta(days=settings.max_event_age).total_seconds(),
     )
 
 
@@ -226,7 +240,7 @@ def _order_api(parts: Parts) -> Program:
     from workers.api.app import DEPENDENCIES, create_app, upstream_of  # noqa: PLC0415
     from workers.api.server import listen, serve  # noqa: PLC0415
 
-    settings = parts.settings
+    settings, signing = parts.settings, Signing.of(parts.settings)
     dynamodb, table = parts.dynamodb(FOR_A_REQUEST)
     registry = CollectorRegistry()
     store = DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION)
@@ -242,6 +256,7 @@ def _order_api(parts: Parts) -> Program:
         registry=registry,
         upstream=upstream,
         ordered=parts.ordered,
+        sign=signing.sign if signing else None,
     )
     if parts.tracing:
         parts.tracing.http(app)

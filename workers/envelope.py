@@ -5,10 +5,10 @@ A domain derives its events from ``Event``, lists them in a catalogue, and reads
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, Generic, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Generic, Self, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
 import jiter
@@ -21,7 +21,9 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
 
+from workers import cloudevents
 from workers.limits import MAX_PUBLISH_BYTES
 
 # Our attributes take well under 2 KiB.
@@ -50,6 +52,12 @@ ATTRIBUTES: Final = (
 
 # As our own types: ``entity.past-participle``.
 _TYPE: Final = re.compile(r"[a-z]{1,40}(\.[a-z0-9-]{1,40}){1,3}")
+
+# What flat messages of other systems call the type.
+_FLAT: Final = ("event_type", "event")
+
+# Adds a signature to the text of an event.
+Sign: TypeAlias = Callable[[str], str]
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")]
 
@@ -98,6 +106,12 @@ class UnsupportedVersion(EnvelopeError):
     """The envelope has a newer major version than this code."""
 
     name = "unsupported_version"
+
+
+class ForeignSource(EnvelopeError):
+    """The event comes from a source that does not publish events of its type."""
+
+    name = "foreign_source"
 
 
 class Envelope(Value, Generic[E_co]):
@@ -167,8 +181,11 @@ class Encoded:
     group: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, envelope: Envelope[Event]) -> Self:
-        """Encode an envelope. The text that is stored is the text that is published."""
+    def of(cls, envelope: Envelope[Event], sign: Sign | None = None) -> Self:
+        """Encode an envelope. The text that is stored is the text that is published.
+
+        ``sign`` adds a signature to the text, here and nowhere else.
+        """
         texts = {
             "eventType": envelope.event_type,
             "eventVersion": envelope.event_version,
@@ -178,20 +195,23 @@ class Encoded:
             "traceparent": envelope.traceparent,
         }
         attributes = {name: text for name, text in texts.items() if text}
+        body = envelope.encode()
         return cls(
             envelope.event_id,
-            envelope.encode(),
+            sign(body) if sign else body,
             attributes,
             "#".join(envelope.data.subject.values()),
         )
 
     @classmethod
     def read(cls, body: str) -> Self:
-        """Read an encoded event of any type and version. Needs no catalogue.
+        """Read an encoded event of any type and version, or a CloudEvent. Needs no catalogue.
 
         Raises ``EnvelopeError`` if the text is not a JSON object with an id and a type.
         """
         fields = _parse(body)
+        if cloudevents.is_cloudevent(fields):
+            fields = cloudevents.to_fields(fields)
         event_id, _ = _text(fields, "eventId"), _text(fields, "eventType")
         texts = {name: fields.get(name) for name in ATTRIBUTES}
         return cls(event_id, body, {n: t for n, t in texts.items() if isinstance(t, str) and t})
@@ -215,30 +235,48 @@ def first(
 class Decoder(Generic[E_co]):
     """Reads envelopes that carry an event of one catalogue."""
 
-    def __init__(self, catalogue: Mapping[str, type[E_co]]) -> None:
-        """``catalogue`` has the events that can be read, by type."""
+    def __init__(
+        self,
+        catalogue: Mapping[str, type[E_co]],
+        publishers: Mapping[str, Collection[str]] | None = None,
+        check: Callable[[str], None] | None = None,
+    ) -> None:
+        """``catalogue`` has the events that can be read, by type.
+
+        ``publishers`` has the sources that each type is accepted from; without it, any is.
+        ``check`` raises ``EnvelopeError`` for a body whose signature is missing or wrong.
+        """
+        self._publishers = publishers
+        self._check = check
         self._models: dict[str, type[Envelope[E_co]]] = {
             name: Envelope[event]  # type: ignore[valid-type]  # the catalogue is data, not types
             for name, event in catalogue.items()
         }
 
     def decode(self, body: str) -> Envelope[E_co]:
-        """Read an envelope, raw or wrapped in an SNS notification.
+        """Read an envelope or a CloudEvent, raw or wrapped in an SNS notification.
 
-        Raises ``EnvelopeError``, ``UnknownType`` or ``UnsupportedVersion``. The text says what is
-        wrong and quotes no value, because it may be a customer's, but an event type that looks like
-        one.
+        Raises ``EnvelopeError`` or one of its subclasses. The text says what is wrong and quotes no
+        value, because it may be a customer's, but an event type that looks like one and the names
+        of our services.
         """
         fields = _parse(body)
         inner = fields.get("Message")
         if fields.get("Type") == "Notification" and isinstance(inner, str):
             body = inner
             fields = _parse(body)
+        if self._check is not None:
+            self._check(body)
+        if "eventType" not in fields:
+            fields = _foreign(fields)
+            body = to_json(fields).decode()
         event_type = _text(fields, "eventType")
         model = self._models.get(event_type)
         _check_version(_text(fields, "eventVersion"))
         if model is None:
             raise UnknownType(f"eventType{_named(event_type)} is not in the catalogue")
+        if self._publishers is not None:
+            _check_source(self._publishers, event_type, _text(fields, "source"))
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
@@ -248,6 +286,35 @@ class Decoder(Generic[E_co]):
 def _named(event_type: str) -> str:
     """Return a type for a text, unless it may be anything else: a sender wrote it."""
     return f" {event_type}" if _TYPE.fullmatch(event_type) else ""
+
+
+def _check_source(publishers: Mapping[str, Collection[str]], event_type: str, source: str) -> None:
+    """Refuse a source that does not publish events of this type."""
+    known = publishers.get(event_type, ())
+    if source in known:
+        return
+    ours = any(source in each for each in publishers.values())
+    raise ForeignSource(
+        f"source: {event_type} from {source if ours else 'a stranger'}; "
+        f"it is believed from {', '.join(sorted(known)) or 'nobody'}"
+    )
+
+
+def _foreign(fields: dict[str, object]) -> dict[str, object]:
+    """Return the envelope's fields of a CloudEvent; refuse everything else with its reason."""
+    if cloudevents.is_cloudevent(fields):
+        if fields[cloudevents.MARK] != cloudevents.SPEC_VERSION:
+            raise UnsupportedVersion(f"specversion: not {cloudevents.SPEC_VERSION}")
+        if problem := cloudevents.problem_of(fields):
+            raise EnvelopeError(problem)
+        return cloudevents.to_fields(fields)
+    flat = next((name for name in _FLAT if isinstance(fields.get(name), str)), "")
+    if flat:
+        raise EnvelopeError(
+            f"eventType: missing; this looks like a flat message with {flat}. An event has an "
+            "envelope with eventType, eventId and source around its data: docs/CONSUMERS.md"
+        )
+    raise EnvelopeError("eventType: missing")
 
 
 def _check_version(version: str) -> None:

@@ -6,16 +6,17 @@ consumers ignore them. docs/CONTRACTS.md says how to change an event; ``workers 
 on a change that consumers of a released version cannot read.
 
 Every string, list and number has a bound; money is a ``Decimal`` with a currency, never a float.
-``decode`` reads an envelope that carries one of these events, ``peek`` what is left of a bad one.
+``decode`` reads an envelope that carries one of these events, from anybody; ``accepting`` makes the
+``decode`` of a consumer. ``peek`` reads what is left of a bad one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from workers.envelope import Decoder, Encoded, Event, Id, Value
+from workers.envelope import Decoder, Encoded, Envelope, Event, Id, Value
 from workers.glimpse import Glimpse, glimpse
 
 # A transaction holds 100 items: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -257,6 +258,13 @@ CATALOGUE: Final[dict[str, type[OrderEvent]]] = {
 }
 
 decode: Final = Decoder(CATALOGUE).decode
+
+
+def accepting(
+    publishers: Mapping[str, Collection[str]], check: Callable[[str], None] | None = None
+) -> Callable[[str], Envelope[OrderEvent]]:
+    """Return a ``decode`` that believes only the ``publishers`` of each type; see ``Decoder``."""
+    return Decoder(CATALOGUE, publishers, check).decode
 
 
 def peek(body: str) -> Glimpse:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from workers import cloudevents
 from workers.envelope import Envelope, Event
 
 # As ``envelope.Id``, and the trace id inside a traceparent.
@@ -111,7 +112,9 @@ def _parsed(body: str) -> Mapping[str, object] | None:
         fields = _json(inner) if isinstance(inner, str) else fields
     if fields is None:
         return None
-    return fields if isinstance(fields, dict) else {}
+    if not isinstance(fields, dict):
+        return {}
+    return cloudevents.to_fields(fields) if cloudevents.is_cloudevent(fields) else fields
 
 
 def _json(body: str) -> object:

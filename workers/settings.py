@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from workers.healthcheck import METRICS_PORT
 from workers.limits import MAX_RECEIVE_WAIT, MAX_VISIBILITY_TIMEOUT
 from workers.runtime.errors import SettingsError
+from workers.runtime.memory import INBOX_RETENTION
 from workers.topology_rules import MAX_CONCURRENCY
 
 # Seconds kept free after the last poll returns: to finish, flush and exit.
@@ -72,6 +73,13 @@ class Settings(BaseSettings):
     # Keys that CloudFront adds to requests; without any, order-api serves all: api/origin.py
     origin_key: SecretStr | None = Field(default=None, min_length=16)
     other_origin_key: SecretStr | None = Field(default=None, min_length=16)
+    # sign: publish signed events, and warn of others; require: refuse them. See signing.py
+    signing: Literal["off", "sign", "require"] = "off"
+    signing_key_id: str = ""  # of the key that signs
+    signing_keys: SecretStr | None = None  # a JSON object: keys by id, all of them verify
+    # Days: older events are dead-lettered, because the inbox may have forgotten them. More is for a
+    # service that is filled from the archive for the first time.
+    max_event_age: int = Field(default=INBOX_RETENTION.days, ge=1, le=36_500)
     # Exports traces; the SDK reads this variable, and the others of OpenTelemetry, itself.
     otel_exporter_otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = (
         ""

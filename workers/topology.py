@@ -128,6 +128,16 @@ class Topology(BaseModel):
     def _suffix(self) -> str:
         return FIFO_SUFFIX if self.fifo else ""
 
+    @property
+    def publishers(self) -> dict[str, frozenset[str]]:
+        """The services that publish each event: a consumer believes no other source."""
+        return {
+            event: frozenset(
+                name for name, service in self.services.items() if event in service.publishes
+            )
+            for event in self.events
+        }
+
 
 def queue_name(service: str) -> str:
     """Name the standard queue of a service."""

@@ -9,7 +9,7 @@ from handler import CONCURRENCY, URL, VISIBILITY_TIMEOUT
 from workers.aws.clients import Clients
 from workers.aws.sqs import SqsQueue
 from workers.bootstrap import loop_config, overridden, start_tracing
-from workers.events import decode
+from workers.events import accepting
 from workers.runtime.assembly import Ports, assemble
 from workers.runtime.handler import Handlers
 from workers.runtime.observability import logs
@@ -41,7 +41,7 @@ def run(service: object, *, store: Store, topic: Topic) -> NoReturn:
     )
     assembly = assemble(
         Handlers(service),
-        decode,
+        accepting(Topology.load().publishers),
         Ports(queue, topic, store, spans=tracing.consumer(URL) if tracing else None),
         loop_config(NAME, settings, mapped),
     )

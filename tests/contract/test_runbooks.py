@@ -12,7 +12,10 @@ from local import alerts
 
 ROOT = Path(__file__).parents[2]
 ALARMS = alerts.load()
-OPERATIONS = {"deploy", "drain", "replay", "restore", "roll-back", "rotate-secrets"}
+OPERATIONS = {"deploy", "drain", "replay", "restore", "roll-back", "rotate-secrets"} | {
+    "forged-events",
+    "sign-events",
+}
 PAGE_NAMES = sorted(path.stem for path in PAGES.glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 SDK = botocore.session.get_session()

@@ -17,7 +17,10 @@ from workers.aws.moving import RedriveError
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.sqs import SqsQueue
+from workers.events import decode
+from workers.ops.cloudevents import to_cloudevent
 from workers.runtime.ports import Failure
+from workers.signing import Signing
 
 pytestmark = pytest.mark.integration
 
@@ -171,6 +174,63 @@ def test_publishing_says_who_will_act_and_that_it_would_charge(tmp_path):
 
     assert "consumed by payment, inventory, notification, analytics" in result.stderr
     assert "payment CHARGES the customer 24.60 EUR, unless order order-1 is paid" in result.stderr
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write an event into a file; return its path."""
+
+    def write(event=None, **changes):
+        path = tmp_path / "event.json"
+        path.write_text(an_envelope(event or an_order(), **changes).encode() + "\n")
+        return str(path)
+
+    return write
+
+
+def test_an_event_from_a_service_that_publishes_none_such_is_not_published(workers, payment, file):
+    told = workers("publish", file(source="analytics"), "--yes", code=2)
+    assert "order.created from a stranger; it is believed from order-api, relay" in told
+    assert payment.receive(10, 0) == []
+
+
+def test_a_published_event_is_signed_where_signing_is_on(workers, payment, file, monkeypatch):
+    monkeypatch.setenv("SIGNING", "require")
+    monkeypatch.setenv("SIGNING_KEY_ID", "key")
+    monkeypatch.setenv("SIGNING_KEYS", json.dumps({"key": "k" * 32}))
+    workers("publish", file(), "--yes")
+    (message,) = payment.receive(10, 2)
+    Signing({"key": "k" * 32}, "key").verify(message.body)
+
+
+def test_a_cloudevent_is_published_byte_for_byte(workers, payment, tmp_path):
+    path = tmp_path / "event.json"
+    path.write_text(to_cloudevent(an_envelope(an_order()).encode()))
+    workers("publish", str(path), "--yes")
+    (message,) = payment.receive(10, 2)
+    assert message.body == path.read_text()
+
+
+def test_publishing_an_old_event_says_that_it_will_have_no_effect(file):
+    result = CliRunner().invoke(cli.build(), ["publish", file()])
+    assert "older than 90 days: they dead-letter it as too_old" in result.stderr
+    result = CliRunner().invoke(cli.build(), ["publish", file(occurred_at=datetime.now(UTC))])
+    assert "older" not in result.stderr
+
+
+def test_a_file_of_events_is_written_as_cloudevents(file):
+    result = CliRunner().invoke(cli.build(), ["cloudevents", file()])
+    (line,) = result.stdout.splitlines()
+    assert decode(line) == an_envelope(an_order())
+
+
+def test_a_line_that_is_no_event_is_reported(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text("nonsense\n" + an_envelope().encode())
+    result = CliRunner().invoke(cli.build(), ["cloudevents", str(path)])
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1
+    assert "line 1: the body is not JSON" in result.stderr
 
 
 def test_an_event_without_the_type_that_filters_need_is_not_published(workers, tmp_path):

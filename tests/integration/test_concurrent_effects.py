@@ -4,7 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.builders import a_line, a_message, an_envelope, an_order
+from support.builders import NOON, a_line, a_message, an_envelope, an_order
 
 from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
@@ -46,7 +46,12 @@ def at_once(act, things):
 def test_fifty_orders_for_the_last_unit_reserve_it_once(provisioned, dynamodb):
     table = f"{provisioned.name_prefix}inventory"
     set_stock(dynamodb, table, "tea", available=1, reorder_threshold=0)
-    inbox = Inbox("inventory", store=DynamoStore(dynamodb, table), handlers=Handlers(Inventory()))
+    inbox = Inbox(
+        "inventory",
+        store=DynamoStore(dynamodb, table),
+        handlers=Handlers(Inventory()),
+        clock=NOON.timestamp,
+    )
     orders = [
         an_envelope(
             an_order(order_id=f"order-{n}", items=(a_line("tea", quantity=1),)),
@@ -68,7 +73,10 @@ def test_ten_deliveries_of_one_event_at_once_charge_once(provisioned, dynamodb):
     table = f"{provisioned.name_prefix}payment"
     gateway = SimulatedGateway(dynamodb, table)
     inbox = Inbox(
-        "payment", store=DynamoStore(dynamodb, table), handlers=Handlers(Payment(gateway))
+        "payment",
+        store=DynamoStore(dynamodb, table),
+        handlers=Handlers(Payment(gateway)),
+        clock=NOON.timestamp,
     )
     order = an_envelope(an_order())
 

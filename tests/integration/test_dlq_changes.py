@@ -7,6 +7,7 @@ import pytest
 from support.dead_letters import Dead, document, event, run
 
 from workers.events import decode
+from workers.signing import Signing
 
 pytestmark = pytest.mark.integration
 
@@ -132,6 +133,25 @@ def test_an_event_that_the_service_does_not_consume_is_refused(dead, tmp_path):
     result = run("dlq", "edit", "payment", only(dead), "--from", file, *YES, code=2)
 
     assert "does not consume order.shipped" in result.stderr
+
+
+def test_a_correction_is_signed_where_signing_is_on(dead, monkeypatch):
+    old, new = Signing({"old": "o" * 32}, "old"), Signing({"new": "n" * 32}, "new")
+    dead.add(body=old.sign(event("order-1")))
+    monkeypatch.setenv("SIGNING", "require")
+    monkeypatch.setenv("SIGNING_KEY_ID", "new")
+    monkeypatch.setenv("SIGNING_KEYS", json.dumps({"new": "n" * 32}))
+    run("dlq", "edit", "payment", only(dead), "--set", "data.currency=USD", *YES)
+    (message,) = dead.drain()
+    new.verify(message["Body"])
+
+
+def test_a_forged_event_cannot_be_corrected(dead):
+    dead.add(body=event("order-1").replace('"source":"order-api"', '"source":"analytics"'))
+    result = run(
+        *("dlq", "edit", "payment", only(dead), "--set", "data.currency=USD", *YES), code=2
+    )
+    assert "order.created from a stranger" in result.stderr
 
 
 def test_discarding_needs_a_reason_and_deletes_the_selection_only(dead):

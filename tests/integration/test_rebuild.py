@@ -54,12 +54,13 @@ class Analysed:
             self.dynamodb,
             self.table,
             MAP.consumers["analytics"].consumes,
+            MAP.publishers,
             archive_delay=0,
             sleep=lambda _seconds: meanwhile(),
         ).run()
 
-    def counters(self, hours=24):
-        return read_counters(self.dynamodb, self.table, hours=hours, now=NOON)
+    def counters(self, hours=24, now=NOON):
+        return read_counters(self.dynamodb, self.table, hours=hours, now=now)
 
 
 @pytest.fixture
@@ -88,6 +89,20 @@ def test_figures_are_counted_again_from_nothing(analysed):
         "payment.refunded": 1,
         "revenue.EUR": Decimal("6.82"),
     }
+
+
+def test_events_of_any_age_are_counted_and_those_of_a_foreign_source_are_not(analysed):
+    """Services refuse both; the archive has all that was published."""
+    ago = NOON - timedelta(days=3_650)
+    old = encoded(a_payment(amount=Decimal("10.10")), event_id="p1", occurred_at=ago)
+    forged = encoded(a_payment(amount=Decimal("500.00")), event_id="p2", source="analytics")
+    analysed.topic.publish([old, forged])
+
+    result = analysed.rebuild()
+
+    assert result.events == 1
+    assert analysed.counters(now=ago)["revenue.EUR"] == Decimal("10.10")
+    assert "payment.completed from a stranger" in result.problems[0]
 
 
 def test_an_event_that_is_archived_and_delivered_again_counts_once(analysed):
@@ -129,7 +144,15 @@ def test_until_the_switch_the_old_figures_are_shown(analysed):
 
     types = MAP.consumers["analytics"].consumes
     with pytest.raises(Interrupted):
-        Rebuild(analysed.archive, analysed.dynamodb, analysed.table, types, 0, report=stop).run()
+        Rebuild(
+            analysed.archive,
+            analysed.dynamodb,
+            analysed.table,
+            types,
+            MAP.publishers,
+            archive_delay=0,
+            report=stop,
+        ).run()
     assert seen == [{"order.created": 2}]
     assert analysed.counters() == {"order.created": 2}
     assert analysed.rebuild().generation == 2  # what the first left behind is not used

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from support.builders import an_envelope, an_order
+from support.builders import THIS_RUN, an_envelope, an_order
 from support.eventually import eventually
 from support.stripe import SECRET, VISA, lost_answer, serving_stripe
 
@@ -31,7 +31,7 @@ def stored_payment(world, order_id):
 
 def place(world, order_id, **payer):
     order = an_order(order_id=order_id, **payer)
-    body = an_envelope(order, event_id=f"event-{order_id}").encode()
+    body = an_envelope(order, event_id=f"event-{order_id}", occurred_at=THIS_RUN).encode()
     world.sqs.send_message(QueueUrl=world.queue_url, MessageBody=body)
 
 

@@ -26,6 +26,8 @@ from workers.events import (
 from workers.runtime.ports import Message
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+# The time of events that workers handle by the real clock: they refuse events of months ago.
+THIS_RUN = datetime.now(UTC)
 
 _ORDER = {"order_id": "order-1"}
 _CUSTOMER = _ORDER | {"customer_email": "ada@example.com"}

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from support.builders import an_envelope, an_order
+from support.builders import THIS_RUN, an_envelope, an_order
 from workers import cli
 from workers.aws import names
 from workers.aws.clients import Clients
@@ -89,7 +89,8 @@ class Dead:
 
 
 def event(order_id):
-    return an_envelope(an_order(order_id=order_id), event_id=f"event-{order_id}").encode()
+    order = an_order(order_id=order_id)
+    return an_envelope(order, event_id=f"event-{order_id}", occurred_at=THIS_RUN).encode()
 
 
 def run(*arguments, code=0):

@@ -71,6 +71,7 @@ class Harness:
         decode=decode,
         spans=None,
         fifo=False,
+        sign=None,
     ):
         """``sleep`` and ``rest`` advance the clock, unless workers share it (scheduler.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
@@ -111,6 +112,7 @@ class Harness:
                 sleep=sleep or self.clock.advance,
                 rest=rest or self._rest,
             ),
+            sign=sign,
         )
         self.telemetry = self.parts.telemetry
         self.permits = self.parts.permits

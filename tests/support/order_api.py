@@ -30,6 +30,7 @@ class Api:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     outbox: FakeOutbox = None
     prices: Callable = nothing_listed
+    sign: object = None
 
     def __post_init__(self):
         self.outbox = self.outbox or FakeOutbox(self.store)
@@ -41,6 +42,7 @@ class Api:
             allow_simulation=self.allow_simulation,
             origin_keys=self.origin_keys,
             registry=self.registry,
+            sign=self.sign,
         )
 
     def post(self, path, body=None, **options):

@@ -3,7 +3,7 @@
 import os
 from uuid import uuid4
 
-from support.builders import an_envelope, an_order
+from support.builders import THIS_RUN, an_envelope, an_order
 from workers.aws.sqs import depth
 from workers.ops.dlq import look
 from workers.provision.provision import provision
@@ -84,4 +84,5 @@ class World:
 
 
 def _body(order_id):
-    return an_envelope(an_order(order_id=order_id), event_id=f"event-{order_id}").encode()
+    order = an_order(order_id=order_id)
+    return an_envelope(order, event_id=f"event-{order_id}", occurred_at=THIS_RUN).encode()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
-from support.builders import a_line, an_order, encoded
+from support.builders import THIS_RUN, a_line, an_order, encoded
 
 from local.demo import tables
 from trials.report import Check
@@ -47,7 +47,8 @@ class Shop:
             items=(a_line(SKU, 1, str(PRICE)),),
             customer_email=f"customer-{number}@example.com",
         )
-        envelope = encoded(event, event_id=f"event-{order_id}", correlation_id=f"event-{order_id}")
+        event_id = f"event-{order_id}"
+        envelope = encoded(event, event_id=event_id, correlation_id=event_id, occurred_at=THIS_RUN)
         sns = self.system.clients.sns()
         arn = names.topic_arn(sns, self.system.settings, self.system.topology.topic_name)
         if refused := SnsTopic(sns, arn).publish([envelope]):

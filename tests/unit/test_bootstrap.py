@@ -1,13 +1,18 @@
 """The composition root passes on the numbers of map and settings."""
 
+import json
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
+from support.builders import an_envelope, an_order
 
 from workers import bootstrap
+from workers.envelope import ForeignSource
 from workers.runtime.assembly import assemble
+from workers.runtime.memory import INBOX_RETENTION
 from workers.settings import Settings
+from workers.signing import Unsigned
 from workers.topology import MAX_RECEIVE_COUNT, Topology
 
 MAPPED = Topology.load().services["payment"]
@@ -18,9 +23,9 @@ def built(monkeypatch):
     """Build payment; returns the ports and numbers of its receive loop, and the program."""
     seen = SimpleNamespace()
 
-    def spy(handlers, decode, ports, config):
-        seen.ports, seen.config = ports, config
-        seen.assembly = assemble(handlers, decode, ports, config)
+    def spy(handlers, decode, ports, config, *, sign):
+        seen.ports, seen.config, seen.decode, seen.sign = ports, config, decode, sign
+        seen.assembly = assemble(handlers, decode, ports, config, sign=sign)
         return seen.assembly
 
     names = MagicMock()
@@ -78,3 +83,26 @@ def test_a_consumer_answers_for_its_loop(built):
 def test_metric_lines_are_written_only_for_a_named_environment(built):
     assert built().program.metric_lines is None
     assert built(environment="prod").program.metric_lines is not None
+
+
+def test_a_consumer_believes_the_sources_on_the_map_only(built):
+    decode = built().decode
+    assert decode(an_envelope(an_order()).encode()).source == "order-api"
+    with pytest.raises(ForeignSource):
+        decode(an_envelope(an_order(), source="analytics").encode())
+
+
+def test_a_consumer_signs_and_requires_signatures_as_it_is_told(built):
+    keys = {"signing_key_id": "key", "signing_keys": json.dumps({"key": "k" * 32})}
+    assert built().sign is None
+    required = built(signing="require", **keys)
+    body = an_envelope(an_order()).encode()
+    with pytest.raises(Unsigned):
+        required.decode(body)
+    assert required.decode(required.sign(body)) == an_envelope(an_order())
+    assert built(signing="sign", **keys).decode(body) == an_envelope(an_order())
+
+
+def test_a_consumer_takes_events_of_as_many_days_as_its_inbox_remembers(built):
+    assert built().config.max_event_age == INBOX_RETENTION.total_seconds()
+    assert built(max_event_age=400).config.max_event_age == 400 * 86_400

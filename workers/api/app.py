@@ -18,6 +18,7 @@ from workers.api.problems import Problem, documented
 from workers.api.refusals import EXPECTED, handle_error
 from workers.api.strict_json import StrictRoute
 from workers.api.upstream import Upstream
+from workers.envelope import Sign
 from workers.runtime.dependencies import Dependencies
 from workers.runtime.ports import Store, Topic
 from workers.services.orders import OrderCommands
@@ -55,12 +56,14 @@ def create_app(
     registry: CollectorRegistry,
     upstream: Upstream | None = None,
     ordered: bool = False,
+    sign: Sign | None = None,
 ) -> FastAPI:
     """Build the application. ``store`` must write an outbox row for each outcome.
 
     With ``allow_simulation``, an order may ask the services to simulate an outcome. With
     ``origin_keys``, only requests that have one of them are served; see ``Origin``.
     ``upstream`` refuses requests while ``store`` does not answer. ``ordered``: see ``FastPath``.
+    ``sign`` signs the events.
     """
     upstream = upstream or upstream_of(store, Dependencies(registry, DEPENDENCIES))
     app = OrderApi(
@@ -71,7 +74,7 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox, ordered), upstream)
+    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox, ordered), upstream, sign)
     app.include_router(_orders(endpoints, allow_simulation=allow_simulation))
     app.include_router(documentation(app.title))
     app.add_api_route(HEALTH, routes.health, tags=["operations"])

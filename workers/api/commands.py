@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from workers.api.call import SOURCE
 from workers.api.problems import Refused
-from workers.envelope import Encoded, Envelope, EnvelopeError, Event
+from workers.envelope import Encoded, Envelope, EnvelopeError, Event, Sign
 from workers.events import OrderEvent, decode
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import Conflict
@@ -65,14 +65,14 @@ class Done:
     stop=stop_after_attempt(_ATTEMPTS),
     reraise=True,
 )
-def carry_out(command: Command, store: Store) -> Done:
+def carry_out(command: Command, store: Store, sign: Sign | None = None) -> Done:
     """Change the order and commit, or return the result of an earlier identical request.
 
-    Raises ``Refused`` if the idempotency key belongs to a different request or a newer version
-    wrote the record, ``Conflict`` if other requests keep interfering, ``Unavailable``, and
-    whatever ``act`` raises.
+    ``sign`` adds a signature to the event. Raises ``Refused`` if the idempotency key belongs to a
+    different request or a newer version wrote the record, ``Conflict`` if other requests keep
+    interfering, ``Unavailable``, and whatever ``act`` raises.
     """
-    record = _commit(command, store)
+    record = _commit(command, store, sign)
     if record.fingerprint != command.fingerprint:
         raise Refused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -96,7 +96,7 @@ def _read(event: Encoded) -> Envelope[OrderEvent]:
         ) from error
 
 
-def _commit(command: Command, store: Store) -> Record:
+def _commit(command: Command, store: Store, sign: Sign | None) -> Record:
     transaction = store.begin(command.key, fingerprint=command.fingerprint)
     try:
         envelope = command.act(transaction, command.event_id)
@@ -107,6 +107,6 @@ def _commit(command: Command, store: Store) -> Record:
             return record
         raise
     crash_point("api.handled")
-    record = store.commit(transaction, [Encoded.of(envelope)])
+    record = store.commit(transaction, [Encoded.of(envelope, sign)])
     crash_point("api.committed")
     return record

@@ -19,7 +19,7 @@ from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.responses import Accepted, OrderView
 from workers.api.upstream import Upstream
-from workers.envelope import Envelope, Event, Id
+from workers.envelope import Envelope, Event, Id, Sign
 from workers.glimpse import Glimpse
 from workers.runtime.ports import Store, Transaction
 from workers.services.orders import OrderCommands
@@ -48,6 +48,7 @@ class Endpoints:
     store: Store
     fast_path: FastPath
     upstream: Upstream
+    sign: Sign | None = None
 
     def place(self, body: NewOrder, call: Caller) -> Accepted:
         """Place an order.
@@ -145,7 +146,9 @@ class Endpoints:
         path = call.request.url.path
         request_hash = fingerprint(call.request.method, path, body)
         with self.upstream.attempt():
-            done = carry_out(Command(act, request_hash, call.idempotency_key), self.store)
+            done = carry_out(
+                Command(act, request_hash, call.idempotency_key), self.store, self.sign
+            )
         envelope = done.envelope
         order_id = envelope.data.order_id
         _add_to_log(call.request, Glimpse.of(envelope).fields())

@@ -33,6 +33,7 @@ from workers.cli.dlq_common import (
     selection_of,
 )
 from workers.settings import Settings
+from workers.signing import Signing
 from workers.topology import Topology
 
 Why = Annotated[str, typer.Option("--reason", help="Why; required with --yes.")]
@@ -64,7 +65,8 @@ def edit(
     from workers.ops.dlq_edit import EditError, corrected, replace
     from workers.ops.dlq_place import read
 
-    if not Settings.load().allow_edit:
+    settings = Settings.load()
+    if not settings.allow_edit:
         fail("editing is off. Set ALLOW_EDIT=true to correct events by hand", USAGE)
     if bool(sets) == bool(file):
         fail("give either --set PATH=VALUE or --from FILE", USAGE)
@@ -73,12 +75,19 @@ def edit(
         fail("--set needs PATH=VALUE, such as data.currency=EUR", USAGE)
     _need(reason, yes=yes)
     text = contents(file) if file else None
+    signing = Signing.of(settings)
     here, clients = place(service)
     consumes = Topology.load().services[service].consumes
     with answered():
         letter = read(here).find(message_id)
     try:
-        correction = corrected(letter, consumes=consumes, sets=pairs, text=text)
+        correction = corrected(
+            letter,
+            consumes=consumes,
+            sets=pairs,
+            text=text,
+            sign=signing.sign if signing else None,
+        )
     except EditError as error:
         fail(f"{letter.id}: {error}", USAGE)
     diff = [change.masked() for change in correction.changes]

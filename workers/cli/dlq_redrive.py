@@ -110,6 +110,7 @@ def _move(
 
 def _rehearse(here: "Place", selection: "Selection", *, as_json: bool) -> None:
     """Say what would move, and exit."""
+    from workers.ops.dlq_advice import warning
     from workers.ops.dlq_groups import grouped
     from workers.ops.dlq_place import read, shortfall
 
@@ -135,8 +136,9 @@ def _rehearse(here: "Place", selection: "Selection", *, as_json: bool) -> None:
             say(f"... and {len(chosen) - SHOWN} more; --json lists all")
         messages = f"{counted(len(chosen), 'message')} back to the {here.service} queue"
         say(f"would move {messages}; add --yes to apply")
-    if text:
-        note(text)
+    for told in (warning(chosen), text):
+        if told:
+            note(told)
     raise typer.Exit(FAILED if found.taken.held_elsewhere else DONE)
 
 

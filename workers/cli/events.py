@@ -1,12 +1,25 @@
-"""``workers publish``."""
+"""``workers publish`` and ``workers cloudevents``."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.cli.console import USAGE, Json, Yes, connect, fail, note, print_json, say, table_of
+from workers.cli.console import (
+    FAILED,
+    USAGE,
+    Json,
+    Yes,
+    connect,
+    fail,
+    note,
+    print_json,
+    say,
+    table_of,
+)
+from workers.runtime.memory import INBOX_RETENTION
 from workers.topology import Topology
 
 if TYPE_CHECKING:
@@ -31,19 +44,23 @@ def publish(
 ) -> None:
     """Publish one event to the topic, byte for byte. Every service that consumes it will act on it.
 
-    A service that has handled the event before does nothing.
+    The event may be a CloudEvent. Its source must be a service that publishes such events. It is
+    signed where signing is on. A service that has handled the event before does nothing.
     """
     from workers.envelope import Encoded, EnvelopeError
-    from workers.events import decode
+    from workers.events import accepting
+    from workers.settings import Settings
+    from workers.signing import Signing
 
+    topology, signing = Topology.load(), Signing.of(Settings.load())
     try:
-        # Read bytes: reading text would translate line endings.
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        event = Encoded.read(raw.decode())
-        envelope = decode(event.body)
+        text = _read(file)
+        if signing:
+            text = signing.signed(text)
+        event = Encoded.read(text)
+        envelope = accepting(topology.publishers, signing.check if signing else None)(text)
     except (OSError, UnicodeDecodeError, EnvelopeError) as error:
         fail(f"{file}: {error}", USAGE)
-    topology = Topology.load()
     consumers = _announce(topology, envelope)
     if yes:
         _send(topology, event, envelope, reason)
@@ -52,6 +69,11 @@ def publish(
         print_json({"event_id": event.event_id, "consumers": consumers, "published": yes})
     else:
         say(f"published {told}" if yes else f"would publish {told}; add --yes to apply")
+
+
+def _read(file: Path) -> str:
+    """Read bytes: reading text would translate line endings."""
+    return (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode()
 
 
 def _send(
@@ -86,6 +108,8 @@ def _announce(topology: Topology, envelope: "Envelope[OrderEvent]") -> list[str]
     if not consumers:
         fail(f"no service consumes {event_type}: SNS would drop the event", USAGE)
     note(f"consumed by {', '.join(consumers)}")
+    if datetime.now(UTC) - envelope.occurred_at > INBOX_RETENTION:
+        note(f"older than {INBOX_RETENTION.days} days: they dead-letter it as too_old")
     order = envelope.data
     match event_type:
         case "order.created":
@@ -94,3 +118,34 @@ def _announce(topology: Topology, envelope: "Envelope[OrderEvent]") -> list[str]
         case "order.cancelled" | "order.refunded":
             note(f"payment REFUNDS order {order.order_id}, if it was charged")
     return consumers
+
+
+@commands.command(epilog="Example: workers cloudevents events.gz > cloudevents.jsonl")
+def cloudevents(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Events, one per line, such as a file of the archive; - reads standard input.",
+        ),
+    ],
+) -> None:
+    """Write events as CloudEvents 1.0, one JSON document per line. Calls nothing.
+
+    A line that is no event is reported, and left out.
+    """
+    from workers.envelope import EnvelopeError
+    from workers.ops.cloudevents import lines
+
+    refused = 0
+    try:
+        for number, found in enumerate(lines(file), start=1):
+            if isinstance(found, EnvelopeError):
+                refused += 1
+                note(f"line {number}: {found}")
+            else:
+                say(found)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error}", USAGE)
+    if refused:
+        fail(f"{refused} lines are no events", FAILED)

@@ -42,8 +42,11 @@ def rebuild_counters(
     settings, clients = connect()
     dynamodb, table = clients.dynamodb(), table_of(settings, service)
     archive = Archive.find(clients, settings)
-    types = Topology.load().consumers[service].consumes
-    rebuild = Rebuild(archive, dynamodb, table, types, archive_delay, report=note)
+    topology = Topology.load()
+    types = topology.consumers[service].consumes
+    rebuild = Rebuild(
+        archive, dynamodb, table, types, topology.publishers, archive_delay, report=note
+    )
     if not yes:
         _print_preview(rebuild.preview(), as_json=as_json)
         return

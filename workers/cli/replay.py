@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -23,6 +23,7 @@ from workers.cli.console import (
 )
 from workers.cli.rebuild import DELAY, INTERRUPTED, rebuild_counters
 from workers.runtime.errors import Unavailable
+from workers.runtime.memory import INBOX_RETENTION
 from workers.topology import Topology
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from workers.ops.replay import Tally
 
 commands = typer.Typer()
+DAYS: Final = INBOX_RETENTION.days
 
 
 @commands.command(
@@ -70,7 +72,8 @@ def replay(
     forgotten: Annotated[
         bool,
         typer.Option(
-            "--forgotten", help="Also events so old that its inbox may not remember them."
+            "--forgotten",
+            help="Also events so old that its inbox may not remember them.",
         ),
     ] = False,
     canary: Annotated[
@@ -209,6 +212,11 @@ def _print(
     ):
         if number:
             say(f"{number} {what}")
+    if tally.too_old:
+        note(
+            f"{counted(tally.too_old, 'event')} older than {DAYS} days: {service} dead-letters "
+            "them (too_old), unless its MAX_EVENT_AGE allows it"
+        )
     for line in tally.problems:
         note(line)
     events = f"{counted(tally.events, 'event')} to the {service} queue"

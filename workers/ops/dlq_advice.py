@@ -1,5 +1,7 @@
 """The next step for a dead letter, by its type of failure."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from workers.ops.dlq import DeadMessage
@@ -13,6 +15,19 @@ _BY_TYPE: Final = {
     + _REDRIVE,
     "unsupported_version": "The event has a newer major version. Deploy a {service} that reads it, "
     "then: " + _REDRIVE,
+    "foreign_source": "On the map of {service}, the source does not publish this type. If the "
+    "source is new on the map, deploy {service} with that map, then: " + _REDRIVE + " Otherwise "
+    "somebody forged the event: see docs/runbooks/forged-events.md.",
+    "unsigned": "The event has no signature, and {service} requires one. It is forged, or from "
+    "before events were signed: see docs/runbooks/sign-events.md.",
+    "unknown_key": "The event is signed with a key that {service} does not have. If the key is "
+    "ours, add it to SIGNING_KEYS of {service}, then: " + _REDRIVE,
+    "wrong_signature": "The event was altered or forged: see docs/runbooks/forged-events.md. "
+    "A redrive would be refused again.",
+    "too_old": "The inbox may have forgotten that the event was handled: check its order. Discard "
+    "the message, or send a new event with another occurredAt (workers dlq edit).",
+    "wrong_amount": "The report names money that is not the order's. Compare the order with what "
+    "the customer was charged: see docs/runbooks/forged-events.md.",
     "permanent": "The handler refused the event for good. Correct its data (workers dlq edit), or "
     "fix the handler and then: " + _REDRIVE,
     "worker_ended": "Each start of this message ended its worker. Read the log before those "
@@ -23,6 +38,21 @@ _BY_TYPE: Final = {
     "for its id in the log. To try it alone: "
     "workers dlq redrive {service} --id {id} --canary 1 --yes",
 }
+
+
+# The service refuses these again, as long as its map and its keys are the same.
+_DISTRUSTED: Final = frozenset(
+    {"foreign_source", "unsigned", "unknown_key", "wrong_signature", "too_old", "wrong_amount"}
+)
+
+
+def warning(letters: Iterable[DeadMessage]) -> str:
+    """Say which of the letters a redrive would bring back to the dead-letter queue, or nothing."""
+    counts = Counter(letter.type for letter in letters if letter.type in _DISTRUSTED)
+    if not counts:
+        return ""
+    told = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
+    return f"{told}: the service did not believe these, and would refuse them again; see dlq show"
 
 
 def next_step(letter: DeadMessage, known: Known, *, service: str, group: str) -> str:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from workers import cloudevents
 from workers.aws.dead_letters import Peeked, take
 from workers.aws.holding import Hold
 from workers.aws.moving import delete, send
-from workers.envelope import Encoded, EnvelopeError, outcome_id
-from workers.events import decode
+from workers.envelope import Encoded, EnvelopeError, Sign, outcome_id
+from workers.events import accepting
 from workers.ops.dlq import DeadMessage
 from workers.ops.dlq_place import Place, interpreted
 from workers.ops.masking import masked_value, parsed
+from workers.signing import FIELD
+from workers.topology import Topology
 
 # The correction sets the first two; the others say what the event is, and who said so.
 LOCKED: Final = ("eventId", "causationId", "eventType", "source", "correlationId", "traceparent")
@@ -56,10 +59,12 @@ def corrected(
     consumes: frozenset[str],
     sets: Sequence[tuple[str, str]] = (),
     text: str | None = None,
+    sign: Sign | None = None,
 ) -> Correction:
     """Return the corrected event: the original with fields set, or a whole new text.
 
-    A value to set is JSON if it can be read as JSON, else a text. Raises ``EditError``.
+    A value to set is JSON if it can be read as JSON, else a text. ``sign`` signs the new event.
+    Raises ``EditError``.
     """
     original = _event(letter.body)
     fields = _replaced(original, text) if text is not None else _with_fields(original, sets)
@@ -73,8 +78,10 @@ def corrected(
     )
     fields["causationId"] = cause
     body = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    if sign:
+        body = sign(body)
     try:
-        envelope = decode(body)
+        envelope = accepting(Topology.load().publishers)(body)
     except EnvelopeError as error:
         raise EditError(f"the corrected event is not valid: {error}") from None
     if envelope.event_type not in consumes:
@@ -122,7 +129,12 @@ def _event(body: str) -> dict[str, Any] | None:
     fields = parsed(body)
     if isinstance(fields, dict) and fields.get("Type") == "Notification":
         fields = parsed(str(fields.get("Message", "")))
-    return fields if isinstance(fields, dict) else None
+    if not isinstance(fields, dict):
+        return None
+    if cloudevents.is_cloudevent(fields):
+        fields = cloudevents.to_fields(fields)
+    # It belongs to the original text, and would be wrong for any other.
+    return {name: value for name, value in fields.items() if name != FIELD}
 
 
 def _replaced(original: Mapping[str, Any] | None, text: str) -> dict[str, Any]:

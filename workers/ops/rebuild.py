@@ -24,7 +24,7 @@ from workers.aws.generations import REFRESH, new_generation, scope_of, use_gener
 from workers.aws.transact import Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
 from workers.envelope import Envelope, EnvelopeError
-from workers.events import OrderEvent, decode
+from workers.events import OrderEvent, accepting
 from workers.ops.archive import ALWAYS, CLOCK_SKEW, Archived, Selection, Unreadable, read
 from workers.ops.handled import handled
 from workers.runtime.errors import Conflict
@@ -66,6 +66,7 @@ class Rebuild:
     dynamodb: "DynamoDBClient"
     table: str
     types: frozenset[str]
+    publishers: Mapping[str, frozenset[str]]  # the sources that are believed, by type
     archive_delay: float  # s until the archive holds what was published
     report: Callable[[str], None] = lambda _line: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -104,9 +105,9 @@ class Rebuild:
 
     def _count(self, found: Iterable[Archived | Unreadable], counted: Counted) -> None:
         counter = _Counter(self.dynamodb, self.table, scope_of(counted.generation), self.sleep)
-        remaining = iter(found)
+        remaining, decode = iter(found), accepting(self.publishers)
         while chunk := list(islice(remaining, CHUNK)):
-            envelopes = list(_readable(chunk, counted))
+            envelopes = list(_readable(chunk, counted, decode))
             done = counter.count(envelopes)
             before = counted.events + counted.known
             counted.events += done
@@ -117,7 +118,9 @@ class Rebuild:
 
 
 def _readable(
-    chunk: Sequence[Archived | Unreadable], counted: Counted
+    chunk: Sequence[Archived | Unreadable],
+    counted: Counted,
+    decode: Callable[[str], Envelope[OrderEvent]],
 ) -> Iterator[Envelope[OrderEvent]]:
     for each in chunk:
         try:

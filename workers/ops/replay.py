@@ -51,6 +51,7 @@ class Tally:
     types: dict[str, int] = field(default_factory=dict)
     handled: int = 0  # left out: the service has handled them
     forgotten: int = 0  # left out: so old that its inbox may no longer remember them
+    too_old: int = 0  # of those to send: so old that the service refuses them; inbox.py
     repeats: int = 0  # left out: copies of an event read just before
     unreadable: int = 0
     problems: list[str] = field(default_factory=list)  # the first unreadable lines
@@ -126,6 +127,7 @@ class Replay:
             oldest = self.now() - MEMORY
             tally.forgotten += sum(each.occurred_at < oldest for each in single)
             single = [each for each in single if each.occurred_at >= oldest]
+        tally.too_old += sum(each.occurred_at < self.now() - INBOX_RETENTION for each in single)
         return single
 
     def _send(self, events: Sequence[Archived], tally: Tally) -> None:

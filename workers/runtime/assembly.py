@@ -8,7 +8,7 @@ from functools import partial
 from threading import Condition
 from typing import TypeAlias
 
-from workers.envelope import Envelope, Event
+from workers.envelope import Envelope, Event, Sign
 from workers.glimpse import glimpse
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission
@@ -22,6 +22,7 @@ from workers.runtime.inbox import Inbox
 from workers.runtime.isolation import Isolation
 from workers.runtime.lease import Lease
 from workers.runtime.leases import HANDLER_TIMEOUT, Leases
+from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
 from workers.runtime.pause import PauseSwitch
@@ -74,6 +75,7 @@ class Config:
     protect_after: float  # in a handler, until the task is protected from scale-in
     handler_timeout: float = HANDLER_TIMEOUT
     task: str = ""  # the ECS task, in heartbeats
+    max_event_age: float = INBOX_RETENTION.total_seconds()  # of an event that is handled
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,18 @@ REAL_TIME = Clock()
 
 
 def assemble(
-    handlers: Handlers, decode: Decode, ports: Ports, config: Config, clock: Clock = REAL_TIME
+    handlers: Handlers,
+    decode: Decode,
+    ports: Ports,
+    config: Config,
+    clock: Clock = REAL_TIME,
+    *,
+    sign: Sign | None = None,
 ) -> Assembly:
-    """Connect the parts of a receive loop that gives its messages, decoded, to ``handlers``."""
+    """Connect the parts of a receive loop that gives its messages, decoded, to ``handlers``.
+
+    ``sign`` adds a signature to their outcomes.
+    """
     now, rest = clock.now, clock.rest
     telemetry = Telemetry(
         ports.queue.name,
@@ -213,6 +224,8 @@ def assemble(
             clock=lambda: clock.utcnow().timestamp(),
             sleep=clock.sleep,
             spans=ports.spans,
+            sign=sign,
+            max_age=config.max_event_age,
         ),
         admission=admission,
         failures=failures,

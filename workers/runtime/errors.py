@@ -23,6 +23,12 @@ class PermanentError(Exception):
     name: str = "permanent"
 
 
+class TooOld(PermanentError):
+    """The inbox may have forgotten whether the event was handled: handling it is not safe."""
+
+    name = "too_old"
+
+
 class Conflict(TransientError):
     """Another transaction changed what this one read. Retried in process; never an attempt."""
 

@@ -11,11 +11,12 @@ from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from workers.envelope import Encoded, Envelope, Event
+from workers.envelope import Encoded, Envelope, Event, Sign
 from workers.runtime.crash import crash_point
-from workers.runtime.errors import Conflict
+from workers.runtime.errors import Conflict, TooOld
 from workers.runtime.handler import Handlers
 from workers.runtime.lease import Lease
+from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.observability.spans import Spans
 from workers.runtime.ports import Handling, Message, Record, Store
 
@@ -39,7 +40,10 @@ class Inbox:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         spans: Spans | None = None,
+        sign: Sign | None = None,
+        max_age: float = INBOX_RETENTION.total_seconds(),
     ) -> None:
+        """``max_age`` (s) is that of an event that is handled without a look into the inbox."""
         self._service = service
         self._store = store
         self._handlers = handlers
@@ -47,6 +51,8 @@ class Inbox:
         self._version = version
         self._clock = clock
         self._spans = spans
+        self._sign = sign
+        self._max_age = max_age
         self._retrying = Retrying(
             retry=retry_if_exception_type(Conflict),
             stop=stop_after_attempt(CONFLICT_TRIES),
@@ -63,12 +69,20 @@ class Inbox:
         """Handle the event, or return the outcomes recorded when it was handled before.
 
         ``again`` means that this worker has tried the event before. Raises any exception of the
-        handler, ``Conflict`` if other transactions kept interfering, and ``LeaseLost`` if another
-        worker may own the message.
+        handler, ``Conflict`` if other transactions kept interfering, ``LeaseLost`` if another
+        worker may own the message, and ``TooOld`` if nobody can know whether the event was handled.
         """
         first = lease.message.receive_count == 1 and not again
-        if not first and (known := self._store.recall(envelope.key)):
+        old = self._clock() - envelope.occurred_at.timestamp() > self._max_age
+        if (old or not first) and (known := self._store.recall(envelope.key)):
             return known
+        if old:
+            # Its inbox row may be gone. The check is here and not in the decoder: a rebuild counts
+            # events of any age, into a generation with an inbox of its own.
+            raise TooOld(
+                f"it occurred on {envelope.occurred_at:%Y-%m-%d}, more than "
+                f"{self._max_age / 86_400:.0f} days ago: the inbox may not know that it was handled"
+            )
         try:
             # A first delivery needs no look-up: the conditions of its transaction decide.
             return self._commit(envelope, lease, optimistic=first)
@@ -117,6 +131,6 @@ class Inbox:
                 position=seen[event.type],
                 traceparent=traceparent,
             )
-            outcomes.append(Encoded.of(outcome))
+            outcomes.append(Encoded.of(outcome, self._sign))
             seen[event.type] += 1
         return tuple(outcomes)

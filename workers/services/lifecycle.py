@@ -31,6 +31,7 @@ from workers.events import (
     PaymentFailed,
     PaymentRefunded,
 )
+from workers.runtime.errors import PermanentError
 from workers.services.order import Entry, Order, State
 
 Action: TypeAlias = Literal["confirm", "cancel", "ship", "refund"]
@@ -73,6 +74,12 @@ MAX_SHORTAGES: Final = 5  # named in a reason; the event has all of them
 # The reasons of a cancellation that nobody asked for. Mails quote these, and no other.
 PAYMENT_FAILED: Final = "the payment failed"
 OUT_OF_STOCK: Final = "some items are out of stock"
+
+
+class WrongAmount(PermanentError):
+    """A report names money that is not the order's: an incident, for a person to look at."""
+
+    name = "wrong_amount"
 
 
 class NotAllowed(Exception):
@@ -143,7 +150,7 @@ def follow(
 ) -> tuple[Order, OrderConfirmed | OrderCancelled | None]:
     """Apply a report, and confirm or cancel a pending order if the report decides it.
 
-    ``order`` is None if the report arrived before the order.
+    ``order`` is None if the report arrived before the order. Raises ``WrongAmount``.
     """
     order = _apply(order or _unknown(report, now), report, now)
     match order:
@@ -173,6 +180,7 @@ def _unknown(report: Report, now: datetime) -> Order:
 
 
 def _apply(order: Order, report: Report, now: datetime) -> Order:
+    _check_money(order, report)
     field, status = REPORTS[type(report)]
     changes: dict[str, Any] = {}
     if getattr(order, field) not in FINAL_STATUSES:
@@ -182,6 +190,18 @@ def _apply(order: Order, report: Report, now: datetime) -> Order:
     if isinstance(report, PaymentCompleted) and order.total_amount is None:
         changes |= {"total_amount": report.amount, "currency": report.currency}
     return _record(order.model_copy(update=changes), report, now)
+
+
+def _check_money(order: Order, report: Report) -> None:
+    """Refuse a report about another amount or currency: payments and refunds are of the whole."""
+    if not isinstance(report, PaymentCompleted | PaymentFailed | PaymentRefunded):
+        return
+    told, own = (report.amount, report.currency), (order.total_amount, order.currency)
+    if None not in own and told != own:
+        raise WrongAmount(
+            f"{report.type} is about {report.amount} {report.currency}, "
+            f"and the order about {order.total_amount} {order.currency}"
+        )
 
 
 def _confirm(

@@ -1,8 +1,10 @@
 """POST /orders accepts an order and publishes it."""
 
 import pytest
+from support.order_api import Api
 
 from workers.events import OrderCreated, Simulation, decode
+from workers.signing import Signing
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -143,3 +145,22 @@ def test_an_order_simulates_nothing_by_default(demonstration, order):
     demonstration.post("/orders", order)
 
     assert demonstration.topic.published[0].data.simulation is None
+
+
+def test_with_a_key_the_event_is_signed_on_the_topic_and_in_its_rows():
+    signing = Signing({"key": "k" * 32}, "key")
+    api = Api(sign=signing.sign)
+    api.place("k1")
+    (published,) = api.topic.sent
+    signing.verify(published.body)
+    assert api.store.records["order-api#k1"].outcomes == (published,)
+
+    api.topic.fail_next("publish", RuntimeError("no network"))
+    api.place("k2")
+    (waiting,) = api.store.waiting.values()
+    signing.verify(waiting.event.body)
+
+
+def test_a_repeated_request_is_answered_from_the_signed_record():
+    api = Api(sign=Signing({"key": "k" * 32}, "key").sign)
+    assert api.place("k1") == api.place("k1")

@@ -101,6 +101,12 @@ def test_an_event_is_forgotten_once_its_inbox_row_could_expire_before_it_is_hand
     assert run([archived(2, occurred_at=NOW - age)], forgotten=True).forgotten == 0
 
 
+@pytest.mark.parametrize(("age", "refused"), [(90, 0), (91, 1)])
+def test_an_event_that_the_service_will_refuse_for_its_age_is_counted(run, age, refused):
+    tally = run([archived(1, occurred_at=NOW - timedelta(days=age))], forgotten=True)
+    assert (tally.too_old, tally.events) == (refused, 1)
+
+
 def test_unreadable_lines_are_counted_and_the_first_are_named(run):
     bad = [Unreadable(Position("file", n), "no JSON") for n in range(1, 31)]
     tally = run([*bad, archived(31)])

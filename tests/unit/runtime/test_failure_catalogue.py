@@ -257,7 +257,13 @@ def test_a_message_is_kept_while_retries_in_process_outlast_its_visibility():
     def slow(seconds):
         worker.tick(seconds + 20)
 
-    inbox = Inbox("payment", store=store, handlers=Handlers(worker.service), sleep=slow)
+    inbox = Inbox(
+        "payment",
+        store=store,
+        handlers=Handlers(worker.service),
+        clock=worker.clock,
+        sleep=slow,
+    )
     store.fail_next("commit", Conflict("others"), times=5)
     worker.send("order-1")
     worker.receive()

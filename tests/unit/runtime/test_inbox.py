@@ -1,12 +1,15 @@
 """An event is handled once; a repeat returns the outcomes recorded the first time."""
 
+from datetime import UTC, datetime
+
 import pytest
 from support.builders import a_message, a_payment, a_shipment, an_envelope, an_order
 from support.fakes import FakeClock, FakeStore
+from support.fakes.clock import START
 from support.harness import Harness, Service
 
 from workers.events import InventoryLow, InventoryReserved, OrderCreated, PaymentCompleted, decode
-from workers.runtime.errors import Conflict, LeaseLost, Unavailable
+from workers.runtime.errors import Conflict, LeaseLost, TooOld, Unavailable
 from workers.runtime.handler import Handlers, handles
 from workers.runtime.inbox import CONFLICT_TRIES, LONGEST_WAIT, Inbox
 from workers.runtime.ports import Transaction
@@ -15,7 +18,7 @@ from workers.runtime.ports import Transaction
 class Once:
     """An inbox on a store, and deliveries for it."""
 
-    def __init__(self, service=None):
+    def __init__(self, service=None, **changes):
         self.clock = FakeClock()
         self.store = FakeStore()
         self.service = service or Service()
@@ -24,7 +27,9 @@ class Once:
             "payment",
             store=self.store,
             handlers=Handlers(self.service),
+            clock=self.clock,
             sleep=self.clock.advance,
+            **changes,
         )
 
     def deliver(self, envelope=None, *, receive_count=1, lost=None):
@@ -208,3 +213,35 @@ def test_a_lease_lost_after_the_last_use_of_the_transaction_forbids_the_commit_t
 def test_only_events_with_a_handler_are_accepted(once):
     assert once.inbox.takes(an_envelope(an_order()))
     assert not once.inbox.takes(an_envelope(a_shipment()))
+
+
+def old_event(days=91):
+    return an_envelope(occurred_at=datetime.fromtimestamp(START - days * 86_400, UTC))
+
+
+def test_an_event_that_the_inbox_may_have_forgotten_has_no_effect(once):
+    with pytest.raises(TooOld, match="90 days"):
+        once.deliver(old_event())
+    assert once.effects == 0
+    assert once.service.handled == []
+
+
+def test_an_event_that_the_inbox_must_remember_is_handled_without_a_look_into_it(once):
+    once.deliver(old_event(days=89))
+    assert once.effects == 1
+    assert once.store.calls["recall"] == 0
+
+
+def test_a_duplicate_of_an_old_event_that_the_inbox_remembers_gets_its_outcomes(once):
+    """It was handled late, after a month in queues."""
+    first = once.deliver(old_event(days=60))
+    once.clock.advance(40 * 86_400)
+    again = once.deliver(old_event(days=60))
+    assert again.repeated
+    assert again.outcomes == first.outcomes
+
+
+def test_a_service_that_is_filled_from_the_archive_takes_older_events():
+    once = Once(max_age=400 * 86_400)
+    once.deliver(old_event(days=399))
+    assert once.effects == 1

@@ -1,5 +1,6 @@
 """All threads of a receive loop together: normal operation, stops and health."""
 
+import math
 from contextlib import contextmanager, suppress
 from threading import Event as Flag
 from threading import Semaphore, Thread
@@ -77,6 +78,7 @@ class Running:
                 receive_wait=receive_wait,
                 receive_linger=0,
                 protect_after=stop_timeout / 2,
+                max_event_age=math.inf,  # the events are those of a virtual clock
             ),
         )
         self.loop = self.parts.loop()
