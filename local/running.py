@@ -21,23 +21,30 @@ ENDPOINT_PORT: Final = 4566
 
 Port = Annotated[int, typer.Option(help="Port of order-api; 0 picks a free port.")]
 EndpointPort = Annotated[int, typer.Option(help="Port of the embedded AWS; 0 picks a free port.")]
+Auth = Annotated[bool, typer.Option("--auth", help="Let order-api ask for tokens, and print two.")]
 
 
 @commands.callback()
 def default(
-    context: typer.Context, port: Port = API_PORT, endpoint_port: EndpointPort = ENDPOINT_PORT
+    context: typer.Context,
+    port: Port = API_PORT,
+    endpoint_port: EndpointPort = ENDPOINT_PORT,
+    *,
+    auth: Auth = False,
 ) -> None:
     """Run the system on this machine until Ctrl-C, or ask the one that runs."""
     if context.invoked_subcommand is None:
-        up(port, endpoint_port)
+        up(port, endpoint_port, auth=auth)
 
 
 @commands.command(epilog="Example: workers local up --port 8080 --endpoint-port 4566")
-def up(port: Port = API_PORT, endpoint_port: EndpointPort = ENDPOINT_PORT) -> None:
+def up(
+    port: Port = API_PORT, endpoint_port: EndpointPort = ENDPOINT_PORT, *, auth: Auth = False
+) -> None:
     """Run the system on this machine until Ctrl-C (the default)."""
     from local.demo.cli import run_local
 
-    sys.exit(run_local(port=port, endpoint_port=endpoint_port))
+    sys.exit(run_local(port=port, endpoint_port=endpoint_port, auth=auth))
 
 
 @commands.command(epilog="Example: workers local status --json")

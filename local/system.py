@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from local.archive import ensure_archive
 from local.aws.embedded import EmbeddedAws
+from local.issuer import DevelopmentIssuer
 from local.ports import release_port, require_free, reserve_port
 from local.processes import Processes
 from workers.aws.clients import Clients
@@ -37,11 +38,13 @@ class System:
         endpoint_port: int = 0,
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
+        issuer: DevelopmentIssuer | None = None,
         **named: Any,
     ) -> None:
         """Prepare ``workers`` processes per consumer.
 
-        ``environment`` is added to that of every process; ``named`` goes to ``Processes``.
+        ``environment`` is added to that of every process; ``named`` goes to ``Processes``. With
+        an ``issuer``, order-api asks for its tokens; otherwise everybody may call.
         """
         self.directory = directory
         self.topology = Topology.load()
@@ -50,7 +53,8 @@ class System:
         self._port = port or reserve_port()
         self.api_url = f"http://127.0.0.1:{self._port}"
         self._workers = workers
-        self._environment = dict(environment or {})
+        self._environment = dict(environment or {}) | (issuer.settings() if issuer else {})
+        self._issuer = issuer
         self._named = named
         self.processes: Processes
         self.settings: Settings
@@ -91,9 +95,17 @@ class System:
         self._up.close()
         release_port(self._port)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request to order-api: a token, if it asks who calls."""
+        if self._issuer is None:
+            return {}
+        return {"Authorization": f"Bearer {self._issuer.token('back-office', 'orders:operate')}"}
+
     def _own(self) -> dict[str, str]:
         return {
             "ALLOW_SIMULATION": "true",
+            "API_DOCS": "true",
             "PORT": str(self._port),
             "STOP_TIMEOUT": str(STOP_TIMEOUT),
             "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),

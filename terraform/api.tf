@@ -2,14 +2,14 @@
 # addresses and ports from Cloud Map. Nothing else is public. edge.tf puts CloudFront in front of it.
 
 locals {
-  # The public routes, and the scope that each needs. The other routes of order-api (/docs,
-  # /openapi.json, /healthz) are internal.
+  # The public routes, and the scopes of which a token needs one. order-api checks the token again, and has
+  # the same table (workers/api/callers.py). Its other routes (/docs, /openapi.json, /healthz) are internal.
   routes = {
-    "POST /orders"                  = "write"
-    "GET /orders/{orderId}"         = "read"
-    "POST /orders/{orderId}/cancel" = "write"
-    "POST /orders/{orderId}/refund" = "write"
-    "POST /orders/{orderId}/ship"   = "write"
+    "POST /orders"                  = ["write", "operate"]
+    "GET /orders/{orderId}"         = ["read", "operate"]
+    "POST /orders/{orderId}/cancel" = ["write", "operate"]
+    "POST /orders/{orderId}/refund" = ["operate"]
+    "POST /orders/{orderId}/ship"   = ["operate"]
   }
 
   # The issuer of var.jwt, or else the user pool in cognito.tf.
@@ -64,9 +64,10 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
 resource "aws_apigatewayv2_route" "this" {
   for_each = local.routes
 
-  api_id               = aws_apigatewayv2_api.orders.id
-  route_key            = each.key
-  authorization_scopes = each.value == "read" ? local.jwt.read_scopes : local.jwt.write_scopes
+  api_id    = aws_apigatewayv2_api.orders.id
+  route_key = each.key
+  # Cognito separates the name by a slash, others by a colon. Without scopes, any token would do.
+  authorization_scopes = flatten([for name in each.value : ["orders:${name}", "orders/${name}"]])
   authorization_type   = "JWT"
   authorizer_id        = aws_apigatewayv2_authorizer.jwt.id
   target               = "integrations/${aws_apigatewayv2_integration.order_api.id}"

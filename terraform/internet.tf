@@ -1,5 +1,5 @@
 # The way out of the VPC that Terraform creates, as var.internet chooses: none, a NAT gateway in each zone
-# for payment, or one instead of the interface endpoints.
+# for payment and order-api, or one instead of the interface endpoints.
 
 locals {
   # Interface endpoints cost more than a NAT gateway; gateway endpoints cost nothing and always exist.
@@ -15,16 +15,16 @@ locals {
   route_tables = toset(var.vpc_id != null ? [] : var.internet == "nat" ? var.availability_zones : ["this"])
 }
 
-# A provider of payments has no fixed addresses, so the rule names only the port.
+# Neither a provider of payments nor an issuer of tokens has fixed addresses, so the rule names only the port.
 resource "aws_security_group" "internet" {
-  #checkov:skip=CKV2_AWS_5:attached to payment, in modules/service
+  #checkov:skip=CKV2_AWS_5:attached to payment and order-api, in modules/service
   for_each = toset(var.vpc_id == null && var.internet == "nat" ? ["this"] : [])
 
-  name        = "${local.name}-internet"
-  description = "Tasks of payment: HTTPS to the provider"
+  name        = "${local.name}-way-out"
+  description = "Tasks that call a provider of payments or an issuer of tokens: HTTPS"
   vpc_id      = local.vpc_id
 
-  # It goes only after payment has left it.
+  # It goes only after the tasks have left it.
   lifecycle {
     create_before_destroy = true
   }
@@ -34,7 +34,7 @@ resource "aws_vpc_security_group_egress_rule" "internet" {
   for_each = aws_security_group.internet
 
   security_group_id = each.value.id
-  description       = "HTTPS to the provider of payments"
+  description       = "HTTPS to the provider of payments, and to the issuer of tokens"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443

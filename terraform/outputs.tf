@@ -83,12 +83,14 @@ locals {
 }
 
 output "tokens" {
-  description = "Token endpoint, client and scopes; null with an issuer of your own. `aws cognito-idp describe-user-pool-client` shows the client's secret."
-  value = one([for key, client in aws_cognito_user_pool_client.machine : {
-    url          = "https://${aws_cognito_user_pool_domain.this[key].domain}.auth.${var.region}.amazoncognito.com/oauth2/token"
-    user_pool_id = client.user_pool_id
-    client_id    = client.id
-    scopes       = sort(client.allowed_oauth_scopes)
+  description = "Token endpoint, and the clients with their scopes; null with an issuer of your own. `aws cognito-idp describe-user-pool-client` shows a client's secret."
+  value = one([for key, domain in aws_cognito_user_pool_domain.this : {
+    url          = "https://${domain.domain}.auth.${var.region}.amazoncognito.com/oauth2/token"
+    user_pool_id = domain.user_pool_id
+    clients = {
+      for name, client in aws_cognito_user_pool_client.machine :
+      name => { id = client.id, scopes = sort(client.allowed_oauth_scopes) }
+    }
   }])
 }
 

@@ -26,7 +26,7 @@ locals {
         TABLE_NAME       = aws_dynamodb_table.this[service.table].name
         TOPIC_ARN        = aws_sns_topic.this.arn
       },
-      { for setting in name == local.order_api ? ["PORT"] : [] : setting => tostring(local.port) },
+      name == local.order_api ? local.api_environment : {},
       length(service.consumes) == 0 ? {} : {
         CONCURRENCY        = tostring(service.concurrency)
         DLQ_URL            = module.queue[name].dlq_url
@@ -43,6 +43,20 @@ locals {
   # All but the relay, which publishes what order-api has signed.
   signers = var.signing == null ? [] : [for name in keys(local.services) : name if name != local.relay]
 
+  # It checks the tokens itself, behind the gateway or not.
+  api_environment = merge(
+    {
+      AUTH         = "jwt"
+      JWT_AUDIENCE = join(",", local.jwt.audience)
+      JWT_ISSUER   = local.jwt.issuer
+      PORT         = tostring(local.port)
+    },
+    var.jwt_keys == null ? {} : { JWT_KEYS = var.jwt_keys },
+  )
+
+  # payment calls the provider, order-api fetches the keys of the tokens.
+  calls_internet = concat([local.payment], var.jwt_keys == null ? [local.order_api] : [])
+
   # The secrets of var.services, the keys of edge.tf, and those of events.
   secrets = {
     for name, service in local.services : name => merge(
@@ -52,12 +66,12 @@ locals {
     )
   }
 
-  # Every task has the first; only payment gets out to the internet (internet.tf).
+  # Every task has the first; the last is the way out to the internet (internet.tf).
   security_groups = {
     for name in keys(local.services) : name => concat(
       [aws_security_group.tasks.id],
       name == local.order_api ? [aws_security_group.order_api.id] : [],
-      name == local.payment ? values(aws_security_group.internet)[*].id : [],
+      contains(local.calls_internet, name) ? values(aws_security_group.internet)[*].id : [],
     )
   }
 

@@ -489,9 +489,9 @@ variable "vpc_id" {
 
 variable "internet" {
   description = <<-TEXT
-    How tasks reach what is outside the VPC that Terraform creates. none: only AWS's APIs, through interface endpoints; nat: as none, and payment
-    reaches the internet through a NAT gateway in each zone; nat-only: one NAT gateway instead of the interface endpoints, for a cheap
-    environment. terraform/README.md has the prices. Must be none with vpc_id.
+    How tasks reach what is outside the VPC that Terraform creates. none: only AWS's APIs, through interface endpoints, which needs jwt_keys;
+    nat: as none, and payment and order-api reach the internet through a NAT gateway in each zone; nat-only: one NAT gateway instead of the
+    interface endpoints, for a cheap environment. terraform/README.md has the prices. Must be none with vpc_id.
   TEXT
   type        = string
   default     = "none"
@@ -548,21 +548,46 @@ variable "subnet_ids" {
 
 variable "jwt" {
   description = <<-TEXT
-    Tokens that the API accepts: issuer (an https URL that serves /.well-known/openid-configuration), audience (a token must contain
-    one of these), read_scopes to read orders and write_scopes to place or change them (a token needs one; an empty list accepts any
-    token). null creates a Cognito user pool with a client for machines.
+    Tokens that the API accepts: issuer (an https URL that serves /.well-known/openid-configuration) and audience (a token must contain
+    one of these). Their scopes are orders:write, orders:read and orders:operate: docs/CALLERS.md. null creates a Cognito user pool with
+    two clients for machines.
   TEXT
   type = object({
-    issuer       = string
-    audience     = list(string)
-    read_scopes  = optional(list(string), [])
-    write_scopes = optional(list(string), [])
+    issuer   = string
+    audience = list(string)
   })
   default = null
 
   validation {
     condition     = var.jwt == null ? true : can(regex("^https://[^\\s/]+(/\\S*)?$", var.jwt.issuer)) && length(var.jwt.audience) > 0
     error_message = "jwt: must have an issuer that starts with https:// and at least one audience."
+  }
+
+  validation {
+    # order-api gets them as one list.
+    condition     = var.jwt == null ? true : alltrue([for audience in var.jwt.audience : can(regex("^[^\\s,]+$", audience))])
+    error_message = "jwt: an audience must not be empty, nor have a space or a comma."
+  }
+}
+
+variable "jwt_keys" {
+  description = <<-TEXT
+    The JWKS document of the issuer, as text, where order-api cannot fetch it: with internet = none. It has to be replaced before the
+    issuer signs with another key. null: order-api fetches the keys, and follows their rotation.
+  TEXT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.jwt_keys == null ? true : try(length(jsondecode(var.jwt_keys).keys) > 0, false)
+    error_message = "jwt_keys: must be a JWKS document: {\"keys\": [...]}."
+  }
+
+  validation {
+    # A user pool with a domain, which the token endpoint needs, cannot be used through a VPC endpoint.
+    # https://docs.aws.amazon.com/cognito/latest/developerguide/vpc-interface-endpoints.html
+    condition     = var.jwt_keys != null || var.internet != "none" || var.vpc_id != null
+    error_message = "jwt_keys: with internet = none, order-api cannot fetch the keys of the tokens. Set internet to nat-only or nat, or jwt_keys to the JWKS document of the issuer."
   }
 }
 

@@ -23,6 +23,7 @@ from workers.aws.mail_allowance import MailAllowance
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.prices import CachedPrices
+from workers.aws.provisioning import is_aws
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
@@ -238,10 +239,12 @@ def _order_api(parts: Parts) -> Program:
     # Imported here: FastAPI takes as long to import as everything else, and only this service
     # needs it.
     from workers.api.app import DEPENDENCIES, create_app, upstream_of  # noqa: PLC0415
+    from workers.api.choice import entrance  # noqa: PLC0415
     from workers.api.server import listen, serve  # noqa: PLC0415
 
     settings, signing = parts.settings, Signing.of(parts.settings)
     dynamodb, table = parts.dynamodb(FOR_A_REQUEST)
+    callers = entrance(settings, on_aws=is_aws(dynamodb.meta.endpoint_url))
     registry = CollectorRegistry()
     store = DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION)
     dependencies = Dependencies(registry, DEPENDENCIES)
@@ -257,6 +260,8 @@ def _order_api(parts: Parts) -> Program:
         upstream=upstream,
         ordered=parts.ordered,
         sign=signing.sign if signing else None,
+        identify=callers.identify,
+        docs=settings.api_docs,
     )
     if parts.tracing:
         parts.tracing.http(app)
@@ -266,6 +271,7 @@ def _order_api(parts: Parts) -> Program:
         {
             "http": lambda stopping: serve(app, listener, stopping=stopping),
             "upstream": upstream.watch,
+            **callers.loops,
         }
     )
     # Stays ready during an outage: without it, a gateway answers in its place, without Retry-After.

@@ -80,6 +80,13 @@ class Settings(BaseSettings):
     # Days: older events are dead-lettered, because the inbox may have forgotten them. More is for a
     # service that is filled from the archive for the first time.
     max_event_age: int = Field(default=INBOX_RETENTION.days, ge=1, le=36_500)
+    # Who may call order-api: api/choice.py. JWT_AUDIENCE is a list, JWT_KEYS a JWKS document.
+    auth: Literal["none", "jwt"] = "none"
+    jwt_issuer: str | None = None
+    jwt_audience: str = ""
+    jwt_jwks_url: str | None = None
+    jwt_keys: str | None = None
+    api_docs: bool = False
     # Exports traces; the SDK reads this variable, and the others of OpenTelemetry, itself.
     otel_exporter_otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = (
         ""

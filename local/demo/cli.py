@@ -14,6 +14,7 @@ from local.child import NotReady
 from local.control import listening
 from local.demo.run import Demo, DemoError
 from local.demo.view import print_summary, showing, summary
+from local.issuer import DevelopmentIssuer
 from local.lock import Taken, exclusive
 from local.manage import actions
 from local.system import System
@@ -46,13 +47,15 @@ def run_demo(*, orders: int, seed: int, as_json: bool) -> int:
     return 0 if result.held else 1
 
 
-def run_local(*, port: int, endpoint_port: int) -> int:
-    """Run the system until Ctrl-C or SIGTERM."""
+def run_local(*, port: int, endpoint_port: int, auth: bool = False) -> int:
+    """Run the system until Ctrl-C or SIGTERM. With ``auth``, order-api asks for tokens."""
     console = Console(highlight=False)
     forever = threading.Event()
     console.print("Starting ...")
+    issuer = DevelopmentIssuer() if auth else None
     system = System(
         RUN_DIRECTORY / "local",
+        issuer=issuer,
         port=port,
         endpoint_port=endpoint_port,
         tell=lambda line: console.print(line, soft_wrap=True),
@@ -68,7 +71,7 @@ def run_local(*, port: int, endpoint_port: int) -> int:
                     available=STOCK,
                     reorder_threshold=REORDER_THRESHOLD,
                 )
-            console.print(_welcome(system), soft_wrap=True)
+            console.print(_welcome(system, issuer), soft_wrap=True)
             for number in (
                 signal.SIGINT,
                 signal.SIGTERM,
@@ -90,15 +93,16 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _welcome(system: System) -> str:
+def _welcome(system: System, issuer: DevelopmentIssuer | None) -> str:
     sku, price = next(iter(PRICES.items()))
+    header = ' -H "Authorization: Bearer $TOKEN"' if issuer else ""
     return f"""\
 order-api  {system.api_url}  (API reference: {system.api_url}/docs)
 AWS        {system.aws.url}  (any credentials, region {system.settings.aws_region})
 logs       {system.directory.resolve()}
 
-Place an order:
-  curl -s {system.api_url}/orders -H 'content-type: application/json' -d '
+{_tokens(issuer) if issuer else ""}Place an order:
+  curl -s {system.api_url}/orders{header} -H 'content-type: application/json' -d '
     {{"customerEmail": "customer@example.com", "currency": "EUR",
      "items": [{{"sku": "{sku}", "quantity": 1, "price": {price}}}]}}'
 
@@ -113,3 +117,15 @@ In another terminal:
   workers local restart payment --env ALLOW_SIMULATION=false
 
 Press Ctrl-C to stop."""
+
+
+def _tokens(issuer: DevelopmentIssuer) -> str:
+    """Return the tokens of a shop and of its back office."""
+    shop = issuer.token("shop", "orders:write", "orders:read")
+    office = issuer.token("back-office", "orders:operate")
+    return f"""\
+Tokens for an hour, of a shop (places, reads and cancels its own orders) and of a back office:
+  export TOKEN={shop}
+  export TOKEN={office}
+
+"""

@@ -69,6 +69,10 @@ class RunningSystem(Protocol):
         """The address of order-api."""
 
     @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of every request to order-api: a token, if it asks who calls."""
+
+    @property
     def processes(self) -> SystemProcesses:
         """The processes."""
 
@@ -162,7 +166,7 @@ class Demo:
 
     def _place_all(self) -> None:
         with (
-            httpx.Client(base_url=self._system.api_url, timeout=REQUEST_TIMEOUT) as api,
+            self._client() as api,
             ThreadPoolExecutor(CUSTOMERS) as customers,
         ):
             for order, order_id in customers.map(lambda order: self._place(api, order), self._plan):
@@ -178,8 +182,14 @@ class Demo:
         return order, order_id
 
     def _refund_all(self) -> None:
-        with httpx.Client(base_url=self._system.api_url, timeout=REQUEST_TIMEOUT) as api:
+        with self._client() as api:
             refund_all(api, self._placed)
+
+    def _client(self) -> httpx.Client:
+        system = self._system
+        return httpx.Client(
+            base_url=system.api_url, headers=dict(system.headers), timeout=REQUEST_TIMEOUT
+        )
 
     def _inject_bad_messages(self) -> None:
         """Send payment a malformed message, and publish an event for the second time."""

@@ -31,6 +31,13 @@ class Deployed:
         [api] = self.processes.of("order-api")
         return f"http://127.0.0.1:{api.child.environment['PORT']}"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The token of a caller that may do everything."""
+        [api] = self.processes.of("order-api")
+        client = api.container.environment["JWT_AUDIENCE"].split(",")[0]
+        return {"Authorization": f"Bearer {self.processes.token(client, 'orders/operate')}"}
+
 
 def handled_by(task: Task) -> int:
     """Count the messages that a task has settled according to its log."""

@@ -1,10 +1,11 @@
 """Runs the tasks that ECS wants as processes, as Fargate would from their task definitions.
 
 Each task is a process with the command and environment of its definition, and only the credentials
-of its task role. It receives SIGTERM, and SIGKILL after its ``stopTimeout``. Three things differ
+of its task role. It receives SIGTERM, and SIGKILL after its ``stopTimeout``. Four things differ
 from Fargate: METRICS_PORT and PORT are free ports, because tasks share the addresses of this
-machine; AWS_ENDPOINT_URL replaces DNS; and logs go to a file, except for one line sent as the agent
-would send it.
+machine; AWS_ENDPOINT_URL replaces DNS; logs go to a file, except for one line sent as the agent
+would send it; and JWT_KEYS has the key of an issuer of this process, which signs in the name of
+Cognito's user pool, because the embedded Cognito gives machines no tokens.
 """
 
 import os
@@ -20,6 +21,7 @@ from uuid import uuid4
 import boto3
 
 from local.child import Child, wait_until_ready
+from local.issuer import DevelopmentIssuer
 from local.ports import release_port, reserve_port
 from local.rehearsal.agent import Agent, running_agent
 from local.rehearsal.container import TEMPORARY, Container, Unfit
@@ -67,6 +69,7 @@ class Fargate:
         self._up = ExitStack()
         self._agent: Agent
         self._tether: Tether
+        self._issuer = DevelopmentIssuer()
         self._started = 0
         self.tasks: list[Task] = []
         self.every: list[Task] = []  # including those that have ended
@@ -95,6 +98,12 @@ class Fargate:
             codes |= self._end(running[service["desiredCount"] :])
         wait_until_ready([task.child for task in self.tasks], READY)
         return codes
+
+    def token(self, client: str, *scopes: str) -> str:
+        """Return an access token as Cognito gives it to a client for machines."""
+        [api] = self.of("order-api")
+        issuer = api.container.environment["JWT_ISSUER"]
+        return self._issuer.token(client, *scopes, iss=issuer, aud=None, client_id=client)
 
     def of(self, service: str) -> list[Task]:
         """List the tasks of a service, oldest first."""
@@ -161,7 +170,8 @@ class Fargate:
         agent = self._agent.admit(task_id, arn=arn, cluster=self._cluster, credentials=own)
         machine = {"HOME": TEMPORARY, "PATH": os.defpath, "AWS_ENDPOINT_URL": self._endpoint}
         free = {"PORT": str(reserve_port())} if "PORT" in container.environment else {}
-        return machine | agent | secrets | container.environment | free
+        keys = {"JWT_KEYS": self._issuer.document()} if "AUTH" in container.environment else {}
+        return machine | agent | secrets | container.environment | free | keys
 
     def _end(self, tasks: Sequence[Task]) -> dict[str, int]:
         """Stop tasks as ECS does. Returns exit codes by name."""

@@ -4,10 +4,11 @@
 AWS has ECR's API, but not the protocol of a registry. tests/containers builds the image.
 
 ``curl`` answers for Cognito's token endpoint and for API Gateway, which the embedded AWS can
-create but not call. It gives a token for the right client and secret, refuses requests without a
-token, and passes the others on to order-api.
+create but not call. It gives the token of a client for the right secret, refuses requests without
+such a token, and passes the others on to order-api, which verifies it.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -23,9 +24,9 @@ API: Final = "REHEARSAL_API"  # variables: the URL of the API,
 API_TASK: Final = "REHEARSAL_API_TASK"  # the address of a task of order-api,
 POOL: Final = "REHEARSAL_POOL"  # the user pool,
 TOKEN_URL: Final = "REHEARSAL_TOKEN_URL"  # noqa: S105 - its token endpoint,
+TOKENS: Final = "REHEARSAL_TOKENS"
 CURL: Final = "REHEARSAL_CURL"  # and the path of the real program
 STAND_INS: Final = ("docker", "curl")
-_TOKEN: Final = "token-of-the-rehearsal"  # noqa: S105 - of nothing real
 _UNAUTHORIZED: Final = 22  # curl's exit code for an error response with -f
 
 
@@ -48,26 +49,28 @@ def docker(words: Sequence[str], given: str) -> int:
 def curl(words: Sequence[str]) -> int:
     """Answer for the token endpoint, or call order-api with the real program."""
     [url] = [word for word in words if word.startswith("https://")]
+    tokens: dict[str, str] = json.loads(os.environ[TOKENS])
     if url == os.environ[TOKEN_URL]:
-        user = words[words.index("--user") + 1]
-        if "grant_type=client_credentials" not in words or user != _client():
+        client, _, secret = words[words.index("--user") + 1].partition(":")
+        if "grant_type=client_credentials" not in words or secret != _secret(client):
             return _UNAUTHORIZED
-        sys.stdout.write(f'{{"access_token": "{_TOKEN}", "token_type": "Bearer"}}')
+        sys.stdout.write(json.dumps({"access_token": tokens[client], "token_type": "Bearer"}))
         return 0
     api, task = os.environ[API], os.environ[API_TASK]
-    if not url.startswith(api) or f"Authorization: Bearer {_TOKEN}" not in words:
+    headers = {f"Authorization: Bearer {token}" for token in tokens.values()}
+    if not url.startswith(api) or headers.isdisjoint(words):
         return _UNAUTHORIZED
     passed = [task + word.removeprefix(api) if word == url else word for word in words]
     return subprocess.call([os.environ[CURL], *passed])  # noqa: S603 - words of our own document
 
 
-def _client() -> str:
-    """Read ``client:secret`` from Cognito."""
-    cognito = boto3.client("cognito-idp")
-    pool = os.environ[POOL]
-    [client] = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
-    found = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client["ClientId"])
-    return f"{client['ClientId']}:{found['UserPoolClient']['ClientSecret']}"
+def _secret(client: str) -> str:
+    """Read the secret of a client from Cognito."""
+    found = boto3.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=os.environ[POOL], ClientId=client
+    )
+    secret: str = found["UserPoolClient"]["ClientSecret"]
+    return secret
 
 
 def _refuse(words: Sequence[str]) -> int:

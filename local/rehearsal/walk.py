@@ -204,6 +204,12 @@ class Walk:
             standins.CURL: str(shutil.which("curl")),
             standins.POOL: tokens["user_pool_id"],
             standins.TOKEN_URL: tokens["url"],
+            standins.TOKENS: json.dumps(
+                {
+                    client["id"]: self.fargate.token(client["id"], *client["scopes"])
+                    for client in tokens["clients"].values()
+                }
+            ),
         }
 
     def _expect_no_drift(self) -> None:

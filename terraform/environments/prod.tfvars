@@ -6,7 +6,7 @@ account_id         = "123456789012" # of this environment
 log_retention_days = 365
 sender_email       = "orders@example.com"
 operations_email   = "operations@example.com"
-internet           = "nat"    # payment calls the provider
+internet           = "nat"    # payment calls the provider, order-api fetches the keys of the tokens
 operators          = []       # ARNs of who may look at queues, set stock and redrive; AWS refuses ones that do not exist
 payment_gateway    = "stripe" # docs/PAYMENT.md
 

@@ -5,6 +5,7 @@ account_id         = "123456789012" # of this environment
 log_retention_days = 30
 sender_email       = "orders@staging.example.com"
 operations_email   = "operations@example.com"
+internet           = "nat"       # like prod
 operators          = []          # ARNs of who may look at queues, set stock and redrive; AWS refuses ones that do not exist
 payment_gateway    = "simulated" # takes no money; stripe with a test key is closer to prod
 

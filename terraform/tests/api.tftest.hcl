@@ -60,9 +60,15 @@ override_resource {
 }
 
 override_resource {
-  target          = aws_cognito_user_pool_client.machine["this"]
+  target          = aws_cognito_user_pool_client.machine["shop"]
   override_during = plan
-  values          = { id = "client123" }
+  values          = { id = "shop123" }
+}
+
+override_resource {
+  target          = aws_cognito_user_pool_client.machine["back_office"]
+  override_during = plan
+  values          = { id = "office123" }
 }
 
 override_resource {
@@ -94,22 +100,50 @@ run "only_tokens_of_the_user_pool_get_in" {
   # without an issuer there is a user pool
   assert {
     condition = aws_apigatewayv2_authorizer.jwt.jwt_configuration[0] == {
-      audience = toset(["client123"])
+      audience = toset(["office123", "shop123"])
       issuer   = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool"
     }
     error_message = "the API does not accept the tokens of the pool"
   }
+  # each route requires a scope, in the spelling of Cognito or of others
   assert {
-    condition     = { for key, route in aws_apigatewayv2_route.this : key => one(route.authorization_scopes) if startswith(key, "GET") } == { "GET /orders/{orderId}" = "orders/read" }
-    error_message = "reading an order must require the scope read"
+    condition = { for key, route in aws_apigatewayv2_route.this : key => join(" ", sort([for scope in route.authorization_scopes : trimprefix(scope, "orders/") if startswith(scope, "orders/")])) } == {
+      "POST /orders"                  = "operate write"
+      "GET /orders/{orderId}"         = "operate read"
+      "POST /orders/{orderId}/cancel" = "operate write"
+      "POST /orders/{orderId}/refund" = "operate"
+      "POST /orders/{orderId}/ship"   = "operate"
+    }
+    error_message = "not the scopes that order-api asks for"
   }
   assert {
-    condition     = alltrue([for key, route in aws_apigatewayv2_route.this : one(route.authorization_scopes) == "orders/write" if startswith(key, "POST")])
-    error_message = "changing an order must require the scope write"
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : toset([for scope in route.authorization_scopes : replace(scope, "/", ":")]) == toset([for scope in route.authorization_scopes : scope if strcontains(scope, ":")])])
+    error_message = "a scope in one spelling only"
+  }
+
+  # no client has every scope
+  assert {
+    condition     = { for name, client in aws_cognito_user_pool_client.machine : name => join(" ", sort(client.allowed_oauth_scopes)) } == { shop = "orders/read orders/write", back_office = "orders/operate" }
+    error_message = "a client with other scopes than it needs"
   }
   assert {
-    condition     = one(aws_cognito_user_pool_client.machine["this"].allowed_oauth_flows) == "client_credentials" && aws_cognito_user_pool.this["this"].admin_create_user_config[0].allow_admin_create_user_only
+    condition     = alltrue([for client in aws_cognito_user_pool_client.machine : one(client.allowed_oauth_flows) == "client_credentials"]) && aws_cognito_user_pool.this["this"].admin_create_user_config[0].allow_admin_create_user_only
     error_message = "users can sign up"
+  }
+
+  # order-api checks the tokens too
+  assert {
+    condition = { for name, value in local.environments["order-api"] : name => value if name == "AUTH" || startswith(name, "JWT_") } == {
+      AUTH         = "jwt"
+      JWT_AUDIENCE = "office123,shop123"
+      JWT_ISSUER   = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool"
+      JWT_KEYS     = var.jwt_keys
+    }
+    error_message = "order-api accepts other tokens than the gateway"
+  }
+  assert {
+    condition     = !anytrue([for name, environment in local.environments : contains(keys(environment), "AUTH") || contains(keys(environment), "API_DOCS") if name != "order-api"]) && !contains(keys(local.environments["order-api"]), "API_DOCS")
+    error_message = "a setting of order-api elsewhere, or a public API document"
   }
 
   # requests go to order-api only
@@ -136,7 +170,7 @@ run "a_given_issuer_and_rate" {
   variables {
     api_burst = 60
     api_rate  = 50
-    jwt       = { issuer = "https://login.example.com/", audience = ["orders"], write_scopes = ["orders:write"] }
+    jwt       = { issuer = "https://login.example.com/", audience = ["orders"] }
   }
 
   # a given issuer needs no user pool
@@ -149,8 +183,12 @@ run "a_given_issuer_and_rate" {
     error_message = "not the given issuer"
   }
   assert {
-    condition     = one(aws_apigatewayv2_route.this["POST /orders"].authorization_scopes) == "orders:write" && aws_apigatewayv2_route.this["GET /orders/{orderId}"].authorization_scopes == null
-    error_message = "not the given scopes"
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : length(route.authorization_scopes) > 0])
+    error_message = "any token of the issuer gets in"
+  }
+  assert {
+    condition     = local.environments["order-api"].JWT_ISSUER == "https://login.example.com/" && local.environments["order-api"].JWT_AUDIENCE == "orders"
+    error_message = "order-api asks another issuer"
   }
 
   # callers are throttled, and logged without personal data
@@ -198,4 +236,24 @@ run "a_burst_below_the_rate_is_refused" {
   }
 
   expect_failures = [var.api_burst]
+}
+
+run "an_audience_that_would_be_split_is_refused" {
+  command = plan
+
+  variables {
+    jwt = { issuer = "https://login.example.com/", audience = ["orders", "a,b"] }
+  }
+
+  expect_failures = [var.jwt]
+}
+
+run "keys_that_are_no_document_are_refused" {
+  command = plan
+
+  variables {
+    jwt_keys = "{}"
+  }
+
+  expect_failures = [var.jwt_keys]
 }

@@ -88,6 +88,34 @@ run "no_way_out" {
   }
 }
 
+run "keys_that_nobody_can_fetch_are_refused" {
+  command = plan
+
+  variables {
+    jwt_keys = null
+  }
+
+  expect_failures = [var.jwt_keys]
+}
+
+run "order_api_fetches_the_keys_of_tokens_that_it_is_not_given" {
+  command = plan
+
+  variables {
+    internet = "nat"
+    jwt_keys = null
+  }
+
+  assert {
+    condition     = toset([for name, groups in local.security_groups : name if contains(groups, "sg-internet")]) == toset(["order-api", "payment"])
+    error_message = "order-api cannot reach the issuer, or another service gets out"
+  }
+  assert {
+    condition     = !contains(keys(local.environments["order-api"]), "JWT_KEYS")
+    error_message = "keys from nowhere"
+  }
+}
+
 run "payment_reaches_its_provider" {
   command = plan
 

@@ -3,6 +3,8 @@
 import pytest
 from support.order_api import Api
 
+from workers.api.callers import NEEDED
+
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -61,6 +63,18 @@ def test_every_error_is_documented_as_a_problem(document):
             if not status.startswith("2"):
                 assert response["content"] == {"application/problem+json": {"schema": PROBLEM}}
         assert "default" in operation["responses"]
+
+
+def test_every_operation_on_orders_names_the_scopes_of_which_it_needs_one(document):
+    [name] = document["components"]["securitySchemes"]
+    found = {
+        operation["operationId"]: [each[name] for each in operation["security"]]
+        for path, _, operation in operations(document)
+        if path != "/healthz"
+    }
+    assert found == {f"{action}Order": [[s] for s in scopes] for action, scopes in NEEDED.items()}
+    for path, _, operation in operations(document):
+        assert path == "/healthz" or {"401", "403"} <= operation["responses"].keys()
 
 
 def test_every_operation_has_a_description(document):

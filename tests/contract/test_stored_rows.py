@@ -171,8 +171,9 @@ def test_orders_are_read_whole(stored):
 
 
 def _with_later_fields(document):
-    history = [{"eventId": None, "reason": None} | entry for entry in document["history"]]
-    return {"customerId": None, "paymentId": None} | document | {"history": history}
+    later = {"eventId": None, "reason": None, "by": None}
+    history = [later | entry for entry in document["history"]]
+    return {"customerId": None, "owner": None, "paymentId": None} | document | {"history": history}
 
 
 def test_stored_payments_are_recognized(stored):

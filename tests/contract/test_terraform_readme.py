@@ -28,7 +28,7 @@ def test_each_line_is_its_count_times_its_price():
     consumers, services = len(TOPOLOGY.consumers), len(TOPOLOGY.services)
     polls = consumers * Measured.load().idle_polls_per_minute * 60 * HOURS / 1e6
     expected = [
-        (12, PRICES.endpoint_hour.dollars * HOURS),
+        (1, (PRICES.nat_gateway_hour.dollars + PRICES.public_address_hour.dollars) * HOURS),
         (services, Task().hourly(PRICES) * HOURS),
         # A consumer's seven alarms watch 12 metrics, each service's own alarm 2, those of the error
         # budget 8, those of the reconciliation 2, and the others 9.

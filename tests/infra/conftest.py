@@ -11,6 +11,7 @@ import pytest
 
 from infra import checkov
 from infra.stories import play
+from local.issuer import DevelopmentIssuer
 from local.rehearsal.deployed import Deployed
 from local.rehearsal.fargate import Fargate
 from local.rehearsal.registry import create_registry
@@ -69,6 +70,8 @@ def terraform(aws, had, secrets, tmp_path_factory):
     directory = tmp_path_factory.mktemp("infra")
     given = {
         "image_tag": IMAGE_TAG,
+        "internet": "none",  # with the endpoints, whose policies are tested
+        "jwt_keys": DevelopmentIssuer().document(),
         "max_retries": 2,
         "operators": json.dumps([ON_CALL]),
         "services": json.dumps({"payment": {"secrets": secrets}}),

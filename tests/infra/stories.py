@@ -40,7 +40,7 @@ def _ship_and_refund(deployed, shipped, refunded):
 
     One is refunded after it has shipped, the other before, which cancels it.
     """
-    with httpx.Client(base_url=deployed.api_url, timeout=PATIENCE) as api:
+    with httpx.Client(base_url=deployed.api_url, headers=deployed.headers, timeout=PATIENCE) as api:
         assert api.get(f"/orders/{shipped}").json()["state"] == "confirmed"
         api.post(f"/orders/{shipped}/ship").raise_for_status()
         for order_id, status in ((shipped, "refunded"), (refunded, "cancelled")):

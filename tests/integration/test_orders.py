@@ -69,6 +69,30 @@ def test_a_mail_that_was_withheld_is_shown_with_the_reason(shop, workers):
     assert "mail: order-confirmation, withheld: address erased" in workers("trace", order_id)
 
 
+def test_who_changed_an_order_is_shown_and_its_owner_is_masked(shop, workers):
+    order_id = shop.place(owner="alice-7", by="alice-7")
+    shop.deliver()
+    shop.ask("refund", order_id, "broken", by="back-office")
+
+    masked = json.loads(workers("order", "show", order_id, "--json"))
+    revealed = json.loads(workers("order", "show", order_id, "--reveal", "--json"))
+
+    assert "alice-7" not in workers("order", "show", order_id)
+    assert masked["owner"] == "***"
+    assert [entry.get("by") for entry in masked["history"] if "by" in entry] == [
+        "the owner",
+        "back-office",
+    ]
+    assert revealed["owner"] == revealed["history"][0]["by"] == "alice-7"
+
+
+def test_an_order_of_nobody_has_no_names(shop, workers):
+    shown = json.loads(workers("order", "show", shop.confirmed(), "--json"))
+
+    assert shown["owner"] is None
+    assert not any("by" in entry for entry in shown["history"])
+
+
 def test_a_decline_is_shown_with_its_reason(shop, workers):
     order_id = shop.place(simulation=Simulation(payment_outcome="declined"))
     shop.deliver()

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from support.fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
 from workers.api.app import create_app
+from workers.api.authentication import everybody
 from workers.services.orders import OrderCommands
 from workers.services.prices import nothing_listed
 
@@ -31,6 +32,8 @@ class Api:
     outbox: FakeOutbox = None
     prices: Callable = nothing_listed
     sign: object = None
+    identify: object = everybody
+    docs: bool = True
 
     def __post_init__(self):
         self.outbox = self.outbox or FakeOutbox(self.store)
@@ -43,6 +46,8 @@ class Api:
             origin_keys=self.origin_keys,
             registry=self.registry,
             sign=self.sign,
+            identify=self.identify,
+            docs=self.docs,
         )
 
     def post(self, path, body=None, **options):

@@ -104,11 +104,12 @@ class Rows:
                 event_id,
             )
 
-        place("order-1", "event-1", customer_id="customer-1", payment_method="pm_card_visa")
+        payer = {"customer_id": "customer-1", "payment_method": "pm_card_visa"}
+        place("order-1", "event-1", **payer, owner="customer-1", by="shop")
         place("order-2", "event-2")
         carry(
             lambda tx, event_id: commands.cancel(
-                "order-2", "changed my mind", tx, event_id=event_id
+                "order-2", "changed my mind", tx, event_id=event_id, by="back-office"
             ),
             "event-3",
         )

@@ -65,7 +65,9 @@ class Shop:
     def table(self, service):
         return self.prefix + service
 
-    def place(self, email="ada@example.com", *, quantity=2, simulation=None, customer_id=None):
+    def place(
+        self, email="ada@example.com", *, quantity=2, simulation=None, customer_id=None, **caller
+    ):
         """Place an order; return its id."""
         order_id = str(uuid4())
         self._carry(
@@ -78,16 +80,17 @@ class Shop:
                 correlation_id=event_id,
                 customer_id=customer_id,
                 simulation=simulation,
+                **caller,
             ),
             "",
         )
         return order_id
 
-    def ask(self, action, order_id, argument=None):
+    def ask(self, action, order_id, argument=None, *, by=""):
         """Cancel, refund or ship an order."""
         act = getattr(self.commands, action)
         self._carry(
-            lambda tx, event_id: act(order_id, argument, tx, event_id=event_id),
+            lambda tx, event_id: act(order_id, argument, tx, event_id=event_id, by=by),
             self.order(order_id)["correlationId"]["S"],
         )
 

@@ -29,6 +29,7 @@ class Stub(ThreadingHTTPServer):
         """Forget all requests and restore the defaults."""
         self.status = 200
         self.body = b"{}"
+        self.bodies = {}  # by path, where it is another one
         self.told = {"x-amzn-RequestId": "request-1"}  # headers of every answer
         self.silent = False
         self.cut = False
@@ -70,7 +71,7 @@ class Answer(BaseHTTPRequestHandler):
         if stub.silent or number in stub.resets:
             self.close_connection = True
             return
-        status, body = stub.status, stub.body
+        status, body = stub.status, stub.bodies.get(self.path, stub.body)
         method, target, sent = request
         if method == "POST" and not is_signed(method, target, self.headers, sent, stub.secrets):
             status, body = 403, b'{"__type": "InvalidSignatureException"}'

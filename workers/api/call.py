@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import BackgroundTasks, Header, Request, Response
 
+from workers.api.callers import Caller
 from workers.envelope import Envelope, Event, first
 
 SOURCE: Final = "order-api"
@@ -31,6 +32,12 @@ class Call:
         ),
     ] = None
     traceparent: Annotated[str | None, Header(description="W3C trace context")] = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls: ``Authentication`` has found out."""
+        caller: Caller = self.request.state.caller
+        return caller
 
     def first(self, event: Event, event_id: str) -> Envelope[Event]:
         """Wrap an event. An invalid traceparent is ignored, as the W3C standard requires."""

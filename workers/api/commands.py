@@ -14,6 +14,7 @@ from uuid import uuid4
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from workers.api.call import SOURCE
+from workers.api.callers import EVERYBODY, Caller
 from workers.api.problems import Refused
 from workers.envelope import Encoded, Envelope, EnvelopeError, Event, Sign
 from workers.events import OrderEvent, decode
@@ -43,11 +44,20 @@ class Command:
     fingerprint: str
     idempotency_key: str | None = None
     event_id: str = field(default_factory=lambda: str(uuid4()))
+    caller: Caller = EVERYBODY
 
     @property
     def key(self) -> str:
-        """The key of the inbox row. Without an idempotency key, no two requests share it."""
-        return f"{SOURCE}#{self.idempotency_key or self.event_id}"
+        """The key of the inbox row. Callers do not share keys, nor do requests without one.
+
+        What stands before the first ``#`` tells the three kinds apart: a client chooses only what
+        stands behind it. Where everybody may call, the key is that of earlier versions.
+        """
+        if self.idempotency_key is None:
+            return f"{SOURCE}.event#{self.event_id}"
+        if not self.caller.subject:
+            return f"{SOURCE}#{self.idempotency_key}"
+        return f"{SOURCE}.{self.caller.hash}#{self.idempotency_key}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
+DOCUMENT: Final = "/openapi.json"
 PAGE: Final = "/docs"
 # Name below PAGE -> media type.
 ASSETS: Final = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
@@ -41,6 +42,11 @@ _HTML: Final = """\
 </body>
 </html>
 """
+
+
+def pages() -> frozenset[str]:
+    """Return the path of the API document, and those of its page."""
+    return frozenset({DOCUMENT, PAGE, f"{PAGE}/start.js", *(f"{PAGE}/{name}" for name in ASSETS)})
 
 
 def documentation(title: str) -> APIRouter:

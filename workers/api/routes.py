@@ -15,6 +15,7 @@ from workers.api.bodies import (
     Shipment,
 )
 from workers.api.call import SOURCE, Call
+from workers.api.callers import Caller
 from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.responses import Accepted, OrderView
@@ -22,7 +23,8 @@ from workers.api.upstream import Upstream
 from workers.envelope import Envelope, Event, Id, Sign
 from workers.glimpse import Glimpse
 from workers.runtime.ports import Store, Transaction
-from workers.services.orders import OrderCommands
+from workers.services.order import Order
+from workers.services.orders import OrderCommands, UnknownOrder
 
 # The order's state in a 202 response, by the event that was committed.
 STATUS: Final = {
@@ -32,9 +34,7 @@ STATUS: Final = {
     "order.shipped": "shipped",
 }
 OrderId = Annotated[Id, Path(alias="orderId")]
-
-
-Caller = Annotated[Call, Depends()]
+Sent = Annotated[Call, Depends()]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Endpoints:
     upstream: Upstream
     sign: Sign | None = None
 
-    def place(self, body: NewOrder, call: Caller) -> Accepted:
+    def place(self, body: NewOrder, call: Sent) -> Accepted:
         """Place an order.
 
         Payment and inventory process it afterwards. Poll the order's URL to follow it.
@@ -71,16 +71,18 @@ class Endpoints:
                 customer_id=body.customer_id,
                 payment_method=body.payment_method,
                 simulation=body.simulation(),
+                owner=call.caller.owner_of(body.customer_id),
+                by=call.caller.subject,
             )
             return call.first(event, event_id)
 
         return self._accept(call, body.canonical(), act)
 
-    def place_demonstration(self, body: DemonstrationOrder, call: Caller) -> Accepted:
+    def place_demonstration(self, body: DemonstrationOrder, call: Sent) -> Accepted:
         """Place an order, optionally with outcomes that the services simulate."""
         return self.place(body, call)
 
-    def cancel(self, order_id: OrderId, call: Caller, body: Cancellation | None = None) -> Accepted:
+    def cancel(self, order_id: OrderId, call: Sent, body: Cancellation | None = None) -> Accepted:
         """Cancel a pending or confirmed order: payment is refunded and stock is released."""
         cancellation = body or Cancellation()
         return self._change(
@@ -88,13 +90,11 @@ class Endpoints:
             call,
             cancellation.canonical(),
             lambda tx, event_id: self.commands.cancel(
-                order_id, cancellation.reason, tx, event_id=event_id
+                order_id, cancellation.reason, tx, event_id=event_id, by=call.caller.subject
             ),
         )
 
-    def refund(
-        self, order_id: OrderId, call: Caller, body: RefundRequest | None = None
-    ) -> Accepted:
+    def refund(self, order_id: OrderId, call: Sent, body: RefundRequest | None = None) -> Accepted:
         """Refund a confirmed or shipped order.
 
         An order that has not shipped is cancelled, and its stock is released; `status` is then
@@ -106,11 +106,11 @@ class Endpoints:
             call,
             request.canonical(),
             lambda tx, event_id: self.commands.refund(
-                order_id, request.reason, tx, event_id=event_id
+                order_id, request.reason, tx, event_id=event_id, by=call.caller.subject
             ),
         )
 
-    def ship(self, order_id: OrderId, call: Caller, body: Shipment | None = None) -> Accepted:
+    def ship(self, order_id: OrderId, call: Sent, body: Shipment | None = None) -> Accepted:
         """Mark a confirmed order as shipped."""
         shipment = body or Shipment()
         return self._change(
@@ -118,23 +118,31 @@ class Endpoints:
             call,
             shipment.canonical(),
             lambda tx, event_id: self.commands.ship(
-                order_id, shipment.tracking_number, tx, event_id=event_id
+                order_id, shipment.tracking_number, tx, event_id=event_id, by=call.caller.subject
             ),
         )
 
     def read(self, order_id: OrderId, request: Request) -> OrderView:
         """Return an order: its state, the status of payment and inventory, reasons and history."""
         with self.upstream.attempt():
-            order = self.commands.find(order_id, self.store.begin(f"{SOURCE}#read"))
+            order = self._find(order_id, self.store.begin(f"{SOURCE}#read"), request.state.caller)
         ids = {"orderId": order.order_id, "correlationId": order.correlation_id}
         _add_to_log(request, ids)
         return OrderView.model_validate(order.model_dump() | {"reasons": order.reasons})
+
+    def _find(self, order_id: str, tx: Transaction, caller: Caller) -> Order:
+        """Read an order. That of somebody else does not exist, as far as the caller can tell."""
+        order = self.commands.find(order_id, tx)
+        if not caller.reaches(order.owner):
+            raise UnknownOrder(order_id)
+        return order
 
     def _change(
         self, order_id: str, call: Call, body: str, change: Callable[[Transaction, str], Event]
     ) -> Accepted:
         def act(tx: Transaction, event_id: str) -> Envelope[Event]:
-            correlation_id = self.commands.find(order_id, tx).correlation_id or event_id
+            order = self._find(order_id, tx, call.caller)
+            correlation_id = order.correlation_id or event_id
             envelope = call.first(change(tx, event_id), event_id)
             return envelope.model_copy(update={"correlation_id": correlation_id})
 
@@ -147,7 +155,9 @@ class Endpoints:
         request_hash = fingerprint(call.request.method, path, body)
         with self.upstream.attempt():
             done = carry_out(
-                Command(act, request_hash, call.idempotency_key), self.store, self.sign
+                Command(act, request_hash, call.idempotency_key, caller=call.caller),
+                self.store,
+                self.sign,
             )
         envelope = done.envelope
         order_id = envelope.data.order_id

@@ -47,7 +47,10 @@ def provision(
 def smoke(
     api: Annotated[str, typer.Option(help="The address of order-api.")] = "http://127.0.0.1:8080",
     token: Annotated[
-        str, typer.Option(envvar="TOKEN", help="The bearer token of a deployed API.")
+        str,
+        typer.Option(
+            envvar="TOKEN", help="The bearer token of a deployed API; it needs orders:operate."
+        ),
     ] = "",
     *,
     as_json: Json = False,

@@ -11,7 +11,7 @@ from workers.aws.items import to_document
 from workers.aws.scans import scan
 from workers.ops.books import Books, Library
 from workers.runtime.observability.logs import redact
-from workers.services.order import Order, key_of
+from workers.services.order import Entry, Order, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,6 +38,7 @@ class Account:
             "created_at": order.created_at.isoformat(),
             "customer_email": order.customer_email if reveal else MASK,
             "customer_id": order.customer_id if reveal or not order.customer_id else MASK,
+            "owner": order.owner if reveal or not order.owner else MASK,
             "correlation_id": order.correlation_id,
             "items": [f"{x.quantity} x {x.sku} at {x.price}" for x in order.items],
             "total": _money(order.total_amount, order.currency),
@@ -59,9 +60,16 @@ class Account:
             ],
             "history": [
                 {"at": entry.at.isoformat(), "event_type": entry.event_type}
+                | ({"by": self._by(entry, reveal=reveal)} if entry.by else {})
                 for entry in order.history
             ],
         }
+
+    def _by(self, entry: Entry, *, reveal: bool) -> str | None:
+        """Return who asked for a step. That it was the owner tells nothing about a person."""
+        if entry.by == self.order.owner and not reveal:
+            return "the owner"
+        return entry.by
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Entry(_Stored):
     event_type: str
     event_id: str | None = None
     reason: str | None = None  # why: of a decline, a shortage, a cancellation, a refund
+    by: str | None = None  # the caller whose request it was, if order-api asks who calls
 
 
 class StoredLine(PricedLine):
@@ -67,6 +68,7 @@ class Order(_Stored):
     total_amount: Decimal | None = None
     currency: str | None = None
     customer_id: str | None = None
+    owner: str | None = None  # the caller or customer that it belongs to; None: operators alone
     payment_id: str | None = None
     correlation_id: str | None = None
     history: tuple[Entry, ...] = ()

@@ -71,7 +71,8 @@ class OrderCommands:
 
     Each command returns the event to publish. It raises ``UnknownOrder``, ``NotAllowed`` if the
     state of the order does not allow it, or pydantic's ``ValidationError`` if an argument is
-    invalid. ``event_id`` is the id under which the caller publishes the event.
+    invalid. ``event_id`` is the id under which the caller publishes the event. ``by`` names the
+    client whose request it is; it is stored with the order, and empty where nobody knows.
     """
 
     now: Callable[[], datetime]
@@ -89,10 +90,12 @@ class OrderCommands:
         customer_id: str | None = None,
         payment_method: str | None = None,
         simulation: Simulation | None = None,
+        owner: str | None = None,
+        by: str = "",
     ) -> OrderCreated:
         """Create an order and compute its total.
 
-        ``correlation_id`` is the id of its first event.
+        ``correlation_id`` is the id of its first event. The order belongs to ``owner``.
         """
         created = OrderCreated(
             order_id=order_id,
@@ -108,7 +111,8 @@ class OrderCommands:
         key = key_of(order_id)
         if document := tx.get(key):
             raise NotAllowed(Order.of(document).state, "place")
-        tx.put(key, lifecycle.place(created, correlation_id, self.now()).document())
+        order = lifecycle.place(created, correlation_id, self.now())
+        tx.put(key, _signed(order.model_copy(update={"owner": owner}), by).document())
         return created
 
     def find(self, order_id: str, tx: Transaction) -> Order:
@@ -118,19 +122,31 @@ class OrderCommands:
         raise UnknownOrder(order_id)
 
     def cancel(
-        self, order_id: str, reason: str, tx: Transaction, *, event_id: str | None = None
+        self,
+        order_id: str,
+        reason: str,
+        tx: Transaction,
+        *,
+        event_id: str | None = None,
+        by: str = "",
     ) -> OrderCancelled:
         """Cancel a pending or confirmed order."""
         order, event = lifecycle.cancel(self.find(order_id, tx), reason, self.now(), event_id)
-        tx.put(key_of(order_id), order.document())
+        tx.put(key_of(order_id), _signed(order, by).document())
         return event
 
     def refund(
-        self, order_id: str, reason: str, tx: Transaction, *, event_id: str | None = None
+        self,
+        order_id: str,
+        reason: str,
+        tx: Transaction,
+        *,
+        event_id: str | None = None,
+        by: str = "",
     ) -> OrderCancelled | OrderRefunded:
         """Refund an order. One that has not shipped is cancelled."""
         order, event = lifecycle.refund(self.find(order_id, tx), reason, self.now(), event_id)
-        tx.put(key_of(order_id), order.document())
+        tx.put(key_of(order_id), _signed(order, by).document())
         return event
 
     def ship(
@@ -140,9 +156,18 @@ class OrderCommands:
         tx: Transaction,
         *,
         event_id: str | None = None,
+        by: str = "",
     ) -> OrderShipped:
         """Mark a confirmed order as shipped."""
         found, now = self.find(order_id, tx), self.now()
         order, event = lifecycle.ship(found, tracking_number, now, event_id)
-        tx.put(key_of(order_id), order.document())
+        tx.put(key_of(order_id), _signed(order, by).document())
         return event
+
+
+def _signed(order: Order, by: str) -> Order:
+    """Return the order with the newest entry of its history signed."""
+    if not by:
+        return order
+    *before, last = order.history
+    return order.model_copy(update={"history": (*before, last.model_copy(update={"by": by}))})

@@ -3,6 +3,10 @@
 import re
 
 import pytest
+from support.order_api import Api
+
+from workers.api.tokens import unauthorized
+from workers.settings import Settings
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_inline_script(api):
@@ -31,3 +35,22 @@ def test_the_script_reads_the_document_of_this_api(api):
 @pytest.mark.parametrize("path", ["/docs", "/docs/start.js", "/docs/swagger-ui.css"])
 def test_the_page_is_no_part_of_the_api(api, path):
     assert path not in api.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs", "/docs/start.js", "/docs/swagger-ui.css", "/openapi.json"]
+)
+def test_the_page_and_the_document_are_off_unless_they_are_asked_for(path):
+    assert Api(docs=False).get(path).status_code == 404
+    assert Settings().api_docs is False
+
+
+def test_the_page_needs_no_token():
+    async def nobody(_authorization):
+        raise unauthorized("no")
+
+    api = Api(identify=nobody)
+    loaded = re.findall(r'(?:src|href)="(docs/[^"]+)"', api.get("/docs").text)
+
+    assert [api.get(f"/{path}").status_code for path in [*loaded, "openapi.json"]] == [200] * 4
+    assert api.get("/docs/other").status_code == 401

@@ -1,55 +1,54 @@
-"""The stand-ins of the rehearsal refuse what they do not stand in for."""
+"""The stand-in of curl in the rehearsal: tokens for the right secret only."""
+
+import json
+import os
+import subprocess
 
 import pytest
 
 from local.rehearsal import standins
 
-API, TOKEN_URL = "https://api.example.com", "https://tokens.example.com/oauth2/token"
+TOKENS = {"shop-1": "token-of-shop", "office-1": "token-of-office"}
+REFUSED = 22
 
 
 @pytest.fixture(autouse=True)
-def _endpoints(monkeypatch):
-    monkeypatch.setenv(standins.API, API)
-    monkeypatch.setenv(standins.API_TASK, "http://127.0.0.1:1")
-    monkeypatch.setenv(standins.TOKEN_URL, TOKEN_URL)
-    monkeypatch.setattr(standins, "_client", lambda: "client:secret")
+def called(monkeypatch):
+    """Return the commands that were called instead of the real program."""
+    called = []
+    monkeypatch.setattr(standins, "_secret", lambda client: f"secret-of-{client}")
+    monkeypatch.setattr(subprocess, "call", lambda words: called.append(words) or 0)
+    for name, value in {
+        standins.API: "https://api.example.com",
+        standins.API_TASK: "http://127.0.0.1:8080",
+        standins.CURL: "/usr/bin/curl",
+        standins.TOKEN_URL: "https://pool.example.com/oauth2/token",
+        standins.TOKENS: json.dumps(TOKENS),
+    }.items():
+        monkeypatch.setitem(os.environ, name, value)
+    return called
 
 
-def test_docker_pushes_what_buildx_names(monkeypatch, tmp_path):
-    pushed = []
-    monkeypatch.setattr(standins, "push_image", lambda *image: pushed.append(image))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "Dockerfile").touch()
-    url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/order-pipeline:abc"
-
-    assert standins.docker(["buildx", "build", "--tag", url, "--push", "."], "") == 0
-    assert pushed == [("order-pipeline", "abc")]
+def ask(user, *more):
+    words = ("-fsS", "https://pool.example.com/oauth2/token", "--user", user, "-d")
+    return standins.curl([*words, *(more or ("grant_type=client_credentials",))])
 
 
-@pytest.mark.parametrize(
-    ("words", "given"),
-    [
-        (["login", "--username", "AWS", "--password-stdin", "1.dkr.ecr.eu.amazonaws.com"], ""),
-        (["login", "--username", "AWS", "--password-stdin", "registry.example.com"], "password"),
-        (["buildx", "build", "--tag", "a/b:c", "."], ""),
-        (["push", "a/b:c"], ""),
-    ],
-)
-def test_docker_refuses_other_commands(words, given):
-    assert standins.docker(words, given) == 1
+@pytest.mark.parametrize("client", TOKENS)
+def test_a_client_gets_its_own_token(client, capsys):
+    assert ask(f"{client}:secret-of-{client}") == 0
+    assert json.loads(capsys.readouterr().out)["access_token"] == TOKENS[client]
 
 
-def test_a_token_is_given_for_the_secret_of_the_client_only(capsys):
-    asked = ["-d", "grant_type=client_credentials", TOKEN_URL, "--user"]
-
-    assert standins.curl([*asked, "client:other"]) == 22
-    assert capsys.readouterr().out == ""
-    assert standins.curl([*asked, "client:secret"]) == 0
-    assert "access_token" in capsys.readouterr().out
+def test_another_secret_or_grant_gets_none():
+    assert ask("shop-1:secret-of-office-1") == REFUSED
+    assert ask("shop-1:secret-of-shop-1", "grant_type=password") == REFUSED
 
 
-@pytest.mark.parametrize(
-    "words", [[f"{API}/orders"], ["-H", "Authorization: Bearer other", f"{API}/orders"]]
-)
-def test_the_api_refuses_a_request_without_the_token(words):
-    assert standins.curl(words) == 22
+def test_a_request_with_a_token_reaches_the_task(called):
+    header = "Authorization: Bearer token-of-shop"
+
+    assert standins.curl(["https://api.example.com/orders/1", "-H", header]) == 0
+    assert standins.curl(["https://api.example.com/orders/1"]) == REFUSED
+    assert standins.curl(["https://other.example.com/orders/1", "-H", header]) == REFUSED
+    assert called == [["/usr/bin/curl", "http://127.0.0.1:8080/orders/1", "-H", header]]

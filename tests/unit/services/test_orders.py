@@ -112,6 +112,7 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
         "orderId": "order-1",
         "customerEmail": "ada@example.com",
         "customerId": None,
+        "owner": None,
         "paymentId": None,
         "state": "pending",
         "payment": "pending",
@@ -121,7 +122,15 @@ def test_an_order_is_stored_with_money_and_times_as_text(placed):
         "currency": "EUR",
         "correlationId": "event-1",
         "createdAt": at,
-        "history": [{"at": at, "eventType": "order.created", "eventId": "event-1", "reason": None}],
+        "history": [
+            {
+                "at": at,
+                "eventType": "order.created",
+                "eventId": "event-1",
+                "reason": None,
+                "by": None,
+            }
+        ],
     }
 
 
