@@ -52,6 +52,7 @@ locals {
       PORT         = tostring(local.port)
     },
     var.jwt_keys == null ? {} : { JWT_KEYS = var.jwt_keys },
+    var.requests_per_minute == null ? {} : { REQUESTS_PER_MINUTE = tostring(var.requests_per_minute) },
   )
 
   # payment calls the provider, order-api fetches the keys of the tokens.

@@ -614,6 +614,17 @@ variable "api_burst" {
   }
 }
 
+variable "requests_per_minute" {
+  description = "Requests per minute that order-api serves each caller, the subject of its token. It answers more with 429. null: no limit but api_rate, which all callers share."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.requests_per_minute == null ? true : var.requests_per_minute >= 1 && floor(var.requests_per_minute) == var.requests_per_minute
+    error_message = "requests_per_minute: must be a whole number of at least 1, or null."
+  }
+}
+
 variable "api_domain" {
   description = "Domain of the API, and the ARN of its ACM certificate in var.region. The default endpoint is then off. null: no domain of your own. With edge, set edge.domain instead."
   type = object({

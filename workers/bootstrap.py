@@ -24,6 +24,7 @@ from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
 from workers.aws.prices import CachedPrices
 from workers.aws.provisioning import is_aws
+from workers.aws.request_counts import RequestCounts
 from workers.aws.ses import SesMailer
 from workers.aws.sns import SnsTopic
 from workers.aws.sqs import SqsQueue
@@ -240,6 +241,7 @@ def _order_api(parts: Parts) -> Program:
     # needs it.
     from workers.api.app import DEPENDENCIES, create_app, upstream_of  # noqa: PLC0415
     from workers.api.choice import entrance  # noqa: PLC0415
+    from workers.api.rate import WINDOW, RateLimit  # noqa: PLC0415
     from workers.api.server import listen, serve  # noqa: PLC0415
 
     settings, signing = parts.settings, Signing.of(parts.settings)
@@ -249,6 +251,8 @@ def _order_api(parts: Parts) -> Program:
     store = DynamoStore(dynamodb, table, outbox=True, retention=IDEMPOTENCY_RETENTION)
     dependencies = Dependencies(registry, DEPENDENCIES)
     upstream = upstream_of(store, dependencies)
+    limit = settings.requests_per_minute
+    rate = RateLimit(RequestCounts(dynamodb, table, WINDOW), limit) if limit else None
     app = create_app(
         OrderCommands(now=_now, prices=CachedPrices(dynamodb, table)),
         store,
@@ -262,6 +266,7 @@ def _order_api(parts: Parts) -> Program:
         sign=signing.sign if signing else None,
         identify=callers.identify,
         docs=settings.api_docs,
+        rate=rate,
     )
     if parts.tracing:
         parts.tracing.http(app)

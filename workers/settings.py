@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     jwt_jwks_url: str | None = None
     jwt_keys: str | None = None
     api_docs: bool = False
+    # Of one caller, on all tasks together; None: no limit. See api/rate.py.
+    requests_per_minute: int | None = Field(default=None, ge=1)
     # Exports traces; the SDK reads this variable, and the others of OpenTelemetry, itself.
     otel_exporter_otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = (
         ""

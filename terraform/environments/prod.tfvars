@@ -22,6 +22,8 @@ api_rate       = 1000
 audit_queues   = true
 monthly_budget = 10000
 
+requests_per_minute = 30000 # half of api_rate: no caller takes all of it
+
 services = {
   order-api = { cpu = 1024, memory = 2048, min = 3, desired = 6, max = 40 }
   relay     = { cpu = 512, memory = 1024, min = 2, desired = 2, max = 4 }

@@ -171,6 +171,8 @@ run "a_given_issuer_and_rate" {
     api_burst = 60
     api_rate  = 50
     jwt       = { issuer = "https://login.example.com/", audience = ["orders"] }
+
+    requests_per_minute = 1200
   }
 
   # a given issuer needs no user pool
@@ -195,6 +197,10 @@ run "a_given_issuer_and_rate" {
   assert {
     condition     = aws_apigatewayv2_stage.default.default_route_settings[0].throttling_rate_limit == 50 && aws_apigatewayv2_stage.default.default_route_settings[0].throttling_burst_limit == 60
     error_message = "not the given rate and burst"
+  }
+  assert {
+    condition     = { for name, each in local.environments : name => each.REQUESTS_PER_MINUTE if can(each.REQUESTS_PER_MINUTE) } == { order-api = "1200" }
+    error_message = "not the given limit of a caller, or not on order-api alone"
   }
   assert {
     condition     = jsondecode(aws_apigatewayv2_stage.default.access_log_settings[0].format).routeKey == "$context.routeKey" && !strcontains(aws_apigatewayv2_stage.default.access_log_settings[0].format, "sourceIp")
@@ -225,6 +231,16 @@ run "an_issuer_without_an_audience_is_refused" {
   }
 
   expect_failures = [var.jwt]
+}
+
+run "a_limit_of_no_requests_is_refused" {
+  command = plan
+
+  variables {
+    requests_per_minute = 0
+  }
+
+  expect_failures = [var.requests_per_minute]
 }
 
 run "a_burst_below_the_rate_is_refused" {

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from support.fakes import FakeClock, FakeOutbox, FakeStore, FakeTopic
 from workers.api.app import create_app
 from workers.api.authentication import everybody
+from workers.api.rate import RateLimit
 from workers.services.orders import OrderCommands
 from workers.services.prices import nothing_listed
 
@@ -34,6 +35,7 @@ class Api:
     sign: object = None
     identify: object = everybody
     docs: bool = True
+    rate: RateLimit | None = None
 
     def __post_init__(self):
         self.outbox = self.outbox or FakeOutbox(self.store)
@@ -48,6 +50,7 @@ class Api:
             sign=self.sign,
             identify=self.identify,
             docs=self.docs,
+            rate=self.rate,
         )
 
     def post(self, path, body=None, **options):

@@ -25,6 +25,7 @@ from workers.api.gate import HEALTH, Gate
 from workers.api.headers import SecurityHeaders
 from workers.api.origin import Origin
 from workers.api.problems import Problem, documented
+from workers.api.rate import RateLimit
 from workers.api.refusals import EXPECTED, handle_error
 from workers.api.responses import Accepted
 from workers.api.strict_json import StrictRoute
@@ -52,11 +53,13 @@ _PLACE_ERRORS: Final = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 _READ_ERRORS: Final = (
     *_CALLER_ERRORS,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 _CHANGE_ERRORS: Final = (HTTPStatus.NOT_FOUND, *_PLACE_ERRORS)
@@ -76,14 +79,15 @@ def create_app(
     sign: Sign | None = None,
     identify: Identify = everybody,
     docs: bool = False,
+    rate: RateLimit | None = None,
 ) -> FastAPI:
     """Build the application. ``store`` must write an outbox row for each outcome.
 
     With ``allow_simulation``, an order may ask the services to simulate an outcome. With
     ``origin_keys``, only requests that have one of them are served; see ``Origin``.
-    ``upstream`` refuses requests while ``store`` does not answer. ``ordered``: see ``FastPath``.
-    ``sign`` signs the events. ``identify`` finds out who calls. With ``docs``, the API document and
-    its page are served, to everybody.
+    ``upstream`` refuses requests while ``store`` does not answer, ``rate`` those of a caller that
+    sends too many. ``ordered``: see ``FastPath``. ``sign`` signs the events. ``identify`` finds out
+    who calls. With ``docs``, the API document and its page are served, to everybody.
     """
     upstream = upstream or upstream_of(store, Dependencies(registry, DEPENDENCIES))
     app = OrderApi(
@@ -95,7 +99,9 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
-    endpoints = routes.Endpoints(commands, store, FastPath(topic, outbox, ordered), upstream, sign)
+    endpoints = routes.Endpoints(
+        commands, store, FastPath(topic, outbox, ordered), upstream, sign, rate
+    )
     app.include_router(_orders(endpoints, allow_simulation=allow_simulation))
     if docs:
         app.include_router(documentation(app.title))

@@ -33,26 +33,31 @@ class Gate:
         if scope["type"] != "http" or scope["path"] == HEALTH:
             await self._app(scope, receive, send)
             return
-        self._free -= 1
         try:
             body = await self._admit(scope, receive)
         except Refused as refused:
             await respond(scope, refused)(scope, receive, send)
-        else:
-            if body is not None:
-                await self._app(scope, _replay(body, receive), send)
+            return
+        if body is None:
+            return
+        self._free -= 1
+        try:
+            await self._app(scope, _replay(body, receive), send)
         finally:
             self._free += 1
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Read the whole body. Returns None if the client disconnected."""
-        if self._free < 0:
-            raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "Too many concurrent requests",
-                kind="overloaded",
-                retry_after=1,
-            )
+        """Read the whole body. Returns None if the client disconnected.
+
+        A request takes a place once its body is complete, so a slow body takes none.
+        ``connections`` limits the number of bodies.
+        """
+        body = await self._read(scope, receive)
+        if self._free <= 0:
+            raise _overloaded()
+        return body
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         if int(dict(scope["headers"]).get(b"content-length", b"0")) > MAX_REQUEST_BYTES:
             raise _too_large()
         try:
@@ -88,6 +93,15 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return again
+
+
+def _overloaded() -> Refused:
+    return Refused(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many concurrent requests",
+        kind="overloaded",
+        retry_after=1,
+    )
 
 
 def _too_large() -> Refused:

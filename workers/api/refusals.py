@@ -27,6 +27,7 @@ EXPECTED: Final = (
     Unavailable,
 )
 MAX_ERRORS: Final = 20  # keeps the response small, however many fields are invalid
+MAX_NAME: Final = 100  # characters of a field's name: a client may have made it up
 SOON: Final = 1  # s
 LATER: Final = 5  # s; outages rarely end sooner
 
@@ -114,4 +115,4 @@ def _field(location: Sequence[str | int]) -> str:
     name = ""
     for part in location[1:]:
         name += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return name.removeprefix(".") or str(location[0])
+    return name.removeprefix(".")[:MAX_NAME] or str(location[0])

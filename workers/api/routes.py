@@ -1,6 +1,7 @@
 """The HTTP endpoints of orders."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import uuid4
@@ -18,6 +19,7 @@ from workers.api.call import SOURCE, Call
 from workers.api.callers import Caller
 from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
+from workers.api.rate import RateLimit
 from workers.api.responses import Accepted, OrderView
 from workers.api.upstream import Upstream
 from workers.envelope import Envelope, Event, Id, Sign
@@ -49,6 +51,7 @@ class Endpoints:
     fast_path: FastPath
     upstream: Upstream
     sign: Sign | None = None
+    rate: RateLimit | None = None
 
     def place(self, body: NewOrder, call: Sent) -> Accepted:
         """Place an order.
@@ -124,7 +127,7 @@ class Endpoints:
 
     def read(self, order_id: OrderId, request: Request) -> OrderView:
         """Return an order: its state, the status of payment and inventory, reasons and history."""
-        with self.upstream.attempt():
+        with self._admitted(request):
             order = self._find(order_id, self.store.begin(f"{SOURCE}#read"), request.state.caller)
         ids = {"orderId": order.order_id, "correlationId": order.correlation_id}
         _add_to_log(request, ids)
@@ -136,6 +139,14 @@ class Endpoints:
         if not caller.reaches(order.owner):
             raise UnknownOrder(order_id)
         return order
+
+    @contextmanager
+    def _admitted(self, request: Request) -> Iterator[None]:
+        """Serve a request of a caller below the limit. During an outage nothing is counted."""
+        with self.upstream.attempt():
+            if self.rate:
+                self.rate.admit(request)
+            yield
 
     def _change(
         self, order_id: str, call: Call, body: str, change: Callable[[Transaction, str], Event]
@@ -153,7 +164,7 @@ class Endpoints:
     ) -> Accepted:
         path = call.request.url.path
         request_hash = fingerprint(call.request.method, path, body)
-        with self.upstream.attempt():
+        with self._admitted(call.request):
             done = carry_out(
                 Command(act, request_hash, call.idempotency_key, caller=call.caller),
                 self.store,

@@ -9,6 +9,7 @@ import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 
+from workers.api.connections import MAX_CONNECTIONS, TimedProtocol
 from workers.api.limits import REQUEST_THREADS
 from workers.runtime.worker import Deadline, Stopping
 
@@ -21,7 +22,6 @@ DRAIN_SHARE: Final = 1 / 4  # of the stop timeout, which also has to suffice for
 LEAST_GRACE: Final = 1  # s for running requests, also after a second signal
 CLOSE: Final = (b"connection", b"close")
 KEEP_ALIVE: Final = 75  # s; more than an ALB's 60 s, or it reuses connections we just closed
-MAX_CONNECTIONS: Final = 1_000  # above it, uvicorn answers 503; ``Gate`` does so earlier
 MAX_HEADER_BYTES: Final = 16 * 1024
 
 
@@ -50,9 +50,8 @@ def serve(app: ASGIApp, listener: socket.socket, *, stopping: Stopping) -> None:
         app,
         access_log=False,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        http="h11",
+        http=TimedProtocol,
         lifespan="off",
-        limit_concurrency=MAX_CONNECTIONS,
         log_config=None,
         proxy_headers=False,
         server_header=False,

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workers.api.problems import Refused
+from workers.envelope import json_fault
 
 
 class StrictRequest(Request):
@@ -27,7 +28,7 @@ class StrictRequest(Request):
         except ValueError as error:
             raise Refused(
                 HTTPStatus.BAD_REQUEST,
-                f"The request body is not valid JSON: {error}",
+                f"The request body is not valid JSON: {json_fault(error)}",
                 kind="malformed-body",
             ) from None
 
@@ -43,6 +44,7 @@ class StrictRoute(APIRoute):
             strict = StrictRequest(request.scope, request.receive)
             # A body can be received only once; the StrictRequest caches it for the handler.
             if await strict.body():
+                _require_plain(strict.headers.get("content-encoding", ""))
                 _require_json(strict.headers.get("content-type", ""))
             return await handler(strict)
 
@@ -53,4 +55,14 @@ def _require_json(content_type: str) -> None:
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Refused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json"
+        )
+
+
+def _require_plain(coding: str) -> None:
+    """Refuse a compressed body: it may be a thousand times as large as it looks."""
+    if coding.strip().lower() not in ("", "identity"):
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "The body must not be compressed",
+            headers={"Accept-Encoding": "identity"},  # RFC 9110, 15.5.16
         )

@@ -4,6 +4,7 @@ They obey the same contract as the adapters: the tests in contract/ports run on 
 """
 
 from support.fakes.clock import FakeClock
+from support.fakes.counts import FakeCounts
 from support.fakes.faults import Faults
 from support.fakes.mailer import FakeAllowance, FakeMailer, Mail
 from support.fakes.outbox import FakeLeases, FakeOutbox
@@ -17,6 +18,7 @@ __all__ = [
     "DeadLettered",
     "FakeAllowance",
     "FakeClock",
+    "FakeCounts",
     "FakeGateway",
     "FakeLeases",
     "FakeMailer",

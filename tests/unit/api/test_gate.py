@@ -142,6 +142,21 @@ def test_a_request_over_the_limit_gets_retry_after_and_the_next_is_served():
     assert after.status == 202
 
 
+def test_bodies_that_are_slow_take_no_places():
+    async def scenario():
+        gate = Gate(Counting(), max_in_flight=1)
+        slow = [
+            asyncio.create_task(Exchange(chunk(b"{", more=True)).through(gate)) for _ in range(3)
+        ]
+        await asyncio.sleep(0)  # all three wait for the rest of their body
+        served = await Exchange(chunk(b"", more=False)).through(gate)
+        for task in slow:
+            task.cancel()
+        return served
+
+    assert asyncio.run(scenario()).status == 202
+
+
 def test_the_gate_is_part_of_the_application(api):
     answer = api.post("/orders", content=b"x" * (MAX_REQUEST_BYTES + 1))
 
