@@ -8,7 +8,9 @@ locals {
   archive_lost_arn   = "${local.sqs_arn}:${local.archive_lost}"
   archive_log_group  = "/aws/kinesisfirehose/${local.archive_name}"
   archive_log_stream = "S3Delivery"
-  archive_buffer     = 300 # s; Firehose may take 1.5 times that: https://docs.aws.amazon.com/firehose/latest/dev/buffering.html
+  # A reference is an array, whose key starts with day and type (workers/pointer.py).
+  archive_query_references = "{day:(.occurredAt? // .[1].s3Key)[0:10],type:(.eventType? // (.[1].s3Key|split(\"/\")[1]))}"
+  archive_buffer           = 300 # s; Firehose may take 1.5 times that: https://docs.aws.amazon.com/firehose/latest/dev/buffering.html
 }
 
 resource "aws_kinesis_firehose_delivery_stream" "archive" {
@@ -50,7 +52,7 @@ resource "aws_kinesis_firehose_delivery_stream" "archive" {
         }
         parameters {
           parameter_name  = "MetadataExtractionQuery"
-          parameter_value = "{day:.occurredAt[0:10],type:.eventType}"
+          parameter_value = var.large_payloads ? local.archive_query_references : "{day:.occurredAt[0:10],type:.eventType}"
         }
       }
 

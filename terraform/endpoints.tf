@@ -158,4 +158,24 @@ data "aws_iam_policy_document" "s3_endpoint" {
       identifiers = ["*"]
     }
   }
+
+  # Large events (payloads.tf)
+  dynamic "statement" {
+    for_each = local.payloads
+
+    content {
+      actions   = ["s3:GetObject", "s3:PutObject"]
+      resources = ["${local.payloads_arn}/*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "aws:PrincipalAccount"
+        values   = [local.account_id]
+      }
+    }
+  }
 }

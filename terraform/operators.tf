@@ -134,7 +134,7 @@ data "aws_iam_policy_document" "operator" {
       condition {
         test     = "StringEquals"
         variable = "kms:ViaService"
-        values   = concat(["sqs.${var.region}.amazonaws.com"], [for key in local.archive : "s3.${var.region}.amazonaws.com"])
+        values   = concat(["sqs.${var.region}.amazonaws.com"], [for key in setunion(local.archive, local.payloads) : "s3.${var.region}.amazonaws.com"])
       }
     }
   }
@@ -147,6 +147,17 @@ data "aws_iam_policy_document" "operator" {
       sid       = statement.key
       actions   = [statement.value[0]]
       resources = ["${local.archive_arn}${statement.value[1]}"]
+    }
+  }
+
+  # `workers dlq show`: what a dead letter refers to; and the rebuild
+  dynamic "statement" {
+    for_each = local.payloads
+
+    content {
+      sid       = "ReadPayloads"
+      actions   = ["s3:GetObject"]
+      resources = ["${local.payloads_arn}/*"]
     }
   }
 

@@ -26,6 +26,16 @@ data "aws_iam_policy_document" "operator_doctor" {
     resources = values(local.table_arns)
   }
 
+  dynamic "statement" {
+    for_each = local.payloads
+
+    content {
+      sid       = "ExaminePayloads"
+      actions   = ["s3:GetLifecycleConfiguration"]
+      resources = [local.payloads_arn]
+    }
+  }
+
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
   statement {

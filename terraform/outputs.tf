@@ -99,6 +99,11 @@ output "dashboard_url" {
   value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
 }
 
+output "payload_bucket" {
+  description = "The bucket of large events: PAYLOAD_BUCKET for the commands of operators; null without var.large_payloads."
+  value       = one([for bucket in aws_s3_bucket.payloads : bucket.bucket])
+}
+
 output "archive" {
   description = "The archive of every event: its bucket, and workgroup, database and table for Athena; null without var.archive."
   value = one([for key, bucket in aws_s3_bucket.archive : {

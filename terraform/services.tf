@@ -36,6 +36,7 @@ locals {
       name == local.payment && var.payment_gateway != null ? { PAYMENT_GATEWAY = var.payment_gateway } : {},
       contains(local.signers, name) ? { SIGNING = var.signing.mode, SIGNING_KEY_ID = var.signing.key_id } : {},
       can(var.max_event_age[name]) ? { MAX_EVENT_AGE = tostring(var.max_event_age[name]) } : {},
+      { for setting, rights in { PAYLOAD_BUCKET = lookup(local.payloads_rights, name, null) } : setting => rights.name if rights != null },
       service.sends_email ? { OPERATIONS_EMAIL = var.operations_email, SENDER_EMAIL = var.sender_email } : {},
     )
   }
@@ -116,6 +117,7 @@ module "service" {
   publishes_to = length(each.value.publishes) == 0 ? null : aws_sns_topic.this.arn
   table        = { arn = local.table_arns[each.value.table], sweeps = each.key == local.relay }
   email        = each.value.sends_email ? { arns = local.email_arns, sender = var.sender_email } : null
+  payloads     = lookup(local.payloads_rights, each.key, null)
   kms_key_arn  = var.customer_managed_key ? aws_kms_key.messaging["this"].arn : null
 
   enable_execute_command = var.enable_execute_command

@@ -365,6 +365,12 @@ variable "archive_days" {
   }
 }
 
+variable "large_payloads" {
+  description = "Whether events that do not fit into a message (254 KiB) are stored in a bucket and carried by reference. Without it, they are refused. To turn it on: first for the consumers, see docs/OPERATIONS.md."
+  type        = bool
+  default     = false
+}
+
 variable "wait_for_steady_state" {
   description = "Whether apply waits until every new deployment is done, and fails if ECS has rolled one back."
   type        = bool

@@ -22,6 +22,7 @@ from workers.aws.heartbeats import DynamoRoster
 from workers.aws.mail_allowance import MailAllowance
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.payloads import S3Payloads
 from workers.aws.prices import CachedPrices
 from workers.aws.provisioning import is_aws
 from workers.aws.request_counts import RequestCounts
@@ -40,7 +41,7 @@ from workers.runtime.handler import Handlers
 from workers.runtime.observability import telemetry
 from workers.runtime.observability.emf import MetricLines
 from workers.runtime.observability.health import Status
-from workers.runtime.ports import Store, Topic
+from workers.runtime.ports import Payloads, Store, Topic
 from workers.runtime.worker import Running, UntilStopped
 from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
@@ -87,6 +88,7 @@ class Parts:
     publishers: Mapping[str, frozenset[str]]  # of each event
     clients: Clients
     topic: Topic
+    topic_arn: str
     tracing: "Tracing | None" = None
     ordered: bool = False  # the topic is a FIFO topic
 
@@ -109,6 +111,7 @@ class Parts:
             topology.publishers,
             clients,
             published,
+            arn,
             tracing,
             is_fifo(arn),
         )
@@ -177,6 +180,7 @@ def _consumer(parts: Parts) -> Program:
             agent=EcsAgent(agent) if agent else None,
             roster=DynamoRoster(parts.clients.roster(), table),
             spans=parts.tracing.consumer(queue.url) if parts.tracing else None,
+            payloads=payloads_of(parts.clients, settings, parts.topic_arn),
         ),
         loop_config(name, settings, service),
         sign=signing.sign if signing else None,
@@ -185,6 +189,13 @@ def _consumer(parts: Parts) -> Program:
     if isinstance(consumer, Notification) and isinstance(consumer.allowance, MailAllowance):
         registry.register(consumer.allowance.withheld)
     return _program(parts, loop, Status(loop.problems, loop.obstacles, registry))
+
+
+def payloads_of(clients: Clients, settings: Settings, topic_arn: str) -> Payloads | None:
+    """Return the bucket of large events, in the topic's account; None if there is none."""
+    if not settings.payload_bucket:
+        return None
+    return S3Payloads(clients.s3(), settings.payload_bucket, account=topic_arn.split(":")[4])
 
 
 def _store(name: str, dynamodb: "DynamoDBClient", table: str) -> Store:

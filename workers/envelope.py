@@ -204,12 +204,12 @@ class Encoded:
         )
 
     @classmethod
-    def read(cls, body: str) -> Self:
+    def read(cls, body: str, *, limit: int = MAX_BODY_BYTES) -> Self:
         """Read an encoded event of any type and version, or a CloudEvent. Needs no catalogue.
 
         Raises ``EnvelopeError`` if the text is not a JSON object with an id and a type.
         """
-        fields = _parse(body)
+        fields = _parse(body, limit)
         if cloudevents.is_cloudevent(fields):
             fields = cloudevents.to_fields(fields)
         event_id, _ = _text(fields, "eventId"), _text(fields, "eventType")
@@ -253,18 +253,18 @@ class Decoder(Generic[E_co]):
             for name, event in catalogue.items()
         }
 
-    def decode(self, body: str) -> Envelope[E_co]:
-        """Read an envelope or a CloudEvent, raw or wrapped in an SNS notification.
+    def decode(self, body: str, *, limit: int = MAX_BODY_BYTES) -> Envelope[E_co]:
+        """Read an envelope or a CloudEvent of up to ``limit`` bytes, raw or in an SNS notification.
 
         Raises ``EnvelopeError`` or one of its subclasses. The text says what is wrong and quotes no
         value, because it may be a customer's, but an event type that looks like one and the names
         of our services.
         """
-        fields = _parse(body)
+        fields = _parse(body, limit)
         inner = fields.get("Message")
         if fields.get("Type") == "Notification" and isinstance(inner, str):
             body = inner
-            fields = _parse(body)
+            fields = _parse(body, limit)
         if self._check is not None:
             self._check(body)
         if "eventType" not in fields:
@@ -324,14 +324,14 @@ def _check_version(version: str) -> None:
         raise UnsupportedVersion(f"eventVersion {version[:9]} is newer than {VERSION}")
 
 
-def _parse(body: str) -> dict[str, object]:
+def _parse(body: str, limit: int = MAX_BODY_BYTES) -> dict[str, object]:
     """Refuse a text that is not one plain JSON object before anything reads it."""
     try:
         raw = body.encode()
     except UnicodeEncodeError:
         raise EnvelopeError("the body is not valid Unicode") from None
-    if len(raw) > MAX_BODY_BYTES:
-        raise EnvelopeError(f"the body has {len(raw)} bytes, more than {MAX_BODY_BYTES}")
+    if len(raw) > limit:
+        raise EnvelopeError(f"the body has {len(raw)} bytes, more than {limit}")
     try:
         fields = jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:

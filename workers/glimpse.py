@@ -13,6 +13,7 @@ from typing import Final
 
 from workers import cloudevents
 from workers.envelope import Envelope, Event
+from workers.pointer import pointer_or_none
 
 # As ``envelope.Id``, and the trace id inside a traceparent.
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -80,8 +81,12 @@ def glimpse(body: str, subject: Iterable[str] = ()) -> Glimpse:
     """Read what can be read of a body, raw or wrapped in an SNS notification. Never raises.
 
     ``subject`` names the fields of ``data`` that say what the event is about. A body that is not
-    JSON, a truncated one for instance, is searched for the fields by name.
+    JSON, a truncated one for instance, is searched for the fields by name. Of a body that lies in
+    S3, the key tells type, id and source.
     """
+    if (pointer := pointer_or_none(body)) is not None:
+        named = pointer.named
+        return Glimpse(named.event_type, named.event_id, named.source) if named else Glimpse()
     names = tuple(subject)
     fields = _parsed(body)
     if fields is None:

@@ -15,6 +15,12 @@ MAX_RECEIVE_WAIT: Final = 20
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 MAX_VISIBILITY_TIMEOUT: Final = 43_200
 
-# Bytes of one publish request, bodies and attributes of all its messages together:
+# Bytes of one publish request, bodies and attributes of all its messages together. A topic takes up
+# to 1 MiB if its attribute MaximumMessageSize says so, as SQS has since August 2025, but a DynamoDB
+# item, which holds the same text until it is published, takes 400 KB.
 # https://docs.aws.amazon.com/general/latest/gr/sns.html
 MAX_PUBLISH_BYTES: Final = 262_144
+
+# Bytes of one item, names and values of its attributes together:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_ITEM_BYTES: Final = 409_600

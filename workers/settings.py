@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.healthcheck import METRICS_PORT
 from workers.limits import MAX_RECEIVE_WAIT, MAX_VISIBILITY_TIMEOUT
+from workers.pointer import BUCKET
 from workers.runtime.errors import SettingsError
 from workers.runtime.memory import INBOX_RETENTION
 from workers.topology_rules import MAX_CONCURRENCY
@@ -93,6 +94,8 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$")] = (
         ""
     )
+    # The bucket of events that do not fit into a message; empty: they are refused.
+    payload_bucket: Annotated[str, StringConstraints(pattern=rf"^({BUCKET})?$")] = ""
     stripe_api_key: SecretStr | None = None
     stripe_api_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$")] = (
         "https://api.stripe.com"

@@ -348,3 +348,24 @@ run "secrets_by_key_and_under_a_customer_managed_key" {
     error_message = "ECS cannot decrypt the secrets"
   }
 }
+
+run "a_service_may_do_to_the_bucket_of_large_events_what_it_is_told" {
+  command = plan
+  module { source = "./modules/service" }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/key"
+    payloads    = { arn = "arn:aws:s3:::dev-payloads", get = true, put = false }
+  }
+
+  assert {
+    condition = [
+      for each in jsondecode(output.task_policy).Statement : [each.Action, each.Resource] if strcontains(each.Sid, "Payloads")
+    ] == [["s3:GetObject", "arn:aws:s3:::dev-payloads/*"]]
+    error_message = "not the right to read, and that alone"
+  }
+  assert {
+    condition     = strcontains(output.task_policy, "s3.eu-west-1.amazonaws.com")
+    error_message = "the service may not use the key of the bucket"
+  }
+}

@@ -72,6 +72,7 @@ class Harness:
         spans=None,
         fifo=False,
         sign=None,
+        payloads=None,
     ):
         """``sleep`` and ``rest`` advance the clock, unless workers share it (scheduler.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
@@ -90,10 +91,13 @@ class Harness:
         self.service = service or Service()
         self.decode = decode
         self.spans = spans
+        self.payloads = payloads
         self.parts = assemble(
             Handlers(self.service),
             decode,
-            Ports(self.queue, self.topic, self.store, roster=roster, spans=spans),
+            Ports(
+                self.queue, self.topic, self.store, roster=roster, spans=spans, payloads=payloads
+            ),
             Config(
                 service=name,
                 worker="worker-1",
@@ -205,6 +209,7 @@ class Harness:
             handler_timeout=self.parts.config.handler_timeout,
             decode=self.decode,
             spans=self.spans,
+            payloads=self.payloads,
         )
 
     def _rest(self, condition, seconds):

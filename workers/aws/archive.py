@@ -19,7 +19,9 @@ from botocore.exceptions import ClientError
 
 from workers.aws.clients import Clients
 from workers.aws.errors import SDK_ERRORS, code_of, translate, translated
+from workers.aws.payloads import S3Payloads
 from workers.runtime.errors import FatalError, Unavailable
+from workers.runtime.ports import Payloads
 from workers.settings import Settings
 
 # Firehose evaluates the query for each event, and puts the results into the prefix.
@@ -48,13 +50,16 @@ class Archive:
 
     client: Any
     bucket: str
+    payloads: Payloads | None = None  # where events are that did not fit into a message
 
     @classmethod
     def find(cls, clients: Clients, settings: Settings) -> Self:
         """Find the archive of the environment by its name, which contains the account."""
         with translated("sts"):
             account = clients.sts().get_caller_identity()["Account"]
-        return cls(clients.s3(), bucket_name(settings.name_prefix, account))
+        client, large = clients.s3(), settings.payload_bucket
+        payloads = S3Payloads(client, large, account) if large else None
+        return cls(client, bucket_name(settings.name_prefix, account), payloads)
 
     def days(self) -> list[date]:
         """List the days that have events, oldest first. Raises as ``files``."""

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from workers.aws import failure_rows
+from workers.aws import failure_rows, references
 from workers.aws.errors import translated
 from workers.aws.items import to_document, to_item
 from workers.aws.outbox_rows import waiting
 from workers.aws.transact import CONDITION, CONFLICT, Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
-from workers.envelope import Encoded
 from workers.glimpse import Glimpse
 from workers.runtime.errors import InProgress
 from workers.runtime.memory import INBOX_RETENTION
@@ -153,6 +152,7 @@ class DynamoStore:
                     "pk": {"S": f"inbox#{transaction.key}"},
                     "expires": {"N": self._expiry()},
                     "outcomes": {"L": [{"S": outcome.body} for outcome in outcomes]},
+                    **references.attributes_of(outcomes),
                     "fingerprint": {"S": transaction.fingerprint},
                     "at": {"S": iso(self.clock())},
                     **_timeline(transaction.handling),
@@ -195,11 +195,8 @@ def _timeline(handling: Handling | None) -> dict[str, Any]:
 
 
 def _record(item: Any) -> Record:
-    row = to_document(item)
-    bodies = row["outcomes"]
-    assert isinstance(bodies, list)  # noqa: S101 - written by _inbox_row
-    outcomes = tuple(map(Encoded.read, bodies))
-    return Record(outcomes, repeated=True, fingerprint=str(row["fingerprint"]))
+    fingerprint = item["fingerprint"]["S"]
+    return Record(references.outcomes_of(item), repeated=True, fingerprint=fingerprint)
 
 
 def _attempts_key(message_id: str) -> dict[str, Any]:

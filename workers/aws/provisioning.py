@@ -4,7 +4,7 @@ They wait longer for an answer than a worker's.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import boto3
@@ -37,6 +37,7 @@ class EmulatorClients:
     sns: "SNSClient"
     dynamodb: "DynamoDBClient"
     ses: "SESClient"
+    s3: Any
 
     @classmethod
     def connect(cls, region: str) -> Self:
@@ -51,9 +52,10 @@ class EmulatorClients:
             session.client("sns", config=_CONFIG),
             session.client("dynamodb", config=_CONFIG),
             session.client("ses", config=_CONFIG),
+            session.client("s3", config=_CONFIG),
         )
 
     def endpoints(self) -> tuple[str, ...]:
         """Return the address of each service."""
-        clients = (self.sqs, self.sns, self.dynamodb, self.ses)
+        clients = (self.sqs, self.sns, self.dynamodb, self.ses, self.s3)
         return tuple(client.meta.endpoint_url for client in clients)

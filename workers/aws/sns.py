@@ -9,6 +9,7 @@ from workers.aws.fifo import ids
 from workers.envelope import Encoded
 from workers.events import group_of
 from workers.limits import MAX_BATCH, MAX_PUBLISH_BYTES
+from workers.pointer import SIZE
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
 from workers.runtime.ports import Outcomes
 from workers.topology import is_fifo
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
 _TYPE: Final = "String"
+_NUMBER: Final = "Number"  # as long as the other
 
 # An entry and its size in bytes. The entry's id is the position of its event.
 Sized: TypeAlias = "tuple[PublishBatchRequestEntryTypeDef, int]"
@@ -121,7 +123,7 @@ def _entry(position: int, event: Encoded, *, fifo: bool) -> Sized:
         "Id": str(position),
         "Message": event.body,
         "MessageAttributes": {
-            name: {"DataType": _TYPE, "StringValue": text}
+            name: {"DataType": _NUMBER if name == SIZE else _TYPE, "StringValue": text}
             for name, text in event.attributes.items()
         },
     }

@@ -23,6 +23,8 @@ from workers.cli.dlq_common import (
     on_record,
     place,
 )
+from workers.runtime.observability.logs import redact
+from workers.settings import Settings
 
 dlq = typer.Typer(help="List, show, redrive and correct dead letters.", no_args_is_help=True)
 commands = typer.Typer()
@@ -90,25 +92,27 @@ def dlq_show(
     from workers.ops.dlq_groups import group_of
     from workers.ops.dlq_place import read
     from workers.ops.masking import indented, masked, parsed
+    from workers.ops.references import follow, payloads_of
 
     where, clients = place(service, undelivered=undelivered)
     with answered():
         found = read(where)
         letter = found.find(message_id)
-        body = masked(letter.body)
+        followed = follow(letter.body, payloads_of(clients, Settings.load()))
+        body = masked(followed.body)
         if reveal:
             detail = {"message": letter.id, "event": letter.event_id}
             with on_record(where, clients, "dlq show --reveal", reason=reason, detail=detail) as it:
                 it.count = 1
-            body = (
-                letter.body if as_json or not parsed(letter.body) else indented(parsed(letter.body))
-            )
+            fields = parsed(followed.body)
+            body = followed.body if as_json or not fields else indented(fields)
     facts = found.known[letter.key]
     document = dlq_view.listed(letter, found) | {
         "schema": letter.schema,
         "trail": letter.trail,
         "tries": [asdict(each) for each in facts.attempts],
         "revealed": reveal,
+        "stored": {"at": redact(followed.place), "problem": followed.problem},
         "body": body,
         "next": next_step(letter, facts, service=service, group=group_of(letter)),
     }

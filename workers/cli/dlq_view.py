@@ -112,6 +112,9 @@ def letter_text(document: Mapping[str, Any]) -> None:
         say(f"  {each['at'][:19]} {one_line(what)}")
     if document["trail"] and not document["tries"]:
         say(f"  {one_line(document['trail'])}")
+    if at := document["stored"]["at"]:
+        problem = document["stored"]["problem"]
+        say(f"\nstored in {one_line(at)}{f': {one_line(problem)}' if problem else ''}")
     body = printable(document["body"])
     say(f"\nbody{'' if document['revealed'] else ' (personal data masked; --reveal shows it)'}:")
     say(body[:_LONGEST_BODY])

@@ -4,7 +4,7 @@ Events stream: nothing here grows with the size of the archive.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,10 @@ from workers.aws.archive import Archive
 from workers.aws.errors import translated
 from workers.aws.items import to_document
 from workers.envelope import Encoded, EnvelopeError
+from workers.ops.references import follow
+from workers.pointer import SIZE, pointer_or_none
+from workers.runtime.payloads import MAX_PAYLOAD_BYTES
+from workers.runtime.ports import Payloads
 from workers.services.order import Order, key_of
 
 if TYPE_CHECKING:
@@ -62,6 +66,12 @@ class Archived:
     event: Encoded
     occurred_at: datetime
     position: Position
+    stored: str = ""  # the text, if ``event`` is a reference to it
+
+    @property
+    def text(self) -> str:
+        """The text of the event itself."""
+        return self.stored or self.event.body
 
     @property
     def key(self) -> str:
@@ -104,7 +114,7 @@ def read(
             if file.key < after.key or file.written_at < oldest:
                 continue
             progress(file.key)
-            for found in _events(file.key, archive.lines(file.key)):
+            for found in _events(file.key, archive.lines(file.key), archive.payloads):
                 if found.position <= after or (wanted and wanted not in _text(found)):
                     continue
                 if isinstance(found, Unreadable) or _selects(selection, found):
@@ -124,7 +134,9 @@ def placed_at(dynamodb: "DynamoDBClient", table: str, order_id: str) -> datetime
     return Order.of(to_document(item)).created_at - CLOCK_SKEW if item else None
 
 
-def _events(key: str, lines: Iterable[str]) -> Iterator[Archived | Unreadable]:
+def _events(
+    key: str, lines: Iterable[str], payloads: Payloads | None
+) -> Iterator[Archived | Unreadable]:
     """Read the events of a file.
 
     An event that was published by hand may have line breaks: lines are joined until they are one.
@@ -132,15 +144,15 @@ def _events(key: str, lines: Iterable[str]) -> Iterator[Archived | Unreadable]:
     held, number = "", 0
     for line in lines:
         number += 1
-        found = _event(line, Position(key, number))
-        if isinstance(found, Archived):
+        found = _event(line, Position(key, number), payloads)
+        if isinstance(found, Archived) or pointer_or_none(line):
             if held:
                 yield Unreadable(Position(key, number - 1), "the line is not an event")
             held = ""
             yield found
             continue
         held = f"{held}\n{line}" if held else line
-        joined = _event(held, Position(key, number)) if held != line else found
+        joined = _event(held, Position(key, number), payloads) if held != line else found
         if isinstance(joined, Archived):
             held = ""
             yield joined
@@ -148,16 +160,24 @@ def _events(key: str, lines: Iterable[str]) -> Iterator[Archived | Unreadable]:
         yield Unreadable(Position(key, number), "the line is not an event")
 
 
-def _event(text: str, position: Position) -> Archived | Unreadable:
+def _event(text: str, position: Position, payloads: Payloads | None) -> Archived | Unreadable:
+    """Read an event, or follow a reference to one; the reference is what is sent again."""
+    followed = follow(text, payloads)
+    if followed.problem:
+        return Unreadable(position, f"{followed.place}: {followed.problem}")
     try:
-        event = Encoded.read(text)
-        fields: Any = jiter.from_json(text.encode())
+        event = Encoded.read(followed.body, limit=MAX_PAYLOAD_BYTES)
+        fields: Any = jiter.from_json(followed.body.encode())
         occurred_at = datetime.fromisoformat(fields["occurredAt"])
         if occurred_at.tzinfo is None or "source" not in event.attributes:
             return Unreadable(position, "occurredAt has no offset, or source is missing")
     except (EnvelopeError, KeyError, TypeError, ValueError) as error:
         return Unreadable(position, str(error))
-    return Archived(event, occurred_at, position)
+    if not followed.place:
+        return Archived(event, occurred_at, position)
+    size = {SIZE: str(len(followed.body.encode()))}
+    reference = replace(event, body=text, attributes={**event.attributes, **size})
+    return Archived(reference, occurred_at, position, stored=followed.body)
 
 
 def _later(time: datetime, difference: timedelta) -> datetime:
@@ -177,10 +197,10 @@ def _selects(selection: Selection, found: Archived) -> bool:
         return False
     if not selection.order_id:
         return found.type in selection.types
-    fields: Any = jiter.from_json(found.event.body.encode())
+    fields: Any = jiter.from_json(found.text.encode())
     data = fields.get("data")
     return isinstance(data, dict) and data.get("orderId") == selection.order_id
 
 
 def _text(found: Archived | Unreadable) -> str:
-    return found.event.body if isinstance(found, Archived) else ""
+    return found.text if isinstance(found, Archived) else ""

@@ -7,6 +7,7 @@ from workers.aws.dead_letters import MAX_READ, Peeked, peek
 from workers.envelope import EnvelopeError
 from workers.events import decode
 from workers.events import peek as peek_event
+from workers.pointer import is_reference, pointer_in
 from workers.runtime.observability.logs import redact
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class DeadMessage:
     first_id: str = ""  # the SQS id of the first delivery
     key: str = ""  # of the event in the service's table: ``inbox#``, ``failures#``
     sent_at: float = 0.0  # epoch seconds: when it got into the dead-letter queue
-    schema: str = ""  # why the body is not an event; empty if it is one
+    schema: str = ""  # why the body is neither an event nor a reference; empty if it is one
 
 
 def look(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> list[DeadMessage]:
@@ -54,7 +55,10 @@ def explained(message: Peeked) -> DeadMessage:
     texts = message.attributes
     envelope, schema = None, ""
     try:
-        envelope = decode(message.body)
+        if is_reference(message.body):
+            pointer_in(message.body)
+        else:
+            envelope = decode(message.body)
     except EnvelopeError as error:
         schema = f"{error.name}: {error}"
     first_id = texts.get("source.messageId") or message.id
@@ -76,7 +80,9 @@ def explained(message: Peeked) -> DeadMessage:
         redrives=_number(texts.get("failure.redrives", "")),
         stack=texts.get("failure.stack", ""),
         first_id=first_id,
-        key=envelope.key if envelope else texts.get("failure.key") or f"message#{first_id}",
+        key=envelope.key
+        if envelope
+        else texts.get("failure.key") or event.key or f"message#{first_id}",
         sent_at=message.sent_at,
         schema=schema,
     )

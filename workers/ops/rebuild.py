@@ -30,6 +30,7 @@ from workers.ops.handled import handled
 from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
 from workers.runtime.memory import INBOX_RETENTION
+from workers.runtime.payloads import MAX_PAYLOAD_BYTES
 from workers.runtime.ports import Between, Document
 from workers.services.analytics import Analytics
 
@@ -125,7 +126,7 @@ def _readable(
     for each in chunk:
         try:
             if isinstance(each, Archived):
-                yield decode(each.event.body)
+                yield decode(each.text, limit=MAX_PAYLOAD_BYTES)
                 continue
             problem = each.reason
         except EnvelopeError as error:

@@ -6,11 +6,14 @@ from typing import Any, Final
 
 import orjson
 
+from workers.aws import references
 from workers.aws.failure_rows import log_of
 from workers.aws.items import to_document
 from workers.aws.outbox_rows import since_of
+from workers.envelope import Encoded
 from workers.ops.failures import FailedAttempt
 from workers.ops.story import DEAD, HANDLED, MISSING, ORDER_API, RETRYING, Delivery, StoryEvent
+from workers.pointer import is_reference
 from workers.services.order import Order
 
 CREATED: Final = "order.created"
@@ -58,7 +61,9 @@ def event_in(body: str) -> StoryEvent:
 
 
 def order_of(body: str) -> str:
-    """Read the order id of an event; empty if it has none."""
+    """Read the order id of an event; empty if it has none, or if its text is in S3."""
+    if is_reference(body):
+        return ""
     return str(orjson.loads(body).get("data", {}).get("orderId", ""))
 
 
@@ -72,8 +77,24 @@ def with_outbox(event: StoryEvent, row: Any) -> StoryEvent:
 
 
 def outcomes_of(inbox: Any) -> list[StoryEvent]:
-    """Read the outcomes in an inbox row; None if there is no row."""
-    return [event_in(body["S"]) for body in inbox["outcomes"]["L"]] if inbox else []
+    """Read the outcomes in an inbox row; none if there is no row."""
+    if not inbox:
+        return []
+    return [
+        _referred(event, inbox) if is_reference(event.body) else event_in(event.body)
+        for event in references.outcomes_of(inbox)
+    ]
+
+
+def _referred(event: Encoded, inbox: Any) -> StoryEvent:
+    """Read an outcome whose text is in S3 from the row of its cause: nothing has to be fetched."""
+    return StoryEvent(
+        event_id=event.event_id,
+        event_type=event.attributes["eventType"],
+        source=event.attributes["source"],
+        at=inbox.get("at", {}).get("S", ""),
+        cause=inbox["pk"]["S"].rpartition("#")[2],
+    )
 
 
 def delivery_of(service: str, inbox: Any, failures: Any) -> Delivery:

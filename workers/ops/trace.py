@@ -125,7 +125,7 @@ class Tracer:
         first = events[0].deliveries
         keys = [self._inbox(d.service, events[0]) for d in first if d.outcomes]
         bodies = [o["S"] for item in self._get(keys).values() for o in item["outcomes"]["L"]]
-        return order_of(bodies[0]) if bodies else ""
+        return next(filter(None, map(order_of, bodies)), "")
 
     def _keys(self, event: StoryEvent) -> Iterator[Row]:
         yield self._orders(f"outbox#{event.event_id}")

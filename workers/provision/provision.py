@@ -20,7 +20,7 @@ from workers.aws.errors import SDK_ERRORS
 from workers.aws.provisioning import EmulatorClients, is_aws
 from workers.ops.stock import list_stock, set_stock
 from workers.provision.messaging import Messaging
-from workers.provision.storage import ensure_identity, ensure_table
+from workers.provision.storage import ensure_identity, ensure_payloads, ensure_table
 from workers.samples import PRICES, REORDER_THRESHOLD
 from workers.settings import Settings
 from workers.topology import Topology
@@ -78,6 +78,8 @@ def provision(
     for name, table in tables.items():
         ensure_table(aws.dynamodb, name, outbox=table.outbox, changed=changed)
     ensure_identity(aws.ses, settings.sender_email, changed)
+    if settings.payload_bucket:
+        ensure_payloads(aws.s3, settings.payload_bucket, changed)
     if stock:
         _add_stock(
             aws.dynamodb,

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from workers.runtime.payloads import EXPIRY_DAYS
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ses import SESClient
@@ -57,6 +59,23 @@ def ensure_identity(ses: "SESClient", address: str, changed: Callable[[str], Non
     ):  # an emulator has few, so one page is enough
         ses.verify_email_identity(EmailAddress=address)
         changed(f"created mail identity {address}")
+
+
+def ensure_payloads(s3: Any, name: str, changed: Callable[[str], None]) -> None:
+    """Create the bucket of large events, and let its objects expire."""
+    if name not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+        region = s3.meta.region_name
+        # S3 refuses the name of its first region here.
+        where = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else where))
+        changed(f"created bucket {name}")
+    rule = {
+        "ID": "expire",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "Expiration": {"Days": EXPIRY_DAYS},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
 
 
 def _indexes(*, outbox: bool) -> dict[str, Any]:

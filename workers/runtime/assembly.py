@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from threading import Condition
-from typing import TypeAlias
 
-from workers.envelope import Envelope, Event, Sign
+from workers.envelope import Sign
 from workers.glimpse import glimpse
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission
@@ -26,15 +25,14 @@ from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
 from workers.runtime.pause import PauseSwitch
+from workers.runtime.payloads import Decode, LargeEvents
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
-from workers.runtime.ports import Queue, Store, Topic
+from workers.runtime.ports import Payloads, Queue, Store, Topic
 from workers.runtime.protection import Protection, TaskAgent
 from workers.runtime.publisher import Publisher
 from workers.runtime.receive_loop import ReceiveLoop
 from workers.runtime.roster import Roster
-
-Decode: TypeAlias = Callable[[str], Envelope[Event]]
 
 
 def _utcnow() -> datetime:
@@ -46,7 +44,8 @@ class Ports:
     """What a receive loop reaches outside its process.
 
     Without an ``agent`` the task is never protected from scale-in; without a ``roster`` the worker
-    does not report, and cannot be paused; without ``spans`` there are no traces.
+    does not report, and cannot be paused; without ``spans`` there are no traces; without
+    ``payloads`` an event that does not fit into a message is refused.
     """
 
     queue: Queue
@@ -55,6 +54,7 @@ class Ports:
     agent: TaskAgent | None = None
     roster: Roster | None = None
     spans: Spans | None = None
+    payloads: Payloads | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,9 @@ def assemble(
         linger=config.receive_linger,
         now=now,
     )
+    large = (
+        LargeEvents(ports.payloads, decode, clock.utcnow) if ports.payloads is not None else None
+    )
     consumer = Consumer(
         queue=traced,
         topic=Publisher(ports.topic, now=now, rest=rest),
@@ -226,6 +229,7 @@ def assemble(
             spans=ports.spans,
             sign=sign,
             max_age=config.max_event_age,
+            large=large,
         ),
         admission=admission,
         failures=failures,
@@ -240,6 +244,7 @@ def assemble(
         max_receives=config.max_receives,
         now=now,
         spans=ports.spans,
+        large=large,
     )
     protection = None
     if ports.agent is not None:

@@ -40,8 +40,9 @@ from workers.runtime.observability.canonical_line import CanonicalLine
 from workers.runtime.observability.logs import about
 from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import Telemetry
+from workers.runtime.payloads import LargeEvents
 from workers.runtime.permits import Permits
-from workers.runtime.ports import AttemptLog, Failure, Outcomes, Queue, Topic
+from workers.runtime.ports import AttemptLog, Failure, Message, Outcomes, Queue, Topic
 from workers.runtime.settlement import (
     ENVIRONMENT,
     DeadLetter,
@@ -88,6 +89,7 @@ class Consumer:
         max_receives: int,
         now: Callable[[], float] = time.monotonic,
         spans: Spans | None = None,
+        large: LargeEvents | None = None,
     ) -> None:
         self._queue = queue
         self._topic = topic
@@ -105,6 +107,7 @@ class Consumer:
         self._max_receives = max_receives
         self._now = now
         self._spans = spans
+        self._large = large
         self._ignored: set[str] = set()
 
     def consume(self, lease: Lease) -> None:
@@ -130,7 +133,7 @@ class Consumer:
 
     def process(self, lease: Lease, line: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
-        envelope = self._decode(lease.message.body)
+        envelope = self._read(lease.message)
         fields = line.decoded(envelope)
         crash_point("decoded")
         if not self._inbox.takes(envelope):
@@ -142,6 +145,9 @@ class Consumer:
             self._publish(record.outcomes)
         crash_point("published")
         line.outcome = "repeated" if record.repeated else "handled"
+
+    def _read(self, message: Message) -> Envelope[Event]:
+        return self._large.read(message) if self._large else self._decode(message.body)
 
     def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
         """Carry out a settlement and return the one that was made.

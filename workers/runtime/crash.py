@@ -24,6 +24,7 @@ POINTS: Final = (
     "started",
     "decoded",
     "handled",  # the handler has returned; nothing is written yet
+    "payload.stored",  # a large outcome, in S3; nothing refers to it yet
     "committed",
     "published",  # the outcomes
     "dead_lettered",  # the copy is sent; the message is still in the queue

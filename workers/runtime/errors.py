@@ -55,6 +55,10 @@ class Unavailable(TransientError):
         self.dependency = dependency
 
 
+class Missing(Unavailable):
+    """An object that a message refers to does not exist: it will be restored, or has expired."""
+
+
 class LeaseLost(TransientError):
     """Another worker may own the message: nothing may be committed for it here."""
 

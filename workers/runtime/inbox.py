@@ -6,7 +6,7 @@ recorded outcomes are returned.
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -18,7 +18,8 @@ from workers.runtime.handler import Handlers
 from workers.runtime.lease import Lease
 from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.observability.spans import Spans
-from workers.runtime.ports import Handling, Message, Record, Store
+from workers.runtime.payloads import LargeEvents
+from workers.runtime.ports import Handling, Message, Outcomes, Record, Store
 
 # Conflicts last milliseconds: they are retried in process, well within the visibility timeout.
 CONFLICT_TRIES: Final = 8
@@ -42,6 +43,7 @@ class Inbox:
         spans: Spans | None = None,
         sign: Sign | None = None,
         max_age: float = INBOX_RETENTION.total_seconds(),
+        large: LargeEvents | None = None,
     ) -> None:
         """``max_age`` (s) is that of an event that is handled without a look into the inbox."""
         self._service = service
@@ -53,6 +55,7 @@ class Inbox:
         self._spans = spans
         self._sign = sign
         self._max_age = max_age
+        self._large = large
         self._retrying = Retrying(
             retry=retry_if_exception_type(Conflict),
             stop=stop_after_attempt(CONFLICT_TRIES),
@@ -105,7 +108,7 @@ class Inbox:
         events = self._handlers.handle(envelope.data, transaction)
         crash_point("handled")
         lease.check()
-        record = self._store.commit(transaction, self._outcomes(envelope, events))
+        record = self._store.commit(transaction, self._encoded(self._outcomes(envelope, events)))
         crash_point("committed")
         return record
 
@@ -119,7 +122,7 @@ class Inbox:
             version=self._version,
         )
 
-    def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> tuple[Encoded, ...]:
+    def _outcomes(self, cause: Envelope[Event], events: tuple[Event, ...]) -> list[Envelope[Event]]:
         # Only here: a repeated handling publishes what was recorded, with the first one's context.
         traceparent = self._spans.traceparent() if self._spans and events else None
         seen: Counter[str] = Counter()
@@ -131,6 +134,13 @@ class Inbox:
                 position=seen[event.type],
                 traceparent=traceparent,
             )
-            outcomes.append(Encoded.of(outcome, self._sign))
+            outcomes.append(outcome)
             seen[event.type] += 1
-        return tuple(outcomes)
+        return outcomes
+
+    def _encoded(self, outcomes: Sequence[Envelope[Event]]) -> Outcomes:
+        """Encode each outcome, once; large ones are stored, and replaced by references."""
+        encoded = tuple(Encoded.of(outcome, self._sign) for outcome in outcomes)
+        if self._large is None:
+            return encoded
+        return self._large.carry(outcomes, encoded)

@@ -154,6 +154,27 @@ class Topic(Protocol):
         """
 
 
+class Payloads(Protocol):
+    """The bucket of bodies that are too large for a message. Objects expire; nothing deletes them.
+
+    No error is the fault of a message: methods raise only ``Unavailable`` of the dependency "s3",
+    and ``FatalError`` if access is denied or the bucket does not exist.
+    """
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Store a body. A repeat stores the same bytes again."""
+
+    def get(self, key: str, limit: int) -> bytes | None:
+        """Read a body; None if it has more than ``limit`` bytes, which are then not read.
+
+        Raises ``Missing`` if there is no such object.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Between:
     """A condition: ``field`` is in [low, high] before the change; None is no bound."""

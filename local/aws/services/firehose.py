@@ -24,6 +24,13 @@ from local.aws.patch import Method, wrap
 
 # One key of a partition in the query: name:.field or name:.field[0:10]. jq knows much more.
 _KEY: Final = re.compile(r"\s*(\w+)\s*:\s*\.(\w+)(?:\[(\d+):(\d+)\])?\s*")
+# The same, or a part of ``s3Key`` where the record is a reference to S3:
+# name:(.field? // .[1].s3Key)[0:10] or name:(.field? // (.[1].s3Key|split("/")[1])).
+_REFERENCE: Final = re.compile(
+    r"\s*(\w+)\s*:\s*"
+    r'\(\.(\w+)\? // (?:\.\[1\]\.s3Key|\(\.\[1\]\.s3Key\|split\("/"\)\[(\d)\]\))\)'
+    r"(?:\[(\d+):(\d+)\])?\s*"
+)
 _PLACEHOLDER: Final = re.compile(r"!\{partitionKeyFromQuery:(\w+)\}")
 _PARTITION: Final = "aws"
 
@@ -133,15 +140,33 @@ def partition_keys(query: str, record: str) -> dict[str, str]:
         raise Unpartitioned(f"DynamicPartitioning.MetadataExtractionFailed: {error}") from None
     keys = {}
     for part in query.strip().removeprefix("{").removesuffix("}").split(","):
-        match = _KEY.fullmatch(part)
-        if match is None:
+        plain, referring = _KEY.fullmatch(part), _REFERENCE.fullmatch(part)
+        if plain is not None:
+            name, field, start, end = plain.groups()
+            value = fields.get(field) if isinstance(fields, dict) else None
+        elif referring is not None:
+            name, field, position, start, end = referring.groups()
+            value = _in_key(fields, field, position)
+        else:
             raise NotImplementedError(f"the embedded Firehose cannot evaluate {part}")
-        name, field, start, end = match.groups()
-        value = fields.get(field) if isinstance(fields, dict) else None
         if not isinstance(value, str) or not value:
             raise Unpartitioned(f"DynamicPartitioning.MetadataExtractionFailed: no {field}")
         keys[name] = value[int(start) : int(end)] if start else value
     return keys
+
+
+def _in_key(fields: Any, field: str, position: str | None) -> Any:
+    """Return a field, or else a part of the key in a reference; None if it is neither."""
+    match fields:
+        case dict():
+            return fields.get(field)
+        case [_, {"s3Key": str() as key}, *_]:
+            parts = key.split("/")
+            if position is None:
+                return key
+            return parts[int(position)] if int(position) < len(parts) else None
+        case _:
+            return None
 
 
 def _prefix(template: str, keys: Mapping[str, str]) -> str:

@@ -141,7 +141,17 @@ data "aws_iam_policy_document" "task" {
     }
   }
 
-  # SQS and SNS use the key with the permissions of the caller.
+  dynamic "statement" {
+    for_each = { for action, granted in { Get = try(var.payloads.get, false), Put = try(var.payloads.put, false) } : action => var.payloads.arn if granted }
+
+    content {
+      sid       = "${statement.key}Payloads"
+      actions   = ["s3:${statement.key}Object"]
+      resources = ["${statement.value}/*"]
+    }
+  }
+
+  # SQS, SNS and S3 use the key with the permissions of the caller.
   dynamic "statement" {
     for_each = var.kms_key_arn[*]
 
@@ -153,7 +163,7 @@ data "aws_iam_policy_document" "task" {
       condition {
         test     = "StringEquals"
         variable = "kms:ViaService"
-        values   = ["sns.${local.region}.amazonaws.com", "sqs.${local.region}.amazonaws.com"]
+        values   = concat(["sns.${local.region}.amazonaws.com", "sqs.${local.region}.amazonaws.com"], [for _ in var.payloads[*] : "s3.${local.region}.amazonaws.com"])
       }
     }
   }

@@ -144,6 +144,12 @@ variable "email" {
   type        = object({ arns = list(string), sender = string })
 }
 
+variable "payloads" {
+  description = "ARN of the bucket of large events, and whether the service reads from it and stores in it; null without one."
+  type        = object({ arn = string, get = bool, put = bool })
+  default     = null
+}
+
 variable "secrets_key_arns" {
   description = "ARNs of the KMS keys that may encrypt the secrets."
   type        = list(string)

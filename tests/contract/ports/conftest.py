@@ -11,6 +11,7 @@ from support.fakes import (
     FakeGateway,
     FakeLeases,
     FakeOutbox,
+    FakePayloads,
     FakeQueue,
     FakeRoster,
     FakeStore,
@@ -25,6 +26,7 @@ from workers.aws.heartbeats import DynamoRoster
 from workers.aws.mail_allowance import MailAllowance
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases
+from workers.aws.payloads import S3Payloads
 from workers.aws.payment_ledger import PaymentLedger
 from workers.aws.simulated_gateway import SimulatedGateway
 from workers.aws.sns import SnsTopic
@@ -76,6 +78,22 @@ def allowance(request):
         return FakeAllowance()
     client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
     return MailAllowance(client, table, FakeClock())
+
+
+@pytest.fixture
+def s3_payloads(clients):
+    client, bucket = clients.s3(), f"payloads-{uuid4()}"
+    where = {"LocationConstraint": client.meta.region_name}
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    account = clients.sts().get_caller_identity()["Account"]
+    return S3Payloads(client, bucket, account)
+
+
+@pytest.fixture(params=BOTH)
+def payloads(request):
+    if request.param == "fake":
+        return FakePayloads()
+    return request.getfixturevalue("s3_payloads")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from support.builders import a_payment, an_envelope
 from workers.aws.failure_rows import MAX_KEPT
 from workers.envelope import Encoded
 from workers.glimpse import Glimpse
+from workers.pointer import SIZE, Pointer
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError
 from workers.runtime.ports import Attempt, AttemptLog, Between, FailedAttempt, FailureLog
 
@@ -492,3 +493,15 @@ def test_of_many_failed_attempts_the_first_and_the_newest_stay_on_record(store):
         assert kept[-8:] == list(range(1, number + 1))[-8:]
 
     assert store.failures("shop#event-1").recorded == 3 * MAX_KEPT - 1
+
+
+def test_a_reference_to_a_large_outcome_is_recalled_with_its_attributes(store):
+    """The text says nothing of the event, and the next publish needs its attributes."""
+    carried = Encoded(
+        OUTCOME.event_id, Pointer("bucket", "key").text, {**OUTCOME.attributes, SIZE: "300000"}
+    )
+    other = Encoded.of(CAUSE.then(a_payment(), source="payment", position=1))
+    store.commit(store.begin(CAUSE.key), [other, carried])
+    recalled = store.recall(CAUSE.key)
+    assert recalled.outcomes == (other, carried)
+    assert store.commit(store.begin(CAUSE.key), [other]).outcomes == (other, carried)

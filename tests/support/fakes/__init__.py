@@ -8,6 +8,7 @@ from support.fakes.counts import FakeCounts
 from support.fakes.faults import Faults
 from support.fakes.mailer import FakeAllowance, FakeMailer, Mail
 from support.fakes.outbox import FakeLeases, FakeOutbox
+from support.fakes.payloads import FakePayloads
 from support.fakes.payments import FakeGateway
 from support.fakes.queue import DeadLettered, FakeQueue
 from support.fakes.roster import FakeRoster
@@ -23,6 +24,7 @@ __all__ = [
     "FakeLeases",
     "FakeMailer",
     "FakeOutbox",
+    "FakePayloads",
     "FakeQueue",
     "FakeRoster",
     "FakeStore",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.ops.doctor import alarms, queues, setup, tables, topic
+from workers.ops.doctor import alarms, payloads, queues, setup, tables, topic
 from workers.ops.doctor.policies import topic_may_send
 from workers.provision.policies import queue_policy
 from workers.settings import Settings
@@ -146,3 +146,24 @@ def test_the_default_settings_leave_every_handler_its_time():
 
 def test_the_map_and_the_handlers_agree():
     assert list(setup.handler_findings(Topology.load())) == []
+
+
+def a_rule(days, status="Enabled"):
+    return {"Status": status, "Expiration": {"Days": days}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ([a_rule(120)], ""),
+        ([{"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}], "for ever"),
+        ([], "for ever"),
+        ([a_rule(120, "Disabled")], "for ever"),
+        ([a_rule(120), a_rule(7)], "after 7 days instead of 120"),
+        ([a_rule(400)], "for 400 days instead of 120"),
+    ],
+)
+def test_large_events_must_expire_when_the_code_expects_it(rules, problem):
+    found = list(payloads.expiry_problems(rules))
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)

@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from support.builders import NOON, a_payment, an_order, encoded
+from support.builders import NOON, a_payment, an_envelope, an_order, encoded
+from support.fakes import FakePayloads
 from support.fakes.clock import FakeClock
 
 from workers.aws.archive import File
 from workers.ops import replay as module
 from workers.ops.archive import ALWAYS, Archived, Position, Selection, Unreadable, read
 from workers.ops.replay import CANARY_PATIENCE, MEMORY, CanaryFailed, Options, Replay, Tally
+from workers.pointer import SIZE, Named, Pointer
 
 NOW = NOON + timedelta(hours=1)
 
@@ -156,8 +158,9 @@ def test_a_rate_spreads_the_events_over_time(run, clock):
 class Files:
     """An archive in memory: lines by day, type and name."""
 
-    def __init__(self, files):
+    def __init__(self, files, payloads=None):
         self._files = files
+        self.payloads = payloads
 
     def days(self):
         return sorted({day for day, _, _ in self._files})
@@ -254,3 +257,50 @@ def test_an_order_is_found_by_its_id_and_not_by_a_text_that_contains_it():
     selection = Selection(frozenset({"order.created"}), *ALWAYS, order_id="order-1")
     assert ids(read(files, selection)) == ["it"]
     assert ids(read(files, replace(selection, order_id="order-9"))) == []
+
+
+# --- references to large events --------------------------------------------------------
+
+
+def a_reference(payloads, event_id="event-1", **changes):
+    envelope = an_envelope(event_id=event_id, **changes)
+    raw = envelope.encode().encode()
+    key = Named.of(envelope, raw).key
+    payloads.put(key, raw)
+    return Pointer(payloads.bucket, key).text, envelope
+
+
+def found_in(payloads, *lines, **changes):
+    files = {(NOON.date(), "order.created", "file"): (lines, NOON + timedelta(minutes=5))}
+    selection = Selection(frozenset({"order.created"}), *ALWAYS, **changes)
+    return list(read(Files(files, payloads), selection))
+
+
+def test_a_replay_sends_a_reference_and_selects_by_the_event_behind_it():
+    payloads = FakePayloads()
+    reference, envelope = a_reference(payloads)
+
+    [found] = found_in(payloads, reference, line(event_id="event-2"), order_id="order-1")[:1]
+
+    assert found.event.body == reference
+    assert found.event.attributes["eventType"] == "order.created"
+    assert found.event.attributes[SIZE] == str(len(envelope.encode()))
+    assert (found.key, found.occurred_at) == (envelope.key, NOON)
+    assert found_in(payloads, reference, order_id="order-2") == []
+
+
+@pytest.mark.parametrize(
+    ("has_bucket", "problem"),
+    [(True, "the object does not exist"), (False, "PAYLOAD_BUCKET is not set")],
+)
+def test_a_reference_that_leads_nowhere_is_reported_and_costs_no_other_event(has_bucket, problem):
+    payloads = FakePayloads()
+    reference, _ = a_reference(payloads)
+    payloads.objects.clear()
+
+    lines = ('{"half":', reference, line(event_id="event-2"))
+    half, lost, other = found_in(payloads if has_bucket else None, *lines)
+
+    assert isinstance(half, Unreadable)
+    assert problem in lost.reason
+    assert other.event.event_id == "event-2"

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Final
 
 from workers.aws.clients import Clients
-from workers.ops.doctor import alarms, queues, setup, tables, topic
+from workers.ops.doctor import alarms, payloads, queues, setup, tables, topic
 from workers.ops.doctor.finding import Finding, unchecked
 from workers.ops.doctor.scope import Scope
 from workers.runtime.errors import (
@@ -75,6 +75,9 @@ def remote_checks(scope: Scope) -> Iterator["Named"]:
             yield Named("service", service, partial(examine, scope, service))
     for table in scope.topology.tables:
         yield Named("table", table, partial(tables.examine_table, scope, table))
+    if scope.settings.payload_bucket:
+        examine_payloads = partial(payloads.examine_payloads, scope)
+        yield Named("bucket", scope.settings.payload_bucket, examine_payloads)
     if scope.on_aws:
         for service in scope.topology.consumers:
             examine_undelivered = partial(queues.examine_undelivered, scope, service)

@@ -40,6 +40,7 @@ class Scope:
     sns: Any
     dynamodb: Any
     cloudwatch: Any
+    s3: Any
     environment: Mapping[str, str]
 
     @classmethod
@@ -57,6 +58,7 @@ class Scope:
             sns=clients.inspector("sns"),
             dynamodb=clients.inspector("dynamodb"),
             cloudwatch=clients.inspector("cloudwatch"),
+            s3=clients.s3(),
             environment=dict(env),
         )
 
