@@ -11,8 +11,8 @@ from email_validator import EmailNotValidError, validate_email
 
 _PUNYCODE: Final = "xn--"  # prefix of a Punycode label; RFC 5890, 2.3.2.1
 
-# Stands for the address of a customer whose data was erased. No address ends so (RFC 6761, 6.4),
-# and ``sendable`` refuses it: nobody can place an order with it.
+# Stands for the address of a customer whose data was erased. No real address ends in .invalid
+# (RFC 6761, 6.4), and ``sendable`` refuses it: nobody can place an order with it.
 ERASED: Final = "erased@erased.invalid"
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, Generic, Self, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Final, Generic, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
 import jiter
@@ -230,6 +230,13 @@ def first(
         traceparent=traceparent,
         data=event,
     )
+
+
+class Decode(Protocol[E_co]):
+    """Reads envelopes, as ``Decoder.decode``."""
+
+    def __call__(self, body: str, /, *, limit: int = MAX_BODY_BYTES) -> Envelope[E_co]:
+        """Raise ``EnvelopeError`` for what is none, or has more than ``limit`` bytes."""
 
 
 class Decoder(Generic[E_co]):

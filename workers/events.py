@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from workers.envelope import Decoder, Encoded, Envelope, Event, Id, Value
+from workers.envelope import Decode, Decoder, Encoded, Event, Id, Value
 from workers.glimpse import Glimpse, glimpse
 
 # A transaction holds 100 items: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -262,7 +262,7 @@ decode: Final = Decoder(CATALOGUE).decode
 
 def accepting(
     publishers: Mapping[str, Collection[str]], check: Callable[[str], None] | None = None
-) -> Callable[[str], Envelope[OrderEvent]]:
+) -> Decode[OrderEvent]:
     """Return a ``decode`` that believes only the ``publishers`` of each type; see ``Decoder``."""
     return Decoder(CATALOGUE, publishers, check).decode
 

@@ -51,20 +51,20 @@ def delete_before_commit():
 
 def publish_before_commit():
     """Publish outcomes before the commit."""
-    outcomes, build = Inbox._outcomes, Consumer.__init__
+    encoded, build = Inbox._encoded, Consumer.__init__
     topics = []
 
     def noting(self, *, topic, **parts):
         topics.append(topic)
         build(self, topic=topic, **parts)
 
-    def published(self, cause, events):
-        made = outcomes(self, cause, events)
+    def published(self, outcomes):
+        made = encoded(self, outcomes)
         if made:
             topics[0].publish(made)
         return made
 
-    Consumer.__init__, Inbox._outcomes = noting, published
+    Consumer.__init__, Inbox._encoded = noting, published
 
 
 def random_outcome_ids():

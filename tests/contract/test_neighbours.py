@@ -10,7 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from support.fakes import FakeClock, FakeGateway, FakeMailer, FakeStore
+from support.fakes import FakeAllowance, FakeClock, FakeGateway, FakeMailer, FakeStore
 from support.json_paths import paths
 
 from workers.envelope import MINOR_VERSION
@@ -50,9 +50,16 @@ BEFORE = {
     "inventory.released": ["inventory.reserved", "payment.failed"],
 }
 WITHOUT_EFFECT = {
-    ("notification", "order.refunded"),
-    ("notification", "inventory.reserved"),
-    ("notification", "inventory.released"),
+    ("notification", event)
+    for event in (
+        "order.created",
+        "payment.completed",
+        "payment.failed",
+        "payment.refunded",  # of an order that was not shipped
+        "inventory.failed",
+        "inventory.released",
+        "inventory.reserved",
+    )
 }
 PAIRS = [(service, event) for service, events in CONSUMERS.items() for event in events]
 REPLACED = [
@@ -74,7 +81,9 @@ class World:
             "orders": lambda: Orders(now=clock),
             "payment": lambda: Payment(self.gateway),
             "inventory": Inventory,
-            "notification": lambda: Notification(self.mailer, "operations@example.com", clock),
+            "notification": lambda: Notification(
+                self.mailer, FakeAllowance(), "operations@example.com", clock
+            ),
             "analytics": lambda: Analytics(now=clock, choose=lambda _: 0),
         }[name]()
         if name == "orders":

@@ -13,6 +13,7 @@ FILES = ("variables.tf", "state.tf")
 DEV = {
     "account_id": "123456789012",
     "environment": "dev",
+    "jwt_keys": '{"keys": [{}]}',
     "operations_email": "operations@example.com",
     "sender_email": "orders@example.com",
 }

@@ -15,6 +15,7 @@ TERRAFORM = Path(__file__).parents[2] / "terraform"
 # These need no provider, so a plan takes a fifth of a second.
 FILES = ("variables.tf", "topology.tf", "rules.tf")
 REQUIRED = {
+    "jwt_keys": '{"keys": [{}]}',
     "account_id": "123456789012",
     "environment": "dev",
     "sender_email": "orders@example.com",

@@ -51,6 +51,7 @@ def account(tmp_path_factory):
 def bootstrap(terraform, account):
     """Return the initialised configuration of the account."""
     own = {n: v for n, v in terraform.environment.items() if n.startswith(("TF_", "CHECKPOINT_"))}
+    own["TF_DATA_DIR"] += "-bootstrap"  # another root, with another backend
     configuration = replace(
         terraform,
         directory=terraform.directory / "bootstrap",

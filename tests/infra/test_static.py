@@ -61,6 +61,8 @@ API_DOMAIN = {
             "var_file": "staging",
             "api_domain": json.dumps(API_DOMAIN),
             "internet": "nat-only",
+            "customer_managed_key": "true",
+            "large_payloads": "true",
         },
         # and a NAT gateway in each zone
         {"var_file": "prod", "edge": json.dumps(EDGE), "dns_firewall": "{}"},

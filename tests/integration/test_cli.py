@@ -97,6 +97,8 @@ def test_a_redrive_is_a_dry_run_until_it_is_confirmed(workers, payment, dead_let
 def test_a_redrive_that_cannot_move_the_messages_fails(workers, payment, dead_letter):
     """SQS runs one move task at a time: the second operator is told so, and moves nothing."""
     assert dead_letter
+    for number in range(60):  # a minute of work
+        boto3.client("sqs").send_message(QueueUrl=payment.dlq_url, MessageBody=str(number))
     queues = {"SourceArn": payment.dlq_url, "DestinationArn": payment.url}
     arns = {name: arn_of(url) for name, url in queues.items()}
     slow = boto3.client("sqs").start_message_move_task(**arns, MaxNumberOfMessagesPerSecond=1)

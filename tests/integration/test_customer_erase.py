@@ -16,6 +16,7 @@ from workers.ops.books import Library
 from workers.ops.erase import Customer, without_customer
 from workers.ops.reconcile_rules import differences_of
 from workers.services.order import Order
+from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -55,7 +56,7 @@ def naming(shop, text):
 
 
 def differences(shop, *order_ids):
-    library = Library(shop.dynamodb, shop.prefix, shop.topology)
+    library = Library(shop.dynamodb, Settings(name_prefix=shop.prefix), shop.topology)
     books = library.read(order_ids)
     return [
         difference

@@ -57,6 +57,7 @@ def planned(environment, tmp_path):
         given = {
             "account_id": "123456789012",
             "environment": name,
+            "internet": "nat-only",
             "operations_email": "operations@example.com",
             "sender_email": "orders@example.com",
             "stage": stage,

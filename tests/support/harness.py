@@ -13,10 +13,12 @@ from workers.runtime.assembly import Clock, Config, Ports, assemble
 from workers.runtime.handler import Handlers, handles
 from workers.runtime.lease import UNSETTLED
 from workers.runtime.leases import HANDLER_TIMEOUT
+from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.ports import Transaction
 from workers.topology import MAX_RECEIVE_COUNT
 
 VISIBILITY = 60
+MAX_EVENT_AGE = INBOX_RETENTION.total_seconds()
 
 
 class RestlessClock(FakeClock):
@@ -73,6 +75,7 @@ class Harness:
         fifo=False,
         sign=None,
         payloads=None,
+        max_event_age=MAX_EVENT_AGE,
     ):
         """``sleep`` and ``rest`` advance the clock, unless workers share it (scheduler.py)."""
         self.waits = {"sleep": sleep, "rest": rest}
@@ -109,6 +112,7 @@ class Harness:
                 receive_linger=0,
                 protect_after=60,
                 handler_timeout=handler_timeout,
+                max_event_age=max_event_age,
             ),
             Clock(
                 now=self.clock,

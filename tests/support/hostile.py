@@ -84,7 +84,14 @@ VALUES = {
 
 
 def planted(document):
-    """Yield (name, body) of a document with one hostile value in one field, for each field."""
+    """Yield (name, body) of a document with one hostile value in one field, for each field.
+
+    Also with a field that stands there twice, and with a number that is none in an unknown field.
+    """
+    whole = json.dumps(document)
+    for key in sorted({path[-1] for path in _paths(document) if isinstance(path[-1], str)}):
+        yield f"{key}: twice", whole.replace(f'"{key}": ', f'"{key}": 0, "{key}": ', 1).encode()
+    yield "unknown: NaN", f'{whole[:-1]}, "unknown": NaN}}'.encode()
     for path in _paths(document):
         for name, value in VALUES.items():
             if path[-1] == "reason" and name in FREE_TEXTS:

@@ -1,5 +1,6 @@
 """A domain whose texts have no limit: reports and their reviews. An order's texts are short."""
 
+import math
 from dataclasses import replace
 from typing import ClassVar
 
@@ -57,7 +58,13 @@ def at(days):
 
 def a_worker(payloads=None, clock=None, count=1):
     """Start a worker at noon on 2 January 2026, when the events of the builders occur."""
-    return Harness(Reviews(count), payloads=payloads, clock=clock or at(0), decode=decode)
+    return Harness(
+        Reviews(count),
+        payloads=payloads,
+        clock=clock or at(0),
+        decode=decode,
+        max_event_age=math.inf,  # they are months old where payloads expire
+    )
 
 
 def a_cause(text="short", event_id="event-1", report_id="report-1", **changes):

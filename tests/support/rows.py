@@ -114,7 +114,7 @@ class Rows:
             "event-3",
         )
         inbox = self._inbox("orders", Orders(now=lambda: NOON))
-        self._handle(inbox, a_payment(), a_reservation())
+        self._handle(inbox, a_payment(amount=Decimal("31.60")), a_reservation())
         self._handle(inbox, a_reservation(order_id="order-early"))
 
         outbox = Outbox(self._dynamodb, f"{self._prefix}orders", clock=NOON.timestamp)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -137,6 +138,31 @@ def test_a_cloudevent_that_cannot_be_read_is_refused_with_its_reason(changes, re
         decode(cloudevent(**changes))
     assert refusal.value.name == "malformed"
     assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"order-1"', f'"order-{chr(0xD800)}"'),
+        ('"order-1"', r'"order-\ud800"'),
+        ('"24.60"', "9" * 5000),
+        ('"24.60"', "1e400"),
+        ('"24.60"', "NaN"),
+        ('"24.60"', "[" * 300 + "]" * 300),
+        ('"id"', '"id":"other","id"'),
+    ],
+)
+def test_a_hostile_cloudevent_is_refused_like_a_hostile_envelope(good, bad):
+    with pytest.raises(EnvelopeError):
+        decode(cloudevent().replace(good, bad))
+
+
+@given(st.integers(0, len(cloudevent()) - 1), st.integers(0, 255))
+def test_a_changed_byte_is_read_or_refused(position, byte):
+    raw = bytearray(cloudevent().encode())
+    raw[position] = byte
+    with suppress(EnvelopeError):
+        assert decode(raw.decode(errors="surrogateescape")).data.order_id
 
 
 @pytest.mark.parametrize("version", ["0.3", "2.0", 1.0, None])

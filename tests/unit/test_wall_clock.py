@@ -25,17 +25,21 @@ JUMP = 600.0  # s
 
 # The modules that read the wall clock, and the effect of a jump of ten minutes.
 READERS = {
+    "api/rate.py": "a caller's minute ends early or late: up to twice the limit, or less than it",
     "aws/dynamodb.py": "an inbox row says a wrong time, and expires ten minutes off, of 90 days",
     "aws/heartbeats.py": "a heartbeat expires ten minutes early or late, of a day",
+    "aws/mail_allowance.py": "a recipient's hour ends early or late: up to twice the limit",
     "aws/outbox.py": "a published row goes ten minutes early or late, of 7 days",
     "aws/outbox_leases.py": "a relay of the version before takes a shard early or late; fenced off",
     "aws/sqs.py": "a dead letter says a wrong time",
     "bootstrap.py": "history, counters and sent mails get a wrong time; order and sums stay right",
     "cli/audit.py": "records of one more or one fewer day are listed",
     "cli/counts.py": "other hours are summed",
+    "cli/events.py": "an event seems too old, or young enough, to be published by hand",
     "cli/orders.py": "orders of a slightly different age are listed",
     "cli/reconcile.py": "orders of the last ten minutes are left out, or compared too soon",
     "cli/outbox.py": "an event seems to wait for longer or shorter",
+    "cli/schema.py": "a deprecation ends a day early or late",
     "envelope.py": "an event says a wrong time; the relay takes it earlier or later than others",
     "ops/audit.py": "a record says a wrong time, and may stand under another day",
     "ops/operations.py": "a redrive says a wrong time",

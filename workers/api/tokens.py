@@ -74,7 +74,7 @@ class Tokens:
                 kind="unavailable",
                 retry_after=RETRY_AFTER,
             ) from error
-        except (jwt.PyJWTError, RecursionError) as error:  # JSON may be nested without end
+        except jwt.PyJWTError as error:
             text = next((text for kind, text in _TEXTS if isinstance(error, kind)), _UNVERIFIED)
             raise unauthorized(text, error="invalid_token") from None
 

@@ -70,13 +70,13 @@ def customer_erase(
     tables = sorted({service.table for service in services if service.publishes})
     rows: list[Row] = []
     for table in tables:
-        note(f"reading {settings.name_prefix}{table}")
-        rows += find(dynamodb, settings.name_prefix + table, who)
+        note(f"reading {settings.table(table)}")
+        rows += find(dynamodb, settings.table(table), who)
     erased = 0
     if yes and rows:
         with record(
             dynamodb,
-            settings.name_prefix + topology.services["order-api"].table,
+            settings.table(topology.services["order-api"].table),
             by=caller(clients),
             action="customer erase",
             reason=reason,

@@ -10,6 +10,7 @@ from workers.aws.items import to_document
 from workers.services.inventory import PREFIX as RESERVATION
 from workers.services.notification import key_of as mail_key
 from workers.services.templates import FORMER, NAMES
+from workers.settings import Settings
 from workers.topology import Topology
 
 if TYPE_CHECKING:

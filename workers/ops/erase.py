@@ -1,4 +1,4 @@
-"""Erases a customer from the rows that the services keep: the address, the ids, their own words.
+"""Erases a customer from stored rows: the address, the ids and what the customer wrote.
 
 Amounts, items and states stay, so the books of an order agree as before and its money can still be
 returned. Only the text that names the customer is replaced; an event keeps every other byte.
@@ -35,7 +35,7 @@ _WORDED: Final = ("order.cancelled", "order.refunded")
 
 @dataclass(frozen=True)
 class Customer:
-    """Whom to erase: by the address, as orders have it, or by the id in the shop's records."""
+    """The customer to erase: an address, as orders have it, or an id in the shop's records."""
 
     email: str | None = None
     customer_id: str | None = None

@@ -23,7 +23,7 @@ from workers.aws.archive import Archive
 from workers.aws.generations import REFRESH, new_generation, scope_of, use_generation
 from workers.aws.transact import Cancelled, Write, write
 from workers.aws.transaction import DynamoTransaction
-from workers.envelope import Envelope, EnvelopeError
+from workers.envelope import Decode, Envelope, EnvelopeError
 from workers.events import OrderEvent, accepting
 from workers.ops.archive import ALWAYS, CLOCK_SKEW, Archived, Selection, Unreadable, read
 from workers.ops.handled import handled
@@ -121,7 +121,7 @@ class Rebuild:
 def _readable(
     chunk: Sequence[Archived | Unreadable],
     counted: Counted,
-    decode: Callable[[str], Envelope[OrderEvent]],
+    decode: Decode[OrderEvent],
 ) -> Iterator[Envelope[OrderEvent]]:
     for each in chunk:
         try:

@@ -28,6 +28,7 @@ from workers.services.notification import key_of as mail_key
 from workers.services.order import Order
 from workers.services.order import key_of as order_key
 from workers.services.templates import FORMER, NAMES
+from workers.settings import Settings
 from workers.topology import Topology
 
 if TYPE_CHECKING:

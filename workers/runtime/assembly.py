@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import Condition
 
-from workers.envelope import Sign
+from workers.envelope import Decode, Event, Sign
 from workers.glimpse import glimpse
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission
@@ -25,7 +25,7 @@ from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import MeasuredQueue, Telemetry
 from workers.runtime.pause import PauseSwitch
-from workers.runtime.payloads import Decode, LargeEvents
+from workers.runtime.payloads import LargeEvents
 from workers.runtime.permits import Permits
 from workers.runtime.poller import Poller
 from workers.runtime.ports import Payloads, Queue, Store, Topic
@@ -139,7 +139,7 @@ REAL_TIME = Clock()
 
 def assemble(
     handlers: Handlers,
-    decode: Decode,
+    decode: Decode[Event],
     ports: Ports,
     config: Config,
     clock: Clock = REAL_TIME,

@@ -1,17 +1,17 @@
 """Large events: their text is stored in S3, and everything else carries a reference to it.
 
-Messages, inbox rows and outbox rows hold the reference instead of the text, encoded once. The
-object is stored before the commit that refers to it, so a crash leaves an object that nothing
-refers to, and never a reference to nothing. Objects expire by age, never when a message is
-handled: five services, retries, redrives and replays read the same one.
+Messages and inbox rows hold the reference instead of the text, encoded once. The object is stored
+before the commit that refers to it, so a crash leaves an object that nothing refers to, and never a
+reference to nothing. Objects expire by age, never when a message is handled: five services,
+retries, redrives and replays read the same one.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
-from workers.envelope import MAX_BODY_BYTES, Encoded, Envelope, EnvelopeError, Event
+from workers.envelope import MAX_BODY_BYTES, Decode, Encoded, Envelope, EnvelopeError, Event
 from workers.limits import MAX_ITEM_BYTES
 from workers.pointer import SIZE, Named, Pointer, is_reference, pointer_in
 from workers.runtime.crash import crash_point
@@ -46,19 +46,12 @@ class PayloadExpired(PermanentError):
     name = "payload_expired"
 
 
-class Decode(Protocol):
-    """Reads an envelope, as ``Decoder.decode``."""
-
-    def __call__(self, body: str, /, *, limit: int = MAX_BODY_BYTES) -> Envelope[Event]:
-        """Raise ``EnvelopeError`` for what is none, or has more than ``limit`` bytes."""
-
-
 @dataclass(frozen=True)
 class LargeEvents:
     """Stores large events, and reads those that a message refers to."""
 
     payloads: Payloads
-    decode: Decode
+    decode: Decode[Event]
     utcnow: Callable[[], datetime]
 
     def carry(self, envelopes: Sequence[Envelope[Event]], outcomes: Outcomes) -> Outcomes:

@@ -11,6 +11,7 @@ from moto.sqs.exceptions import InvalidParameterValue
 from moto.sqs.models import Message, Queue, SQSBackend
 
 from local.aws.patch import Method, wrap
+from local.aws.services.backlog import now_ms
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 DEDUPLICATION: Final = 300.0  # s
@@ -72,6 +73,8 @@ def _deduplicate() -> None:
                 message.id, message.sequence_number = first.id, first.sequence_number
                 return
             message.sequence_number = str(next(numbers)).zfill(_DIGITS)
+            # moto takes the time before the lock: two senders could get times against the order.
+            message.sent_timestamp = int(now_ms())  # type: ignore[assignment] # moto starts with None
             known[key] = message, now
             queue._messages.append(message)  # noqa: SLF001 - without moto's own comparison
             queue._messages_lock.notify_all()  # noqa: SLF001 - a patch reaches into what it patches

@@ -12,7 +12,6 @@ from moto.sqs.exceptions import QueueDoesNotExist, SQSException
 
 from local.aws.patch import Method, wrap
 from local.aws.services.strict_sqs import MAX_ATTRIBUTES, forbidden_character, refuse_batch, size
-from workers.topology import is_fifo
 
 MAX_BYTES: Final = 262_144  # of a message, and of all messages of a batch; attributes count
 
@@ -90,7 +89,7 @@ def refuse_protocol(topic_arn: str, protocol: str) -> None:
 
     https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
     """
-    if is_fifo(topic_arn) and protocol != "sqs":
+    if topic_arn.endswith(".fifo") and protocol != "sqs":
         raise InvalidParameterValue(f"Invalid parameter: Invalid protocol type: {protocol}")
 
 

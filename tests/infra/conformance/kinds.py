@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from infra.conformance.plan import KNOWN_LATER
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -403,7 +405,12 @@ KINDS = {
             "receive_wait_time_seconds": "ReceiveMessageWaitTimeSeconds",
             "visibility_timeout_seconds": "VisibilityTimeout",
         },
-        unset={"kms_data_key_reuse_period_seconds": 0},
+        # A standard queue has no scope and no limit; the provider reads them back as empty.
+        unset={
+            "deduplication_scope": KNOWN_LATER,
+            "fifo_throughput_limit": KNOWN_LATER,
+            "kms_data_key_reuse_period_seconds": 0,
+        },
         apart={"policy": ("AWS::SQS::QueuePolicy", {"Queues": ["any"]})},
     ),
     "aws_ssm_parameter": Kind("AWS::SSM::Parameter", without=("type",), fixed={"Type": "String"}),

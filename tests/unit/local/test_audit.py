@@ -167,7 +167,7 @@ ENTRY = {"type": "Secret Keyword", "hashed_secret": "abc", "line_number": 3}
         {"a.py": [ENTRY]},  # nobody has looked at it
         {"a.py": [ENTRY | {"is_secret": True}]},
         {"b.py": [ENTRY | {"is_secret": False}]},
-        {"a.py": [ENTRY | {"is_secret": False, "hashed_secret": "other"}]},
+        {"a.py": [ENTRY | {"is_secret": False, "hashed_secret": "test"}]},
     ],
 )
 def test_a_secret_that_nobody_has_cleared_is_found(known):

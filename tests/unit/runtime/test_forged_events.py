@@ -196,6 +196,27 @@ def test_outcomes_of_a_worker_with_a_key_are_signed_and_believed_by_another():
 
 
 @pytest.mark.parametrize(
+    ("publisher", "consumer"),
+    [("off", "sign"), ("sign", "off"), ("sign", "sign"), ("sign", "require"), ("require", "sign")],
+)
+def test_no_step_of_the_introduction_refuses_what_the_step_before_publishes(publisher, consumer):
+    """Both run side by side during a deployment."""
+    modes = {mode: Signing(KEYS, "2026-11", mode) for mode in ("sign", "require")}
+    publishing, reading = modes.get(publisher), modes.get(consumer)
+    payment = worker(Service(), sign=publishing.sign if publishing else None)
+    payment.send("order-1")
+    payment.round()
+    clock = FakeClock()
+    check = reading.check if reading else None
+    orders = worker(Orders(clock.now), "orders", check, clock=clock)
+    (outcome,) = payment.topic.sent
+    orders.queue.send(outcome.body)
+    orders.round()
+    assert reasons(payment) == reasons(orders) == []
+    assert orders.store.documents["order#order-1"]["payment"] == "completed"
+
+
+@pytest.mark.parametrize(
     ("body", "reason"),
     [
         (an_envelope().encode(), "unsigned"),

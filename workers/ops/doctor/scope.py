@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from workers.aws.clients import Clients
 from workers.aws.errors import translated
 from workers.aws.provisioning import is_aws
 from workers.settings import Settings
 from workers.topology import Topology
-
-UNDELIVERED: Final = "undelivered"  # terraform/modules/queue: what SNS could not deliver
 
 
 @dataclass(frozen=True)
