@@ -10,14 +10,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from workers.api.callers import EVERYBODY, NEEDED, Action, Caller
 from workers.api.gate import HEALTH
 from workers.api.problems import Refused, respond
-from workers.api.tokens import SCHEME, unauthorized
 
 AUTHORIZATION: Final = b"authorization"
+SCHEME: Final = "Bearer"
 SECURITY: Final = "accessToken"  # the name of the scheme in the API document
 SCHEMES: Final = {SECURITY: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 
 # Takes the Authorization header; raises ``Refused``.
 Identify = Callable[[str | None], Awaitable[Caller]]
+
+
+def unauthorized(detail: str, *, error: str = "") -> Refused:
+    """Return the refusal of a request without a valid token.
+
+    A request without any token gets no error code (RFC 6750, 3.1).
+    """
+    challenge = f'{SCHEME} error="{error}", error_description="{detail}"' if error else SCHEME
+    return Refused(
+        HTTPStatus.UNAUTHORIZED,
+        detail,
+        kind="invalid-token" if error else "token-required",
+        headers={"WWW-Authenticate": challenge},
+    )
 
 
 async def everybody(_authorization: str | None) -> Caller:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import jwt
 
+from workers.api.authentication import SCHEME, unauthorized
 from workers.api.callers import Caller, known_scopes
 from workers.api.keys import Keys, NoKeys
 from workers.api.problems import Refused
@@ -20,7 +21,6 @@ MAX_SUBJECT: Final = (
     255  # characters: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
 )
 REQUIRED: Final = ("exp", "iss", "sub")
-SCHEME: Final = "Bearer"
 RETRY_AFTER: Final = 5  # s; the keys are fetched again by then
 
 # RFC 6750, 3.1. The texts must not contain quotes.
@@ -32,20 +32,6 @@ _TEXTS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (jwt.MissingRequiredClaimError, "The token lacks a required claim"),
 )
 _UNVERIFIED: Final = "The token cannot be verified"
-
-
-def unauthorized(detail: str, *, error: str = "") -> Refused:
-    """Return the refusal of a request without a valid token.
-
-    A request without any token gets no error code (RFC 6750, 3.1).
-    """
-    challenge = f'{SCHEME} error="{error}", error_description="{detail}"' if error else SCHEME
-    return Refused(
-        HTTPStatus.UNAUTHORIZED,
-        detail,
-        kind="invalid-token" if error else "token-required",
-        headers={"WWW-Authenticate": challenge},
-    )
 
 
 @dataclass(frozen=True)

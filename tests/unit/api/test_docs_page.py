@@ -5,7 +5,7 @@ import re
 import pytest
 from support.order_api import Api
 
-from workers.api.tokens import unauthorized
+from workers.api.authentication import unauthorized
 from workers.settings import Settings
 
 
