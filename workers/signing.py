@@ -61,6 +61,11 @@ class WrongSignature(SignatureError):
     name = "wrong_signature"
 
 
+def is_signed(body: str) -> bool:
+    """Tell whether a body ends in a signature, right or wrong."""
+    return _SIGNATURE.search(body, max(0, len(body) - _LONGEST)) is not None
+
+
 class Signing:
     """Signs with one key and verifies with several, so that a key can be replaced."""
 
@@ -108,7 +113,18 @@ class Signing:
     def signed(self, body: str) -> str:
         """Return a body that a person wrote with a signature: its own, if it ends in one."""
         body = body.rstrip()
-        return body if _SIGNATURE.search(body) else self.sign(body)
+        return body if is_signed(body) else self.sign(body)
+
+    def resigned(self, old: str, new: str) -> str:
+        """Return ``new``, an altered ``old``, with a signature that is as good as the old one.
+
+        An event that was not to be believed must not become one that is.
+        """
+        try:
+            self.verify(old)
+        except SignatureError:
+            return new
+        return self.sign(_SIGNATURE.sub("}", new))
 
     def check(self, body: str) -> None:
         """Verify the signature of a body. Raises ``SignatureError`` where signatures are required.

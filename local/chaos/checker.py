@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
+from signal import SIGTERM
 from typing import Final
 
 from local.chaos.evidence import Event, Evidence, money
@@ -262,10 +263,13 @@ def processes_end_as_planned(e: Evidence) -> Iterator[Violation]:
     """I12: processes ended only as planned: killed, crashed at a crash point, or stopped."""
     crashes = Counter(_process(line.file) for line in e.log if line.fields.get("event") == "crash")
     aborts = bool([planted for planted in e.planted if "ended the worker" in planted.reason])
+    started = {_process(line.file) for line in e.log}
     killed: Counter[str] = Counter()
     for name, code in e.exits:
         if code == KILLED:
             killed[name] += 1
+        elif code == -SIGTERM and name not in started:
+            continue  # stopped before it could install its handler, so before it could do anything
         elif code != STOPPED and not (code == ABORTED and aborts and name.startswith("payment")):
             yield _v12(f"{name} exited with code {code}", f"{name}.log")
     for name, times in killed.items():

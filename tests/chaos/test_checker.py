@@ -206,6 +206,10 @@ PLANTED = {
         "I12",
         lambda e: replace(e, exits=[("orders-1", -9)]),
     ),
+    "a process that had started is ended by SIGTERM": (
+        "I12",
+        lambda e: replace(e, exits=[("payment-1", -15)]),
+    ),
     "a process aborts without a planted order": (
         "I12",
         lambda e: replace(e, exits=[("payment-1", -6)]),
@@ -345,6 +349,10 @@ def test_a_dead_letter_may_have_a_copy_when_requests_were_repeated():
     letters = [dead_letter(), dead_letter(id="letter-4")]
     counts = [queue("payment", dead=2)]
     assert check(replace(honest(), repeats=True, dead={"payment": letters}, queues=counts)) == []
+
+
+def test_a_process_may_be_stopped_before_it_has_started():
+    assert check(replace(honest(), exits=[("payment-2", -15)], kills={}, log=[])) == []
 
 
 def test_a_process_may_abort_on_a_planted_order():

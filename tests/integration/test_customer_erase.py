@@ -17,12 +17,15 @@ from workers.ops.erase import Customer, without_customer
 from workers.ops.reconcile_rules import differences_of
 from workers.services.order import Order
 from workers.settings import Settings
+from workers.signing import Signing, WrongSignature
 
 pytestmark = pytest.mark.integration
 
 ADA = "ada@example.com"
 BOB = "bob@example.com"
 TABLES = ("orders", "payment", "inventory", "notification", "analytics")
+KEYS = {"2026": "k" * 32}
+SIGNING = Signing(KEYS, "2026")
 WHY = ("--reason", "request 4711")
 
 
@@ -37,7 +40,7 @@ def workers(shop, monkeypatch):
 
     def run(*arguments, code=0):
         result = CliRunner().invoke(cli.build(), ("customer", "erase", *arguments))
-        assert result.exit_code == code, result.output
+        assert result.exit_code == code, (result.output, result.exception)
         return result.output if code else result.stdout
 
     return run
@@ -131,6 +134,40 @@ def test_a_redelivered_event_repeats_its_outcome_without_the_customer(shop, work
 
     assert after.body == before.body.replace(ADA, ERASED)
     assert after.attributes == before.attributes
+
+
+def test_an_erased_event_is_signed_again_but_no_forged_one(shop, workers, monkeypatch):
+    order_id = shop.confirmed(email=ADA)
+    key = f"inbox#order-api#{shop.order(order_id)['correlationId']['S']}"
+    (body,) = outcomes(shop, key)
+    forged = body.replace("24.60", "0.01")
+    write_outcomes(shop, key, [SIGNING.sign(body), SIGNING.sign(body).replace("24.60", "0.01")])
+
+    assert "set SIGNING, SIGNING_KEYS" in workers(ADA, *WHY, "--yes", code=2)
+    assert ADA in outcomes(shop, key)[0]
+    monkeypatch.setenv("SIGNING", "require")
+    monkeypatch.setenv("SIGNING_KEY_ID", "2026")
+    monkeypatch.setenv("SIGNING_KEYS", json.dumps(KEYS))
+    workers(ADA, *WHY, "--yes")
+
+    erased, left = outcomes(shop, key)
+    assert erased == SIGNING.sign(without_customer(body))
+    assert left.startswith(without_customer(forged)[:-1])
+    with pytest.raises(WrongSignature):
+        SIGNING.verify(left)
+
+
+def outcomes(shop, key):
+    return [each["S"] for each in shop.row("payment", key)["outcomes"]["L"]]
+
+
+def write_outcomes(shop, key, bodies):
+    shop.dynamodb.update_item(
+        TableName=shop.table("payment"),
+        Key={"pk": {"S": key}},
+        UpdateExpression="SET outcomes = :bodies",
+        ExpressionAttributeValues={":bodies": {"L": [{"S": body} for body in bodies]}},
+    )
 
 
 def test_a_customer_is_erased_by_the_id(shop, workers):

@@ -16,6 +16,7 @@ from workers.cli.console import (
     print_json,
     say,
 )
+from workers.signing import Signing
 from workers.topology import Topology
 from workers.topology_rules import DAY
 
@@ -72,7 +73,9 @@ def customer_erase(
     for table in tables:
         note(f"reading {settings.table(table)}")
         rows += find(dynamodb, settings.table(table), who)
-    erased = 0
+    erased, signing = 0, Signing.of(settings)
+    if yes and signing is None and any(row.signed for row in rows):
+        fail("events are signed: set SIGNING, SIGNING_KEYS and SIGNING_KEY_ID first", USAGE)
     if yes and rows:
         with record(
             dynamodb,
@@ -85,7 +88,7 @@ def customer_erase(
         ) as found:
             found.count = 0
             for row in rows:
-                found.count += erase(dynamodb, row)
+                found.count += erase(dynamodb, row, signing)
             erased = found.count
     _report(rows, erased, topology, yes=yes, as_json=as_json)
 

@@ -16,6 +16,7 @@ from workers.aws.errors import translated
 from workers.aws.scans import scan
 from workers.runtime.errors import Conflict
 from workers.services.templates import OWN_REASONS
+from workers.signing import Signing, is_signed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,6 +75,22 @@ class Row:
         return self.key.partition("#")[0]
 
     @property
+    def bodies(self) -> list[str]:
+        """The encoded events that the row holds."""
+        match self.kind:
+            case "order":
+                return []
+            case "inbox":
+                return [body["S"] for body in self.item["outcomes"]["L"]]
+            case _:
+                return [self.item["body"]["S"]]
+
+    @property
+    def signed(self) -> bool:
+        """Whether an event of the row needs another signature when its text changes."""
+        return any(is_signed(body) for body in self.bodies)
+
+    @property
     def in_progress(self) -> bool:
         """Whether more rows may follow that name the customer."""
         match self.kind:
@@ -91,8 +108,8 @@ def find(dynamodb: "DynamoDBClient", table: str, customer: Customer) -> Iterator
             yield Row(table, item)
 
 
-def erase(dynamodb: "DynamoDBClient", row: Row) -> bool:
-    """Replace what names the customer in a row; tell whether it was done.
+def erase(dynamodb: "DynamoDBClient", row: Row, signing: Signing | None = None) -> bool:
+    """Replace what names the customer in a row, sign it again, and tell whether it was done.
 
     An event that waits in the outbox is left for a later run: it is about to be sent as it is.
     Raises ``Conflict`` if services keep changing the row.
@@ -101,7 +118,7 @@ def erase(dynamodb: "DynamoDBClient", row: Row) -> bool:
     for _ in range(_TRIES):
         if item is None or "outboxShard" in item:
             return False
-        if _write(dynamodb, row, item):
+        if _write(dynamodb, Row(row.table, item), signing):
             return True
         with translated("dynamodb"):
             item = dynamodb.get_item(
@@ -124,19 +141,21 @@ def _reworded(found: re.Match[str]) -> str:
     return found[0] if kept else f'{found[1]}"{ERASED_WORDS}"'
 
 
-def _write(dynamodb: "DynamoDBClient", row: Row, item: Any) -> bool:
+def _write(dynamodb: "DynamoDBClient", row: Row, signing: Signing | None) -> bool:
     """Write the row unless it has changed; tell whether it was written."""
     update: Any = dynamodb.update_item
     with translated("dynamodb"):
         try:
-            update(TableName=row.table, Key={"pk": item["pk"]}, **_change(row.kind, item))
+            update(TableName=row.table, Key={"pk": row.item["pk"]}, **_change(row, signing))
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return False
     return True
 
 
-def _change(kind: str, item: Any) -> dict[str, Any]:
-    match kind:
+def _change(row: Row, signing: Signing | None) -> dict[str, Any]:
+    item = row.item
+    bodies = [{"S": _erased(body, signing)} for body in row.bodies]
+    match row.kind:
         case "order":
             return {
                 "UpdateExpression": "SET customerEmail = :email, customerId = :none,"
@@ -151,11 +170,14 @@ def _change(kind: str, item: Any) -> dict[str, Any]:
                 },
             }
         case "inbox":
-            bodies = [{"S": without_customer(body["S"])} for body in item["outcomes"]["L"]]
             return _swap("outcomes", item["outcomes"], {"L": bodies})
         case _:
-            new = {"S": without_customer(item["body"]["S"])}
-            return _swap("body", item["body"], new)
+            return _swap("body", item["body"], bodies[0])
+
+
+def _erased(body: str, signing: Signing | None) -> str:
+    new = without_customer(body)
+    return signing.resigned(body, new) if signing and new != body else new
 
 
 def _swap(name: str, old: Any, new: Any) -> dict[str, Any]:
