@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     concurrency: int | None = Field(default=None, ge=1, le=MAX_CONCURRENCY)
     # Tests use 2 s; the map asks for at least MIN_VISIBILITY_TIMEOUT.
     visibility_timeout: int | None = Field(default=None, ge=2, le=MAX_VISIBILITY_TIMEOUT)
-    receive_linger_ms: int = Field(default=3, ge=0, le=1_000)  # at most, after a poll
+    receive_linger_ms: int = Field(default=50, ge=0, le=1_000)  # at most, after a poll
     ecs_agent_uri: str | None = None
     stop_timeout: int = Field(default=120, ge=5, le=3600)  # s; Fargate allows 120
     metrics_port: int = Field(default=METRICS_PORT, ge=0, le=65_535)  # 0: any free port

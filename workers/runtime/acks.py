@@ -1,6 +1,8 @@
 """The last step of a message: deletes and retry delays, sent to SQS in batches of ten.
 
-A settlement waits up to ``LINGER`` for others to share its request. Entries that SQS rejects are
+A settlement waits up to ``LINGER`` for others to share its request, but a batch that is more than
+half full only for those that come at once (``QUIET``): what was received together often ends
+together, and the next ones come when the next poll has returned. Entries that SQS rejects are
 tried again one by one. The lease is renewed until SQS has confirmed the delete. A message that was
 handled but could not be deleted is remembered: if SQS delivers it again, it is deleted without
 being handled again.
@@ -28,9 +30,12 @@ from workers.runtime.ports import Queue
 from workers.runtime.settlement import name_of
 
 LINGER: Final = 0.1  # s
+QUIET: Final = 0.004  # s without a further settlement
+NEARLY_FULL: Final = 6  # settlements
 RETRY_DELAYS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)  # s; the last one repeats
 MAX_BACKLOG: Final = 100  # unconfirmed settlements; at this number polling pauses
 MAX_REMEMBERED: Final = 10_000  # handled messages that could not be deleted
+_WAKING: Final = (1, NEARLY_FULL, MAX_BATCH)  # lengths of a batch that change when it is due
 ACKS: Final = "acks"  # the reason given for that pause
 
 log = structlog.get_logger()
@@ -122,7 +127,7 @@ class Acks:
             self._backlog += 1
             if self._backlog == MAX_BACKLOG:
                 self._permits.pause(ACKS)
-            if len(acks) in (1, MAX_BATCH) or self._closing:
+            if len(acks) in _WAKING or self._closing:
                 self._changed.notify()
 
     def _wait(self) -> float | None:
@@ -134,8 +139,12 @@ class Acks:
 
     def _due_in(self, acks: deque[Ack], now: float) -> float:
         """Return the seconds until a batch has lingered long enough."""
-        at_once = len(acks) >= MAX_BATCH or self._closing or acks[0].tries > 0
-        return 0.0 if at_once else acks[0].ready_at - now
+        if len(acks) >= MAX_BATCH or self._closing or acks[0].tries > 0:
+            return 0.0
+        due = acks[0].ready_at
+        if len(acks) >= NEARLY_FULL:
+            due = min(due, acks[-1].ready_at - self._linger + QUIET)
+        return due - now
 
     def _retry_due(self) -> None:
         with self._changed:

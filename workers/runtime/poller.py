@@ -9,13 +9,13 @@ from typing import Final
 
 import structlog
 
-from workers.limits import MAX_BATCH
 from workers.runtime.acks import Acks
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.groups import Turns
 from workers.runtime.lease import Lease
 from workers.runtime.leases import Leases
+from workers.runtime.linger import Linger
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import Message, Queue
@@ -25,28 +25,6 @@ FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
 ON_THE_WAY: Final = 1.0  # s; a poll may start that much later at SQS than here
 
 log = structlog.get_logger()
-
-
-class Linger:
-    """A pause after a poll, so that the next poll fetches more at once.
-
-    The pause grows with each poll that returned few messages and shrinks with each full one. It
-    settles where polls are nearly full, and does not delay a backlog.
-    """
-
-    def __init__(self, longest: float) -> None:
-        self._longest = longest
-        self._now = 0.0
-
-    def after(self, count: int, taken: int) -> float:
-        """Return the pause (s) after a poll for ``taken`` messages that returned ``count``."""
-        if count == MAX_BATCH:
-            self._now *= 0.7
-        elif 0 < count < taken:
-            self._now = min(self._longest, self._now + self._longest / 4)
-        else:
-            return 0.0  # the queue is empty, or the poll asked for no more
-        return self._now
 
 
 class Poller:
@@ -76,7 +54,7 @@ class Poller:
         self._turns = turns
         self._telemetry = telemetry
         self._wait = wait
-        self._linger = Linger(linger)
+        self._linger = Linger(linger, now)
         self._now = now
         self._uniform = uniform
         self._proven = False  # the queue has answered at least once
@@ -99,7 +77,7 @@ class Poller:
     def poll(self, taken: int, poller: int = 0) -> bool:
         """Poll once for ``taken`` messages and admit those received; False if the poll failed."""
         messages: Sequence[Message] = ()
-        self.polls[poller] = self._now()
+        began = self.polls[poller] = self._now()
         try:
             # The first poll, also after an outage, does not wait: it only tests the queue.
             messages = self._queue.receive(taken, self._wait if self.receiving else 0)
@@ -109,11 +87,12 @@ class Poller:
         finally:
             del self.polls[poller]
             self._permits.received(taken, len(messages))
+        took = self._now() - began
         self._succeeded()
         self._telemetry.consumed.inc(len(messages))
         for message in messages:
             self.admit(message)
-        if wait := self._linger.after(len(messages), taken):
+        if wait := self._linger.after(len(messages), taken, took):
             self._stopping.wait(wait)
         return True
 

@@ -5,7 +5,15 @@ from threading import Thread
 import pytest
 from support.fakes import FakeClock, FakeQueue
 
-from workers.runtime.acks import LINGER, MAX_BACKLOG, MAX_REMEMBERED, RETRY_DELAYS, Acks
+from workers.runtime.acks import (
+    LINGER,
+    MAX_BACKLOG,
+    MAX_REMEMBERED,
+    NEARLY_FULL,
+    QUIET,
+    RETRY_DELAYS,
+    Acks,
+)
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.leases import Leases
 from workers.runtime.observability.telemetry import Telemetry
@@ -354,3 +362,21 @@ def test_the_thread_sends_a_single_delete_after_the_linger():
         deadline -= 1
     assert len(rig.queue) == 0
     real.close()
+
+
+def test_a_nearly_full_batch_waits_only_while_more_come(rig):
+    for lease in rig.receive(NEARLY_FULL):
+        rig.acks.delete(lease)
+        rig.flush(after=QUIET * 0.9)
+        assert rig.queue.calls["delete"] == 0
+    rig.flush(after=QUIET * 0.2)
+    assert rig.queue.calls["delete"] == 1
+
+
+def test_a_smaller_batch_waits_for_the_whole_linger(rig):
+    for lease in rig.receive(NEARLY_FULL - 1):
+        rig.acks.delete(lease)
+    rig.flush(after=LINGER * 0.9)
+    assert rig.queue.calls["delete"] == 0
+    rig.flush(after=LINGER * 0.2)
+    assert rig.queue.calls["delete"] == 1

@@ -9,7 +9,7 @@ from support.fakes import FakeQueue
 from support.harness import Harness
 
 from workers.runtime.errors import FatalError, PermanentError, Unavailable
-from workers.runtime.poller import FIRST_BACKOFF, ON_THE_WAY, Linger, Poller
+from workers.runtime.poller import FIRST_BACKOFF, ON_THE_WAY, Poller
 from workers.runtime.settlement import LONGEST_BACKOFF
 
 OUTAGE = Unavailable("503", dependency="sqs")
@@ -188,30 +188,3 @@ def test_an_open_poll_may_return_messages_until_slightly_after_its_wait(worker):
     assert worker.poller.open_for() == 20 + ON_THE_WAY
     worker.clock.advance(60)
     assert worker.poller.open_for() == 0
-
-
-def test_pauses_grow_after_polls_that_return_few_messages():
-    linger = Linger(0.05)
-    pauses = [linger.after(3, taken=10) for _ in range(6)]
-    assert pauses == pytest.approx([0.0125, 0.025, 0.0375, 0.05, 0.05, 0.05])
-
-
-def test_a_backlog_is_not_delayed():
-    linger = Linger(0.05)
-    for _ in range(4):
-        linger.after(3, taken=10)
-    pauses = [linger.after(10, taken=10) for _ in range(20)]
-    assert pauses == sorted(pauses, reverse=True)
-    assert pauses[-1] < 0.0001
-    assert sum(pauses) < 0.15
-
-
-@pytest.mark.parametrize(("count", "taken"), [(0, 10), (3, 3)], ids=["nothing", "all it wanted"])
-def test_an_empty_or_satisfied_poll_is_followed_at_once(count, taken):
-    linger = Linger(0.05)
-    linger.after(3, taken=10)
-    assert linger.after(count, taken) == 0
-
-
-def test_without_a_linger_there_is_no_pause():
-    assert Linger(0).after(3, taken=10) == 0
