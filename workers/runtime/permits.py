@@ -2,7 +2,7 @@
 
 A poller takes permits before it polls and returns those it did not need. There are as many permits
 as handler slots, plus a read-ahead: the number of messages that will start within
-``READ_AHEAD_SECONDS`` at the measured rate, at most one batch, and none for slow handlers. The
+``READ_AHEAD_SECONDS`` at the measured rate, at most ``READ_AHEAD``, and none for slow handlers. The
 lease table keeps waiting messages invisible, so a message read ahead does not expire.
 """
 
@@ -16,6 +16,8 @@ from workers.limits import MAX_BATCH
 
 MAX_POLLERS: Final = 4
 READ_AHEAD_SECONDS: Final = 0.25
+# Messages: one batch to start from while a poll fetches the next.
+READ_AHEAD: Final = 2 * MAX_BATCH
 # A poll with few free slots would fetch a message or two; wait this long (s) for more slots.
 PATIENCE: Final = 0.1
 _SMOOTHING: Final = 0.1
@@ -133,11 +135,11 @@ class Permits:
         mean = duration if mean is None else mean + _SMOOTHING * (duration - mean)
         self.mean_duration = mean
         starts_soon = READ_AHEAD_SECONDS * self.concurrency / max(mean, 1e-6)
-        self.read_ahead = min(MAX_BATCH, int(starts_soon))
+        self.read_ahead = min(READ_AHEAD, int(starts_soon))
         # A full read-ahead keeps the slots busy: a poll can wait until it fetches ten.
         self._worthwhile = (
             MAX_BATCH
-            if self.read_ahead == MAX_BATCH
+            if self.read_ahead >= MAX_BATCH
             else min(MAX_BATCH, math.ceil(self.concurrency / 4))
         )
 
