@@ -25,7 +25,10 @@ class IssuerError(Exception):
 
 def is_safe(url: str) -> bool:
     """Return whether nobody on the way can change what the URL answers: HTTPS, or this machine."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as an unfinished IPv6 address
+        return False
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
     )

@@ -24,6 +24,8 @@ MIN_RSA_BITS: Final = 2048  # RFC 7518, 3.3
 # The algorithms and, by them, the members that a JSON Web Key has to have (RFC 7518, 6).
 _KINDS: Final = (("RS256", {"kty": "RSA"}), ("ES256", {"kty": "EC", "crv": "P-256"}))
 
+_SHOWN: Final = 200  # characters of a text from outside that are logged
+
 KeySet: TypeAlias = Mapping[str, jwt.PyJWK]  # by key id
 
 log = structlog.get_logger()
@@ -43,15 +45,15 @@ class Keys(Protocol):
 def parse(document: str | bytes) -> KeySet:
     """Return the keys of a JWKS document (RFC 7517) that verify RS256 or ES256.
 
-    Others are left out: keys for encryption, symmetric or short keys, other algorithms. Raises
-    ``ValueError`` if none remains.
+    Others are left out: keys for encryption, symmetric or short keys, other algorithms, and keys
+    that cannot be read (RFC 7517, 5). Raises ``ValueError`` if none remains.
     """
     content = json.loads(document)
     listed = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise ValueError("the document has no list of keys")  # noqa: TRY004 - a value from outside
-    keys = dict(_usable(each) for each in listed if isinstance(each, dict) and _fits(each))
-    keys = {key_id: key for key_id, key in keys.items() if _strong(key)}
+    read = {each["kid"]: _usable(each) for each in listed if isinstance(each, dict) and _fits(each)}
+    keys = {key_id: key for key_id, key in read.items() if key is not None and _strong(key)}
     if not keys:
         raise ValueError("the document has no key for RS256 or ES256")
     return keys
@@ -69,12 +71,13 @@ def _matches(key: Mapping[str, Any], algorithm: str, members: Mapping[str, str])
     return members.items() <= key.items() and key.get("alg", algorithm) == algorithm
 
 
-def _usable(key: Mapping[str, Any]) -> tuple[str, jwt.PyJWK]:
+def _usable(key: Mapping[str, Any]) -> jwt.PyJWK | None:
     [algorithm] = [name for name, members in _KINDS if _matches(key, name, members)]
     try:
-        return key["kid"], jwt.PyJWK(dict(key), algorithm)
-    except jwt.PyJWTError as error:
-        raise ValueError("the document has a key that cannot be read") from error
+        return jwt.PyJWK(dict(key), algorithm)
+    except (jwt.PyJWTError, TypeError, ValueError) as error:
+        log.warning("keys.unreadable", keyId=key["kid"][:_SHOWN], errorType=name_of(error))
+        return None
 
 
 def _strong(key: jwt.PyJWK) -> bool:
@@ -142,7 +145,12 @@ class FetchedKeys:
             try:
                 self._keys = self._fetch()
             except Exception as error:  # noqa: BLE001 - whatever it is, the keys from before go on
-                log.warning("keys.not_refreshed", errorType=name_of(error), keys=len(self._keys))
+                log.warning(
+                    "keys.not_refreshed",
+                    errorType=name_of(error),
+                    reason=str(error)[:_SHOWN],
+                    keys=len(self._keys),
+                )
             self._tried = self._now()
 
     def watch(self, stopping: Flag) -> None:

@@ -132,11 +132,33 @@ def test_without_any_key_yet_nothing_can_be_decided(keys, remote, clock):
     with capture_logs() as logs:
         [error] = find(keys, "any")
     assert isinstance(error, NoKeys)
-    assert [(line["event"], line["keys"]) for line in logs] == [("keys.not_refreshed", 0)]
+    assert [(line["event"], line["reason"], line["keys"]) for line in logs] == [
+        ("keys.not_refreshed", "no route", 0)
+    ]
 
     remote.down = False
     clock.advance(REFRESH_AT_MOST_EVERY)
     assert find(keys, remote.issuers[0].key_id)[0]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"kty": "RSA", "e": "AQAB"},
+        {"kty": "RSA", "e": "AQAB", "n": 7},
+        {"kty": "RSA", "e": "!", "n": "AQAB"},
+        {"kty": "EC", "crv": "P-256", "x": "AQAB", "y": "AQAB"},
+    ],
+)
+def test_a_key_that_cannot_be_read_hides_no_other(members):
+    """RFC 7517, 5: an implementation should ignore keys that it cannot use."""
+    issuer = DevelopmentIssuer()
+    keys = [{"kid": "broken"} | members, *json.loads(issuer.document())["keys"]]
+
+    with capture_logs() as logs:
+        assert set(parse(json.dumps({"keys": keys}))) == {issuer.key_id}
+
+    assert [(line["event"], line["keyId"]) for line in logs] == [("keys.unreadable", "broken")]
 
 
 def test_a_withdrawn_key_is_forgotten_at_the_next_refresh(keys, remote, clock):
@@ -255,6 +277,7 @@ def test_an_endless_document_is_cut_off(stub):
         ("https:///keys", False),
         ("login.example.com", False),
         ("", False),
+        ("https://[x", False),
     ],
 )
 def test_keys_are_read_only_where_nobody_can_change_them_on_the_way(url, safe):

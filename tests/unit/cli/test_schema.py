@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from datetime import date
+from functools import partial
 
 import pytest
 import typer
@@ -14,7 +15,7 @@ from workers.cli import build
 from workers.envelope import VERSION
 from workers.ops import schema
 from workers.ops.contracts import released
-from workers.ops.contracts.contract import Contract
+from workers.ops.contracts.contract import Contract, ContractError
 from workers.ops.schema import contract
 
 NOW = contract()
@@ -237,6 +238,34 @@ def test_a_recorded_version_takes_new_words(tmp_path):
     released.record(tmp_path, schema.contract(), today=date(2026, 6, 1))
 
     assert file.read_text("utf-8") == NOW.text()
+
+
+@pytest.mark.parametrize(
+    ("since", "day", "problem"),
+    [
+        (VERSION, "2026-06-15", None),
+        (VERSION, "2026-06-14", "announce the removal for 2026-06-15 or later"),
+        ("99.99", "2027-01-01", f"deprecated since 99.99, not {VERSION}"),
+    ],
+)
+def test_a_removal_is_announced_in_time_and_by_the_version_that_announces_it(
+    tmp_path, since, day, problem
+):
+    """For two weeks, a dead letter of the version before can be redriven."""
+    written(tmp_path / f"{VERSION}.json", NOW)
+    document = json.loads(NOW.text())
+    field = document["events"]["order.shipped"]["fields"]["data.trackingNumber"]
+    field["deprecated"] = {"since": since, "removedNotBefore": day, "instead": "nothing"}
+    announced = Contract.parse(json.dumps(document), "test")
+    record = partial(released.record, tmp_path, announced, today=date(2026, 6, 1))
+
+    if problem is None:
+        record()
+        assert "removedNotBefore" in (tmp_path / f"{VERSION}.json").read_text("utf-8")
+        released.record(tmp_path, announced, today=date(2026, 6, 14))  # known already
+    else:
+        with pytest.raises(ContractError, match=problem):
+            record()
 
 
 def test_the_commands_are_listed():

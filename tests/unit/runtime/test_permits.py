@@ -53,7 +53,8 @@ def test_nothing_is_read_ahead_before_the_rate_is_known():
 
 
 @pytest.mark.parametrize(
-    ("duration", "read_ahead"), [(0.001, 20), (0.125, 20), (0.25, 10), (0.5, 5), (2.4, 1), (2.6, 0), (60.0, 0)]
+    ("duration", "read_ahead"),
+    [(0.001, 20), (0.125, 20), (0.25, 10), (0.5, 5), (2.4, 1), (2.6, 0), (60.0, 0)],
 )
 def test_messages_read_ahead_start_within_a_quarter_of_a_second(duration, read_ahead):
     permits = Permits(10)

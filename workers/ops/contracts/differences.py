@@ -25,6 +25,7 @@ class Difference:
     change: str
     breaking: bool = True
     instead: str = ""
+    announces: Deprecation | None = None  # a removal that was not announced before
 
 
 def of_field(was: Field, now: Field) -> Iterator[Difference]:
@@ -136,4 +137,4 @@ def _announcement(was: Deprecation | None, now: Deprecation | None) -> Differenc
         instead = f"keep {was.removed_not_before}: consumers plan with it"
         return Difference(f"removal moved forward to {day}", instead=instead)
     text = f"deprecated since {now.since}, removed not before {day}: {now.instead}"
-    return Difference(text, breaking=False)
+    return Difference(text, breaking=False, announces=None if was else now)

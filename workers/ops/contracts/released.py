@@ -8,13 +8,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 from workers.ops.contracts.contract import Contract, ContractError
-from workers.ops.contracts.diff import changes
+from workers.ops.contracts.diff import Change, changes
 
+# Days from an announcement to a removal: for so long, SQS keeps a dead letter that can be redriven.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+NOTICE: Final = 14
 FOLDER: Final = "contracts"
 EXPORTED: Final = "contract.json"  # in a folder of ``workers schema export``
 _RELEASED: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.json")
@@ -44,9 +47,11 @@ def record(folder: Path, contract: Contract, *, today: date) -> Path:
     Raises ``ContractError`` if it breaks a promise, or if its version has other fields already.
     """
     before = released(str(folder)) if any(_of_folder(folder)) else []
-    if before and (
-        broken := [c for c in changes(before, contract, today=today) if c.what.breaking]
-    ):
+    found = changes(before, contract, today=today) if before else []
+    for change in found:
+        if change.what.announces:
+            _need_notice(change, contract, today)
+    if broken := [change for change in found if change.what.breaking]:
         raise ContractError(
             f"not recorded, {len(broken)} breaking: see workers schema diff --against {folder}"
         )
@@ -54,6 +59,18 @@ def record(folder: Path, contract: Contract, *, today: date) -> Path:
     file = folder / f"{contract.version}.json"
     file.write_text(contract.text(), "utf-8")
     return file
+
+
+def _need_notice(change: Change, contract: Contract, today: date) -> None:
+    """Raise ``ContractError`` if a removal is announced too late, or in another version's name."""
+    announced, place = change.what.announces, f"{change.event} {change.field}".rstrip()
+    if announced is None:
+        return
+    if announced.since != contract.version:
+        raise ContractError(f"{place}: deprecated since {announced.since}, not {contract.version}")
+    if (announced.removed_not_before - today).days < NOTICE:
+        first = today + timedelta(days=NOTICE)
+        raise ContractError(f"{place}: announce the removal for {first} or later")
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, str]]:
