@@ -132,6 +132,8 @@ smoke: ## Place one order of each scenario in the containers and check the resul
 	@docker compose exec -T order-api workers smoke
 
 # Of the events. A shallow checkout has no tags: contracts/ has what was released.
+# BASE: a commit to compare with as well, such as origin/main.
+BASE ?=
 last_release = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
 
 .PHONY: release-contract
@@ -144,7 +146,7 @@ check: $(STAMP) ## Check format, lint, types, imports, events, wheel, Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@report=$$($(BIN)/lint-imports --no-cache) || { echo "$$report"; exit 1; }; echo "$$report" | tail -n 1
-	@for released in contracts $(last_release); do $(BIN)/workers schema diff --against "$$released" || exit; done
+	@for released in contracts $(last_release) $(BASE); do $(BIN)/workers schema diff --against "$$released" || exit; done
 	@$(BIN)/pytest -q --tb=short tests/house
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml

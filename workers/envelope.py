@@ -285,7 +285,8 @@ class Decoder(Generic[E_co]):
         if self._publishers is not None:
             _check_source(self._publishers, event_type, _text(fields, "source"))
         try:
-            return model.model_validate_json(body)
+            # Names on the wire only: every reader must see the same fields.
+            return model.model_validate_json(body, by_alias=True, by_name=False)
         except ValidationError as error:
             raise EnvelopeError(_explain(error)) from None
 

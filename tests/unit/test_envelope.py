@@ -155,6 +155,18 @@ def test_an_unknown_type_is_named_if_it_looks_like_a_type(event_type, text):
     assert str(refusal.value) == text
 
 
+@pytest.mark.parametrize(
+    ("wire", "code"),
+    [("eventId", "event_id"), ("orderId", "order_id"), ("totalAmount", "total_amount")],
+)
+def test_a_field_has_one_name(wire, code):
+    """A reader that also took the name in code would see another event than the others."""
+    assert f'"{wire}"' in BODY
+
+    with pytest.raises(EnvelopeError, match=wire):
+        decode(BODY.replace(f'"{wire}"', f'"{code}"'))
+
+
 def test_the_reason_quotes_no_customers_data():
     with pytest.raises(EnvelopeError) as refusal:
         decode(data(customerEmail="ada lovelace at example.com"))
