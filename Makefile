@@ -187,6 +187,14 @@ bench: $(STAMP) ## Compare the receive loop with its peers (ARGS="--help" lists 
 soak: $(STAMP) ## Run 200,000 messages through the receive loop; fail if its memory grows (3 min)
 	@$(BIN)/python -m bench.soak $(ARGS)
 
+.PHONY: capacity
+capacity: $(STAMP) ## Write the figures and plots of docs/CAPACITY.md again
+	@$(BIN)/python -m local.capacity
+
+.PHONY: capacity-check
+capacity-check: $(STAMP) ## Compare the simulation of capacity with 1, 2 and 4 real workers (1 min)
+	@$(BIN)/python -m bench.capacity $(ARGS)
+
 .PHONY: outage
 outage: $(STAMP) ## Let DynamoDB or SNS answer 500 for ten minutes (ARGS="--service sns --minutes 2")
 	@PYTHONPATH=tests $(BIN)/python -m trials.outage $(ARGS)

@@ -1,4 +1,4 @@
-"""The commands of the development package: ``workers demo``, ``local``, ``chaos`` and ``cost``."""
+"""The commands of the development package, such as ``workers demo``, ``local`` and ``cost``."""
 
 import os
 import sys
@@ -121,3 +121,45 @@ def cost(
     else:
         show(bill.rows(found))
         say("\n" + "\n".join(f"- {line}" for line in assumptions))
+
+
+@commands.command(
+    epilog="Examples: workers capacity --orders-per-second 50; "
+    "workers capacity --orders-per-second 100 --peak 1000 --ramp 300 --json"
+)
+def capacity(
+    orders_per_second: Annotated[float, typer.Option(help="Average over the month.")],
+    *,
+    peak: Annotated[
+        float | None, typer.Option(help="Orders per second at the peak (default: the average).")
+    ] = None,
+    ramp: Annotated[float, typer.Option(help="Seconds from the average to the peak.")] = 300,
+    hold: Annotated[float, typer.Option(help="Seconds that the peak lasts.")] = 1_800,
+    environment: Annotated[
+        str, typer.Option(help="Whose tasks and limits: a file of terraform/environments.")
+    ] = "prod",
+    region: Annotated[str, typer.Option(help="AWS region of prices and quotas.")] = "eu-west-1",
+    seed: Annotated[int, typer.Option(help="The same seed simulates the same run.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Plan tasks, quotas and cost for a rate of orders, and simulate how scaling follows it."""
+    from local.capacity import report
+    from local.capacity.deployment import Deployment
+    from local.capacity.plan import plan
+    from local.capacity.scenarios import Shape, simulate
+
+    highest = orders_per_second if peak is None else peak
+    try:
+        deployment = Deployment.load(environment)
+        planned = plan(deployment, orders_per_second, highest, region=region)
+        shape = Shape(orders_per_second, highest, ramp=ramp, hold=hold)
+        outcome = simulate(deployment, shape, region=region, seed=seed)
+    except ValueError as error:
+        fail(error, USAGE)
+    if as_json:
+        print_json(report.document(planned, outcome))
+        return
+    for title, rows in report.tables(planned, outcome):
+        say(f"\n{title}\n")
+        show(rows)
+    say("\n" + "\n".join(f"- {line}" for line in report.assumptions(deployment)))

@@ -63,8 +63,12 @@ def estimate(
     task: Task,
     measured: Measured,
     prices: Prices,
+    write_units: float = WRITE_UNITS,
+    outcomes: float = 1.0,
 ) -> Estimate:
     """Estimate the bill of one consumer that receives ``rate`` messages per second, all month.
+
+    ``write_units`` and ``outcomes`` are per message.
 
     Raises ``ValueError`` for arguments out of range.
     """
@@ -75,7 +79,7 @@ def estimate(
     share = rate / tasks
     receives = _receives(share, payload_kib, measured)
     deletes = 1 / _batch(share, measured.deletes)
-    publishes = billed(_batch(share, measured.publishes), OUTCOME)
+    publishes = outcomes * billed(_batch(share, measured.publishes), OUTCOME)
     usage = _billing(rate)
 
     def same(service: str, unit: str, per_message: float, price: float) -> Line:
@@ -86,7 +90,7 @@ def estimate(
     lines = (
         Line("SQS", "requests", usage(receives + deletes, price), usage(receives + 1, price)),
         same("SNS", "publishes", publishes, prices.sns_publishes.dollars / MILLION),
-        same("DynamoDB", "write units", WRITE_UNITS, prices.dynamodb_writes.dollars / MILLION),
+        same("DynamoDB", "write units", write_units, prices.dynamodb_writes.dollars / MILLION),
         same("DynamoDB", "read units", measured.reads, prices.dynamodb_reads.dollars / MILLION),
         same("Fargate", "task hours", tasks / (rate * 3600), task.hourly(prices)),
     )

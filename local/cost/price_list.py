@@ -29,7 +29,7 @@ class Compute(_Row):
 
 
 class Prices(_Row):
-    """The prices of one region; requests and units are per million.
+    """The prices of one region; requests, units and mails are per million.
 
     terraform/README.md derives the cost of an idle environment from ``endpoint_hour`` (an
     interface endpoint in one zone), ``metric_month`` and ``alarm_month`` (per alarm metric), that
@@ -51,6 +51,8 @@ class Prices(_Row):
     web_acl_rule_month: Price
     web_acl_requests: Price
     cloudfront_requests: Price
+    http_api_requests: Price
+    mails: Price
     fargate: dict[Architecture, Compute]
 
     @classmethod
