@@ -179,6 +179,10 @@ wheel: $(STAMP) ## Build the wheel of this commit into dist/; the same commit gi
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null
 	@cd dist && sha256sum *.whl
 
+.PHONY: hot-item
+hot-item: $(STAMP) ## Print reservations per second of one item by its number of buckets
+	@PYTHONPATH=tests $(BIN)/python -m support.hot_item $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## Compare the receive loop with its peers (ARGS="--help" lists scenarios)
 	@$(BIN)/python -m bench $(ARGS)

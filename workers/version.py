@@ -15,3 +15,8 @@ def version_of(revision: str | None) -> str:
 
 
 VERSION: Final = version_of(os.environ.get("REVISION"))
+
+# What this version reads in rows and earlier ones do not. Heartbeats name it, so that a command can
+# refuse to write such rows while an earlier version runs.
+STOCK_BUCKETS: Final = "stock-buckets"
+FEATURES: Final = frozenset({STOCK_BUCKETS})

@@ -17,7 +17,8 @@ from typing import Final
 from local.chaos.evidence import Event, Evidence, money
 from local.chaos.history import CANCEL, PLACE, REFUND, verdicts
 from workers.envelope import outcome_id
-from workers.services.stock import AVAILABLE, PREFIX, RESERVED
+from workers.ops.stock_buckets import OPERATOR
+from workers.services.stock import listed
 
 # Order state -> possible final states of its payment and of its reservation.
 PAID: Final = {
@@ -108,9 +109,10 @@ def stock_is_conserved(e: Evidence) -> Iterator[Violation]:
             for line in reservation["items"]:
                 units[line["sku"]] += line["quantity"]
     wanted, shipped = held["reserved"], held["shipped"]
-    stock = e.rows("inventory", PREFIX)
+    rows = {key: dict(row) for key, row in e.tables["inventory"].items()}
+    stock = {each.sku: each for each in listed(rows)}
     for sku, seeded in e.seeded.items():
-        available, reserved = (stock[sku].get(field, 0) for field in (AVAILABLE, RESERVED))
+        available, reserved = stock[sku].available, stock[sku].reserved
         if available + reserved + shipped[sku] != seeded:
             left = f"{reserved} reserved, {shipped[sku]} shipped"
             yield _v3(f"{sku}: {available} available, {left}, initial stock {seeded}")
@@ -221,7 +223,8 @@ def delivered_events_are_handled(e: Evidence) -> Iterator[Violation]:
     for service, types in e.consumes.items():
         due = {key for key, event in once.items() if event.type in types}
         due -= {key for key, event in once.items() if _is_poison(e, service, event)}
-        handled = set(e.rows(e.table_of[service], "inbox#"))
+        rows = e.rows(e.table_of[service], "inbox#")
+        handled = {key for key in rows if not key.startswith(OPERATOR)}
         if service == "orders":
             handled = {key for key in handled if not key.startswith("order-api#")}
         for key in sorted(due - handled):

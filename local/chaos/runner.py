@@ -29,10 +29,12 @@ from local.ports import release_port, reserve_port
 from local.system import System
 from local.tcp_proxy import TcpProxy
 from workers.aws import names
+from workers.aws.dynamodb import DynamoStore
 from workers.aws.outbox import Outbox
 from workers.aws.outbox_leases import OutboxLeases, ShardLease
 from workers.ops.queues import Queues
 from workers.ops.stock import set_stock
+from workers.ops.stock_buckets import spread
 from workers.runtime.errors import FatalError, PermanentError, TransientError
 from workers.samples import REORDER_THRESHOLD, SampleOrder
 from workers.topology import Topology
@@ -41,6 +43,7 @@ VISIBILITY_TIMEOUT: Final = 6  # s; messages of a killed worker come back soon
 RESTART_DELAY: Final = 0.2  # s
 POLL_INTERVAL: Final = 0.5  # s between reads of queues and leases
 EMPTY_READS: Final = 3  # in a row that end the drain: a message in flight may lead to others
+BUCKETS: Final = 4  # of an item that is in buckets
 PATIENCE: Final = 120.0  # s without any change until the drain fails
 
 
@@ -187,17 +190,23 @@ class Chaos:
             restart_delay=RESTART_DELAY,
         )
 
+    def _add_stock(self, system: System) -> None:
+        """Add the stock of all orders. Every second item is in buckets.
+
+        Not if another version runs too: one that knows no buckets sells the first one only.
+        """
+        dynamodb, table = system.clients.dynamodb(), system.settings.name_prefix + "inventory"
+        for number, (sku, available) in enumerate(stock_for(self._orders).items()):
+            set_stock(
+                dynamodb, table, sku, available=available, reorder_threshold=REORDER_THRESHOLD
+            )
+            if number % 2 == 0 and not self._options.beside:
+                spread(DynamoStore(dynamodb, table), sku, BUCKETS)
+
     def _place_orders_under_faults(self, system: System, history: History) -> Nemesis:
         options = self._options
         self._stage("adding stock")
-        for sku, available in stock_for(self._orders).items():
-            set_stock(
-                system.clients.dynamodb(),
-                system.settings.name_prefix + "inventory",
-                sku,
-                available=available,
-                reorder_threshold=REORDER_THRESHOLD,
-            )
+        self._add_stock(system)
         sqs = system.clients.control()
         url = names.queue_url(sqs, system.settings, "payment")
         send(sqs, url, MALFORMED)

@@ -110,6 +110,10 @@ PLANTED = {
             e, "payment", "ledger#again", kind="charge", orderId="order-1", amount="10.00"
         ),
     ),
+    "a bucket has units too many": (
+        "I3",
+        lambda e: row(e, "inventory", f"bucket#1#{SKU}", available=1, reserved=0),
+    ),
     "stock is lost": ("I3", lambda e: row(e, "inventory", f"stock#{SKU}", available=6)),
     "stock is negative": (
         "I3",

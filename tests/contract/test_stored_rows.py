@@ -199,9 +199,24 @@ def test_stored_reservations_and_stock_are_recognized(stored):
     assert (reserve("order-3"), reserve("order-4")) == (None, None)
     released = Inventory().release(a_cancellation(), store.begin("release"))
     assert isinstance(released, InventoryReleased)
-    assert look("tea", store.begin("look")) == Stock(
+    assert look("tea", store.begin("look")).stock == Stock(
         "tea", available=3, reserved=2, reorder_threshold=3
     )
+
+
+def test_a_reservation_out_of_buckets_goes_back_to_them():
+    """The first version of the rows that has them is the seventh."""
+    for version in VERSIONS[VERSIONS.index(7) :]:
+        store = Stored(version, "inventory").documents()
+        before = look("mug", store.begin("look")).stock
+        tx = store.begin("release")
+        Inventory().release(a_cancellation(order_id="order-6"), tx)
+        store.commit(tx, ())
+
+        rows = look("mug", store.begin("look"))
+        assert before == Stock("mug", available=4, reserved=4, reorder_threshold=3, buckets=2)
+        assert rows.stock == Stock("mug", available=8, reorder_threshold=3, buckets=2)
+        assert rows.others[1]["available"] == 1
 
 
 def test_sent_mails_are_not_sent_again(stored):

@@ -60,6 +60,8 @@ def operated(aws, applied, operator, stories, tmp_path_factory):
     moved["outbox"] = json.loads(operator("outbox", "retry", "--all", "--yes", "--json"))
     operator("stock", "set", "LAPTOP-001", "1000", "--yes")
     operator("stock", "adjust", "LAPTOP-001", "-1", "--reason", "a test", "--yes")
+    for count in ("4", "1"):
+        operator("stock", "buckets", "LAPTOP-001", count, "--reason", "a test", "--yes")
     operator("stock", "price", "LAPTOP-001", "850", "EUR", "--reason", "a test", "--yes")
     operator("stock", "price", "LAPTOP-001", "--remove", "--reason", "a test", "--yes")
     operator("stock", "show", "LAPTOP-001")

@@ -9,9 +9,11 @@ from support.shop import Shop
 from typer.testing import CliRunner
 
 from workers import cli
+from workers.aws.dynamodb import DynamoStore
 from workers.events import Simulation
 from workers.ops.books import Library
 from workers.ops.reconcile import Reconciliation
+from workers.ops.stock_buckets import spread
 from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -116,6 +118,21 @@ def test_a_stock_that_is_not_the_sum_of_its_reservations_is_found(shop):
     )
 
     assert found(shop) == {("stock_total", "tea")}
+
+
+@pytest.mark.parametrize("wrong", ["stock#tea", "bucket#2#tea", ""])
+def test_the_stock_of_an_item_in_buckets_is_their_sum(shop, wrong):
+    spread(DynamoStore(shop.dynamodb, shop.table("inventory")), "tea", 3)
+    a_busy_day(shop)
+    if wrong:
+        shop.dynamodb.update_item(
+            TableName=shop.table("inventory"),
+            Key={"pk": {"S": wrong}},
+            UpdateExpression="ADD reserved :three",
+            ExpressionAttributeValues={":three": {"N": "3"}},
+        )
+
+    assert found(shop) == ({("stock_total", "tea")} if wrong else set())
 
 
 def test_an_item_that_is_sold_during_the_scan_is_busy_and_not_different(shop, monkeypatch):

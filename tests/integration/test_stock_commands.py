@@ -1,6 +1,8 @@
 """Operators see and change the stock: dry runs, old and new values, no races, on record."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from support.shop import Shop
@@ -8,8 +10,10 @@ from typer.testing import CliRunner
 
 from workers import cli
 from workers.aws.dynamodb import DynamoStore
+from workers.aws.heartbeats import DynamoRoster
 from workers.ops import stock_changes
 from workers.runtime.errors import Conflict
+from workers.runtime.roster import Heartbeat
 
 pytestmark = pytest.mark.integration
 
@@ -127,6 +131,80 @@ def test_the_orders_that_hold_an_item_are_shown(shop, workers):
     assert (found["available"], found["reserved"]) == (93, 3)
     assert held in workers("show", "tea")
     workers("show", "tee", code=2)
+
+
+def test_an_item_in_buckets_is_shown_set_and_adjusted_as_one(shop, workers):
+    held = shop.confirmed(quantity=3)
+    assert "would change tea: 1 bucket -> 4 (97 available)" in workers("buckets", "tea", "4")
+    assert shop.row("inventory", "bucket#1#tea") is None
+    workers("buckets", "tea", "4", "--reason", "sale", "--yes")
+    sold = shop.confirmed(quantity=70)  # more than any bucket has
+
+    found = json.loads(workers("show", "tea", "--json"))
+    assert (found["available"], found["reserved"], found["buckets"]) == (27, 73, 4)
+    assert {each["order_id"]: each["units"] for each in found["orders"]} == {held: 3, sold: 70}
+    assert json.loads(workers("list", "--json"))[0]["available"] == 27
+    assert "27 -> 40" in workers("adjust", "tea", "13", "--reason", "found", "--yes")
+    assert "40 -> 31" in workers("adjust", "tea", "-9", "--reason", "damaged", "--yes")
+    workers("adjust", "tea", "-32", "--reason", "damaged", "--yes", code=1)
+    assert "31 -> 90 available, reorder at 0 -> 5" in workers(
+        "set", "tea", "90", "--reorder-at", "5", "--yes"
+    )
+    assert units(shop) == (90, 73, 5)
+    for order_id in (held, sold):
+        shop.ask("cancel", order_id, "changed my mind")
+    shop.deliver()
+    assert units(shop) == (163, 0, 5)
+
+    workers("buckets", "tea", "1", "--yes")
+    assert units(shop) == (163, 0, 5)
+    assert shop.row("inventory", "stock#tea")["available"] == {"N": "163"}
+    result = CliRunner().invoke(cli.build(), ("audit", "inventory", "--json"))
+    newest = json.loads(result.stdout)[0]
+    assert (newest["action"], newest["detail"]) == (
+        "stock buckets",
+        {"sku": "tea", "from": "4", "to": "1"},
+    )
+
+
+def test_a_shipped_order_is_settled_out_of_its_buckets(shop, workers):
+    workers("buckets", "tea", "4", "--yes")
+    shipped = shop.confirmed(quantity=70)
+    shop.ask("ship", shipped)
+    shop.deliver(but=["inventory"])
+    workers("settle", shipped, "--reason", "upgrade", "--yes")
+    assert units(shop) == (30, 0, 0)
+
+
+def test_buckets_wait_for_the_end_of_a_deploy(shop, workers):
+    """A worker that knows no buckets would sell the first one only."""
+    table = shop.table("inventory")
+    new = Heartbeat("inventory-2", at=datetime.now(UTC), started_at=datetime.now(UTC))
+    old = replace(new, worker="inventory-1", version="0ld", features=frozenset())
+    roster = DynamoRoster(shop.dynamodb, table)
+    for beat in (new, old):
+        roster.join(beat.worker)
+        roster.beat(beat)
+    shop.dynamodb.update_item(
+        TableName=table,
+        Key={"pk": {"S": "worker#inventory-1"}},
+        UpdateExpression="REMOVE features",  # as the last version writes it
+    )
+
+    refused = workers("buckets", "tea", "4", "--yes", code=1)
+    assert "finish the deploy first: inventory-1 (0ld)" in refused
+    assert units(shop) == (100, 0, 0)
+    workers("buckets", "tea", "1", "--yes")
+
+    roster.leave([old.worker])
+    workers("buckets", "tea", "4", "--yes")
+    assert shop.row("inventory", "bucket#3#tea")
+
+
+def test_the_number_of_buckets_is_limited(workers):
+    assert "at most 32" in workers("buckets", "tea", "33", "--yes", code=2)
+    workers("buckets", "tea", "0", code=2)
+    workers("buckets", "tee", "2", code=2)
 
 
 def test_changes_are_on_record(workers):

@@ -50,6 +50,7 @@ from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease
 from workers.runtime.ports import FailedAttempt
 from workers.services.analytics import Analytics
+from workers.services.buckets import arrange
 from workers.services.inventory import Inventory
 from workers.services.notification import Notification
 from workers.services.orders import OrderCommands, Orders
@@ -138,16 +139,25 @@ class Rows:
         ledger.claim("charge-order-6", CANCELLED)
 
     def _inventory(self):
-        for sku in ("tea", "mug"):
+        for sku, available in (("tea", 5), ("mug", 9)):
             set_stock(
-                self._dynamodb, f"{self._prefix}inventory", sku, available=5, reorder_threshold=3
+                self._dynamodb,
+                f"{self._prefix}inventory",
+                sku,
+                available=available,
+                reorder_threshold=3,
             )
-        inbox = self._inbox("inventory", Inventory())
+        arranging = self._store("inventory").begin("operator#stock-1")
+        arrange("mug", arranging, buckets=2)
+        self._store("inventory").commit(arranging, ())
+        inbox = self._inbox("inventory", Inventory(choose=lambda n: n - 1))
         many = an_order(order_id="order-2", items=(a_line(quantity=9),))
         self._handle(inbox, an_order(), many, a_cancellation(order_id="order-3"))
         self._handle(inbox, an_order(order_id="order-4"), a_cancellation(order_id="order-4"))
         one = (a_line("mug", quantity=1),)
         self._handle(inbox, an_order(order_id="order-5", items=one), a_shipment(order_id="order-5"))
+        some = (a_line("mug", quantity=4),)
+        self._handle(inbox, an_order(order_id="order-6", items=some))
 
     def _notification(self):
         table = f"{self._prefix}notification"

@@ -119,6 +119,7 @@ def to_row(heartbeat: Heartbeat) -> dict[str, object]:
         "rate": Decimal(str(heartbeat.rate)),
         "oldestSentAt": None if oldest is None else Decimal(str(oldest)),
         "paused": heartbeat.paused,
+        "features": sorted(heartbeat.features),
     }
 
 
@@ -139,6 +140,7 @@ def from_row(row: Mapping[str, Any]) -> Heartbeat:
         rate=float(fields.get("rate", 0)),
         oldest_sent_at=None if oldest is None else float(oldest),
         paused=bool(fields.get("paused", False)),
+        features=frozenset(fields.get("features", ())),
     )
 
 

@@ -115,21 +115,25 @@ def _add(table: str, key: str, amounts: Mapping[str, object], where: Between | N
         "UpdateExpression": f"ADD {', '.join([*changes, 'version :one'])}",
     }
     values[":one"] = {"N": "1"}
-    if where is not None:
-        names["#where"] = where.field
-        bounds = {":low": where.low, ":high": where.high}
-        values |= to_item({name: bound for name, bound in bounds.items() if bound is not None})
-        update["ConditionExpression"] = _condition(where)
+    conditions: list[str] = []
+    while where is not None:
+        conditions.append(_condition(len(conditions), where, names, values))
+        where = where.also
+    if conditions:
+        update["ConditionExpression"] = " AND ".join(conditions)
     if names:
         update["ExpressionAttributeNames"] = names
     update["ExpressionAttributeValues"] = values
     return {"Update": update}
 
 
-def _condition(where: Between) -> str:
-    conditions = ["attribute_exists(#where)"]
-    if where.low is not None:
-        conditions.append("#where >= :low")
-    if where.high is not None:
-        conditions.append("#where <= :high")
+def _condition(number: int, where: Between, names: dict[str, str], values: dict[str, Any]) -> str:
+    """Return the text of a condition, and add its placeholders."""
+    name, low, high = f"#where{number}", f":low{number}", f":high{number}"
+    names[name] = where.field
+    conditions = [f"attribute_exists({name})"]
+    for sign, placeholder, bound in ((">=", low, where.low), ("<=", high, where.high)):
+        if bound is not None:
+            values |= to_item({placeholder: bound})
+            conditions.append(f"{name} {sign} {placeholder}")
     return " AND ".join(conditions)

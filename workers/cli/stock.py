@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
@@ -19,6 +19,7 @@ from workers.cli.console import (
     show,
     table_of,
 )
+from workers.cli.stock_buckets import buckets
 from workers.cli.stock_price import price
 from workers.cli.stock_settle import settle
 from workers.samples import REORDER_THRESHOLD
@@ -33,6 +34,9 @@ stock.command("settle", epilog="Example: workers stock settle --all --reason upg
 stock.command(
     "price", epilog='Example: workers stock price LAPTOP-001 12.50 EUR --reason "new list" --yes'
 )(price)
+stock.command(
+    "buckets", epilog='Example: workers stock buckets LAPTOP-001 16 --reason "sale" --yes'
+)(buckets)
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The item.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
@@ -108,7 +112,7 @@ def stock_set(
     before = seen.stock if seen else Stock(sku)
     kept = before.reorder_threshold if seen else REORDER_THRESHOLD
     threshold = kept if reorder_at is None else reorder_at
-    after = Stock(sku, available, before.reserved, threshold)
+    after = Stock(sku, available, before.reserved, threshold, before.buckets)
     if yes:
         detail = {"sku": sku, "to": available}
         with _on_record(clients, table, "stock set", reason, detail) as found:
@@ -143,8 +147,8 @@ def stock_adjust(
     as_json: Json = False,
 ) -> None:
     """Add available units to an item, or take some away. Orders may go on meanwhile."""
-    from workers.ops.stock_changes import NotEnough, UnknownItem, adjust, look
-    from workers.services.stock import Stock
+    from workers.ops.stock_changes import UnknownItem, adjust, look
+    from workers.services.buckets import NotEnough
 
     if not reason:
         fail("give the --reason: it is kept in the audit", USAGE)
@@ -156,7 +160,7 @@ def stock_adjust(
     before = seen.stock
     if before.available + units < 0:
         fail(f"{sku}: {before.available} available, cannot take {-units}", FAILED)
-    after = Stock(sku, before.available + units, before.reserved, before.reorder_threshold)
+    after = replace(before, available=before.available + units)
     if yes:
         detail = {"sku": sku, "units": units}
         with _on_record(clients, table, "stock adjust", reason, detail) as found:
@@ -167,7 +171,7 @@ def stock_adjust(
             except NotEnough as error:
                 fail(error, FAILED)
             found["to"] = str(after.available)
-        before = Stock(sku, after.available - units, after.reserved, after.reorder_threshold)
+        before = replace(after, available=after.available - units)
     _report(before, after, yes=yes, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from workers.aws.batch_get import batch_get
 from workers.aws.items import to_document
@@ -21,8 +21,10 @@ from workers.ops.story import MISSING, Story
 from workers.ops.trace import Tracer
 from workers.services.inventory import PREFIX as RESERVATION
 from workers.services.order import Order, key_of
+from workers.services.stock import BUCKET, Stock, sku_of
 from workers.services.stock import PREFIX as STOCK
-from workers.services.stock import Stock
+
+Versions: TypeAlias = frozenset[tuple[str, str]]  # keys of rows, and their versions
 
 GRACE: Final = timedelta(minutes=10)
 AT_ONCE: Final = 10  # orders whose books fit into one request of 100 keys
@@ -138,13 +140,19 @@ class Reconciliation:
                 action = f"look: workers stock show {sku}; a person has to correct the row"
                 yield Difference("stock_total", sku, what, action)
 
-    def _stock(self) -> dict[str, tuple[int, str]]:
-        """Return the reserved units and the version of each item."""
+    def _stock(self) -> dict[str, tuple[int, Versions]]:
+        """Return the reserved units of each item, and the versions of its buckets."""
+        rows: dict[str, dict[str, Any]] = {}
+        for items in self._scanned("inventory", STOCK, BUCKET):
+            for item in items:
+                key = item["pk"]["S"]
+                rows.setdefault(str(sku_of(key)), {})[key] = item
         return {
-            sku: (Stock.read(sku, to_document(item)).reserved, item["version"]["N"])
-            for items in self._scanned("inventory", STOCK)
-            for item in items
-            if (sku := item["pk"]["S"].removeprefix(STOCK))
+            sku: (
+                Stock.read(sku, None, map(to_document, items.values())).reserved,
+                frozenset((key, item["version"]["N"]) for key, item in items.items()),
+            )
+            for sku, items in rows.items()
         }
 
     def _of_outbox(self) -> Iterator[Difference]:
@@ -158,12 +166,13 @@ class Reconciliation:
             what, action = f"set aside: {row.problem}", f"workers outbox retry {row.event_id}"
             yield Difference("unpublished", row.event_id, what, action)
 
-    def _scanned(self, service: str, prefix: str) -> Iterator[Sequence[Any]]:
+    def _scanned(self, service: str, *prefixes: str) -> Iterator[Sequence[Any]]:
+        names = {f":prefix{n}": {"S": prefix} for n, prefix in enumerate(prefixes)}
         request = {
             "TableName": self.library.table(service),
             "ConsistentRead": True,
-            "FilterExpression": "begins_with(pk, :prefix)",
-            "ExpressionAttributeValues": {":prefix": {"S": prefix}},
+            "FilterExpression": " OR ".join(f"begins_with(pk, {name})" for name in names),
+            "ExpressionAttributeValues": names,
         }
         yield from (page.items for page in scan(self.library.dynamodb, request) if page.items)
 

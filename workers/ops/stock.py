@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING
 
 from workers.aws.errors import translated
 from workers.aws.items import to_document
-from workers.services.stock import AVAILABLE, PREFIX, REORDER_THRESHOLD, RESERVED, Stock, key_of
+from workers.services.stock import (
+    AVAILABLE,
+    BUCKET,
+    PREFIX,
+    REORDER_THRESHOLD,
+    RESERVED,
+    Stock,
+    key_of,
+    listed,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -13,7 +22,7 @@ if TYPE_CHECKING:
 def set_stock(
     dynamodb: "DynamoDBClient", table: str, sku: str, *, available: int, reorder_threshold: int
 ) -> None:
-    """Set the available units of an item; reserved units stay. Safe to repeat.
+    """Set the available units of an item that has one row; reserved units stay. Safe to repeat.
 
     A service that read the row before this and writes it afterwards has to start over.
     """
@@ -40,8 +49,8 @@ def list_stock(dynamodb: "DynamoDBClient", table: str) -> list[Stock]:
         pages = dynamodb.get_paginator("scan").paginate(
             TableName=table,
             ConsistentRead=True,
-            FilterExpression="begins_with(pk, :prefix)",
-            ExpressionAttributeValues={":prefix": {"S": PREFIX}},
+            FilterExpression="begins_with(pk, :row) OR begins_with(pk, :bucket)",
+            ExpressionAttributeValues={":row": {"S": PREFIX}, ":bucket": {"S": BUCKET}},
         )
         rows = {item["pk"]["S"]: to_document(item) for page in pages for item in page["Items"]}
-    return [Stock.read(key.removeprefix(PREFIX), rows[key]) for key in sorted(rows)]
+    return listed(rows)

@@ -1,13 +1,18 @@
-"""Changes of the stock by an operator: one request each, which does not race with orders."""
+"""Changes of the stock by an operator, which do not race with orders."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from workers.aws.dynamodb import DynamoStore
 from workers.aws.errors import translated
 from workers.aws.items import to_document
 from workers.aws.scans import scan
+from workers.ops import stock_buckets
 from workers.ops.books import reservation_of
-from workers.runtime.errors import Conflict, PermanentError
+from workers.runtime.errors import Conflict
+from workers.services.buckets import NotEnough
 from workers.services.inventory import PREFIX as RESERVATION
 from workers.services.stock import AVAILABLE, REORDER_THRESHOLD, RESERVED, Stock, key_of
 
@@ -23,13 +28,9 @@ class UnknownItem(LookupError):
     """The inventory has no such item."""
 
 
-class NotEnough(PermanentError):
-    """The change would leave less than nothing."""
-
-
 @dataclass(frozen=True)
 class Seen:
-    """The stock of an item when it was read. ``version`` changes with every write."""
+    """The stock of an item when it was read. ``version`` is that of its first row."""
 
     stock: Stock
     version: int
@@ -51,7 +52,10 @@ def look(dynamodb: "DynamoDBClient", table: str, sku: str) -> Seen | None:
         ).get("Item")
     if item is None:
         return None
-    return Seen(Stock.read(sku, to_document(item)), int(item.get("version", {}).get("N", "0")))
+    stock = Stock.read(sku, to_document(item))
+    if stock.buckets > 1:
+        stock = stock_buckets.stock_of(dynamodb, table, sku)
+    return Seen(stock, int(item.get("version", {}).get("N", "0")))
 
 
 def holders(dynamodb: "DynamoDBClient", table: str, sku: str) -> "Iterator[Holder]":
@@ -91,6 +95,9 @@ def set_available(
         seen = look(dynamodb, table, sku)
         if seen is None and not create:
             raise UnknownItem(sku)
+        if seen and seen.stock.buckets > 1:
+            store = DynamoStore(dynamodb, table)
+            return stock_buckets.set_available(store, sku, available, reorder_threshold)
         before = seen.stock if seen else Stock(sku)
         threshold = before.reorder_threshold if reorder_threshold is None else reorder_threshold
         request = {
@@ -115,6 +122,9 @@ def adjust(dynamodb: "DynamoDBClient", table: str, sku: str, units: int) -> Stoc
 
     Raises ``UnknownItem``, and ``NotEnough`` if fewer units are available than are to be taken.
     """
+    before = look(dynamodb, table, sku)
+    if before and before.stock.buckets > 1:
+        return stock_buckets.adjust(DynamoStore(dynamodb, table), sku, units)[1]
     request = {
         "UpdateExpression": f"ADD {AVAILABLE} :units, version :one",
         "ConditionExpression": f"attribute_exists({AVAILABLE}) AND {AVAILABLE} >= :least",
@@ -133,6 +143,13 @@ def adjust(dynamodb: "DynamoDBClient", table: str, sku: str, units: int) -> Stoc
     raise NotEnough(f"{sku}: {seen.stock.available} available, cannot take {-units}")
 
 
+# DynamoDB refuses a write of a row that a transaction of an order is writing at this moment.
+@retry(
+    retry=retry_if_exception_type(Conflict),
+    stop=stop_after_attempt(stock_buckets.TRIES),
+    wait=wait_random(0, stock_buckets.LONGEST_WAIT),
+    reraise=True,
+)
 def _update(
     dynamodb: "DynamoDBClient", table: str, sku: str, request: dict[str, Any]
 ) -> Stock | None:

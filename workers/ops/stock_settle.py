@@ -12,6 +12,7 @@ from workers.aws.items import to_document
 from workers.aws.scans import scan
 from workers.events import OrderShipped
 from workers.ops.books import Library
+from workers.ops.stock_buckets import OPERATOR
 from workers.services.inventory import PREFIX, Inventory
 from workers.services.order import Order, key_of
 
@@ -52,6 +53,6 @@ def settle(library: Library, order: Order) -> None:
         customer_id=order.customer_id,
     )
     store = DynamoStore(library.dynamodb, library.table("inventory"))
-    transaction = store.begin(f"operator#settled-{order.order_id}")
+    transaction = store.begin(f"{OPERATOR}settled-{order.order_id}")
     Inventory().ship(shipped, transaction)
     store.commit(transaction, ())

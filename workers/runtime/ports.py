@@ -182,6 +182,7 @@ class Between:
     field: str
     low: int | None = None
     high: int | None = None
+    also: "Between | None" = None  # holds for another field of the same document
 
 
 class Transaction(Protocol):

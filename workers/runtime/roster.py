@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from workers.version import FEATURES
+
 BEAT_EVERY: Final = 10.0  # s
 
 
@@ -27,6 +29,7 @@ class Heartbeat:
     rate: float = 0.0  # messages handled per second, over the last minute
     oldest_sent_at: float | None = None  # epoch seconds; of the first deliveries in the process
     paused: bool = False
+    features: frozenset[str] = FEATURES  # of the worker's version
 
 
 @dataclass(frozen=True, slots=True)

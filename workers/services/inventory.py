@@ -1,9 +1,10 @@
 """Inventory: reserves every line of an order or none; releases or ships them once."""
 
+import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from workers.events import (
     InventoryFailed,
@@ -11,7 +12,6 @@ from workers.events import (
     InventoryReleased,
     InventoryReserved,
     Line,
-    LowStock,
     OrderCancelled,
     OrderCreated,
     OrderShipped,
@@ -20,8 +20,8 @@ from workers.events import (
 from workers.runtime.errors import TransientError
 from workers.runtime.handler import handles
 from workers.runtime.ports import Document, Transaction
+from workers.services.picking import Pick, give_back, pick, send_off
 from workers.services.simulation import simulated
-from workers.services.stock import Stock, give_back, look, send_off, take
 
 PREFIX: Final = "reservation#"  # of the key; the order's id follows
 
@@ -31,6 +31,7 @@ class Inventory:
     """Reserves for a new order, releases for a cancelled one, ships for a shipped one."""
 
     allow_simulation: bool = False
+    choose: Callable[[int], int] = random.randrange
 
     @handles
     def reserve(
@@ -40,17 +41,17 @@ class Inventory:
         key = key_of(order.order_id)
         if reservation := tx.get(key, creating=True):
             return _answer(order, reservation)
-        stock, wanted = self._stock(order, tx), _quantities(order.items)
+        picks = self._picks(order, tx)
 
-        if shortages := _shortages(order, stock, wanted):
+        if shortages := _shortages(order, picks):
             tx.put(key, {"state": "failed", "shortages": [s.model_dump() for s in shortages]})
             return _failed(order, shortages)
 
-        for sku, quantity in wanted.items():
-            take(stock[sku], quantity, tx)
-        tx.put(key, {"state": "reserved", "items": [line.model_dump() for line in _lines(order)]})
-        if low := [s for s in stock.values() if s.crosses(wanted[s.sku])]:
-            return _reserved(order), _low(order, low, wanted)
+        for each in picks.values():
+            each.take(tx)
+        tx.put(key, {"state": "reserved"} | _held(order, picks.values()))
+        if low := tuple(each.low for each in picks.values() if each.low):
+            return _reserved(order), InventoryLow(order_id=order.order_id, items=low)
         return _reserved(order)
 
     @handles
@@ -58,10 +59,10 @@ class Inventory:
         """Release the reserved lines, or keep an order that arrives later from reserving any."""
         key = key_of(order.order_id)
         match tx.get(key):
-            case {"state": "reserved", "items": list(items)}:
+            case {"state": "reserved", "items": list(items), **rest}:
                 lines = tuple(Line.model_validate(item) for item in items)
-                for sku, quantity in _quantities(lines).items():
-                    give_back(sku, quantity, tx)
+                for sku, held in _buckets(lines, rest).items():
+                    give_back(sku, held, tx)
                 tx.put(key, {"state": "released"})
                 return InventoryReleased(
                     order_id=order.order_id,
@@ -82,19 +83,20 @@ class Inventory:
         """
         key = key_of(order.order_id)
         match tx.get(key):
-            case {"state": "reserved", "items": list(items)}:
+            case {"state": "reserved", "items": list(items), **rest}:
                 lines = [Line.model_validate(item) for item in items]
-                for sku, quantity in _quantities(lines).items():
-                    send_off(sku, quantity, tx)
+                for sku, held in _buckets(lines, rest).items():
+                    send_off(sku, held, tx)
                 tx.put(key, {"state": "shipped", "items": items})
             case None:
                 raise TransientError(f"order {order.order_id} shipped, but nothing is reserved")
 
-    def _stock(self, order: OrderCreated, tx: Transaction) -> dict[str, Stock]:
+    def _picks(self, order: OrderCreated, tx: Transaction) -> dict[str, Pick]:
+        wanted = _quantities(order.items)
         pretend = simulated(order, "inventory", allowed=self.allow_simulation)
         if pretend.inventory_outcome == "out_of_stock":
-            return {line.sku: Stock(line.sku) for line in order.items}
-        return {sku: look(sku, tx) for sku in _quantities(order.items)}
+            return {sku: Pick(sku, quantity) for sku, quantity in wanted.items()}
+        return {sku: pick(sku, quantity, tx, self.choose) for sku, quantity in wanted.items()}
 
 
 def key_of(order_id: str) -> str:
@@ -123,15 +125,41 @@ def _quantities(lines: Iterable[Line]) -> Counter[str]:
     return wanted
 
 
-def _shortages(
-    order: OrderCreated, stock: dict[str, Stock], wanted: Counter[str]
-) -> list[Shortage]:
+def _shortages(order: OrderCreated, picks: Mapping[str, Pick]) -> list[Shortage]:
     """List every line of each item that is short."""
     return [
-        Shortage(sku=line.sku, quantity=line.quantity, available=stock[line.sku].available)
+        Shortage(sku=line.sku, quantity=line.quantity, available=picks[line.sku].available)
         for line in order.items
-        if stock[line.sku].available < wanted[line.sku]
+        if picks[line.sku].short
     ]
+
+
+def _held(order: OrderCreated, picks: Iterable[Pick]) -> Document:
+    """Return the reserved lines, and the buckets but the first that the units came from.
+
+    A version that knows no buckets releases the lines, to the first bucket: the sum is the same.
+    """
+    document: Document = {"items": [line.model_dump() for line in _lines(order)]}
+    if buckets := [
+        {"sku": each.sku, "bucket": bucket, "quantity": quantity}
+        for each in picks
+        for bucket, quantity in each.taken.items()
+        if bucket and quantity
+    ]:
+        document["buckets"] = buckets
+    return document
+
+
+def _buckets(lines: Iterable[Line], reservation: Mapping[Any, Any]) -> dict[str, dict[int, int]]:
+    """Return the units of each item that the order holds, by bucket."""
+    held = {sku: {0: quantity} for sku, quantity in _quantities(lines).items()}
+    match reservation.get("buckets"):
+        case list(others):
+            for each in others:
+                sku, bucket, quantity = each["sku"], each["bucket"], each["quantity"]
+                held[sku][bucket] = quantity
+                held[sku][0] -= quantity
+    return held
 
 
 def _lines(order: OrderCreated) -> tuple[Line, ...]:
@@ -154,15 +182,3 @@ def _failed(order: OrderCreated, shortages: Iterable[Shortage]) -> InventoryFail
         customer_id=order.customer_id,
         shortages=tuple(shortages),
     )
-
-
-def _low(order: OrderCreated, stock: Iterable[Stock], wanted: Counter[str]) -> InventoryLow:
-    items = tuple(
-        LowStock(
-            sku=s.sku,
-            available=s.available - wanted[s.sku],
-            reorder_threshold=s.reorder_threshold,
-        )
-        for s in stock
-    )
-    return InventoryLow(order_id=order.order_id, items=items)

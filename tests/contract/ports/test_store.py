@@ -330,16 +330,18 @@ def test_adding_to_a_string_is_a_permanent_error(store):
         Between("available", low=5, high=5),
         Between("available", low=-1, high=100),
         Between("available"),
+        Between("available", low=5, also=Between("buckets", high=4, also=Between("kept", 1, 1))),
     ],
     ids=str,
 )
 def test_a_counter_within_its_bounds_is_changed(store, where):
-    save(store, "stock#tea", {"available": 5})
+    others = {"buckets": 4, "kept": 1}
+    save(store, "stock#tea", {"available": 5} | others)
     tx = store.begin(CAUSE.key)
     tx.add("stock#tea", {"available": -1}, where=where)
     store.commit(tx, ())
 
-    assert load(store, "stock#tea") == {"available": 4}
+    assert load(store, "stock#tea") == {"available": 4} | others
 
 
 @pytest.mark.parametrize(
@@ -349,6 +351,9 @@ def test_a_counter_within_its_bounds_is_changed(store, where):
         ({"available": 5}, Between("available", high=4)),
         ({"available": 5}, Between("available", low=6, high=9)),
         ({"available": 5}, Between("reserved", low=0)),
+        ({"available": 5}, Between("available", low=5, also=Between("kept", low=0))),
+        ({"available": 5, "kept": 1}, Between("available", low=5, also=Between("kept", 2))),
+        ({"available": 5, "kept": 1}, Between("available", low=6, also=Between("kept", 1))),
         ({"available": 5}, Between("reserved")),
         (None, Between("available", high=9)),
         (None, Between("available")),

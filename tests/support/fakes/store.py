@@ -249,8 +249,11 @@ def _put(key, read, document):
 def _add(key, amounts, where):
     def write(found):
         document = deepcopy(found.document) if found else {}
-        if where is not None and not _within(document.get(where.field), where):
-            raise Conflict(f"{key}: {where.field} is out of bounds")
+        condition = where
+        while condition is not None:
+            if not _within(document.get(condition.field), condition):
+                raise Conflict(f"{key}: {condition.field} is out of bounds")
+            condition = condition.also
         for field, amount in amounts.items():
             value = document.get(field, 0)
             if not _is_number(value) or not _is_number(amount):

@@ -16,6 +16,7 @@ from workers.events import OrderCreated, PaymentCompleted, Simulation
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import handles
 from workers.runtime.ports import Transaction
+from workers.services.buckets import arrange
 from workers.services.inventory import Inventory
 from workers.services.payment import Payment
 
@@ -41,6 +42,10 @@ class World:
         self.store = FakeStore()
         self.gateway = FakeGateway()
         self.store.seed("stock#tea", {"available": 5, "reserved": 0, "reorderThreshold": 3})
+        self.store.seed("stock#mug", {"available": 12, "reserved": 0, "reorderThreshold": 5})
+        tx = self.store.begin("operator")
+        arrange("mug", tx, buckets=3)
+        self.store.commit(tx, ())
         for number, event in enumerate(events):
             self.queue.send(an_envelope(event, event_id=f"event-{number}").encode())
 
@@ -93,6 +98,10 @@ SCENARIOS = {
         [an_order(simulation=Simulation(payment_outcome="declined"))],
     ),
     "inventory": (lambda _gateway: Inventory(), [an_order()]),
+    "inventory-buckets": (
+        lambda _gateway: Inventory(choose=lambda _n: 0),
+        [an_order(items=(a_line("mug", quantity=8),))],  # of all buckets, and of what is kept
+    ),
     "inventory-short": (lambda _gateway: Inventory(), [an_order(items=(a_line(quantity=9),))]),
     "broken": (lambda _gateway: Broken(), [an_order()]),
     "malformed": (lambda _gateway: Inventory(), []),
@@ -163,6 +172,7 @@ def test_undisturbed_runs_end_correctly(undisturbed):
         "payment": (["payment.completed"], 0),
         "payment-declined": (["payment.failed"], 0),
         "inventory": (["inventory.low", "inventory.reserved"], 0),
+        "inventory-buckets": (["inventory.low", "inventory.reserved"], 0),
         "inventory-short": (["inventory.failed"], 0),
         "broken": ([], 1),
         "malformed": ([], 1),
