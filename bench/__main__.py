@@ -15,6 +15,7 @@ from bench.lineup import PEERS
 from bench.rounds import Result, play
 from bench.run import Conditions
 from bench.scenarios import SCENARIOS
+from bench.stamp import stamp
 
 INTERRUPTED = 130  # exit code
 WIDE = 160  # characters
@@ -40,6 +41,7 @@ def main() -> int:
     document = arguments.json or folder / "results.json"
     console, progress = _console(), Console(stderr=True, style="dim", highlight=False)
     results: list[Result] = []
+    progress.print(", ".join(f"{name}: {text}" for name, text in stamp().items()))
     for name in arguments.scenarios or SCENARIOS:
         scenario = SCENARIOS[name]
         peers = [PEERS[peer] for peer in arguments.peers or scenario.peers]
@@ -85,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_peers,
         help="comma-separated names, or all (default: depends on the scenario)",
     )
-    parser.add_argument("--rounds", type=int, help="default: 3 if CPU time is compared, else 1")
+    parser.add_argument("--rounds", type=int, help="default: depends on the scenario")
     parser.add_argument(
         "--messages", type=int, help="number of messages (default: depends on the scenario)"
     )

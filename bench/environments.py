@@ -39,7 +39,7 @@ def command(peer: Peer) -> list[str]:
     interpreter = python(peer.folder, peer.packages) if peer.packages else sys.executable
     if peer.module:
         return [interpreter, "-m", *peer.module.split()]
-    return [interpreter, str(_PEERS / peer.folder / "run.py")]
+    return [interpreter, str(_PEERS / peer.folder / "run.py"), *peer.arguments]
 
 
 def python(name: str, packages: tuple[str, ...]) -> str:

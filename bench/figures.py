@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bench.messages import number_of
 from bench.processes import Memory
-from bench.stage import Stage, Staging
+from bench.stage import Stage
+from bench.staging import Staging
 
 Figures = dict[str, float]
 _BATCH = 10
@@ -35,7 +36,7 @@ def drained_figures(stage: Stage, work: Sequence[float]) -> Figures:
         "published": report["published"],
         "dead letters": report["queues"][f"{staging.peer.queue}-dlq"]["live"],
         **_requests_per_message(actions, done),
-        **_percentiles("latency", queue["latencies"]),
+        **percentiles("latency", queue["latencies"]),
     }
     if staging.peer.handles:
         figures["utilisation"] = sum(work) / (wall * slots)
@@ -83,10 +84,11 @@ def _traced(trace: Path, sent: Sequence[float]) -> Figures:
         order, at = line.split()
         started.setdefault(number_of(order), float(at))
     waits = [at - sent[number] for number, at in started.items()]
-    return {"lost": len(sent) - len(started), **_percentiles("start", waits)}
+    return {"lost": len(sent) - len(started), **percentiles("start", waits)}
 
 
-def _percentiles(name: str, seconds: Sequence[float]) -> Figures:
+def percentiles(name: str, seconds: Sequence[float]) -> Figures:
+    """Return the 50th and the 99th percentile (ms)."""
     if not seconds:
         return {}
     ordered = sorted(seconds)

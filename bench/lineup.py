@@ -9,6 +9,8 @@ from bench.messages import Wire
 
 BOTO3 = f"boto3=={version('boto3')}"  # the version that this project pins
 LIMIT = "limit-boto3"
+WIRE = "limit-wire"
+_SHOPS = ("order", "api")  # scenarios in which a peer is a shop, not a consumer of one queue
 
 
 @dataclass(frozen=True)
@@ -24,19 +26,22 @@ class Peer:
     wire: Wire = messages.raw
     queue: str = "bench"
     environment: Mapping[str, str] = field(default_factory=dict)
-    share: float = 1.0  # of a scenario's messages, below 1 for peers that would take minutes
+    share: float = 1.0  # of the messages, in scenarios where slow peers would take minutes
     module: str = ""  # run with -m instead of the folder's run.py
     node: bool = False
     handles: bool = True  # runs the handler
-    only: tuple[str, ...] = ()  # scenarios that it supports; empty: all
+    arguments: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()  # services of the shop that it does not have
+    only: tuple[str, ...] = ()  # scenarios that it supports; empty: all with one queue
 
     def takes_part(self, scenario: str) -> bool:
         """Return whether the peer supports a scenario."""
-        return not self.only or scenario in self.only
+        return scenario in self.only if self.only else scenario not in _SHOPS
 
 
 _TABLE = (
     Peer(LIMIT, "limit-boto3", handles=False),
+    Peer(WIRE, "limit-wire", handles=False),
     Peer("limit-pipeline", "limit-pipeline"),
     Peer("naive", "naive", share=0.25),
     Peer("naive-batch-threads", "naive-batch-threads"),
@@ -48,6 +53,14 @@ _TABLE = (
         ("dramatiq==2.2.1", "dramatiq-sqs==0.4.4", BOTO3),
         messages.dramatiq,
         share=0.25,
+    ),
+    Peer(
+        "dramatiq-12h",
+        "dramatiq",
+        ("dramatiq==2.2.1", "dramatiq-sqs==0.4.4", BOTO3),
+        messages.dramatiq,
+        environment={"BENCH_OWN_VISIBILITY_TIMEOUT": "1"},
+        only=("slow",),
     ),
     Peer("celery", "celery", ("celery[sqs]==5.7.0", BOTO3), messages.celery, share=0.15),
     Peer("pyqs", "pyqs", ("pyqs==1.0.1", "setuptools<81", BOTO3), messages.pyqs, share=0.15),
@@ -79,6 +92,22 @@ _TABLE = (
     ),
     Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}, only=("payment",)),
     Peer(
+        "textbook-payment",
+        "textbook",
+        arguments=("payment",),
+        share=0.1,
+        environment={
+            "QUEUE_URL": "{url}",
+            "TABLE_NAME": "payment",
+            "TOPIC_ARN": "arn:aws:sns:eu-west-1:000000000000:order-events",
+        },
+        only=("payment",),
+    ),
+    Peer("textbook", "textbook", share=0.2, without=("relay",), only=("order",)),
+    Peer("ours-shop", "ours", module="workers run", only=("order",)),
+    Peer("api-boto3", "api-boto3", only=("api",)),
+    Peer("ours-api", "ours", module="workers run", only=("api",)),
+    Peer(
         "ours-payment-traced",
         "ours-payment",
         environment={"LOG_LEVEL": "info", "OTEL_EXPORTER_OTLP_ENDPOINT": "{url}"},
@@ -98,7 +127,7 @@ _TABLE = (
         "ours-service",
         "ours",
         module="workers run payment",
-        only=("start", "idle"),
+        only=("start", "idle", "memory"),
         environment={
             "QUEUE_URL": "{url}",
             "DLQ_URL": "{url}-dlq",

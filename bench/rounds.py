@@ -7,33 +7,34 @@ from pathlib import Path
 from statistics import median
 
 from bench.figures import Figures
-from bench.lineup import LIMIT, Peer
+from bench.lineup import LIMIT, WIRE, Peer
 from bench.run import Conditions, Run, run
 from bench.scenarios import Scenario
 
-# Above this ratio (slowest / fastest round of the limit) the machine was too busy.
+# Above this ratio (slowest / fastest round of a peer) the machine was too busy.
 TRUSTED_SPREAD = 1.5
+Ranges = dict[str, tuple[float, float]]  # lowest and highest of the rounds, by figure
 
 
 @dataclass(frozen=True)
 class Result:
-    """All runs of a scenario and their medians."""
+    """All runs of a scenario, their medians and their ranges."""
 
     scenario: Scenario
     runs: tuple[Run, ...]
     figures: dict[str, Figures]  # by peer, medians
+    ranges: dict[str, Ranges]  # by peer
     problems: dict[str, str]  # by peer
 
     @property
-    def doubt(self) -> str:
-        """The reason not to trust the figures; empty if there is none."""
-        spread = self.figures.get(LIMIT, {}).get("spread", 1.0)
-        if spread <= TRUSTED_SPREAD:
-            return ""
-        return (
-            f"The machine was too busy to trust these figures: the rounds of {LIMIT} "
-            f"differ by a factor of {spread:.2f} (limit: {TRUSTED_SPREAD})."
-        )
+    def doubts(self) -> list[str]:
+        """The reasons not to trust figures, one for each peer whose rounds differ too much."""
+        return [
+            f"The machine was too busy to trust the figures of {peer}: the CPU time of its rounds "
+            f"differs by a factor of {spread:.2f} (limit: {TRUSTED_SPREAD})."
+            for peer, figures in self.figures.items()
+            if (spread := figures.get("spread", 1.0)) > TRUSTED_SPREAD
+        ]
 
 
 def play(
@@ -47,24 +48,24 @@ def play(
 ) -> Result:
     """Run A B C, A B C, ...: other load on the machine affects all peers alike."""
 
-    def one(peer: Peer) -> Run:
-        done = run(peer, scenario, conditions, folder)
+    def one(peer: Peer, seed: int) -> Run:
+        done = run(peer, scenario, conditions, folder, seed=seed)
         tell(done)
         return done
 
     played: list[list[Run]] = []
-    for _ in range(rounds):
+    for number in range(rounds):
         if scenario.together:
             with ThreadPoolExecutor(len(peers)) as pool:
-                played.append(list(pool.map(one, peers)))
+                played.append(list(pool.map(one, peers, [number] * len(peers))))
         else:
-            played.append([one(peer) for peer in peers])
+            played.append([one(peer, number) for peer in peers])
     return compare(scenario, played)
 
 
 def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
     """Combine the runs of all rounds into a result."""
-    compared = [_with_ratio(run_, round_) for round_ in rounds for run_ in round_]
+    compared = [_with_ratios(run_, round_) for round_ in rounds for run_ in round_]
     names = dict.fromkeys(run_.peer for run_ in compared)
     mine = {name: [run_ for run_ in compared if run_.peer == name] for name in names}
     return Result(
@@ -74,15 +75,17 @@ def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
             name: _medians([run_.figures for run_ in runs if run_.figures])
             for name, runs in mine.items()
         },
+        {name: _ranges([run_.figures for run_ in runs]) for name, runs in mine.items()},
         {name: problem for name, runs in mine.items() if (problem := _problem(runs))},
     )
 
 
-def _with_ratio(run_: Run, others: Sequence[Run]) -> Run:
-    """Add the ratio of the CPU time to that of the limit in the same round."""
-    limit = next((each.figures.get("cpu") for each in others if each.peer == LIMIT), None)
-    if limit and "cpu" in run_.figures:
-        run_.figures["ratio"] = run_.figures["cpu"] / limit
+def _with_ratios(run_: Run, others: Sequence[Run]) -> Run:
+    """Add the ratios of the CPU time to that of each limit in the same round."""
+    for name, limit in (("ratio", LIMIT), ("wire", WIRE)):
+        spent = next((each.figures.get("cpu") for each in others if each.peer == limit), None)
+        if spent and "cpu" in run_.figures:
+            run_.figures[name] = run_.figures["cpu"] / spent
     return run_
 
 
@@ -91,6 +94,12 @@ def _medians(rounds: Sequence[Figures]) -> Figures:
     medians = {name: median(f[name] for f in rounds if name in f) for name in names}
     times = [figures["cpu"] for figures in rounds if figures.get("cpu")]
     return medians | ({"spread": max(times) / min(times)} if times else {})
+
+
+def _ranges(rounds: Sequence[Figures]) -> Ranges:
+    names = dict.fromkeys(name for figures in rounds for name in figures)
+    values = {name: [f[name] for f in rounds if name in f] for name in names}
+    return {name: (min(found), max(found)) for name, found in values.items()}
 
 
 def _problem(runs: Sequence[Run]) -> str:

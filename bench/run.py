@@ -11,12 +11,13 @@ from bench.environments import NotInstalled
 from bench.figures import Figures, drained_figures, idle_figures, memory_figures
 from bench.lineup import Peer
 from bench.scenarios import Scenario, arrivals
-from bench.stage import Died, Stage, Staging, staged
+from bench.shop import ask_the_api, follow_orders
+from bench.stage import Died, Stage, staged
+from bench.staging import Staging
 
 IDLE = 60.0  # s
 _CALM = 0.03  # s of CPU time per 0.5 s, below which a process has warmed up
-_LONGEST_WARM_UP = 20.0  # s
-_MANY = 10_000  # messages, from which on slow peers get only a share
+_LONGEST_WARM_UP = 60.0  # s; seconds on an idle machine
 _POLL_INTERVAL = 0.5  # s
 _SLICE = 2.0  # s between checks that the peer is alive during a drain
 
@@ -40,16 +41,22 @@ class Conditions:
     wrapped: bool = False  # in SNS notifications, for every peer that takes plain bodies
 
 
-def run(peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path) -> Run:
-    """Run one peer in one scenario. A problem is part of the result, not an exception."""
+def run(
+    peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path, *, seed: int = 0
+) -> Run:
+    """Run one peer in one scenario; peers that get the same ``seed`` meet the same faults.
+
+    A problem is part of the result, not an exception.
+    """
     staging = Staging(
         peer=peer,
         concurrency=scenario.concurrency,
         visibility_timeout=scenario.visibility_timeout,
-        faults=scenario.faults,
+        faults={**scenario.faults, "seed": seed},
         replicas=scenario.replicas,
         trace=folder / f"{scenario.name}-{peer.name}.trace" if scenario.trace else None,
         log=folder / f"{scenario.name}-{peer.name}.log",
+        tls=scenario.tls,
     )
     if staging.trace:
         staging.trace.unlink(missing_ok=True)
@@ -57,11 +64,7 @@ def run(peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path) ->
     try:
         command = environments.command(peer)
         with staged(staging) as stage:
-            if scenario.kind == "idle":
-                return replace(blank, **_idle(stage, command))
-            if scenario.kind == "start":
-                return replace(blank, **_start(stage, command))
-            return replace(blank, **_drain(stage, command, scenario, conditions))
+            return replace(blank, **_KINDS[scenario.kind](stage, command, scenario, conditions))
     except NotInstalled as error:
         return replace(blank, problem=f"not installed: {error}")
     except (Died, OSError) as error:
@@ -76,9 +79,7 @@ def _drain(
     wire = peer.wire
     if conditions.wrapped and wire is messages.raw:
         wire = messages.sns
-    # Only messages that are all there at once are reduced: a rate is the same for all peers.
-    share = peer.share if scenario.messages >= _MANY and not scenario.rate else 1.0
-    number = round((conditions.messages or scenario.messages) * share)
+    number = _number(stage, scenario, conditions)
     work = scenario.work(number)
     envelopes = messages.envelopes(work)
     bodies = [wire(envelope, number) for number, envelope in enumerate(envelopes)]
@@ -96,7 +97,21 @@ def _drain(
     return {"figures": figures, "actions": stage.ask("report")["actions"], "problem": problem}
 
 
-def _idle(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
+def _order(
+    stage: Stage, command: Sequence[str], scenario: Scenario, conditions: Conditions
+) -> dict[str, Any]:
+    return follow_orders(
+        stage, command, _number(stage, scenario, conditions), timeout=scenario.timeout
+    )
+
+
+def _api(
+    stage: Stage, command: Sequence[str], scenario: Scenario, conditions: Conditions
+) -> dict[str, Any]:
+    return ask_the_api(stage, command, _number(stage, scenario, conditions))
+
+
+def _idle(stage: Stage, command: Sequence[str], *_: object) -> dict[str, Any]:
     """Count the requests and the CPU time of a peer without messages."""
     stage.start_peer(command)
     warm_up(stage)
@@ -109,13 +124,28 @@ def _idle(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
     return {"figures": figures | memory_figures(stage.memory()), "actions": actions}
 
 
-def _start(stage: Stage, command: Sequence[str]) -> dict[str, Any]:
+def _start(stage: Stage, command: Sequence[str], *_: object) -> dict[str, Any]:
     """Measure the time from exec to the first receive."""
     begin = time.time()
     stage.start_peer(command)
     _until(stage, lambda: "first receive" in stage.ask("report")["samples"], _LONGEST_WARM_UP)
     first = stage.ask("report")["samples"]["first receive"]
     return {"figures": {"start cpu": first["cpu"], "start wall": first["at"] - begin}}
+
+
+_KINDS: dict[str, Callable[[Stage, Sequence[str], Scenario, Conditions], dict[str, Any]]] = {
+    "api": _api,
+    "drain": _drain,
+    "idle": _idle,
+    "order": _order,
+    "start": _start,
+}
+
+
+def _number(stage: Stage, scenario: Scenario, conditions: Conditions) -> int:
+    """Return how many messages or orders a peer gets."""
+    share = stage.staging.peer.share if scenario.shares else 1.0
+    return round((conditions.messages or scenario.messages) * share)
 
 
 def warm_up(stage: Stage) -> None:

@@ -1,38 +1,22 @@
 """The scenarios of the benchmark, as data."""
 
-import math
 import random
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Work = Callable[[int], Sequence[float]]  # number of messages -> seconds per handler
-Kind = Literal["drain", "idle", "start"]
+from bench.work import SEED, Work, fifty_milliseconds, heavy_tailed, nothing, three_timeouts
 
-_SEED = 7
+Kind = Literal["drain", "idle", "start", "order", "api"]
 
-
-def nothing(number: int) -> list[float]:
-    """Return the work of handlers that return at once."""
-    return [0.0] * number
-
-
-def fifty_milliseconds(number: int) -> list[float]:
-    """Return the work of handlers that wait 50 ms."""
-    return [0.05] * number
-
-
-def heavy_tailed(number: int) -> list[float]:
-    """Return lognormal work, mean 50 ms and sigma 1.5: most is short, some takes seconds."""
-    rng, sigma = random.Random(_SEED), 1.5  # noqa: S311 - not for secrets
-    drawn = [rng.lognormvariate(math.log(0.05) - sigma**2 / 2, sigma) for _ in range(number)]
-    return [0.05 * each * number / sum(drawn) for each in drawn]
-
-
-def three_timeouts(number: int) -> list[float]:
-    """Return work of 4 to 8 s: on average three times a visibility timeout of 2 s."""
-    rng = random.Random(_SEED)  # noqa: S311 - not for secrets
-    return [rng.uniform(4.0, 8.0) for _ in range(number)]
+SERVICES = (
+    "order-api",
+    "relay",
+    "orders",
+    "payment",
+    "inventory",
+    "notification",
+    "analytics",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,9 @@ class Scenario:
     peers: tuple[str, ...]  # by default
     columns: tuple[str, ...]  # figures shown
     kind: Kind = "drain"
+    unit: str = "message"  # what the figures are about, in the headings
     messages: int = 2_000
+    shares: bool = False  # slow peers get fewer messages
     work: Work = nothing
     rate: float = 0.0  # messages a second; 0: all at once
     regular: bool = False  # evenly spaced arrivals, else a Poisson process
@@ -52,13 +38,14 @@ class Scenario:
     visibility_timeout: int = 60
     faults: dict[str, float] = field(default_factory=dict)
     replicas: int = 1
+    tls: bool = False
     rounds: int = 1  # by default
     together: bool = False  # run all peers at the same time, because they mostly wait
     trace: bool = False  # handlers record each start
     timeout: float = 120.0  # after the last message has arrived
 
 
-_LIMITS = ("limit-boto3", "limit-pipeline")
+_LIMITS = ("limit-boto3", "limit-wire", "limit-pipeline")
 _SLOWED = {"latency": 0.015}
 
 _TABLE = (
@@ -66,15 +53,46 @@ _TABLE = (
         "noop",
         "No-op handler, concurrency 10, no latency",
         (*_LIMITS, "naive", "powertools", "sqs-workers", "sqs-consumer", "ours", "ours-quiet"),
-        ("messages", "requests", "cpu", "ratio", "spread", "rate", "resident", "processes"),
+        (
+            "messages",
+            "requests",
+            "cpu",
+            "ratio",
+            "wire",
+            "spread",
+            "rate",
+            "proportional",
+            "processes",
+        ),
         messages=20_000,
+        shares=True,
         rounds=3,
+    ),
+    Scenario(
+        "tls",
+        "No-op handler over TLS, concurrency 10, no latency",
+        (*_LIMITS, "sqs-consumer", "ours"),
+        ("messages", "requests", "cpu", "ratio", "wire", "spread", "rate", "processes"),
+        messages=20_000,
+        shares=True,
+        rounds=3,
+        tls=True,
     ),
     Scenario(
         "sleep50",
         "Handler sleeps 50 ms, concurrency 20, 15 ms per request",
         (*_LIMITS, "powertools", "sqs-workers", "sqs-consumer", "ours"),
-        ("messages", "requests", "utilisation", "cpu", "ratio", "spread", "rate", "processes"),
+        (
+            "messages",
+            "requests",
+            "utilisation",
+            "cpu",
+            "ratio",
+            "wire",
+            "spread",
+            "rate",
+            "processes",
+        ),
         work=fifty_milliseconds,
         concurrency=20,
         faults=_SLOWED,
@@ -84,10 +102,11 @@ _TABLE = (
         "heavy",
         "Heavy tail (lognormal, mean 50 ms, sigma 1.5), concurrency 20, 15 ms per request",
         (*_LIMITS, "sqs-workers", "sqs-consumer", "ours"),
-        ("messages", "requests", "utilisation", "cpu", "ratio", "rate", "processes"),
+        ("messages", "requests", "utilisation", "cpu", "ratio", "wire", "rate", "processes"),
         work=heavy_tailed,
         concurrency=20,
         faults=_SLOWED,
+        rounds=3,
     ),
     Scenario(
         "groups",
@@ -101,7 +120,7 @@ _TABLE = (
     Scenario(
         "slow",
         "Handler three times the visibility timeout (2 s), two processes",
-        ("limit-pipeline", "dramatiq", "sqs-consumer-hb", "ours"),
+        ("limit-pipeline", "dramatiq", "dramatiq-12h", "sqs-consumer-hb", "ours"),
         ("messages", "duplicates", "stale", "renewals", "renewals needed", "requests", "wall"),
         messages=45,
         work=three_timeouts,
@@ -115,18 +134,29 @@ _TABLE = (
         "steady",
         "200 messages a second, 50 ms each, concurrency 20, 15 ms per request",
         (
-            "limit-pipeline",
+            *_LIMITS,
             "naive-batch-threads",
             "sqs-workers",
             "sqs-consumer",
             "ours",
             "ours-linger",
         ),
-        ("messages", "requests", "latency p50", "latency p99", "cpu", "processes"),
+        (
+            "messages",
+            "requests",
+            "latency p50",
+            "latency p99",
+            "cpu",
+            "ratio",
+            "wire",
+            "spread",
+            "processes",
+        ),
         work=fifty_milliseconds,
         rate=200.0,
         concurrency=20,
         faults=_SLOWED,
+        rounds=3,
     ),
     Scenario(
         "onepersecond",
@@ -142,18 +172,30 @@ _TABLE = (
     ),
     Scenario(
         "errors",
-        "One request in 20 throttled, one answer in 20 lost; visibility timeout 5 s",
+        "One request in 20 throttled, one answer in 20 lost, one batch entry in 50 failed, "
+        "one receive in 5 short; visibility timeout 5 s",
         ("limit-pipeline", "naive-batch-threads", "sqs-workers", "sqs-consumer", "ours"),
         ("messages", "lost", "rush", "duplicates", "dead letters", "requests", "wall"),
         visibility_timeout=5,
-        faults={"throttle_every": 20, "lose_every": 20},
+        faults={"throttle": 0.05, "lose": 0.05, "fail_entries": 0.02, "short_receives": 0.2},
         trace=True,
+        rounds=3,
     ),
     Scenario(
         "idle",
         "Idle for a minute, concurrency 10",
-        ("limit-boto3", "naive", "powertools", "sqs-workers", "dramatiq", "sqs-consumer", "ours"),
-        ("idle requests", "idle cpu", "resident", "proportional", "processes"),
+        (
+            "limit-boto3",
+            "limit-wire",
+            "naive",
+            "powertools",
+            "sqs-workers",
+            "dramatiq",
+            "sqs-consumer",
+            "ours",
+            "ours-service",
+        ),
+        ("idle requests", "idle cpu", "proportional", "processes"),
         kind="idle",
         messages=0,
         together=True,
@@ -161,7 +203,15 @@ _TABLE = (
     Scenario(
         "start",
         "From exec to the first receive",
-        ("limit-boto3", "sqs-workers", "dramatiq", "sqs-consumer", "ours", "ours-service"),
+        (
+            "limit-boto3",
+            "limit-wire",
+            "sqs-workers",
+            "dramatiq",
+            "sqs-consumer",
+            "ours",
+            "ours-service",
+        ),
         ("start cpu", "start wall"),
         kind="start",
         messages=0,
@@ -170,17 +220,98 @@ _TABLE = (
     Scenario(
         "memory",
         "Memory after 2,000 messages, concurrency 10",
-        ("limit-boto3", "naive", "powertools", "sqs-workers", "dramatiq", "sqs-consumer", "ours"),
-        ("resident", "proportional", "processes"),
+        (
+            "limit-boto3",
+            "limit-wire",
+            "naive",
+            "powertools",
+            "sqs-workers",
+            "dramatiq",
+            "sqs-consumer",
+            "ours",
+            "ours-service",
+        ),
+        ("proportional", "resident", "processes"),
         concurrency=10,
     ),
     Scenario(
         "payment",
         "The real payment service with its transaction and outcome, 15 ms per request",
-        ("ours-payment", "ours-payment-traced", "ours-payment-traced-all"),
-        ("messages", "dynamodb", "sqs", "sns", "published", "cpu", "rate", "resident"),
+        (
+            *_LIMITS[:2],
+            "textbook-payment",
+            "ours-payment",
+            "ours-payment-traced",
+            "ours-payment-traced-all",
+        ),
+        (
+            "messages",
+            "dynamodb",
+            "sqs",
+            "sns",
+            "published",
+            "cpu",
+            "ratio",
+            "wire",
+            "spread",
+            "rate",
+            "proportional",
+        ),
+        shares=True,
         concurrency=20,
         faults=_SLOWED,
+        rounds=3,
+    ),
+    Scenario(
+        "order",
+        "An order through order-api, relay and five consumers; textbook's shop; 15 ms per request",
+        ("textbook", "ours-shop"),
+        (
+            "messages",
+            "cpu",
+            *(f"cpu {service}" for service in SERVICES),
+            "standin",
+            "per core",
+            "sqs",
+            "sns",
+            "dynamodb",
+            "ses",
+            "write units",
+            "read units",
+            "dollars",
+            "rate",
+            "half load",
+            "order p50",
+            "order p99",
+            "proportional",
+            "processes",
+        ),
+        kind="order",
+        unit="order",
+        messages=300,
+        shares=True,
+        faults=_SLOWED,
+        rounds=3,
+    ),
+    Scenario(
+        "api",
+        "POST /orders, 16 clients, one process: order-api and the smallest FastAPI program",
+        ("api-boto3", "ours-api"),
+        (
+            "messages",
+            "cpu",
+            "rate",
+            "per core",
+            "answer p50",
+            "answer p99",
+            "dynamodb",
+            "sns",
+            "proportional",
+        ),
+        kind="api",
+        unit="order",
+        messages=1_000,
+        rounds=3,
     ),
 )
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _TABLE}
@@ -192,7 +323,7 @@ def arrivals(scenario: Scenario, number: int) -> list[float]:
         return [0.0] * number
     if scenario.regular:
         return [(position + 1) / scenario.rate for position in range(number)]
-    rng, at, delays = random.Random(_SEED), 0.0, []  # noqa: S311 - not for secrets
+    rng, at, delays = random.Random(SEED), 0.0, []  # noqa: S311 - not for secrets
     for _ in range(number):
         at += rng.expovariate(scenario.rate)
         delays.append(at)

@@ -16,7 +16,8 @@ from pathlib import Path
 from bench import environments, messages
 from bench.lineup import PEERS
 from bench.run import wait, warm_up
-from bench.stage import Died, Stage, Staging, staged
+from bench.stage import Died, Stage, staged
+from bench.staging import Staging
 
 MESSAGES = 200_000
 ROUNDS = 20  # readings of the memory

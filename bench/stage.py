@@ -4,21 +4,24 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bench import environments
-from bench.lineup import Peer
 from bench.processes import Memory, cpu_seconds, memory
+from bench.staging import ROOT, Staging, environment_of
+from bench.tls import create_certificate
 from local.tether import Tether
 
 _LOOPBACK = "127.0.0.1"
-_ROOT = Path(__file__).parents[1]
+TOPIC = "order-events"
+TABLES = ("payment",)
 _CHUNK = 1_000  # messages per request to the stand-in
 _ASK_TIMEOUT = 30.0  # s
 _GRACE = 3.0  # s from SIGTERM to SIGKILL
@@ -28,19 +31,6 @@ class Died(Exception):
     """A peer ended by itself or did not work; the message quotes its log."""
 
 
-@dataclass(frozen=True)
-class Staging:
-    """The configuration of a run."""
-
-    peer: Peer
-    concurrency: int
-    visibility_timeout: int  # s
-    faults: dict[str, float]
-    replicas: int
-    trace: Path | None
-    log: Path
-
-
 @dataclass
 class Stage:
     """A running stand-in, and the processes of the peer."""
@@ -48,12 +38,10 @@ class Stage:
     staging: Staging
     tether: Tether
     port: int
+    standin: int  # its process id
+    endpoint: str  # for clients of AWS
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        """The URL of the queue."""
-        return f"http://{_LOOPBACK}:{self.port}/000000000000/{self.staging.peer.queue}"
+    logs: dict[int, Path] = field(default_factory=dict)  # of services, by process
 
     def ask(self, what: str, **fields: object) -> Any:
         """Send a request to the control interface of the stand-in."""
@@ -75,29 +63,58 @@ class Stage:
     def start_peer(self, command: Sequence[str]) -> None:
         """Start the peer's processes."""
         with self.staging.log.open("wb") as log:
-            self.processes += [
-                subprocess.Popen(  # noqa: S603 - a program of this folder
-                    command,
-                    env=self._environment(),
-                    cwd=environments.HOME,
-                    process_group=self.tether.group,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-                for _ in range(self.staging.replicas)
-            ]
+            for _ in range(self.staging.replicas):
+                self._start(command, log)
         self.ask("watch", pids=[process.pid for process in self.processes])
+
+    def start_service(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start one service of a shop, with a log of its own."""
+        log_path = self.staging.log.with_suffix(f".{name}.log")
+        with log_path.open("wb") as log:
+            process = self._start(command, log, environment)
+        self.logs[process.pid] = log_path
+        return process
+
+    def provision(self) -> None:
+        """Create the resources of the shop. Raises ``Died``."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.resources"],
+            env=environment_of(self.staging, self.endpoint) | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Died(f"the resources were not created: {done.stderr.strip()[-200:]}")
+
+    def _start(
+        self, command: Sequence[str], log: BinaryIO, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(  # noqa: S603 - a program of this folder
+            command,
+            env=environment_of(self.staging, self.endpoint) | dict(environment or {}),
+            cwd=environments.HOME,
+            process_group=self.tether.group,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        self.processes.append(process)
+        return process
 
     def check(self) -> None:
         """Raise ``Died`` if a process of the peer has ended."""
         for process in self.processes:
             if process.poll() is not None:
-                raise Died(f"exited with code {process.returncode}: {self.last_line()}")
+                line = self.last_line(self.logs.get(process.pid))
+                raise Died(f"exited with code {process.returncode}: {line}")
 
-    def last_line(self) -> str:
+    def last_line(self, log: Path | None = None) -> str:
         """Return the last line of the peer's log."""
-        lines = self.staging.log.read_text("utf-8", "replace").strip().splitlines()
+        path = log or self.staging.log
+        lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
         return lines[-1] if lines else "its log is empty"
 
     def cpu_seconds(self) -> float:
@@ -108,42 +125,24 @@ class Stage:
         """Read the memory of each replica of the peer."""
         return [memory(process.pid) for process in self.processes]
 
-    def _environment(self) -> dict[str, str]:
-        """Return an environment in which AWS clients use only the stand-in."""
-        staging = self.staging
-        mine = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BENCH_"))}
-        return mine | {
-            "AWS_ENDPOINT_URL": f"http://{_LOOPBACK}:{self.port}",
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY",
-            "AWS_REGION": "eu-west-1",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": _LOOPBACK,
-            "PYTHONPATH": str(_ROOT / "bench" / "peers"),
-            "BENCH_QUEUE": staging.peer.queue,
-            "BENCH_QUEUE_URL": self.url,
-            "BENCH_CONCURRENCY": str(staging.concurrency),
-            "BENCH_VISIBILITY_TIMEOUT": str(staging.visibility_timeout),
-            **({"BENCH_TRACE": str(staging.trace)} if staging.trace else {}),
-            **{k: v.format(url=self.url) for k, v in staging.peer.environment.items()},
-        }
-
 
 @contextmanager
 def staged(staging: Staging) -> Iterator[Stage]:
     """Start the stand-in; the block starts the peer. All processes have ended afterwards."""
     python = environments.standin_python()
-    with Tether() as tether, _standin(python, tether) as (server, port):
-        stage = Stage(staging, tether, port)
+    if staging.tls:
+        create_certificate(staging.certificate)
+    with Tether() as tether, _standin(python, tether, staging) as (server, ports):
+        scheme = "https" if staging.tls else "http"
+        stage = Stage(staging, tether, ports[0], server.pid, f"{scheme}://{_LOOPBACK}:{ports[-1]}")
         try:
             stage.ask(
                 "configure",
                 queue=staging.peer.queue,
                 visibility_timeout=staging.visibility_timeout,
                 faults=staging.faults,
+                topic=TOPIC,
+                tables=TABLES,
             )
             yield stage
             _terminate(stage.processes)
@@ -154,10 +153,12 @@ def staged(staging: Staging) -> Iterator[Stage]:
 
 
 @contextmanager
-def _standin(python: str, tether: Tether) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _standin(
+    python: str, tether: Tether, staging: Staging
+) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
     with subprocess.Popen(  # noqa: S603 - our own module
-        [python, "-m", "bench.standin"],
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        [python, "-m", "bench.standin", *([str(staging.certificate)] if staging.tls else [])],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         process_group=tether.group,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -165,7 +166,7 @@ def _standin(python: str, tether: Tether) -> Iterator[tuple[subprocess.Popen[byt
         line = server.stdout.readline() if server.stdout else b""
         if not line:
             raise Died("the stand-in did not start")
-        yield server, int(line)
+        yield server, [int(port) for port in line.split()]
 
 
 def _terminate(processes: Sequence[subprocess.Popen[bytes]]) -> None:

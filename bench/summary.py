@@ -17,7 +17,8 @@ class Column(NamedTuple):
 
 SUMMARY: Final = (
     Column("noop", "requests", "no-op: requests / 1,000"),
-    Column("noop", "ratio", "CPU x limit"),
+    Column("noop", "ratio", "CPU x boto3"),
+    Column("noop", "wire", "CPU x wire"),
     Column("sleep50", "utilisation", "50 ms: utilisation"),
     Column("heavy", "utilisation", "heavy tail: utilisation"),
     Column("steady", "requests", "200/s: requests / 1,000"),
@@ -25,7 +26,10 @@ SUMMARY: Final = (
     Column("errors", "wall", "errors: wall s"),
     Column("idle", "idle requests", "idle: requests / min"),
     Column("idle", "idle cpu", "CPU s / min"),
-    Column("memory", "resident", "RSS MiB"),
+    Column("memory", "proportional", "PSS MiB"),
+    Column("payment", "cpu", "payment: CPU ms"),
+    Column("order", "cpu", "order: CPU ms"),
+    Column("api", "rate", "POST /orders / s"),
 )
 
 Figured = Mapping[str, Mapping[str, Figures]]  # scenario -> peer -> figures

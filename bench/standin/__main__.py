@@ -1,6 +1,10 @@
-"""Runs the stand-in: ``python -m bench.standin`` prints its port once it accepts connections."""
+"""Runs the stand-in: ``python -m bench.standin [CERTIFICATE]`` prints its port when it is ready.
+
+With a certificate it prints a second port, for TLS.
+"""
 
 import asyncio
+import sys
 
 from bench.standin.control import run
 
@@ -9,4 +13,4 @@ try:
 except ImportError:  # slower, same behaviour
     run_loop = asyncio.run
 
-run_loop(run())
+run_loop(run(*sys.argv[1:]))

@@ -1,8 +1,8 @@
 """The control interface for the harness: ``POST /bench/...`` loads, releases, waits, reports."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from dataclasses import asdict
 from time import time
 from typing import Any
 
@@ -40,10 +40,21 @@ class Control:
             self.server.serve(request)
 
     def _do_configure(
-        self, request: Request, queue: str, visibility_timeout: float, faults: dict[str, Any]
+        self,
+        request: Request,
+        *,
+        queue: str,
+        visibility_timeout: float,
+        faults: dict[str, Any],
+        topic: str,
+        tables: list[str],
     ) -> None:
+        """Create what one peer needs: its queues, tables, and a topic without subscribers."""
         for name in (queue, f"{queue}-dlq"):
             self.server.sqs.queue(name).queue.visibility_timeout = visibility_timeout
+        self.server.sns.topics.setdefault(topic, [])
+        for table in tables:
+            self.server.dynamodb.create(table)
         self.server.faults = Faults(**faults)
         request.reply(b"{}")
 
@@ -96,7 +107,10 @@ class Control:
             "actions": server.actions,
             "rush": server.rush.most,
             "published": server.sns.published,
-            "faults": asdict(server.faults),
+            "faults": server.faults.counts,
+            "confirmed": server.sns.confirmed,
+            "emails": server.ses.sent,
+            "units": server.dynamodb.units,
             "samples": {**self._samples, "now": self._sample()},
             "queues": {name: _figures(polls.queue) for name, polls in server.sqs.queues.items()},
         }
@@ -137,15 +151,25 @@ def _figures(queue: Queue) -> dict[str, Any]:
     }
 
 
-async def run() -> None:
-    """Serve on a free port of the loopback interface until the process is ended."""
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: control.connection(),  # noqa: PLW0108 - ``control`` exists only after the listener
-        "127.0.0.1",
-        0,
-        backlog=512,
-    )
-    port = listener.sockets[0].getsockname()[1]
-    control = Control(port)
-    print(port, flush=True)  # noqa: T201 - the harness waits for this line
-    await listener.serve_forever()
+async def run(certificate: str = "") -> None:
+    """Serve on a free port of the loopback interface until the process is ended.
+
+    With the file of a key and its ``certificate``, serve TLS on a second port, too.
+    """
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+    if tls:
+        tls.load_cert_chain(certificate)
+    listeners = [
+        await asyncio.get_running_loop().create_server(
+            lambda: control.connection(),  # noqa: PLW0108 - ``control`` exists only afterwards
+            "127.0.0.1",
+            0,
+            backlog=512,
+            ssl=context,
+        )
+        for context in ((None, tls) if tls else (None,))
+    ]
+    ports = [listener.sockets[0].getsockname()[1] for listener in listeners]
+    control = Control(ports[0])
+    print(*ports, flush=True)  # noqa: T201 - the harness waits for this line
+    await asyncio.gather(*(listener.serve_forever() for listener in listeners))

@@ -8,7 +8,7 @@ import heapq
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from bench.standin.queue import InvalidHandle, Queue, Stored
+from bench.standin.queue import Queue, StaleHandle, Stored
 
 SUFFIX = ".fifo"
 GROUPS = 50
@@ -22,9 +22,11 @@ class FifoQueue(Queue):
     _busy: Counter[str] = field(default_factory=Counter)  # messages in flight
     _open: deque[str] = field(default_factory=deque)  # groups with messages and none in flight
 
-    def send(self, body: str, now: float) -> Stored:
+    def send(
+        self, body: str, now: float, attributes: dict[str, dict[str, str]] | None = None
+    ) -> Stored:
         """Add a message at the end of its group."""
-        message = super().send(body, now)
+        message = super().send(body, now, attributes)
         self._visible.clear()  # the groups are the order
         message.group = f"group-{message.number % GROUPS}"
         lane = self._of_group.setdefault(message.group, deque())
@@ -47,10 +49,10 @@ class FifoQueue(Queue):
         return taken
 
     def delete(self, handle: str, now: float) -> bool:
-        """Delete a message. Raises ``InvalidHandle`` for a stale or expired handle, too."""
+        """Delete a message. Raises ``StaleHandle`` for a replaced or expired handle."""
         message, receives = self._find(handle)
         if not message.deleted and (receives != message.receives or message.hidden_until is None):
-            raise InvalidHandle
+            raise StaleHandle
         deleted_before = message.deleted
         done = super().delete(handle, now)
         if not deleted_before:

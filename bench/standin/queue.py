@@ -9,6 +9,7 @@ import heapq
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import count
+from zlib import crc32
 
 import orjson
 
@@ -17,11 +18,15 @@ _PADDING = "AQEB" + "b2YgcmVhbGlzdGljIGxlbmd0aA" * 13
 
 
 class InvalidHandle(Exception):
-    """The handle does not belong to this queue, or a newer receive has replaced it."""
+    """The handle does not belong to this queue."""
+
+
+class StaleHandle(Exception):
+    """The message is deleted, or a newer receive has replaced the handle."""
 
 
 class NotInFlight(Exception):
-    """The message is visible again, or deleted."""
+    """The message is visible again."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +37,7 @@ class Stored:
     body: str
     sent_at: float
     encoded: bytes  # the constant part of its JSON in a receive answer
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)  # message attributes
     receives: int = 0
     first_received_at: float = 0.0
     received_at: float = 0.0
@@ -63,17 +69,19 @@ class Queue:
     _expiries: list[tuple[float, int, Stored]] = field(default_factory=list)
     _turn: "count[int]" = field(default_factory=count)
 
-    def send(self, body: str, now: float) -> Stored:
+    def send(
+        self, body: str, now: float, attributes: dict[str, dict[str, str]] | None = None
+    ) -> Stored:
         """Add a message, visible at once."""
         number = len(self.messages)
         encoded = orjson.dumps(
             {
-                "MessageId": message_id(number),
+                "MessageId": message_id(number, self.name),
                 "MD5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
                 "Body": body,
             }
         )
-        message = Stored(number, body, now, encoded[1:-1])
+        message = Stored(number, body, now, encoded[1:-1], attributes or {})
         self.messages.append(message)
         self._visible.append(message)
         self.live += 1
@@ -115,10 +123,13 @@ class Queue:
         return True
 
     def hide(self, handle: str, seconds: float, now: float) -> None:
-        """Set when a message becomes visible again. Raises ``InvalidHandle``, ``NotInFlight``."""
+        """Set when a message becomes visible again.
+
+        Raises ``InvalidHandle``, ``StaleHandle``, ``NotInFlight``.
+        """
         message, receives = self._find(handle)
-        if receives != message.receives:
-            raise InvalidHandle
+        if message.deleted or receives != message.receives:
+            raise StaleHandle
         if message.hidden_until is None or message.hidden_until <= now:
             raise NotInFlight
         self._hide(message, now + seconds)
@@ -175,6 +186,6 @@ class Queue:
             raise InvalidHandle from None
 
 
-def message_id(number: int) -> str:
-    """Return the id of the message with this number."""
-    return f"00000000-0000-4000-8000-{number:012x}"
+def message_id(number: int, source: str) -> str:
+    """Return the id of the message with this number of a queue, a topic or a mailer."""
+    return f"{crc32(source.encode()):08x}-0000-4000-8000-{number:012x}"

@@ -10,17 +10,20 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from bench.standin import forms
+from bench.standin.dynamodb.actions import DynamoDb
 from bench.standin.faults import Faults
 from bench.standin.http import JSON, XML, Request
 from bench.standin.queue import Queue
+from bench.standin.refusals import Refused
 from bench.standin.rush import Rush
-from bench.standin.sns import Sns, form_of
-from bench.standin.sqs import Refused, Sqs
-
-# Stateless answers, which are enough for a service whose documents are always new.
-_DYNAMODB: dict[str, Any] = {"GetItem": {}, "TransactWriteItems": {}, "UpdateItem": {}}
+from bench.standin.ses import SEND_PATH, Ses
+from bench.standin.sns import Sns
+from bench.standin.sqs import ACCOUNT, Sqs
 
 _TRACES = "/v1/traces"  # spans of a peer that exports them; they are not looked at
+_PREFIXES = {"SQS": "com.amazonaws.sqs", "DynamoDB": "com.amazonaws.dynamodb.v20120810"}
+_IDENTITY = f"<Account>{ACCOUNT}</Account><Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>x</UserId>"
 
 
 class Reply(Protocol):
@@ -36,11 +39,22 @@ class Server:
         self, port: int, *, on_receive: Callable[[], None], on_drained: Callable[[], None]
     ) -> None:
         self.sqs = Sqs(f"http://127.0.0.1:{port}", on_drained)
-        self.sns = Sns()
-        self.faults = Faults()
+        self.sns = Sns(ACCOUNT, self.sqs.deliver)
+        self.ses = Ses()
+        self.dynamodb = DynamoDb()
         self.actions: Counter[str] = Counter()
         self.rush = Rush()
         self._on_receive = on_receive
+
+    @property
+    def faults(self) -> Faults:
+        """The faults, some of which the queues apply."""
+        return self.sqs.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self.sqs.faults = faults
+        self.dynamodb.holds.seconds = faults.latency
 
     def queues(self) -> list[Queue]:
         """List the queues that are not dead-letter queues."""
@@ -49,7 +63,11 @@ class Server:
     def clear_figures(self) -> None:
         """Reset the counters."""
         self.actions.clear()
+        self.faults.counts.clear()
         self.rush = Rush()
+        self.dynamodb.clear_figures()
+        self.sns.clear_figures()
+        self.ses.sent = 0
         for polls in self.sqs.queues.values():
             polls.queue.clear_figures()
 
@@ -64,7 +82,7 @@ class Server:
         if action == "ReceiveMessage":
             self._on_receive()
         if self.faults.throttles(action):
-            self._later(partial(_refuse, request, "RequestThrottled"))
+            self._later(partial(_refuse, request, service, Refused("RequestThrottled")))
             return
         lost = self.faults.loses(action)
 
@@ -75,7 +93,7 @@ class Server:
         try:
             self._act(service, action, fields, request, reply)
         except Refused as error:
-            self._later(partial(_refuse, request, error.code))
+            self._later(partial(_refuse, request, service, error))
 
     def _act(
         self, service: str, action: str, fields: dict[str, Any], request: Request, reply: Reply
@@ -85,10 +103,16 @@ class Server:
                 poll = self.sqs.act(action, fields, reply)
                 if poll:
                     request.connection.gone = poll.forget
-            case "DynamoDB" if action in _DYNAMODB:
-                reply(orjson.dumps(_DYNAMODB[action]))
+            case "DynamoDB":
+                reply(orjson.dumps(self.dynamodb.act(action, fields)))
             case "SNS":
-                reply(self.sns.act(fields), XML)
+                reply(forms.answer(action, self.sns.act(action, fields)), XML)
+            case "SES" if request.path == SEND_PATH:
+                reply(orjson.dumps(self.ses.send(fields)))
+            case "SES":
+                reply(forms.answer(action, self.ses.act(action, fields)), XML)
+            case "STS" if action == "GetCallerIdentity":
+                reply(forms.answer(action, _IDENTITY), XML)
             case _:
                 raise Refused("UnsupportedOperation")
 
@@ -105,10 +129,17 @@ def _read(request: Request) -> tuple[str, str, dict[str, Any]]:
         service, _, action = request.target.partition(".")
         name = service.partition("_")[0].removeprefix("Amazon")
         return name, action, orjson.loads(request.body or b"{}")
-    form = form_of(request.body) or form_of(urlsplit(request.path).query.encode())
-    return "SNS", form.get("Action", ""), form
+    if request.path == SEND_PATH:
+        return "SES", "SendEmail", orjson.loads(request.body)
+    form = forms.form_of(request.body) or forms.form_of(urlsplit(request.path).query.encode())
+    return forms.service_of(form), form.get("Action", ""), form
 
 
-def _refuse(request: Request, code: str) -> None:
-    body = orjson.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": code})
-    request.reply(body, 400, extra=b"x-amzn-query-error: %s;Sender\r\n" % code.encode())
+def _refuse(request: Request, service: str, error: Refused) -> None:
+    if not request.target and request.path != SEND_PATH:
+        request.reply(forms.refusal(error), 404 if error.code == "NotFound" else 400, XML)
+        return
+    kind = f"{_PREFIXES.get(service, 'com.amazonaws')}#{error.code}"
+    body = orjson.dumps({"__type": kind, "message": error.message, **error.fields})
+    legacy = b"x-amzn-query-error: %s;Sender\r\n" % error.code.encode() if service == "SQS" else b""
+    request.reply(body, 400, extra=legacy)

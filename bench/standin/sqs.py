@@ -5,28 +5,23 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operat
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from time import time
 from typing import Any
 
 import orjson
 
+from bench.standin.batches import BATCH, each_entry
+from bench.standin.faults import Faults
 from bench.standin.fifo import new_queue
 from bench.standin.polls import Poll, Polls
-from bench.standin.queue import InvalidHandle, NotInFlight, Stored
+from bench.standin.queue import InvalidHandle, NotInFlight, StaleHandle, Stored
+from bench.standin.received import encode
+from bench.standin.refusals import Refused
 
 ACCOUNT = "000000000000"
-BATCH = 10
 Reply = Callable[[bytes], None]
 Fields = dict[str, Any]
-
-
-class Refused(Exception):
-    """The request is refused with an error code of the API reference."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+Action = Callable[[Fields], Fields]
 
 
 class Sqs:
@@ -35,20 +30,23 @@ class Sqs:
     def __init__(self, url: str, drained: Callable[[], None]) -> None:
         """Create no queues yet. ``drained`` is called when a delete leaves a queue empty."""
         self.queues: dict[str, Polls] = {}
+        self.faults = Faults()
+        self._attributes_set: dict[str, dict[str, str]] = {}  # by queue, as they were set
         self._url = url
         self._drained = drained
-        self._actions: dict[str, Callable[[Fields], Fields]] = {
+        self._actions: dict[str, Action] = {
             "ChangeMessageVisibility": self._hide,
-            "ChangeMessageVisibilityBatch": partial(self._each, self._hide),
+            "ChangeMessageVisibilityBatch": self._each("ChangeMessageVisibilityBatch", self._hide),
             "CreateQueue": self._create,
             "DeleteMessage": self._delete,
-            "DeleteMessageBatch": partial(self._each, self._delete),
+            "DeleteQueue": self._drop,
+            "DeleteMessageBatch": self._each("DeleteMessageBatch", self._delete),
             "GetQueueAttributes": self._attributes,
             "GetQueueUrl": self._url_by_name,
             "ListQueues": self._list,
             "SendMessage": self._send,
-            "SendMessageBatch": partial(self._each, self._send),
-            "SetQueueAttributes": lambda _: {},
+            "SendMessageBatch": self._each("SendMessageBatch", self._send),
+            "SetQueueAttributes": self._set,
         }
 
     def queue(self, name: str) -> Polls:
@@ -73,12 +71,14 @@ class Sqs:
             *(fields.get("MessageSystemAttributeNames") or ()),
         }
 
+        named = tuple(fields.get("MessageAttributeNames") or ())
+
         def answer(messages: list[Stored]) -> None:
-            encoded = b",".join(_encode(message, wanted) for message in messages)
+            encoded = b",".join(encode(message, wanted, named) for message in messages)
             reply(b'{"Messages":[' + encoded + b"]}" if messages else b"{}")
 
         return polls.receive(
-            min(int(fields.get("MaxNumberOfMessages") or 1), BATCH),
+            self.faults.shortened(min(int(fields.get("MaxNumberOfMessages") or 1), BATCH)),
             _number(fields, "VisibilityTimeout", polls.queue.visibility_timeout),
             _number(fields, "WaitTimeSeconds", polls.queue.wait),
             answer,
@@ -91,6 +91,8 @@ class Sqs:
             queue.delete(fields["ReceiptHandle"], time())
         except InvalidHandle:
             raise Refused("ReceiptHandleIsInvalid") from None
+        except StaleHandle:
+            raise _stale("The receipt handle has expired") from None
         if queue.live == 0:
             self._drained()
         elif queue.visible:  # of a FIFO queue: the rest of the group
@@ -103,6 +105,10 @@ class Sqs:
             polls.queue.hide(fields["ReceiptHandle"], float(fields["VisibilityTimeout"]), time())
         except InvalidHandle:
             raise Refused("ReceiptHandleIsInvalid") from None
+        except StaleHandle:
+            raise _stale(
+                "Message does not exist or is not available for visibility timeout change"
+            ) from None
         except NotInFlight:
             raise Refused("MessageNotInflight") from None
         polls.wake()
@@ -110,31 +116,25 @@ class Sqs:
 
     def _send(self, fields: Fields) -> Fields:
         polls = self._polls(fields)
-        message = polls.queue.send(fields["MessageBody"], time())
+        message = polls.queue.send(
+            fields["MessageBody"], time(), fields.get("MessageAttributes") or {}
+        )
         polls.wake()
         sent = orjson.loads(b"{" + message.encoded + b"}")
         return {"MessageId": sent["MessageId"], "MD5OfMessageBody": sent["MD5OfBody"]}
 
-    def _each(self, one: Callable[[Fields], Fields], fields: Fields) -> Fields:
-        """Apply an action to each entry of a batch."""
-        entries = fields["Entries"]
-        if not entries:
-            raise Refused("EmptyBatchRequest")
-        if len(entries) > BATCH:
-            raise Refused("TooManyEntriesInBatchRequest")
-        if len({entry["Id"] for entry in entries}) < len(entries):
-            raise Refused("BatchEntryIdsNotDistinct")
-        done, failed = [], []
-        for entry in entries:
-            try:
-                answer = one({"QueueUrl": fields["QueueUrl"], **entry})
-                done.append({"Id": entry["Id"], **answer})
-            except Refused as error:
-                failed.append({"Id": entry["Id"], "Code": error.code, "SenderFault": True})
-        return {"Successful": done, "Failed": failed} if failed else {"Successful": done}
+    def deliver(self, name: str, body: str, attributes: dict[str, dict[str, str]]) -> None:
+        """Add a message from a topic to a queue, if it exists."""
+        if polls := self.queues.get(name):
+            polls.queue.send(body, time(), attributes)
+            polls.wake()
+
+    def _each(self, action: str, one: Action) -> Action:
+        return lambda fields: each_entry(one, fields, fails=lambda: self.faults.fails_entry(action))
 
     def _create(self, fields: Fields) -> Fields:
         queue = self.queue(fields["QueueName"]).queue
+        self._apply(queue.name, fields.get("Attributes") or {})
         return {"QueueUrl": self.url_of(queue.name)}
 
     def _url_by_name(self, fields: Fields) -> Fields:
@@ -148,7 +148,7 @@ class Sqs:
 
     def _attributes(self, fields: Fields) -> Fields:
         queue = self._polls(fields).queue
-        attributes = {
+        attributes = self._attributes_set.get(queue.name, {}) | {
             "QueueArn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{queue.name}",
             "VisibilityTimeout": f"{queue.visibility_timeout:.0f}",
             "ReceiveMessageWaitTimeSeconds": f"{queue.wait:.0f}",
@@ -157,6 +157,22 @@ class Sqs:
             "ApproximateNumberOfMessagesDelayed": "0",
         }
         return {"Attributes": attributes}
+
+    def _set(self, fields: Fields) -> Fields:
+        self._apply(self._polls(fields).queue.name, fields["Attributes"])
+        return {}
+
+    def _apply(self, name: str, attributes: dict[str, str]) -> None:
+        self._attributes_set.setdefault(name, {}).update(attributes)
+        queue = self.queues[name].queue
+        queue.visibility_timeout = _number(
+            attributes, "VisibilityTimeout", queue.visibility_timeout
+        )
+        queue.wait = _number(attributes, "ReceiveMessageWaitTimeSeconds", queue.wait)
+
+    def _drop(self, fields: Fields) -> Fields:
+        del self.queues[self._polls(fields).queue.name]
+        return {}
 
     def url_of(self, name: str) -> str:
         """Return the URL of a queue."""
@@ -169,20 +185,15 @@ class Sqs:
             raise Refused("QueueDoesNotExist") from None
 
 
-def _encode(message: Stored, wanted: set[str]) -> bytes:
-    attributes = {
-        "ApproximateReceiveCount": f"{message.receives}",
-        "ApproximateFirstReceiveTimestamp": f"{message.first_received_at * 1000:.0f}",
-        "SenderId": "AIDAEXAMPLE",
-        "SentTimestamp": f"{message.sent_at * 1000:.0f}",
-    }
-    if message.group:
-        attributes["MessageGroupId"] = message.group
-    if "All" not in wanted:
-        attributes = {name: value for name, value in attributes.items() if name in wanted}
-    tail = b',"Attributes":' + orjson.dumps(attributes) if attributes else b""
-    handle = message.handle.encode()
-    return b"{" + message.encoded + b',"ReceiptHandle":"' + handle + b'"' + tail + b"}"
+def _stale(reason: str) -> Refused:
+    """Return how SQS refuses the handle of an earlier receive, or of a deleted message.
+
+    https://repost.aws/knowledge-center/sqs-receipt-handle-error
+    """
+    return Refused(
+        "InvalidParameterValue",
+        f"Value for parameter ReceiptHandle is invalid. Reason: {reason}.",
+    )
 
 
 def _number(fields: Fields, name: str, default: float) -> float:

@@ -1,8 +1,12 @@
 """Rounds become a table, and figures become verdicts."""
 
+import json
+
 import pytest
 
 from bench import messages
+from bench.lineup import PEERS
+from bench.report import BYPASS, markdown, save
 from bench.rounds import compare
 from bench.run import Run
 from bench.scenarios import SCENARIOS, arrivals
@@ -33,7 +37,52 @@ def test_a_ratio_compares_with_the_limit_of_the_same_round():
 def test_a_busy_machine_is_not_trusted(slowest, trusted):
     result = compare(NOOP, [[run("limit-boto3", 1.0)], [run("limit-boto3", slowest)]])
 
-    assert (result.doubt == "") == trusted
+    assert (result.doubts == []) == trusted
+
+
+def test_the_rounds_of_every_peer_are_doubted_by_themselves():
+    rounds = [
+        [run("limit-boto3", 1.0), run("ours", 1.0)],
+        [run("limit-boto3", 1.1), run("ours", 2.0)],
+    ]
+    (doubt,) = compare(NOOP, rounds).doubts
+
+    assert "of ours:" in doubt
+    assert "2.00" in doubt
+
+
+def test_a_figure_has_the_range_of_its_rounds():
+    rounds = [[run("ours", 1.0)], [run("ours", 3.0)], [run("ours", 2.0)]]
+    result = compare(NOOP, rounds)
+
+    assert (result.figures["ours"]["cpu"], result.ranges["ours"]["cpu"]) == (2.0, (1.0, 3.0))
+    assert "2.000 (1.000 to 3.000)" in markdown([result])
+
+
+def test_ratios_are_to_both_limits_of_the_same_round():
+    rounds = [[run("limit-boto3", 2.0), run("limit-wire", 0.5), run("ours", 1.0)]]
+    figures = compare(NOOP, rounds).figures["ours"]
+
+    assert (figures["ratio"], figures["wire"]) == (0.5, 2.0)
+
+
+def test_a_table_with_ratios_says_that_this_project_does_without_the_sdks_client():
+    assert BYPASS in markdown([compare(NOOP, [[run("ours", 1.0)]])])
+
+
+def test_many_figures_are_rows_with_a_column_for_each_peer():
+    runs = [Run(peer, "order", figures={"cpu": 60.0}) for peer in ("textbook", "ours-shop")]
+    table = markdown([compare(SCENARIOS["order"], [runs])])
+
+    assert "| peer | textbook | ours-shop |" in table
+    assert "| CPU ms / order | 60.000 | 60.000 |" in table
+
+
+def test_results_name_the_code_the_machine_and_its_load(tmp_path):
+    save([], tmp_path / "results.json")
+    document = json.loads((tmp_path / "results.json").read_text())
+
+    assert {"commit", "cpu", "load average", "python", "botocore"} <= document.keys()
 
 
 def test_a_peer_that_cannot_be_installed_has_a_row_that_says_why():
@@ -44,8 +93,8 @@ def test_a_peer_that_cannot_be_installed_has_a_row_that_says_why():
     assert result.problems == {"celery": "not installed: no network"}
 
 
-@pytest.mark.parametrize(("figure", "met"), [(1.304, True), (1.306, False)])
-def test_a_target_is_judged_as_printed(figure, met):
+@pytest.mark.parametrize(("figure", "met"), [(1.3, True), (1.301, False)])
+def test_a_target_is_judged_as_measured_and_not_as_printed(figure, met):
     verdict = Target("ours", "ratio", 1.3).judge({"ours": {"ratio": figure}})
 
     assert verdict.met == met
@@ -69,17 +118,23 @@ def test_the_summary_has_a_row_per_peer_and_only_columns_that_were_measured():
     }
     heading, *rows = summary(figured)
 
-    assert heading[1:3] == ["no-op: requests / 1,000", "CPU x limit"]
-    assert len(heading) == 5
+    assert heading[1:4] == ["no-op: requests / 1,000", "CPU x boto3", "CPU x wire"]
+    assert len(heading) == 6
     assert rows == [
-        ["naive", "1,100", "", "", ""],
-        ["dramatiq", "", "", "3", "0.040"],
-        ["ours", "200", "1.15", "", ""],
+        ["naive", "1,100", "", "", "", ""],
+        ["dramatiq", "", "", "", "3", "0.040"],
+        ["ours", "200", "1.15", "", "", ""],
     ]
 
 
 def test_every_scenario_has_targets():
     assert set(TARGETS) == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda each: each.name)
+def test_every_peer_of_a_scenario_supports_it_and_a_shop_is_no_consumer(scenario):
+    assert all(PEERS[peer].takes_part(scenario.name) for peer in scenario.peers)
+    assert PEERS["naive"].takes_part(scenario.name) == (scenario.kind not in {"order", "api"})
 
 
 @pytest.mark.parametrize("wire", [messages.raw, messages.sns])

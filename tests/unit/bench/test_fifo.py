@@ -3,7 +3,7 @@
 import pytest
 
 from bench.standin.fifo import GROUPS, FifoQueue, new_queue
-from bench.standin.queue import InvalidHandle, Queue
+from bench.standin.queue import Queue, StaleHandle
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_an_expired_handle_deletes_nothing(queue):
     handle = queue.receive(1, 5, 0)[0].handle
     queue.expire(6)
 
-    with pytest.raises(InvalidHandle):
+    with pytest.raises(StaleHandle):
         queue.delete(handle, 6)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.standin.queue import InvalidHandle, NotInFlight, Queue
+from bench.standin.queue import InvalidHandle, NotInFlight, Queue, StaleHandle
 
 
 @pytest.fixture
@@ -94,18 +94,18 @@ def test_a_stale_handle_cannot_hide_a_message(queue):
     stale = message.handle
     receive(queue, 30)
 
-    with pytest.raises(InvalidHandle):
+    with pytest.raises(StaleHandle):
         queue.hide(stale, 30, 31)
 
 
-@pytest.mark.parametrize("end", ["expired", "deleted"])
-def test_a_message_that_is_not_in_flight_cannot_be_hidden(queue, end):
+@pytest.mark.parametrize(("end", "error"), [("expired", NotInFlight), ("deleted", StaleHandle)])
+def test_a_message_that_is_not_in_flight_cannot_be_hidden(queue, end, error):
     message = queue.send("a", 0)
     receive(queue, 0)
     if end == "deleted":
         queue.delete(message.handle, 1)
 
-    with pytest.raises(NotInFlight):
+    with pytest.raises(error):
         queue.hide(message.handle, 30, 31)
 
 

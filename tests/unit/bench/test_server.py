@@ -115,14 +115,14 @@ def test_an_unknown_queue_is_refused(client):
 
 def test_every_request_is_counted_by_its_action(server, client):
     client.sqs("ReceiveMessage")
-    client.ask("DynamoDB_20120810.TransactWriteItems", {})
+    client.ask("DynamoDB_20120810.GetItem", {"TableName": "gone"})
 
-    assert server.actions == {"SQS.ReceiveMessage": 1, "DynamoDB.TransactWriteItems": 1}
+    assert server.actions == {"SQS.ReceiveMessage": 1, "DynamoDB.GetItem": 1}
 
 
 def test_a_throttled_request_does_nothing(server, client):
     client.sqs("SendMessage", MessageBody="a")
-    server.faults = Faults(throttle_every=1)
+    server.faults = Faults(throttle=1.0)
     status, answer = client.sqs("ReceiveMessage")
 
     assert (status, answer["message"]) == (400, "RequestThrottled")
@@ -132,12 +132,64 @@ def test_a_throttled_request_does_nothing(server, client):
 def test_a_lost_reply_leaves_the_work_done(server, client):
     client.sqs("SendMessage", MessageBody="a")
     [message] = client.sqs("ReceiveMessage")[1]["Messages"]
-    server.faults = Faults(lose_every=1)
+    server.faults = Faults(lose=1.0)
     with pytest.raises(IndexError):
         client.sqs("DeleteMessage", ReceiptHandle=message["ReceiptHandle"])
 
     assert client.transport.aborted
     assert server.sqs.queue("bench").queue.live == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("DeleteMessage", ""), ("ReceiveMessage", "InvalidParameterValue")]
+)
+def test_a_stale_handle_is_refused_as_sqs_does(client, end, code):
+    """A standard queue accepts a delete with it; for a change of visibility it is invalid."""
+    client.sqs("SendMessage", MessageBody="a")
+    [message] = client.sqs("ReceiveMessage", VisibilityTimeout=0)[1]["Messages"]
+    stale = message["ReceiptHandle"]
+    client.sqs("ReceiveMessage")
+    if end == "DeleteMessage":
+        assert client.sqs(end, ReceiptHandle=stale) == (200, {})
+        return
+    entry = {"Id": "0", "ReceiptHandle": stale, "VisibilityTimeout": 30}
+    _, answer = client.sqs("ChangeMessageVisibilityBatch", Entries=[entry])
+
+    assert answer["Failed"][0]["Code"] == code
+
+
+def test_an_entry_that_fails_is_not_executed_and_not_the_senders_fault(server, client):
+    client.sqs("SendMessage", MessageBody="a")
+    [message] = client.sqs("ReceiveMessage")[1]["Messages"]
+    server.faults = Faults(fail_entries=1.0)
+    entry = {"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}
+    _, answer = client.sqs("DeleteMessageBatch", Entries=[entry])
+
+    assert answer["Failed"] == [{"Id": "0", "Code": "InternalError", "SenderFault": False}]
+    assert server.sqs.queue("bench").queue.live == 1
+
+
+def test_a_short_receive_returns_fewer_messages_than_there_are(server, client):
+    for _ in range(10):
+        client.sqs("SendMessage", MessageBody="a")
+    server.faults = Faults(short_receives=1.0)
+    messages = client.sqs("ReceiveMessage", MaxNumberOfMessages=10)[1]["Messages"]
+
+    assert 0 < len(messages) < 10
+
+
+def test_faults_hit_the_same_requests_of_an_action_whatever_else_is_asked():
+    deletes = [Faults(throttle=0.5, seed=3) for _ in range(2)]
+    alone = [deletes[0].throttles("DeleteMessageBatch") for _ in range(50)]
+    mixed = []
+    for _ in range(50):
+        deletes[1].throttles("ReceiveMessage")
+        mixed.append(deletes[1].throttles("DeleteMessageBatch"))
+
+    assert mixed == alone
+    other = Faults(throttle=0.5, seed=4)
+    assert [other.throttles("DeleteMessageBatch") for _ in range(50)] != alone
+    assert deletes[0].counts == {"throttled DeleteMessageBatch": sum(alone)}
 
 
 def test_a_busy_loop_shows_as_requests_without_progress():

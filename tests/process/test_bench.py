@@ -1,0 +1,46 @@
+"""The benchmark still runs, and production still makes as few requests: counts only, no times."""
+
+import sys
+
+import pytest
+
+from bench import environments
+from bench.lineup import PEERS
+from bench.run import Conditions, run
+from bench.scenarios import SCENARIOS
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """Run one peer in one scenario; nothing is installed."""
+    monkeypatch.setattr(environments, "HOME", tmp_path)
+    monkeypatch.setattr(environments, "standin_python", lambda: sys.executable)
+
+    def play(scenario, peer, messages):
+        done = run(PEERS[peer], SCENARIOS[scenario], Conditions(messages), tmp_path)
+        assert done.problem == ""
+        return done.figures
+
+    return play
+
+
+def test_a_payment_takes_one_transaction_and_its_share_of_a_publish(bench):
+    figures = bench("payment", "ours-payment", 100)
+
+    assert (figures["messages"], figures["duplicates"]) == (100, 0)
+    assert (figures["published"], figures["dynamodb"]) == (100, 1.0)
+    assert figures["sns"] < 0.5
+    assert figures["sqs"] < 0.5  # receives and deletes of ten; single deletes would make it 1.1
+
+
+def test_an_order_is_confirmed_with_one_mail_through_the_processes_of_production(bench):
+    figures = bench("order", "ours-shop", 10)
+
+    assert figures["messages"] == 10
+    assert figures["emails"] == 1.0
+    assert figures["processes"] == 7
+    assert figures["sns"] <= 4.0  # one for each of its events, if each is published alone
+    assert figures["dynamodb"] < 40
+    assert 40 < figures["write units"] < 80
