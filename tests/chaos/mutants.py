@@ -40,13 +40,13 @@ def no_inbox_condition():
 
 def delete_before_commit():
     """Delete messages on receipt."""
-    process = Consumer.process
+    read = Consumer.read
 
     def eager(self, lease, story):
         self._queue.delete([lease.handle])
-        process(self, lease, story)
+        return read(self, lease, story)
 
-    Consumer.process = eager
+    Consumer.read = eager
 
 
 def publish_before_commit():

@@ -30,6 +30,16 @@ def test_a_worker_that_dies_at_any_step_of_a_message_loses_and_doubles_nothing(r
     assert stage.violations() == []
 
 
+@pytest.mark.parametrize("point", ["handled", "committed"])
+def test_a_worker_that_dies_with_a_batch_loses_and_doubles_nothing(rig, point):
+    stage = rig(["analytics"], "honest")
+    stage.place("success", "success", "success")
+    stage.run("analytics", crash=f"{point}@1")
+    stage.drain()
+    assert crashed(stage, point) == (True, point)
+    assert stage.violations() == []
+
+
 def test_a_worker_that_dies_after_dead_lettering_leaves_one_or_two_copies(rig):
     stage = rig(["payment"], "honest")
     stage.repeats = True

@@ -14,6 +14,7 @@ from workers.runtime.errors import Conflict
 from workers.runtime.handler import Handlers
 from workers.runtime.inbox import Inbox
 from workers.runtime.leases import Lease
+from workers.services.analytics import Analytics
 from workers.services.inventory import Inventory
 from workers.services.payment import Payment
 
@@ -85,3 +86,34 @@ def test_ten_deliveries_of_one_event_at_once_charge_once(provisioned, dynamodb):
     assert [entry.kind for entry in gateway.ledger()] == ["charge"]
     assert len({record.outcomes[0].event_id for record in records}) == 1
     assert sum(not record.repeated for record in records) == 1
+
+
+def handled_together(inbox, envelopes):
+    """Handle a batch like a worker: without those that were handled before."""
+    rest = {envelope.key: envelope for envelope in envelopes}
+    while rest:
+        messages = [(each, a_message(each)) for each in rest.values()]
+        batch = [(each, Lease(m, m.receipt_handle, 0.0, 1e9)) for each, m in messages]
+        try:
+            known = inbox.handle_together(batch)
+        except Conflict:
+            continue
+        rest = {key: rest[key] for key in known ^ rest.keys()} if known else {}
+
+
+def test_batches_that_overlap_count_each_event_once(provisioned, dynamodb):
+    table = f"{provisioned.name_prefix}analytics"
+    analytics = Analytics(now=lambda: NOON, choose=lambda _shards: 0)
+    inbox = Inbox(
+        "analytics",
+        store=DynamoStore(dynamodb, table),
+        handlers=Handlers(analytics),
+        clock=NOON.timestamp,
+    )
+    events = [an_envelope(an_order(), event_id=f"event-{n}") for n in range(40)]
+    batches = [events[start : start + 10] for start in range(0, 35, 5)] * 2
+
+    at_once(lambda batch: handled_together(inbox, batch), batches)
+
+    counted = DynamoStore(dynamodb, table).begin("look").get("hour#2026-01-02T12#0")
+    assert counted == {"order.created": 40}

@@ -3,6 +3,7 @@
 Its parts are those of production, connected by ``workers.runtime.assembly``.
 """
 
+from collections.abc import Sequence
 from queue import Empty
 
 from support.builders import a_payment, an_envelope, an_order
@@ -10,7 +11,7 @@ from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
 from workers.events import OrderCreated, PaymentCompleted, decode
 from workers.runtime.acks import LINGER
 from workers.runtime.assembly import Clock, Config, Ports, assemble
-from workers.runtime.handler import Handlers, handles
+from workers.runtime.handler import Handlers, handles, handles_batch
 from workers.runtime.lease import UNSETTLED
 from workers.runtime.leases import HANDLER_TIMEOUT
 from workers.runtime.memory import INBOX_RETENTION
@@ -49,6 +50,22 @@ class Service:
         self.act(order)
         tx.add(f"effect#{order.order_id}", {"times": 1})
         return a_payment(order_id=order.order_id)
+
+
+class Counting:
+    """Counts orders as told, several at once: each by itself, and all in the document ``total``."""
+
+    def __init__(self, act=None):
+        self.act = act or (lambda _order: None)
+        self.calls = []  # the orders of each call
+
+    @handles_batch
+    def count(self, orders: Sequence[OrderCreated], tx: Transaction) -> None:
+        self.calls.append([order.order_id for order in orders])
+        for order in orders:
+            tx.add(f"effect#{order.order_id}", {"times": 1})
+            tx.add("total", {"orders": 1})
+            self.act(order)
 
 
 class Harness:
@@ -131,6 +148,7 @@ class Harness:
         self.breakers = self.parts.breakers
         self.poller = self.parts.poller
         self.consumer = self.parts.consumer
+        self.consume = self.parts.consume
         self.switch = self.parts.switch
         self.reporter = self.parts.reporter
 
@@ -162,7 +180,7 @@ class Harness:
         """Handle everything that was admitted; return the number of messages."""
         count = 0
         while (lease := self.next_lease()) is not None:
-            self.consumer.consume(lease)
+            self.consume(lease)
             count += 1
         return count
 

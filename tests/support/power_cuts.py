@@ -68,7 +68,7 @@ class Wire:
         def call(*args, **options):
             name = f"{self._name}.{attribute}"
             result = self._mains.pass_through(name, lambda: value(*args, **options))
-            if attribute == "begin":
+            if attribute.startswith("begin"):
                 return Wire("transaction", result, self._mains)
             return result
 

@@ -1,7 +1,7 @@
 """The DynamoDB store: a service's documents and its inbox, in one table."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -65,27 +65,53 @@ class DynamoStore:
     ) -> Transaction:
         """Start the transaction that handles ``key``; see ``Store``."""
         return DynamoTransaction(
-            self.client, self.table, key, guard, fingerprint, optimistic, handling
+            self.client, self.table, {key: handling}, guard, fingerprint, optimistic
         )
+
+    def begin_together(
+        self,
+        handlings: Mapping[str, Handling],
+        *,
+        guard: Callable[[], None],
+        optimistic: bool = False,
+    ) -> Transaction:
+        """Start the transaction that handles several keys; see ``Store``."""
+        return DynamoTransaction(self.client, self.table, handlings, guard, "", optimistic)
 
     def commit(self, transaction: Transaction, outcomes: Outcomes) -> Record:
         """Write everything in one TransactWriteItems; see ``Store``.
 
         Raises ``InProgress`` if another transaction is writing the inbox row at this moment.
         """
-        if not isinstance(transaction, DynamoTransaction):
-            raise TypeError("the transaction belongs to another store")
+        transaction = _ours(transaction)
         transaction.check()
+        (key,) = transaction.handlings
         now = self.clock()
         rows = [waiting(self.table, event, now) for event in outcomes] if self.outbox else []
         try:
             write(
                 self.client,
-                [self._inbox_row(transaction, outcomes), *transaction.writes(), *rows],
+                [self._inbox_row(transaction, key, outcomes), *transaction.writes(), *rows],
             )
         except Cancelled as cancelled:
-            return self._existing(transaction.key, cancelled)
+            return self._existing(key, cancelled)
         return Record(tuple(outcomes), fingerprint=transaction.fingerprint)
+
+    def commit_together(self, transaction: Transaction) -> frozenset[str]:
+        """Write everything in one TransactWriteItems; see ``Store``."""
+        transaction = _ours(transaction)
+        transaction.check()
+        keys = list(transaction.handlings)
+        rows = [self._inbox_row(transaction, key, ()) for key in keys]
+        try:
+            write(self.client, [*rows, *transaction.writes()])
+        except Cancelled as cancelled:
+            # The reasons are in the order of the writes, and the inbox rows come first.
+            known = {key for n, key in enumerate(keys) if cancelled.code(n) == CONDITION}
+            if not known:
+                raise cancelled.error() from cancelled
+            return frozenset(known)
+        return frozenset()
 
     def attempts(self, message_id: str) -> AttemptLog:
         """Look up the recorded attempts of a message; see ``Store``."""
@@ -144,18 +170,18 @@ class DynamoStore:
         """Read the failed attempts at an event; see ``Store``."""
         return failure_rows.read(self.client, self.table, key)
 
-    def _inbox_row(self, transaction: DynamoTransaction, outcomes: Outcomes) -> Write:
+    def _inbox_row(self, transaction: DynamoTransaction, key: str, outcomes: Outcomes) -> Write:
         return {
             "Put": {
                 "TableName": self.table,
                 "Item": {
-                    "pk": {"S": f"inbox#{transaction.key}"},
+                    "pk": {"S": f"inbox#{key}"},
                     "expires": {"N": self._expiry()},
                     "outcomes": {"L": [{"S": outcome.body} for outcome in outcomes]},
                     **references.attributes_of(outcomes),
                     "fingerprint": {"S": transaction.fingerprint},
                     "at": {"S": iso(self.clock())},
-                    **_timeline(transaction.handling),
+                    **_timeline(transaction.handlings[key]),
                 },
                 "ConditionExpression": "attribute_not_exists(pk)",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -178,6 +204,12 @@ class DynamoStore:
 
     def _expiry(self) -> str:
         return str(int(self.clock() + self.retention.total_seconds()))
+
+
+def _ours(transaction: Transaction) -> DynamoTransaction:
+    if not isinstance(transaction, DynamoTransaction):
+        raise TypeError("the transaction belongs to another store")
+    return transaction
 
 
 def _timeline(handling: Handling | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from workers.runtime.ports import (
     Between,
     Document,
     FailureLog,
+    Handling,
     Outcomes,
     Record,
     Store,
@@ -109,11 +110,21 @@ class GenerationalStore:
         scope = self.scope()
         return _Scoped(self.store.begin(scope + key, **named), scope)
 
+    def begin_together(self, handlings: Mapping[str, Handling], **named: Any) -> Transaction:
+        """Start a transaction for several keys, all in one generation; see ``Store``."""
+        scope = self.scope()
+        scoped = {scope + key: handling for key, handling in handlings.items()}
+        return _Scoped(self.store.begin_together(scoped, **named), scope)
+
     def commit(self, transaction: Transaction, outcomes: Outcomes, **named: Any) -> Record:
         """Write everything; see ``Store``."""
-        if not isinstance(transaction, _Scoped):
-            raise TypeError("the transaction belongs to another store")
-        return self.store.commit(transaction.inner, outcomes, **named)
+        return self.store.commit(_scoped(transaction).inner, outcomes, **named)
+
+    def commit_together(self, transaction: Transaction) -> frozenset[str]:
+        """Write everything; see ``Store``."""
+        transaction = _scoped(transaction)
+        known = self.store.commit_together(transaction.inner)
+        return frozenset(key.removeprefix(transaction.scope) for key in known)
 
     def attempts(self, message_id: str) -> AttemptLog:
         """Look up the recorded attempts of a message; see ``Store``."""
@@ -151,6 +162,12 @@ class _Scoped:
 
     def add(self, key: str, amounts: Mapping[str, object], *, where: Between | None = None) -> None:
         self.inner.add(self.scope + key, amounts, where=where)
+
+
+def _scoped(transaction: Transaction) -> _Scoped:
+    if not isinstance(transaction, _Scoped):
+        raise TypeError("the transaction belongs to another store")
+    return transaction
 
 
 def _number(dynamodb: "DynamoDBClient", table: str, name: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, DecimalException
 from typing import Any, Final
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSerializer
 
 from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Document
@@ -36,10 +36,35 @@ def to_document(item: Mapping[str, Any]) -> Document:
     }
 
 
+def added(amounts: Mapping[str, object], more: Mapping[str, object]) -> dict[str, object]:
+    """Add up numbers by field, exactly, as DynamoDB's ``ADD`` would one after the other.
+
+    Raises ``PermanentError`` for a value that is no number, and for a sum of more than 38 digits.
+    """
+    return dict(amounts) | {
+        field: _sum(amounts[field], amount) if field in amounts else amount
+        for field, amount in more.items()
+    }
+
+
 def check_fields(fields: Mapping[str, object]) -> None:
     """Raise ``PermanentError`` if a document uses a name reserved for the table's attributes."""
     if reserved := META & fields.keys():
         raise PermanentError(f"dynamodb: reserved field names: {', '.join(sorted(reserved))}")
+
+
+def _sum(one: object, other: object) -> object:
+    match one, other:
+        case (bool(), _) | (_, bool()):
+            pass
+        case int(), int():
+            return one + other
+        case ((int() | Decimal()), (int() | Decimal())):
+            try:
+                return DYNAMODB_CONTEXT.add(one, other)
+            except DecimalException as error:
+                raise PermanentError(f"dynamodb: a sum is not exact: {error!r}") from error
+    raise PermanentError(f"dynamodb: cannot add {type(other).__name__} to {type(one).__name__}")
 
 
 def _plain(value: Any) -> object:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workers.aws.errors import translated
-from workers.aws.items import check_fields, to_document, to_item
+from workers.aws.items import added, check_fields, to_document, to_item
 from workers.aws.transact import Write
 from workers.runtime.errors import PermanentError
 from workers.runtime.ports import Between, Document, Handling
@@ -20,14 +20,14 @@ class DynamoTransaction:
 
     client: "DynamoDBClient"
     table: str
-    key: str
+    handlings: Mapping[str, Handling | None]  # by key: each gets an inbox row
     guard: Callable[[], None] | None
     fingerprint: str
     optimistic: bool
-    handling: Handling | None = None
     _read: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)  # raw items
     _assumed: set[str] = field(default_factory=set)  # keys assumed to be absent, not read
     _writes: dict[str, Write] = field(default_factory=dict)
+    _sums: dict[str, Mapping[str, object]] = field(default_factory=dict)  # staged, unconditional
 
     def get(self, key: str, *, creating: bool = False) -> Document | None:
         """Read a document; see ``Transaction``. A second read returns the same document."""
@@ -57,7 +57,13 @@ class DynamoTransaction:
         """Stage a change of counters; see ``Transaction``."""
         self.check()
         check_fields(amounts)
-        self._stage(key, _add(self.table, key, amounts, where))
+        if where is None and key in self._sums:
+            amounts = added(self._sums[key], amounts)
+            self._writes[key] = _add(self.table, key, amounts, None)
+        else:
+            self._stage(key, _add(self.table, key, amounts, where))
+        if where is None:
+            self._sums[key] = amounts
 
     def check(self) -> None:
         """Call the guard, which raises ``LeaseLost`` once the lease is lost."""

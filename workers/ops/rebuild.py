@@ -178,7 +178,7 @@ class _Counter:
         for envelope in new.values():
             self._at = envelope.occurred_at
             self._handlers.handle(envelope.data, sums)
-        transaction = DynamoTransaction(self._dynamodb, self._table, "", None, "", optimistic=True)
+        transaction = DynamoTransaction(self._dynamodb, self._table, {}, None, "", optimistic=True)
         for key, amounts in sums.amounts.items():
             transaction.add(f"{self._scope}{key}", amounts)
         return [*(self._inbox_row(key) for key in new), *transaction.writes()]

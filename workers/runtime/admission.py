@@ -7,10 +7,11 @@ is handled like any other. If the reason is unknown, it may have crashed that wo
 recorded attempts it is dead-lettered instead of being handled again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from threading import Thread
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -88,6 +89,7 @@ class Admission:
         self._owed: dict[tuple[str, int], bool] = {}
         # Of deliveries that differ from a first one without trouble; forgotten with their lease.
         self._standings: WeakKeyDictionary[Lease, Standing] = WeakKeyDictionary()
+        self._in_batches: set[Lease] = set()  # handled together with others at this moment
 
     @contextmanager
     def admitted(self, lease: Lease) -> Iterator[None]:
@@ -107,6 +109,21 @@ class Admission:
             yield
         finally:
             self._isolation.leave(lease)
+
+    @contextmanager
+    def admitted_together(self, leases: Collection[Lease]) -> Iterator[None]:
+        """Wait until first deliveries may be handled as a batch; the caller does so in the block.
+
+        Raises ``NotAdmitted``.
+        """
+        if not self._isolation.enter(*leases):
+            raise NotAdmitted("timed out waiting for its turn to run")
+        self._in_batches.update(leases)
+        try:
+            yield
+        finally:
+            self._in_batches.difference_update(leases)
+            self._isolation.leave(*leases)
 
     def failed(self, lease: Lease, error: BaseException, *, returned: bool = True) -> AttemptLog:
         """Record a failed attempt and return all attempts so far.
@@ -187,10 +204,28 @@ class Admission:
         """Note that a message crashed the thread of its handler, and so ends this worker."""
         self._standing(lease).broke = error
 
+    def doubt(self, leases: Iterable[Lease]) -> None:
+        """Note that one of these messages crashed the thread of their batch.
+
+        Nobody knows which one, so no attempt is counted. Each is a suspect when it comes back.
+        """
+        for lease in leases:
+            self._standing(lease).suspect = True
+
     def hung(self, lease: Lease) -> None:
-        """Record that a handler did not return. Never blocks: leases have to be renewed."""
-        self._standing(lease).recorded = False  # if it returns after all, its attempt stands
-        Thread(target=self._record_hung, args=(lease.message,), name="hung", daemon=True).start()
+        """Record that a handler did not return. Never blocks: leases have to be renewed.
+
+        Of a batch nobody knows which event did it, so no attempt is counted: nothing explains its
+        messages when they come back, and each runs alone.
+        """
+        if lease in self._in_batches:
+            record = partial(
+                self._failures.ended, lease.message, HANDLER_TIMEOUT, HANDLER_HUNG, "returned"
+            )
+        else:
+            self._standing(lease).recorded = False  # if it returns after all, its attempt stands
+            record = partial(self._record_hung, lease.message)
+        Thread(target=record, name="hung", daemon=True).start()
 
     def _excuse_each(self, leases: Iterable[Lease]) -> None:
         for lease in leases:
@@ -241,8 +276,9 @@ class Admission:
             return False  # it may be a suspect, which merely runs alone
 
     def _is_cleared(self, lease: Lease) -> bool:
-        """Return whether the message never came back before, or came back for a known reason."""
-        return lease.message.receive_count == 1 or self._standing(lease).suspect is False
+        """Return whether nothing speaks against the message: it is new, or its return explained."""
+        suspect = self._standing(lease).suspect
+        return suspect is False or (suspect is None and lease.message.receive_count == 1)
 
     def _is_suspect(self, lease: Lease) -> bool:
         """Look up a redelivery. Raises ``Exhausted`` if it must not be handled again."""

@@ -11,6 +11,7 @@ from workers.envelope import Decode, Event, Sign
 from workers.glimpse import glimpse
 from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission
+from workers.runtime.batch_consumer import BatchConsumer
 from workers.runtime.breaker import Breakers
 from workers.runtime.consumer import Consumer
 from workers.runtime.failures import Failures
@@ -106,6 +107,7 @@ class Assembly:
     breakers: Breakers
     poller: Poller
     consumer: Consumer
+    consume: Callable[[Lease], None]  # alone, or with others that wait
     protection: Protection | None
     switch: PauseSwitch
     reporter: Reporter | None
@@ -114,7 +116,7 @@ class Assembly:
         """Make the loop that runs the parts in threads."""
         return ReceiveLoop(
             poller=self.poller,
-            consumer=self.consumer,
+            consume=self.consume,
             admission=self.admission,
             isolation=self.isolation,
             permits=self.permits,
@@ -215,22 +217,23 @@ def assemble(
     large = (
         LargeEvents(ports.payloads, decode, clock.utcnow) if ports.payloads is not None else None
     )
+    inbox = Inbox(
+        config.service,
+        store=ports.store,
+        handlers=handlers,
+        worker=config.worker,
+        version=config.version,
+        clock=lambda: clock.utcnow().timestamp(),
+        sleep=clock.sleep,
+        spans=ports.spans,
+        sign=sign,
+        max_age=config.max_event_age,
+        large=large,
+    )
     consumer = Consumer(
         queue=traced,
         topic=Publisher(ports.topic, now=now, rest=rest),
-        inbox=Inbox(
-            config.service,
-            store=ports.store,
-            handlers=handlers,
-            worker=config.worker,
-            version=config.version,
-            clock=lambda: clock.utcnow().timestamp(),
-            sleep=clock.sleep,
-            spans=ports.spans,
-            sign=sign,
-            max_age=config.max_event_age,
-            large=large,
-        ),
+        inbox=inbox,
         admission=admission,
         failures=failures,
         permits=permits,
@@ -246,6 +249,17 @@ def assemble(
         spans=ports.spans,
         large=large,
     )
+    consume = consumer.consume
+    if handlers.has_batches:
+        consume = BatchConsumer(
+            consumer,
+            poller,
+            inbox=inbox,
+            admission=admission,
+            breakers=breakers,
+            now=now,
+            spans=ports.spans,
+        ).consume
     protection = None
     if ports.agent is not None:
         protection = Protection(
@@ -284,6 +298,7 @@ def assemble(
         breakers=breakers,
         poller=poller,
         consumer=consumer,
+        consume=consume,
         protection=protection,
         switch=switch,
         reporter=reporter,

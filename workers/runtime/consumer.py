@@ -19,9 +19,8 @@ back to the queue for a while. Such failures never lead to the dead-letter queue
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from itertools import count
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 
@@ -30,9 +29,10 @@ from workers.runtime.acks import Acks
 from workers.runtime.admission import Admission, Exhausted, NotAdmitted
 from workers.runtime.breaker import Breakers
 from workers.runtime.crash import crash_point
-from workers.runtime.errors import FatalError, LeaseLost, PermanentError, Unavailable
+from workers.runtime.errors import LeaseLost, PermanentError
 from workers.runtime.failures import Failures, Outcome
 from workers.runtime.groups import Turns
+from workers.runtime.hold import Hold
 from workers.runtime.inbox import Inbox
 from workers.runtime.lease import Lease
 from workers.runtime.leases import LOSSES, Leases
@@ -42,7 +42,7 @@ from workers.runtime.observability.spans import Spans
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.payloads import LargeEvents
 from workers.runtime.permits import Permits
-from workers.runtime.ports import AttemptLog, Failure, Message, Outcomes, Queue, Topic
+from workers.runtime.ports import AttemptLog, Failure, Outcomes, Queue, Topic
 from workers.runtime.settlement import (
     ENVIRONMENT,
     DeadLetter,
@@ -50,19 +50,12 @@ from workers.runtime.settlement import (
     HandBack,
     Retry,
     Settlement,
-    full_jitter,
     is_attempt,
     name_of,
     postponement,
     settlement_for,
     text_of,
 )
-
-# A message keeps its slot for this long (s) while the environment fails. It is long enough for a
-# breaker to open and for most interruptions to end. Then other messages get the slot.
-HOLD: Final = 60.0
-FIRST_PAUSE: Final = 0.5  # s between two tries, doubling, with full jitter
-LONGEST_PAUSE: Final = 30.0  # s
 
 log = structlog.get_logger()
 
@@ -112,17 +105,31 @@ class Consumer:
 
     def consume(self, lease: Lease) -> None:
         """Handle one message and settle it."""
-        line = CanonicalLine(lease.message, self._failures.look)
-        if self._spans is None:
-            self._consume(lease, line)
-        else:
-            with self._spans.process(line):
+        line = self.line(lease)
+        try:
+            if self._spans is None:
                 self._consume(lease, line)
+            else:
+                with self._spans.process(line):
+                    self._consume(lease, line)
+        except BaseException as error:
+            self._admission.broken(lease, error)
+            raise
+
+    def line(self, lease: Lease) -> CanonicalLine:
+        """Start the log line of a message."""
+        return CanonicalLine(lease.message, self._failures.look)
 
     def _consume(self, lease: Lease, line: CanonicalLine) -> None:
         begun = self._now()
-        self._telemetry.slot_wait.observe(begun - lease.received_at)
-        settlement = self._until_settled(lease, line)
+        self.finish(lease, line, self._until_settled(lease, line), begun)
+
+    def finish(
+        self, lease: Lease, line: CanonicalLine, settlement: Settlement, begun: float
+    ) -> None:
+        """Settle a message whose handling began at ``begun`` (monotonic), and report it."""
+        # A message delivered again meanwhile was received after it began.
+        self._telemetry.slot_wait.observe(max(0.0, begun - lease.received_at))
         duration = self._now() - begun
         settled = self.settle(lease, self._described(settlement, line))
         line.settle(settled, lease.lost)
@@ -133,9 +140,7 @@ class Consumer:
 
     def process(self, lease: Lease, line: CanonicalLine) -> None:
         """Handle the event once, and publish its outcomes at least once."""
-        envelope = self._read(lease.message)
-        fields = line.decoded(envelope)
-        crash_point("decoded")
+        envelope, fields = self.read(lease, line)
         if not self._inbox.takes(envelope):
             self._ignore(envelope, fields)
             line.outcome = "ignored"
@@ -146,8 +151,13 @@ class Consumer:
         crash_point("published")
         line.outcome = "repeated" if record.repeated else "handled"
 
-    def _read(self, message: Message) -> Envelope[Event]:
-        return self._large.read(message) if self._large else self._decode(message.body)
+    def read(self, lease: Lease, line: CanonicalLine) -> tuple[Envelope[Event], Mapping[str, str]]:
+        """Decode a message; return its event, and the fields of every log line about it."""
+        message = lease.message
+        envelope = self._large.read(message) if self._large else self._decode(message.body)
+        fields = line.decoded(envelope)
+        crash_point("decoded")
+        return envelope, fields
 
     def settle(self, lease: Lease, settlement: Settlement) -> Settlement | None:
         """Carry out a settlement and return the one that was made.
@@ -224,31 +234,19 @@ class Consumer:
 
     def _until_settled(self, lease: Lease, line: CanonicalLine) -> Settlement:
         """Try until the settlement is decided."""
-        probing: str | None = None  # the dependency that this message probes
-        hold_until = math.inf
-        for tries in count(1):
+        hold = Hold(self._breakers, lost=lambda: lease.lost is not None, now=self._now)
+        while True:
             try:
                 settlement = self._try(lease, line)
             except ENVIRONMENT as error:
                 line.error = error
-                hold_until = min(hold_until, self._now() + HOLD)
-                dependency = _dependency(error)
-                if probing != dependency:
-                    self._breakers.abandon(probing)
-                is_open = dependency is not None and self._breakers.failed(dependency, str(error))
-                probing = dependency if is_open else None
                 # Keep a message whose recorded start was not excused: handed back, it would count.
-                until = math.inf if self._admission.is_recorded(lease) else hold_until
-                if not self._wait_out(error, probing, lease, tries, until):
-                    return self._given_up(lease, error)
+                if not hold.wait(error, forever=self._admission.is_recorded(lease)):
+                    return self.given_up(lease, error)
                 line.waited = True
             else:
-                if settlement == Delete():
-                    self._breakers.succeeded(probing)
-                else:
-                    self._breakers.abandon(probing)
+                hold.over(succeeded=settlement == Delete())
                 return settlement
-        raise AssertionError  # count() never ends
 
     def _try(self, lease: Lease, line: CanonicalLine) -> Settlement:
         """Handle the message once. Raises the exceptions in ``ENVIRONMENT``."""
@@ -261,7 +259,7 @@ class Consumer:
             return DeadLetter(end.failure)
         except NotAdmitted as error:
             line.error = error
-            return self._given_up(lease, error)
+            return self.given_up(lease, error)
         except ENVIRONMENT:
             self._admission.excuse_if_recorded(lease, ended=False)
             raise
@@ -272,29 +270,23 @@ class Consumer:
         return Delete()
 
     def _run(self, lease: Lease, line: CanonicalLine) -> None:
-        self._leases.start(lease)
+        with self.running(lease):
+            self.process(lease, line)
+
+    @contextmanager
+    def running(self, *leases: Lease) -> Iterator[None]:
+        """Note that the handler of messages runs, for as long as the block does."""
+        for lease in leases:
+            self._leases.start(lease)
         crash_point("started")
         try:
-            self.process(lease, line)
+            yield
         finally:
-            self._leases.wait(lease)
+            for lease in leases:
+                self._leases.wait(lease)
 
-    def _wait_out(
-        self, error: Exception, probing: str | None, lease: Lease, tries: int, until: float
-    ) -> bool:
-        """Hold the message until its next try; False if it cannot be held.
-
-        With an open breaker it waits for its turn to probe, otherwise for a random pause.
-        """
-        left = until - self._now()
-        if probing is not None:
-            return self._breakers.wait(probing, lambda: lease.lost is not None, left)
-        pause = full_jitter(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE)
-        asked = getattr(error, "retry_after", None) or 0.0
-        return self._breakers.pause(max(pause, asked), lambda: lease.lost is not None, left)
-
-    def _given_up(self, lease: Lease, error: Exception) -> Settlement:
-        """Free the slot for other messages, or hand the message to another worker."""
+    def given_up(self, lease: Lease, error: Exception) -> Settlement:
+        """Decide the settlement of a message that is not held any longer."""
         if self._breakers.stopped or lease.lost is not None:
             return HandBack()
         return self._postponed(lease, error)
@@ -334,17 +326,3 @@ class Consumer:
         if envelope.event_type not in self._ignored:
             self._ignored.add(envelope.event_type)
             log.warning("event.not_handled", **fields)
-
-
-def _dependency(error: Exception) -> str | None:
-    """Return the dependency that does not answer; None for a conflict.
-
-    Denied access is an outage too: no message is at fault, and an operator can fix it.
-    """
-    match error:
-        case Unavailable():
-            return error.dependency
-        case FatalError():
-            return "access"
-        case _:
-            return None

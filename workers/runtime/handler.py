@@ -1,6 +1,6 @@
 """Handlers: methods whose signature declares the events they consume and publish."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -11,8 +11,10 @@ from workers.runtime.ports import Transaction
 Returned: TypeAlias = Event | tuple[Event, ...] | None
 Handler: TypeAlias = Callable[[Any, Transaction], Returned]
 H = TypeVar("H", bound=Callable[..., Returned])
+B = TypeVar("B", bound=Callable[..., None])
 
 _MARK: Final = "__handles__"
+_BATCH: Final = "__handles_batch__"
 
 
 def handles(method: H) -> H:
@@ -25,13 +27,26 @@ def handles(method: H) -> H:
     return method
 
 
+def handles_batch(method: B) -> B:
+    """Mark a method ``(self, events, transaction) -> None`` that handles several events at once.
+
+    For effects that are cheaper together, such as counters. ``events`` is a ``Sequence``: one event
+    or more, each handled exactly once, in no particular order. All have one transaction, so the
+    method must not do anything outside it: if it fails, it is called again with fewer of them. It
+    has no outcomes.
+    """
+    setattr(method, _BATCH, True)
+    return handles(method)
+
+
 @dataclass(frozen=True)
 class Route:
     """One handler: the event it consumes, and the events it may publish."""
 
     consumes: type[Event]
     publishes: tuple[type[Event], ...]
-    handler: Handler
+    handler: Callable[..., Returned]
+    batch: bool = False  # the handler takes a sequence of events
 
 
 class Handlers:
@@ -55,7 +70,7 @@ class Handlers:
         Raises ``TypeError`` for an outcome that the signature does not declare.
         """
         route = self.routes[type(event)]
-        returned = route.handler(event, transaction)
+        returned = route.handler((event,) if route.batch else event, transaction)
         if returned is None:
             return ()
         outcomes = returned if isinstance(returned, tuple) else (returned,)
@@ -63,6 +78,24 @@ class Handlers:
             if not isinstance(outcome, route.publishes):
                 raise TypeError(f"handler of {event.type} returned {type(outcome).__name__}")
         return outcomes
+
+    def handle_together(self, events: Sequence[Event], transaction: Transaction) -> None:
+        """Call each batch handler with all of its events."""
+        shares: dict[Callable[..., Returned], list[Event]] = {}
+        for event in events:
+            shares.setdefault(self.routes[type(event)].handler, []).append(event)
+        for handler, share in shares.items():
+            handler(share, transaction)
+
+    def takes_together(self, event: Event) -> bool:
+        """Return whether the handler of an event takes several at once."""
+        route = self.route(event)
+        return route is not None and route.batch
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether any handler takes several events at once."""
+        return any(route.batch for route in self.routes.values())
 
     @property
     def consumes(self) -> frozenset[str]:
@@ -84,12 +117,23 @@ def _routes(service: object) -> Iterator[Route]:
     for name, function in vars(type(service)).items():
         if not hasattr(function, _MARK):
             continue
+        batch = hasattr(function, _BATCH)
         try:
-            consumes, publishes = _signature(function)
+            consumes, publishes = (_batch_signature if batch else _signature)(function)
         except TypeError as error:
             raise TypeError(f"{type(service).__name__}.{name}: {error}") from None
         for event in consumes:
-            yield Route(event, publishes, getattr(service, name))
+            yield Route(event, publishes, getattr(service, name), batch)
+
+
+def _batch_signature(function: object) -> tuple[tuple[type[Event], ...], tuple[type[Event], ...]]:
+    match list(get_type_hints(function).items()):
+        case [(_, events), (_, transaction), ("return", returned)] if (
+            get_origin(events) is Sequence and transaction is Transaction and returned is NoneType
+        ):
+            return tuple(_union(*get_args(events))), ()
+        case _:
+            raise TypeError("must be annotated (Sequence[event], transaction) -> None")
 
 
 def _signature(function: object) -> tuple[tuple[type[Event], ...], tuple[type[Event], ...]]:

@@ -7,7 +7,7 @@ recorded outcomes are returned.
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -20,6 +20,8 @@ from workers.runtime.memory import INBOX_RETENTION
 from workers.runtime.observability.spans import Spans
 from workers.runtime.payloads import LargeEvents
 from workers.runtime.ports import Handling, Message, Outcomes, Record, Store
+
+T = TypeVar("T")
 
 # Conflicts last milliseconds: they are retried in process, well within the visibility timeout.
 CONFLICT_TRIES: Final = 8
@@ -76,7 +78,7 @@ class Inbox:
         worker may own the message, and ``TooOld`` if nobody can know whether the event was handled.
         """
         first = lease.message.receive_count == 1 and not again
-        old = self._clock() - envelope.occurred_at.timestamp() > self._max_age
+        old = self._is_old(envelope)
         if (old or not first) and (known := self._store.recall(envelope.key)):
             return known
         if old:
@@ -92,6 +94,38 @@ class Inbox:
         except Conflict:
             return self._retrying(self._recall_or_commit, envelope, lease)
 
+    def takes_together(self, envelope: Envelope[Event]) -> bool:
+        """Return whether the event can be handled together with others."""
+        return self._handlers.takes_together(envelope.data) and not self._is_old(envelope)
+
+    def handle_together(
+        self, batch: Sequence[tuple[Envelope[Event], Lease]], *, again: bool = False
+    ) -> frozenset[str]:
+        """Handle first deliveries in one transaction; return the keys of those handled before.
+
+        If there are any of these, nothing was written: handle the others without them. Raises as
+        ``handle``, with ``LeaseLost`` if that is true of any message.
+        """
+        try:
+            return self._commit_together(batch, optimistic=not again)
+        except Conflict:
+            return self._retrying(self._commit_together, batch)
+
+    def _commit_together(
+        self, batch: Sequence[tuple[Envelope[Event], Lease]], *, optimistic: bool = False
+    ) -> frozenset[str]:
+        def check() -> None:
+            for _, lease in batch:
+                lease.check()
+
+        handlings = {envelope.key: self._handling(lease.message) for envelope, lease in batch}
+        transaction = self._store.begin_together(handlings, guard=check, optimistic=optimistic)
+        self._handlers.handle_together([envelope.data for envelope, _ in batch], transaction)
+        return _between_crash_points(check, lambda: self._store.commit_together(transaction))
+
+    def _is_old(self, envelope: Envelope[Event]) -> bool:
+        return self._clock() - envelope.occurred_at.timestamp() > self._max_age
+
     def _recall_or_commit(self, envelope: Envelope[Event], lease: Lease) -> Record:
         return self._store.recall(envelope.key) or self._commit(envelope, lease)
 
@@ -106,11 +140,12 @@ class Inbox:
             handling=self._handling(lease.message),
         )
         events = self._handlers.handle(envelope.data, transaction)
-        crash_point("handled")
-        lease.check()
-        record = self._store.commit(transaction, self._encoded(self._outcomes(envelope, events)))
-        crash_point("committed")
-        return record
+        return _between_crash_points(
+            lease.check,
+            lambda: self._store.commit(
+                transaction, self._encoded(self._outcomes(envelope, events))
+            ),
+        )
 
     def _handling(self, message: Message) -> Handling:
         return Handling(
@@ -144,3 +179,12 @@ class Inbox:
         if self._large is None:
             return encoded
         return self._large.carry(outcomes, encoded)
+
+
+def _between_crash_points(check: Callable[[], None], commit: Callable[[], T]) -> T:
+    """Commit what a handler has staged, if its lease still holds."""
+    crash_point("handled")
+    check()
+    committed = commit()
+    crash_point("committed")
+    return committed

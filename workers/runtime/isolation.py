@@ -40,14 +40,17 @@ class Isolation:
         self._stopped = False
         self._changed = Condition()
 
-    def enter(self, lease: Lease) -> bool:
-        """Wait until the message may run with others; False if the worker stops or it is lost."""
+    def enter(self, *leases: Lease) -> bool:
+        """Wait until messages may run with others; False if the worker stops or one is lost.
+
+        Several enter at once: one that was inside and waited for another would block a suspect.
+        """
         with self._changed:
             while self._held_back():
-                if self._stopped or lease.lost is not None:
+                if self._stopped or any(lease.lost is not None for lease in leases):
                     return False
                 self._rest(self._changed, _GLANCE)
-            self._together.add(lease)
+            self._together.update(leases)
             return True
 
     def enter_alone(self, lease: Lease) -> bool:
@@ -68,11 +71,11 @@ class Isolation:
                 self._suspects_waiting -= 1
                 self._resume()
 
-    def leave(self, lease: Lease) -> None:
-        """Note that the handler of the message has returned."""
+    def leave(self, *leases: Lease) -> None:
+        """Note that the handler of the messages has returned."""
         with self._changed:
-            self._together.discard(lease)
-            if self._alone is lease:
+            self._together.difference_update(leases)
+            if self._alone in leases:
                 self._alone = None
                 self._resume()
                 self._changed.notify_all()

@@ -188,7 +188,8 @@ class Between:
 class Transaction(Protocol):
     """The documents that one handler reads and writes: all are committed, or none.
 
-    One write per key. Any method raises ``LeaseLost`` once another worker may own the message.
+    One write per key, except that ``add`` adds up. Any method raises ``LeaseLost`` once another
+    worker may own the message.
     """
 
     def get(self, key: str, *, creating: bool = False) -> Document | None:
@@ -214,7 +215,9 @@ class Transaction(Protocol):
         """Add int or Decimal ``amounts`` to fields of a document, created if absent.
 
         For rows with many writers: reads nothing, and no writer waits for another. With ``where``
-        the commit fails (``Conflict``) if the field is absent or out of bounds.
+        the commit fails (``Conflict``) if the field is absent or out of bounds. Without it, a
+        second ``add`` to the same document is added to the first: DynamoDB takes one write per item
+        and transaction.
         """
 
 
@@ -254,6 +257,22 @@ class Store(Protocol):
         If the inbox row exists (a duplicate, or an earlier commit whose reply was lost), writes
         nothing and returns the existing record, marked as repeated. Raises ``Conflict`` if another
         transaction interfered; the handling then has to be repeated.
+        """
+
+    def begin_together(
+        self,
+        handlings: Mapping[str, Handling],
+        *,
+        guard: Callable[[], None],
+        optimistic: bool = False,
+    ) -> Transaction:
+        """Start the transaction that handles several events, given by key; see ``begin``."""
+
+    def commit_together(self, transaction: Transaction) -> frozenset[str]:
+        """Write the documents and an inbox row without outcomes for each key, all or nothing.
+
+        Returns the keys that have an inbox row already: if there are any, nothing was written, and
+        the others have to be handled again without them. Raises as ``commit``.
         """
 
     def attempts(self, message_id: str) -> AttemptLog:

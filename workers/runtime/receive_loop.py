@@ -14,7 +14,6 @@ from workers.glimpse import Glimpse, glimpse
 from workers.runtime.acks import ACKS, Acks
 from workers.runtime.admission import Admission
 from workers.runtime.breaker import Breakers
-from workers.runtime.consumer import Consumer
 from workers.runtime.groups import Turns
 from workers.runtime.heartbeat import Reporter
 from workers.runtime.isolation import SUSPECT, Isolation
@@ -44,7 +43,7 @@ class ReceiveLoop:
         self,
         *,
         poller: Poller,
-        consumer: Consumer,
+        consume: Callable[[Lease], None],
         admission: Admission,
         isolation: Isolation,
         permits: Permits,
@@ -63,7 +62,7 @@ class ReceiveLoop:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._poller = poller
-        self._consumer = consumer
+        self._consume = consume
         self._admission = admission
         self._isolation = isolation
         self._permits = permits
@@ -190,11 +189,7 @@ class ReceiveLoop:
         """Handle admitted messages one after the other: the loop of a handler thread."""
         while (lease := self._poller.work.get()) is not None:
             if self._may_start():
-                try:
-                    self._consumer.consume(lease)
-                except BaseException as error:
-                    self._admission.broken(lease, error)
-                    raise
+                self._consume(lease)
 
     def _may_start(self) -> bool:
         """While draining, start only if three times the mean duration still fits."""

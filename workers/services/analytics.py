@@ -1,7 +1,7 @@
 """Analytics: counts events and revenue per hour."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,14 +15,13 @@ from workers.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
-    OrderEvent,
     OrderRefunded,
     OrderShipped,
     PaymentCompleted,
     PaymentFailed,
     PaymentRefunded,
 )
-from workers.runtime.handler import handles
+from workers.runtime.handler import handles_batch
 from workers.runtime.ports import Document, Transaction
 
 Number: TypeAlias = int | Decimal
@@ -33,6 +32,22 @@ Number: TypeAlias = int | Decimal
 SHARDS: Final = 8
 
 
+Countable: TypeAlias = (
+    OrderCreated
+    | OrderConfirmed
+    | OrderShipped
+    | OrderCancelled
+    | OrderRefunded
+    | PaymentCompleted
+    | PaymentFailed
+    | PaymentRefunded
+    | InventoryReserved
+    | InventoryFailed
+    | InventoryReleased
+    | InventoryLow
+)
+
+
 @dataclass(frozen=True)
 class Analytics:
     """Counts each event in the hour in which it is handled."""
@@ -40,37 +55,12 @@ class Analytics:
     now: Callable[[], datetime]
     choose: Callable[[int], int] = random.randrange
 
-    @handles
-    def count(
-        self,
-        event: OrderCreated
-        | OrderConfirmed
-        | OrderShipped
-        | OrderCancelled
-        | OrderRefunded
-        | PaymentFailed
-        | InventoryReserved
-        | InventoryFailed
-        | InventoryReleased
-        | InventoryLow,
-        tx: Transaction,
-    ) -> None:
-        """Count an event that does not change the revenue."""
-        self._add(event, {}, tx)
-
-    @handles
-    def count_payment(self, payment: PaymentCompleted, tx: Transaction) -> None:
-        """Count a payment and add its amount to the revenue."""
-        self._add(payment, {_revenue(payment.currency): payment.amount}, tx)
-
-    @handles
-    def count_refund(self, refund: PaymentRefunded, tx: Transaction) -> None:
-        """Count a refund and subtract its amount from the revenue."""
-        self._add(refund, {_revenue(refund.currency): -refund.amount}, tx)
-
-    def _add(self, event: OrderEvent, amounts: dict[str, object], tx: Transaction) -> None:
-        key = _key(self.now(), self.choose(SHARDS))
-        tx.add(key, {event.type: 1, **amounts})
+    @handles_batch
+    def count(self, events: Sequence[Countable], tx: Transaction) -> None:
+        """Count events, and add what customers paid, less refunds, to the revenue."""
+        key = _key(self.now(), self.choose(SHARDS))  # one row for all: a transaction pays by row
+        for event in events:
+            tx.add(key, {event.type: 1, **_revenue_of(event)})
 
 
 def keys_of(hours: int, now: datetime) -> list[str]:
@@ -94,5 +84,11 @@ def _key(time: datetime, shard: int) -> str:
     return f"hour#{time.astimezone(UTC):%Y-%m-%dT%H}#{shard}"
 
 
-def _revenue(currency: str) -> str:
-    return f"revenue.{currency}"
+def _revenue_of(event: Countable) -> dict[str, object]:
+    match event:
+        case PaymentCompleted():
+            return {f"revenue.{event.currency}": event.amount}
+        case PaymentRefunded():
+            return {f"revenue.{event.currency}": -event.amount}
+        case _:
+            return {}

@@ -10,7 +10,15 @@ from workers.envelope import Encoded
 from workers.glimpse import Glimpse
 from workers.pointer import SIZE, Pointer
 from workers.runtime.errors import Conflict, LeaseLost, PermanentError
-from workers.runtime.ports import Attempt, AttemptLog, Between, FailedAttempt, FailureLog
+from workers.runtime.ports import (
+    Attempt,
+    AttemptLog,
+    Between,
+    FailedAttempt,
+    FailureLog,
+    Handling,
+    Record,
+)
 
 CAUSE = an_envelope()
 OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
@@ -267,9 +275,110 @@ def test_only_an_optimistic_transaction_that_creates_skips_the_read(store, optim
 def test_a_document_is_written_once_per_transaction(store):
     tx = store.begin(CAUSE.key)
     tx.add("hour#1", {"orders": 1})
+    tx.get("hour#1")
+
+    with pytest.raises(PermanentError):
+        tx.put("hour#1", {"orders": 1})
+    with pytest.raises(PermanentError):
+        tx.add("hour#1", {"orders": 1}, where=Between("orders", low=0))
+
+
+def test_a_conditional_addition_is_not_added_to(store):
+    tx = store.begin(CAUSE.key)
+    tx.add("hour#1", {"orders": 1}, where=Between("orders", low=0))
 
     with pytest.raises(PermanentError):
         tx.add("hour#1", {"orders": 1})
+
+
+def test_additions_to_a_document_add_up(store):
+    tx = store.begin(CAUSE.key)
+    tx.add("hour#1", {"orders": 1, "revenue.EUR": Decimal("12.30")})
+    tx.add("hour#2", {"orders": 1})
+    tx.add("hour#1", {"orders": 2, "revenue.EUR": 3, "revenue.USD": Decimal("-0.10")})
+    store.commit(tx, ())
+
+    assert load(store, "hour#1") == {
+        "orders": 3,
+        "revenue.EUR": Decimal("15.30"),
+        "revenue.USD": Decimal("-0.10"),
+    }
+    assert load(store, "hour#2") == {"orders": 1}
+
+
+def together(store, *keys, guard=lambda: None, optimistic=True):
+    """Start a transaction that handles several events, and count them."""
+    handlings = {
+        key: Handling(f"message-{key}", 1, 1.0, 2.0, worker="worker-1", version="1") for key in keys
+    }
+    tx = store.begin_together(handlings, guard=guard, optimistic=optimistic)
+    tx.add("hour#1", {"orders": len(keys)})
+    return tx
+
+
+def test_events_handled_together_are_each_on_record(store):
+    assert store.commit_together(together(store, "a#1", "a#2", "a#3")) == frozenset()
+
+    assert load(store, "hour#1") == {"orders": 3}
+    for key in ("a#1", "a#2", "a#3"):
+        assert store.recall(key) == Record((), repeated=True)
+    assert store.recall("a#4") is None
+
+
+def test_nothing_is_written_for_a_batch_with_an_event_that_was_handled_before(store):
+    store.commit(store.begin("a#2"), (OUTCOME,))
+
+    assert store.commit_together(together(store, "a#1", "a#2", "a#3", "a#4")) == {"a#2"}
+
+    assert load(store, "hour#1") is None
+    assert store.recall("a#1") is None
+    assert store.recall("a#2").outcomes == (OUTCOME,)
+    assert store.commit_together(together(store, "a#1", "a#3", "a#4")) == frozenset()
+    assert load(store, "hour#1") == {"orders": 3}
+
+
+def test_a_batch_whose_reply_was_lost_is_found_handled(store):
+    store.commit_together(together(store, "a#1", "a#2"))
+
+    assert store.commit_together(together(store, "a#1", "a#2")) == {"a#1", "a#2"}
+    assert load(store, "hour#1") == {"orders": 2}
+
+
+def test_a_batch_with_a_conflict_writes_nothing(store):
+    save(store, "order#1", {"state": "pending"})
+    tx = together(store, "a#1", "a#2")
+    assert tx.get("order#1", creating=True) is None
+    tx.put("order#1", {"state": "confirmed"})
+
+    with pytest.raises(Conflict):
+        store.commit_together(tx)
+
+    assert store.recall("a#1") is store.recall("a#2") is None
+    assert load(store, "hour#1") is None
+
+
+def test_a_batch_of_more_writes_than_a_transaction_takes_is_refused(store):
+    with pytest.raises(PermanentError):
+        store.commit_together(together(store, *(f"a#{n}" for n in range(100))))
+
+    assert store.recall("a#0") is None
+
+
+def test_a_batch_asks_whether_its_leases_hold(store):
+    held = [True]
+
+    def guard():
+        if not held[0]:
+            raise LeaseLost("expired")
+
+    tx = together(store, "a#1", "a#2", guard=guard)
+    held[0] = False
+
+    with pytest.raises(LeaseLost):
+        tx.add("hour#2", {"orders": 1})
+    with pytest.raises(LeaseLost):
+        store.commit_together(tx)
+    assert store.recall("a#1") is None
 
 
 def test_a_second_read_returns_the_same_and_a_read_document_is_a_copy(store):

@@ -79,11 +79,31 @@ class FakeStore(Faults):
     def begin(self, key, *, guard=None, fingerprint="", optimistic=False, handling=None):
         return FakeTransaction(self, key, guard, fingerprint, optimistic, handling=handling)
 
+    def begin_together(self, handlings, *, guard, optimistic=False):
+        return FakeTransaction(self, tuple(handlings), guard, "", optimistic, handling=handlings)
+
     def commit(self, transaction, outcomes):
         transaction.check()
         with self._call("commit"):
             self._check_contention(transaction)
             return self._commit(transaction, outcomes)
+
+    def commit_together(self, transaction):
+        transaction.check()
+        with self._call("commit"):
+            if known := self.records.keys() & transaction.key:
+                return frozenset(known)
+            for key in transaction.key:
+                self._check_contention(transaction, key)
+            transaction.check_created()
+            if len(transaction.key) + len(transaction.writes) > MAX_WRITES:
+                raise PermanentError("too many writes in one transaction")
+            changed = self._changed(transaction)
+            _check_size([row.document for row in changed.values()], (), self._outbox)
+            self._rows |= changed
+            self.records |= {key: Record(()) for key in transaction.key}
+            self.handlings |= transaction.handling
+            return frozenset()
 
     @contextmanager
     def committing(self, transaction):
@@ -108,7 +128,7 @@ class FakeStore(Faults):
             raise PermanentError(f"{count} writes in one transaction")
         if transaction.key in self.records:
             return replace(self.records[transaction.key], repeated=True)
-        changed = {key: write(self._rows.get(key)) for key, write in transaction.writes.items()}
+        changed = self._changed(transaction)
         _check_size([row.document for row in changed.values()], outcomes, self._outbox)
         self._rows |= changed
         record = Record(tuple(outcomes), fingerprint=transaction.fingerprint)
@@ -121,11 +141,15 @@ class FakeStore(Faults):
             }
         return record
 
-    def _check_contention(self, transaction):
-        if transaction.key in self.records:
+    def _changed(self, transaction):
+        return {key: write(self._rows.get(key)) for key, write in transaction.writes.items()}
+
+    def _check_contention(self, transaction, key=None):
+        key = key or transaction.key
+        if key in self.records:
             return  # DynamoDB checks this first
-        if self._contended[_inbox_key(transaction)]:
-            raise InProgress(f"{transaction.key} is being handled")
+        if self._contended[f"inbox#{key}"]:
+            raise InProgress(f"{key} is being handled")
         if any(self._contended[key] for key in transaction.writes):
             raise Conflict("another transaction is at it")
 
@@ -183,6 +207,7 @@ class FakeTransaction:
         self.handling = handling
         self.fingerprint = fingerprint
         self.writes = {}  # key -> function from the row found to the row written
+        self._sums = set()
         self._store = store
         self._guard = guard
         self._optimistic = optimistic
@@ -209,7 +234,16 @@ class FakeTransaction:
 
     def add(self, key, amounts, *, where=None):
         self.check()
-        self._stage(key, _add(key, _checked(dict(amounts)), where))
+        amounts = _checked(dict(amounts))
+        if where is None and key in self._sums:
+            before, after = self.writes.pop(key), _add(key, amounts, None)
+            self.writes[key] = lambda found: replace(
+                after(before(found)), version=(found.version if found else 0) + 1
+            )
+            return
+        self._stage(key, _add(key, amounts, where))
+        if where is None:
+            self._sums.add(key)
 
     def check(self):
         if self._guard is not None:

@@ -1,5 +1,7 @@
 """Cancelled transactions become the errors of the port ``Store``."""
 
+from decimal import Decimal
+
 import pytest
 from support.builders import a_payment, an_envelope
 
@@ -7,6 +9,7 @@ from workers.aws.dynamodb import DynamoStore
 from workers.aws.items import to_item
 from workers.envelope import Encoded
 from workers.runtime.errors import Conflict, FatalError, InProgress, PermanentError, Unavailable
+from workers.runtime.ports import Handling
 
 CAUSE = an_envelope()
 OUTCOME = Encoded.of(CAUSE.then(a_payment(), source="payment"))
@@ -109,3 +112,73 @@ def test_a_call_that_fails_as_a_whole_is_translated(dynamodb, code, status, kind
 
     with pytest.raises(kind):
         commit(store)
+
+
+def commit_together(store, count=3):
+    handlings = {
+        f"order-api#event-{n}": Handling(f"message-{n}", 1, 1.0, 2.0, "worker-1", "1")
+        for n in range(count)
+    }
+    tx = store.begin_together(handlings, guard=lambda: None)
+    tx.add("hour#1", {"orders": 1})
+    return store.commit_together(tx)
+
+
+@pytest.mark.parametrize("other", ["None", "TransactionConflict", "ThrottlingError"])
+def test_the_events_of_a_batch_that_were_handled_before_are_named_whatever_else_failed(
+    dynamodb, other
+):
+    stubber, store = dynamodb
+    cancel(stubber, OK, {"Code": "ConditionalCheckFailed"}, OK, {"Code": other})
+
+    assert commit_together(store) == {"order-api#event-1"}
+
+
+@pytest.mark.parametrize(
+    ("inbox", "document", "kind"),
+    [
+        ("TransactionConflict", "None", Conflict),
+        ("None", "TransactionConflict", Conflict),
+        ("None", "ConditionalCheckFailed", Conflict),
+        ("None", "ThrottlingError", Unavailable),
+        ("ThrottlingError", "TransactionConflict", Unavailable),
+        ("None", "ValidationError", PermanentError),
+    ],
+)
+def test_a_refused_batch_without_a_duplicate_is_an_error(dynamodb, inbox, document, kind):
+    stubber, store = dynamodb
+    cancel(stubber, OK, OK, {"Code": inbox}, {"Code": document, "Message": "why"})
+
+    with pytest.raises(kind):
+        commit_together(store)
+
+
+@pytest.mark.parametrize(
+    ("amount", "more"),
+    [
+        (Decimal(10**37), Decimal("0.01")),  # 40 digits; DynamoDB takes 38
+        (1, "one"),
+        ("one", 1),
+        (True, 1),
+    ],
+)
+def test_a_sum_that_dynamodb_would_not_store_is_refused(dynamodb, amount, more):
+    _, store = dynamodb
+    tx = store.begin(CAUSE.key)
+    tx.add("hour#1", {"revenue.EUR": amount})
+
+    with pytest.raises(PermanentError):
+        tx.add("hour#1", {"revenue.EUR": more})
+
+
+def test_money_is_added_up_exactly(dynamodb):
+    _, store = dynamodb
+    tx = store.begin(CAUSE.key)
+    for amount in (Decimal("9999999999999999999999999999999999.99"), Decimal("0.01"), -1):
+        tx.add("hour#1", {"revenue.EUR": amount})
+
+    (write,) = tx.writes()
+
+    assert write["Update"]["ExpressionAttributeValues"][":f0"] == {
+        "N": "9999999999999999999999999999999999.00"
+    }

@@ -8,6 +8,7 @@ from support.fakes.clock import FakeClock
 
 from workers.aws.generations import REFRESH, CurrentScope, GenerationalStore, scope_of
 from workers.runtime.errors import Unavailable
+from workers.runtime.ports import Handling
 
 
 class Table:
@@ -92,3 +93,42 @@ def test_a_transaction_of_another_store_is_refused(scope):
     inner = FakeStore()
     with pytest.raises(TypeError, match="another store"):
         GenerationalStore(inner, scope).commit(inner.begin("order-api#1"), [])
+
+
+def count(store, *keys):
+    """Handle events together: count them."""
+    handlings = {key: Handling(key, 1, 1.0, 2.0, "worker-1", "1") for key in keys}
+    transaction = store.begin_together(handlings, guard=lambda: None)
+    transaction.add("hour#1", {"order.created": len(keys)})
+    return store.commit_together(transaction)
+
+
+def test_a_batch_is_in_one_generation_and_counts_once_in_each(table, clock, scope):
+    inner = FakeStore()
+    store = GenerationalStore(inner, scope)
+    for current in (0, 2):
+        table.current = current
+        clock.advance(REFRESH)
+        handle(store, "order-api#2")  # or a rebuild was first
+        assert count(store, "order-api#1", "order-api#2") == {"order-api#2"}
+        assert count(store, "order-api#1", "order-api#3") == frozenset()
+        assert store.begin("other").get("hour#1") == {"order.created": 3}
+    assert inner.records.keys() == {
+        scope_of(generation) + key
+        for generation in (0, 2)
+        for key in ("order-api#1", "order-api#2", "order-api#3")
+    }
+
+
+def test_a_batch_that_began_before_a_switch_stays_in_its_generation(table, clock, scope):
+    inner = FakeStore()
+    store = GenerationalStore(inner, scope)
+    handling = Handling("message-1", 1, 1.0, 2.0, "worker-1", "1")
+    transaction = store.begin_together({"order-api#1": handling}, guard=lambda: None)
+    table.current = 1
+    clock.advance(REFRESH)
+    transaction.add("hour#1", {"order.created": 1})
+
+    assert store.commit_together(transaction) == frozenset()
+
+    assert (inner.records.keys(), inner.documents.keys()) == ({"order-api#1"}, {"hour#1"})

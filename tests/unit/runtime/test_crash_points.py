@@ -7,15 +7,16 @@ from decimal import Decimal
 
 import pytest
 from structlog.testing import capture_logs
-from support.builders import a_line, an_envelope, an_order
+from support.builders import NOON, a_line, a_payment, a_refund, an_envelope, an_order, low_stock
 from support.fakes import FakeClock, FakeGateway, FakeQueue, FakeStore, FakeTopic
-from support.harness import VISIBILITY, Harness
+from support.harness import VISIBILITY, Counting, Harness
 from support.power_cuts import Mains, PowerCut
 
 from workers.events import OrderCreated, PaymentCompleted, Simulation
 from workers.runtime.errors import Unavailable
 from workers.runtime.handler import handles
 from workers.runtime.ports import Transaction
+from workers.services.analytics import Analytics
 from workers.services.buckets import arrange
 from workers.services.inventory import Inventory
 from workers.services.payment import Payment
@@ -32,6 +33,20 @@ class Broken:
         raise ValueError("a bug")
 
 
+def broken_for(order_id):
+    """Break the handler for one order, every time."""
+
+    def act(order):
+        if order.order_id == order_id:
+            raise ValueError("a bug")
+
+    return act
+
+
+def analytics(_gateway):
+    return Analytics(now=lambda: NOON, choose=lambda _shards: 0)
+
+
 class World:
     """The queue, topic and store, which outlive a process."""
 
@@ -46,6 +61,7 @@ class World:
         tx = self.store.begin("operator")
         arrange("mug", tx, buckets=3)
         self.store.commit(tx, ())
+        self.concurrency = max(1, len(events))  # so that messages wait, and are handled together
         for number, event in enumerate(events):
             self.queue.send(an_envelope(event, event_id=f"event-{number}").encode())
 
@@ -57,7 +73,7 @@ class World:
             topic=mains.wire("topic", self.topic),
             store=mains.wire("store", self.store),
             clock=self.clock,
-            concurrency=1,
+            concurrency=self.concurrency,
         )
 
     def run(self, service, mains):
@@ -106,6 +122,12 @@ SCENARIOS = {
     "broken": (lambda _gateway: Broken(), [an_order()]),
     "malformed": (lambda _gateway: Inventory(), []),
     "suspect": (Payment, [an_order()]),
+    "batch": (analytics, [an_order(), a_payment(), low_stock(), a_refund()]),
+    "batch-duplicate": (analytics, [an_order(), a_payment(), a_refund()]),
+    "batch-broken": (
+        lambda _gateway: Counting(broken_for("order-2")),
+        [an_order(order_id=f"order-{n}") for n in range(4)],
+    ),
 }
 
 
@@ -113,6 +135,9 @@ def a_world(name):
     world = World(*SCENARIOS[name][1])
     if name == "malformed":
         world.queue.send("not JSON")
+    if name == "batch-duplicate":
+        world.concurrency = 4
+        world.queue.send(an_envelope(a_payment(), event_id="event-1").encode())
     if name == "suspect":  # a worker received it and never reported back
         (message,) = world.queue.receive(1, 0)
         world.queue.redeliver(message.id)
@@ -177,6 +202,16 @@ def test_undisturbed_runs_end_correctly(undisturbed):
         "broken": ([], 1),
         "malformed": ([], 1),
         "suspect": (["payment.completed"], 0),
+        "batch": ([], 0),
+        "batch-duplicate": ([], 0),
+        "batch-broken": ([], 1),
+    }
+    assert undisturbed["batch"].store.documents["hour#2026-01-02T12#0"] == {
+        "order.created": 1,
+        "payment.completed": 1,
+        "payment.refunded": 1,
+        "inventory.low": 1,
+        "revenue.EUR": 0,
     }
     assert [charge.amount for _, charge in undisturbed["payment"].gateway.charged] == [
         Decimal("24.60")
@@ -194,6 +229,8 @@ def test_the_matrix_reaches_every_port():
         "store.recall",
         "store.begin",
         "store.commit",
+        "store.begin_together",
+        "store.commit_together",
         "store.attempts",
         "store.record_attempt",
         "store.excuse_attempt",

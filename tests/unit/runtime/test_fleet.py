@@ -5,7 +5,9 @@ from collections import Counter, deque
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count, permutations
+from queue import Empty
 from threading import Thread
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import hypothesis.strategies as st
@@ -13,7 +15,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.builders import an_envelope, an_order
 from support.fakes import FakeClock, FakeQueue, FakeStore, FakeTopic
-from support.harness import VISIBILITY, Harness, Service
+from support.harness import VISIBILITY, Counting, Harness, Service
 from support.stepped_tasks import Killed, Task, here, pause, rest
 
 from workers.runtime.errors import Conflict, FatalError, PermanentError, TransientError, Unavailable
@@ -33,6 +35,7 @@ CALLS = {
     "store": ["recall", "commit", "attempts", "record_attempt", "excuse_attempt"],
     "topic": ["publish"],
 }
+PAUSES = {name for names in CALLS.values() for name in names} | {"commit_together"}
 REQUESTS = [(port, name) for port in CALLS for name in CALLS[port]]
 # Errors that happen once each while an order is handled. Two at most: three would dead-letter it.
 PASSING = {
@@ -71,7 +74,7 @@ class Port:
 
     def __getattr__(self, attribute):
         value = getattr(self._port, attribute)
-        if attribute not in CALLS[self._name]:
+        if attribute not in PAUSES:
             return value
 
         def call(*args, **options):
@@ -92,14 +95,24 @@ class Work:
         return len(self._leases)
 
     def put(self, lease):
+        if (task := here()) is not None and lease in task.leases:
+            task.leases.remove(lease)
         self._leases.append(lease)
 
     def get(self):
-        here().lease = None
+        here().lease, here().leases = None, []
         while not self._leases:
             pause()
-        here().lease = self._leases.popleft()
+        here().lease = self.get_nowait()
         return here().lease
+
+    def get_nowait(self):
+        if not self._leases:
+            raise Empty
+        lease = self._leases.popleft()
+        if lease is not None:
+            here().leases.append(lease)
+        return lease
 
 
 class Process:
@@ -125,7 +138,7 @@ class Process:
         self.busy = True  # handlers continue during a drain
         self._watch()
         for task in self.tasks:
-            task.lease = None
+            task.lease, task.leases = None, []  # of a batch, all that it has
             task.step()
 
     def _rest(self, condition, seconds):
@@ -137,6 +150,7 @@ class Process:
 
     def _watch(self):
         settle, hung = self.worker.consumer.settle, self.worker.admission.hung
+        finish = self.worker.consumer.finish
         enter_alone = self.worker.isolation.enter_alone
         self.alone_since = {}
         self.closing = False
@@ -151,6 +165,10 @@ class Process:
             self.fleet.settled(lease, done)
             return done
 
+        def finished(lease, *args):
+            finish(lease, *args)
+            here().leases.remove(lease)
+
         def given_up(lease):
             self.fleet.earned[lease.message.id] += 1
             hung(lease)
@@ -163,12 +181,15 @@ class Process:
 
         self.worker.isolation.enter_alone = entered
         self.worker.consumer.settle = settled
+        self.worker.consumer.finish = finished
         self.worker.leases._on_hung = given_up  # noqa: SLF001 - no other way to hear of it
         self.worker.acks.close = closed
 
     @property
     def under_way(self):
-        return [task for task in self.tasks if not task.dead and task.lease is not None]
+        """What handlers do at this moment: an entry for each message."""
+        busy = [task for task in self.tasks if not task.dead]
+        return [SimpleNamespace(lease=lease) for task in busy for lease in task.leases]
 
     def step(self, slot, times=1):
         """Run a handler for ``times`` steps; raises ``Killed`` if one kills the process."""
@@ -625,3 +646,51 @@ class OrderedFleet(Fleet):
 
 OrderedFleet.TestCase.settings = settings(Fleet.TestCase.settings, max_examples=60)
 TestOrderedFleet = OrderedFleet.TestCase
+
+
+class FleetWithBatches(Fleet):
+    """The same with a handler that takes several events at once; most of them are innocent."""
+
+    @rule(good=st.integers(2, 8), bad=st.lists(PLANS, max_size=1), twice=st.booleans())
+    def send(self, good, bad, twice):
+        first = f"order-{len(self.plan)}"
+        super().send([[]] * good + bad)
+        if twice:
+            self.send_event(first)
+
+    def __init__(self):
+        super().__init__()
+        self.service = Counting(self.act)
+        self.processes = [Process(self) for _ in range(WORKERS)]
+
+    def act(self, order):
+        task = here()
+        (task.lease,) = (x for x in task.leases if self.sent[x.message.id] == order.order_id)
+        try:
+            super().act(order)
+        except Exception as error:
+            if len(task.leases) > 1 and type(error) in (ValueError, TransientError):
+                self.earned[task.lease.message.id] -= 1  # in a batch, a failure is no attempt
+            raise
+
+    def gone(self, process, *, crashed=False):
+        for task in process.tasks:
+            for lease in task.leases[1:]:
+                self.note(lease, crashed=crashed)
+            task.lease = task.leases[0] if task.leases else None
+        super().gone(process, crashed=crashed)
+
+    def note(self, lease, *, crashed):
+        """Note a message of a batch that ended with its process."""
+        assert lease.message.receive_count not in self.open_starts(lease.message.id)
+        if crashed and lease.started_at is not None:
+            self.crashed[lease.message.id] = lease.message.receive_count
+
+    @invariant()
+    def counters_add_up(self):
+        total = self.store.documents.get("total", {}).get("orders", 0)
+        assert total == sum(self.effects(order_id) for order_id in self.plan)
+
+
+FleetWithBatches.TestCase.settings = settings(Fleet.TestCase.settings, max_examples=80)
+TestFleetWithBatches = FleetWithBatches.TestCase

@@ -1,5 +1,7 @@
 """A handler's signature is its contract."""
 
+from collections.abc import Sequence
+
 import pytest
 from support.builders import (
     a_cancellation,
@@ -22,7 +24,7 @@ from workers.events import (
     PaymentCompleted,
     PaymentFailed,
 )
-from workers.runtime.handler import Handlers, handles
+from workers.runtime.handler import Handlers, handles, handles_batch
 from workers.runtime.ports import Transaction
 
 
@@ -149,3 +151,74 @@ def test_two_handlers_for_one_type_are_refused():
 
     with pytest.raises(TypeError, match=r"Twice: two handlers for order\.created"):
         Handlers(Twice())
+
+
+class Counter:
+    """Takes several events at once, in two handlers."""
+
+    def __init__(self):
+        self.calls = []
+
+    @handles_batch
+    def orders(self, events: Sequence[OrderCreated | OrderCancelled], _: Transaction) -> None:
+        self.calls.append(list(events))
+
+    @handles_batch
+    def payments(self, events: Sequence[PaymentCompleted], _: Transaction) -> None:
+        self.calls.append(list(events))
+
+    @handles
+    def refund(self, event: OrderRefunded, tx: Transaction) -> None: ...
+
+
+def test_each_batch_handler_gets_all_of_its_events(tx):
+    service = Counter()
+    events = [an_order(), a_payment(), a_cancellation(), an_order()]
+
+    Handlers(service).handle_together(events, tx)
+
+    assert service.calls == [[events[0], events[2], events[3]], [events[1]]]
+
+
+def test_a_batch_handler_gets_a_single_event_as_a_batch_of_one(tx):
+    service = Counter()
+
+    assert Handlers(service).handle(a_payment(), tx) == ()
+
+    assert service.calls == [[a_payment()]]
+
+
+def test_only_the_events_of_batch_handlers_are_handled_together():
+    handlers = Handlers(Counter())
+
+    assert handlers.takes_together(an_order())
+    assert not handlers.takes_together(a_refund_request())
+    assert not handlers.takes_together(low_stock())
+    assert (handlers.has_batches, Handlers(Shop()).has_batches) == (True, False)
+    assert handlers.consumes == {
+        "order.created",
+        "order.cancelled",
+        "order.refunded",
+        "payment.completed",
+    }
+    assert handlers.publishes == frozenset()
+
+
+def batch_of_one(self, order: OrderCreated, tx: Transaction) -> None: ...
+def batch_in_a_list(self, orders: list[OrderCreated], tx: Transaction) -> None: ...
+def batch_of_text(self, texts: Sequence[str], tx: Transaction) -> None: ...
+def batch_of_anything(self, orders: Sequence, tx: Transaction) -> None: ...
+def batch_with_outcome(
+    self, orders: Sequence[OrderCreated], tx: Transaction
+) -> PaymentCompleted: ...
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [batch_of_one, batch_in_a_list, batch_of_text, batch_of_anything, batch_with_outcome],
+)
+def test_an_invalid_signature_of_a_batch_is_refused(handler):
+    service = type("Shop", (), {"handler": handles_batch(handler)})()
+
+    with pytest.raises(TypeError, match=r"Shop\.handler: "):
+        Handlers(service)

@@ -7,8 +7,8 @@ import pytest
 from support.harness import Harness, Service
 
 from workers.runtime.breaker import THRESHOLD
-from workers.runtime.consumer import HOLD
 from workers.runtime.errors import Conflict, FatalError, TransientError, Unavailable
+from workers.runtime.hold import HOLD
 from workers.runtime.inbox import CONFLICT_TRIES, LONGEST_WAIT
 
 HOUR = 3_600

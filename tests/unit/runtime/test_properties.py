@@ -5,7 +5,7 @@ from collections import Counter
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.harness import VISIBILITY, Harness, Service
+from support.harness import VISIBILITY, Counting, Harness, Service
 
 from workers.runtime.errors import Conflict, PermanentError, TransientError, Unavailable
 
@@ -27,12 +27,14 @@ CALLS = {
 class OneWorker(RuleBasedStateMachine):
     """A queue, and a worker that is sometimes replaced."""
 
+    service = Service
+
     def __init__(self):
         super().__init__()
         self.plan = {}  # order id -> failures still to come
         self.sent = {}  # message id -> order id
         self.closed = Counter()  # leases by identity
-        self.worker = self.watched(Harness(Service(self.act), max_attempts=MAX_ATTEMPTS))
+        self.worker = self.watched(Harness(self.service(self.act), max_attempts=MAX_ATTEMPTS))
 
     def watched(self, worker):
         close = worker.leases.close
@@ -63,7 +65,7 @@ class OneWorker(RuleBasedStateMachine):
     @rule()
     def handle_one(self):
         if (lease := self.worker.next_lease()) is not None:
-            self.worker.consumer.consume(lease)
+            self.worker.consume(lease)
 
     @rule()
     def settle(self):
@@ -184,3 +186,19 @@ OneWorker.TestCase.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, derandomize=True
 )
 TestOneWorker = OneWorker.TestCase
+
+
+class OneWorkerWithBatches(OneWorker):
+    """A worker that handles messages together."""
+
+    service = Counting
+
+    @invariant()
+    def counters_add_up(self):
+        documents = self.worker.store.documents
+        effects = sum(row["times"] for key, row in documents.items() if key.startswith("effect#"))
+        assert documents.get("total", {"orders": 0})["orders"] == effects
+
+
+OneWorkerWithBatches.TestCase.settings = settings(OneWorker.TestCase.settings, max_examples=40)
+TestOneWorkerWithBatches = OneWorkerWithBatches.TestCase

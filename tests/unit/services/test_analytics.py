@@ -66,7 +66,7 @@ def test_workers_that_count_at_once_do_not_conflict(on_stage):
     analytics = a_counter(on_stage)
     in_flight = [analytics.store.begin(f"event-{n}") for n in range(10)]
     for tx in in_flight:
-        analytics.service.count(an_order(), tx)
+        analytics.service.count([an_order()], tx)
 
     for tx in in_flight:
         analytics.store.commit(tx, ())  # no Conflict

@@ -2,7 +2,7 @@
 
 from structlog.testing import capture_logs
 from support.builders import an_envelope, an_order
-from support.harness import Harness, Service
+from support.harness import Counting, Harness, Service
 
 from workers.runtime.errors import PermanentError, TransientError, Unavailable
 from workers.runtime.ports import Failure
@@ -252,3 +252,30 @@ def test_the_wrapped_queue_dead_letters_what_it_is_given(recorded):
     queue.dead_letter(message, Failure("why", "permanent", 1))
     assert it.queue.dead_letters[0].message == message
     assert (queue.name, queue.visibility_timeout) == ("payment-queue", 60)
+
+
+def test_each_message_of_a_batch_has_a_span_below_the_one_that_created_its_event(recorded):
+    def act(order):
+        if order.order_id == "order-3":
+            raise PermanentError("no")
+
+    spans = TracedConsumer(recorded.tracer, queue_url=URL)
+    it = Harness(Counting(act), spans=spans)
+    for number in (1, 2, 3, 4):
+        send(it, number)
+    it.round()
+
+    processed = recorded.spans("process payment-queue")
+    assert {recorded.parent(span) for span in processed} == {"b7ad6b7169203331"}
+    ends = sorted(
+        (span.attributes["messaging.message.id"], span.attributes["workers.outcome"])
+        for span in processed
+    )
+    assert ends == [
+        ("message-1", "handled"),
+        ("message-2", "handled"),
+        ("message-3", "dead_lettered"),
+        ("message-3", "put_back"),
+        ("message-4", "handled"),
+        ("message-4", "put_back"),
+    ]
