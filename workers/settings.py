@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ _AFTER_LAST_POLL: Final = 10
 _ALSO_READ: Final = ("AWS_ENDPOINT_URL", "REVISION")
 _RESEMBLES: Final = 0.85  # of difflib's ratio; one typo in ten letters is 0.9
 _SHORTEST: Final = 6  # letters; shorter names resemble too much
+Transport: TypeAlias = Literal["wire", "boto3"]
 _NAMES: Final = TypeAdapter(dict[str, str])
 
 
@@ -48,6 +49,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     aws_region: str = "eu-west-1"
+    # wire: services send their hot requests themselves; boto3: the SDK's client. See aws/wired.py
+    aws_transport: Transport = "wire"
     environment: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] | None = None
     name_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,40}$")] = ""
     topic_arn: str | None = None

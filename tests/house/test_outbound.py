@@ -14,7 +14,9 @@ from house.findings import check
 # Where the address comes from.
 ADDRESS_OF = {
     "workers/aws/ecs.py": "the ECS agent's variable",
-    "workers/aws/wire.py": "the SDK: a region, or a setting",
+    "workers/aws/certificates.py": "none: it trusts",
+    "workers/aws/connections.py": "the SDK: a region, or a setting",
+    "workers/aws/proxies.py": "the environment, as the SDK reads it",
     "workers/bootstrap.py": "none: the name of this host",
     "workers/api/issuer.py": "a setting, and what its document names: never a token's",
     "workers/api/keys.py": "none: it reads keys",

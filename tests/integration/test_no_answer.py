@@ -20,6 +20,7 @@ from workers.settings import Settings
 pytestmark = pytest.mark.integration
 
 TIMEOUT = 0.2
+ONCE = Config(connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"total_max_attempts": 1})
 
 
 def client(service, url):
@@ -30,9 +31,7 @@ def client(service, url):
         region_name="eu-west-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(
-            connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"total_max_attempts": 1}
-        ),
+        config=ONCE,
     )
 
 
@@ -51,11 +50,7 @@ def a_wire(url):
     session = boto3.Session("test", "test", region_name="eu-west-1")
     return SqsWire.like(
         session,
-        session.client("sqs", endpoint_url=url),
-        connect_timeout=TIMEOUT,
-        read_timeout=TIMEOUT,
-        connections=2,
-        repeat=False,
+        session.client("sqs", endpoint_url=url, config=ONCE),
     )
 
 

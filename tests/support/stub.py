@@ -20,7 +20,7 @@ class Stub(ThreadingHTTPServer):
         """``tls`` is an ``SSLContext`` to speak TLS with."""
         super().__init__(("127.0.0.1", 0), Answer)
         self.tls = tls
-        self.connections = 0
+        self.connections = self.ended = 0
         self.over = Event()
         self.lock = Lock()
         self.reset()
@@ -33,6 +33,9 @@ class Stub(ThreadingHTTPServer):
         self.told = {"x-amzn-RequestId": "request-1"}  # headers of every answer
         self.silent = False
         self.cut = False
+        self.stalled = False  # half of each body is sent, and then nothing
+        self.hangs_up = False  # without a word, after each response
+        self.gate = lambda: None  # called before each answer
         self.resets = set()  # requests to break off without an answer, by number from 1
         self.secrets = {"test": "test"}  # access key -> secret key
         self.requests = []  # (method, path, body)
@@ -51,12 +54,17 @@ class Stub(ThreadingHTTPServer):
             )
         return connection, address
 
+    def shutdown_request(self, request):
+        super().shutdown_request(request)
+        self.ended += 1
+
     def handle_error(self, *_):
         """Print nothing: tests break connections deliberately."""
 
 
 class Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each body waits 40 ms for an acknowledgement
 
     def do_POST(self):
         stub = self.server
@@ -66,6 +74,7 @@ class Answer(BaseHTTPRequestHandler):
             stub.requests.append(request)
             number = len(stub.requests)
         stub.headers = self.headers
+        stub.gate()
         if stub.silent:
             stub.over.wait()
         if stub.silent or number in stub.resets:
@@ -80,8 +89,12 @@ class Answer(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) + stub.cut))
         self.end_headers()
+        if stub.stalled:
+            self.wfile.write(body[: len(body) // 2])
+            stub.over.wait()
+            body = b""
         self.wfile.write(body)
-        self.close_connection = stub.cut
+        self.close_connection = stub.cut or stub.hangs_up
 
     def do_GET(self):
         self.do_POST()

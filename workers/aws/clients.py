@@ -2,19 +2,19 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import ConnectionClosedError
-from botocore.parsers import ResponseParserError
 
+from workers.aws.answers import refuse_foreign, refuse_truncated
 from workers.aws.credentials import guarded_session
 from workers.aws.endpoints import require_valid_endpoints
 from workers.aws.errors import translated
-from workers.aws.wire import OK, REQUEST_ID, USER_AGENT, SqsWire
-from workers.settings import Settings
+from workers.aws.wire import USER_AGENT, Sqs, SqsWire
+from workers.aws.wired import Wired
+from workers.settings import Settings, Transport
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,12 +68,21 @@ class Clients:
     receive_wait: float  # s
     threads: int
     patience: Patience = PATIENT
+    transport: Transport = "wire"
 
     @classmethod
-    def connect(cls, settings: Settings, *, threads: int, patience: Patience = PATIENT) -> Self:
+    def connect(
+        cls,
+        settings: Settings,
+        *,
+        threads: int,
+        patience: Patience = PATIENT,
+        transport: Transport | None = None,
+    ) -> Self:
         """Prepare for ``threads`` threads that call AWS at once. Opens no connection yet.
 
         Somebody may wait for the answers of a command: ``patience`` says how long a call may take.
+        Without ``transport``, the settings say it.
 
         Raises ``FatalError`` if the SDK's own configuration is wrong, ``SettingsError`` if
         ``AWS_ENDPOINT_URL`` is not a URL.
@@ -81,15 +90,21 @@ class Clients:
         require_valid_endpoints()
         with translated("aws"):
             session = guarded_session(settings.aws_region)
-        return cls(session, settings.receive_wait, threads, patience)
+        return cls(
+            session,
+            settings.receive_wait,
+            threads,
+            patience,
+            transport or settings.aws_transport,
+        )
 
-    def poll(self) -> SqsWire:
+    def poll(self) -> Sqs:
         """Create a client for receiving: one attempt, because the loop itself backs off."""
-        return self._wire(read_timeout=self.receive_wait + POLL_MARGIN, repeat=False)
+        return self._sqs(Patience(read=self.receive_wait + POLL_MARGIN, attempts=1))
 
-    def settle(self) -> SqsWire:
+    def settle(self) -> Sqs:
         """Create a client for deletes and visibility changes, which an open poll never delays."""
-        return self._wire(read_timeout=READ_TIMEOUT, repeat=True)
+        return self._sqs(PATIENT)
 
     def control(self) -> "SQSClient":
         """Create a client for everything else in SQS: names, depths, redrives."""
@@ -100,28 +115,28 @@ class Clients:
         """Create a client for reading the archive. S3 itself checks what it streams."""
         with translated("s3"):
             client = self.session.client("s3", config=self._config())
-        client.meta.events.register("before-parse.s3.ListObjectsV2", _refuse_truncated)
+        client.meta.events.register("before-parse.s3.ListObjectsV2", refuse_truncated)
         return client
 
     def sns(self) -> "SNSClient":
         """Create a client for publishing."""
         with translated("sns"):
-            return _checking(self.session.client("sns", config=self._config()))
+            return self._hot(self.session.client("sns", config=self._config()))
 
     def dynamodb(self, patience: Patience | None = None) -> "DynamoDBClient":
         """Create a client for documents, inbox and outbox."""
         with translated("dynamodb"):
-            return _checking(self.session.client("dynamodb", config=self._config(patience)))
+            return self._hot(self.session.client("dynamodb", config=self._config(patience)))
 
     def roster(self) -> "DynamoDBClient":
         """Create a client for heartbeats: one quick attempt, because the next beat is due soon."""
         with translated("dynamodb"):
-            return _checking(self.session.client("dynamodb", config=self._config(FOR_A_BEAT)))
+            return self._hot(self.session.client("dynamodb", config=self._config(FOR_A_BEAT)))
 
     def ses(self) -> "SESClient":
         """Create a client for email."""
         with translated("ses"):
-            return _checking(self.session.client("ses", config=self._config()))
+            return self._hot(self.session.client("ses", config=self._config()))
 
     def cloudwatch(self) -> Any:
         """Create a client that reads metrics."""
@@ -139,15 +154,17 @@ class Clients:
             config = self._config(FOR_AN_INSPECTION).merge(Config(max_pool_connections=INSPECTIONS))
             return _checking(self.session.client(service, config=config))  # type: ignore[call-overload]  # any name
 
-    def _wire(self, *, read_timeout: float, repeat: bool) -> SqsWire:
-        return SqsWire.like(
-            self.session,
-            self.control(),
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=read_timeout,
-            connections=self.threads + SPARE_CONNECTIONS,
-            repeat=repeat,
+    def _sqs(self, patience: Patience) -> Sqs:
+        with translated("sqs"):
+            client = _checking(self.session.client("sqs", config=self._config(patience)))
+        return (
+            cast("Sqs", client) if self.transport == "boto3" else SqsWire.like(self.session, client)
         )
+
+    def _hot(self, client: C) -> C:
+        """Return the client, or what stands for it and sends its hot requests by the wire."""
+        _checking(client)
+        return client if self.transport == "boto3" else cast("C", Wired(client, self.session))
 
     def refresh_credentials(self) -> None:
         """Refresh credentials that are about to expire, so that no call waits for it. Thread-safe.
@@ -174,28 +191,6 @@ class Clients:
 
 
 def _checking(client: C) -> C:
-    client.meta.events.register("before-parse", _refuse_truncated)
-    client.meta.events.register("before-parse", _refuse_foreign)
+    client.meta.events.register("before-parse", refuse_truncated)
+    client.meta.events.register("before-parse", refuse_foreign)
     return client
-
-
-def _refuse_truncated(response_dict: Any, operation_model: Any, **_: object) -> None:
-    """Raise if the connection broke: the SDK treats a response that it cannot parse as empty.
-
-    It turns off urllib3's length check (``enforce_content_length`` in botocore.httpsession), so a
-    truncated document would count as absent.
-    """
-    promised = response_dict["headers"].get("content-length")
-    if promised is not None and int(promised) != len(response_dict["body"]):
-        raise ConnectionClosedError(endpoint_url=f"{operation_model.name}, truncated")
-
-
-def _refuse_foreign(response_dict: Any, operation_model: Any, **_: object) -> None:
-    """Raise for a success without an AWS request ID: something else answered, such as a proxy.
-
-    To the SDK an empty page means "published", or "no such document".
-    """
-    if response_dict["status_code"] != OK or REQUEST_ID in response_dict["headers"]:
-        return
-    if b"<RequestId>" not in response_dict["body"]:  # LocalStack puts it here for SNS and SES
-        raise ResponseParserError(f"{operation_model.name}: the response is not from AWS")

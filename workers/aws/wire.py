@@ -1,70 +1,38 @@
 """Sends the few requests that a receive loop makes all the time, without the SDK's client.
 
-The SDK signs them and urllib3 sends them. Left out is the client between the two, which takes
-about as much CPU time as all the rest. Names, arguments, responses and errors are those of the
-SDK's SQS client.
+The SDK signs them and ``Connections`` sends them. Left out is the client between the two, which
+takes two thirds of the CPU time. Names, arguments, responses and errors are those of the SDK's SQS
+client.
 """
 
-import os
-import socket
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import certifi
 import orjson
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ReadTimeoutError,
-    SSLError,
-)
-from botocore.httpsession import ProxyConfiguration
+from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
-from botocore.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection
+
+from workers.aws.answers import OK, REQUEST_ID
+from workers.aws.connections import Answer, Connections
+from workers.aws.proxies import Proxy
+from workers.aws.signer import Scope, signed
 
 if TYPE_CHECKING:
     import boto3
-    from mypy_boto3_sqs import SQSClient
 
 USER_AGENT: Final = f"workers/{version('workers')}"
-OK: Final = 200
-# In every response from AWS, errors included.
-REQUEST_ID: Final = "x-amzn-requestid"
 
-
-class Repeats(urllib3.Retry):
-    """Retries at once after a broken connection; never after a read timeout.
-
-    A connection that was cut while idle (a NAT gateway does so after 350 s) fails only when it is
-    used again, and by then the pool may be full of them. A request that timed out has taken long
-    enough.
-    """
-
-    def increment(self, method: Any = None, url: Any = None, *rest: Any, **others: Any) -> Any:
-        """Count a failure; see urllib3."""
-        if isinstance(error := others.get("error"), urllib3.exceptions.ReadTimeoutError):
-            raise error
-        return super().increment(method, url, *rest, **others)
-
-
-# Deletes and visibility changes may be repeated. So may a dead letter: if the connection broke
-# after SQS accepted it, there are two copies with the ID of one message, and a redrive of both has
-# one effect. Without the retry the message would be handled again for nothing. A receive is never
-# repeated: the messages in a lost response stay hidden, and the retry would hide up to ten more.
-REPEATS: Final = Repeats(
-    total=2,
-    allowed_methods=None,  # any: urllib3 itself repeats no POST
-    backoff_factor=0.1,
-    respect_retry_after_header=False,  # it may say an hour
-)
+# Deletes and visibility changes are repeated after a broken connection: one that was cut while idle
+# (a NAT gateway does so after 350 s) fails only when it is used again. So may a dead letter: if the
+# connection broke after SQS accepted it, there are two copies with the ID of one message, and a
+# redrive of both has one effect. Without the retry the message would be handled again for nothing.
+# Nothing is repeated after a read timeout: it has taken long enough. A receive is never repeated:
+# the messages in a lost response stay hidden, and the retry would hide up to ten more.
+PAUSES: Final = (0.0, 0.2)  # s before each retry
 
 
 class Sqs(Protocol):
@@ -88,38 +56,29 @@ class SqsWire:
     """Speaks SQS's JSON protocol. Thread-safe."""
 
     session: "boto3.Session"
-    region: str
-    url: str
-    pool: urllib3.PoolManager
-    repeats: urllib3.Retry | bool
+    scope: Scope
+    connections: Connections
+    pauses: Sequence[float]
+    sleep: Callable[[float], None] = time.sleep
 
     @classmethod
-    def like(
-        cls,
-        session: "boto3.Session",
-        client: "SQSClient",
-        *,
-        connect_timeout: float,
-        read_timeout: float,
-        connections: int,
-        repeat: bool,
-    ) -> Self:
-        """Use the endpoint and region of ``client``. Times in seconds. Opens no connection yet."""
-        endpoint = client.meta.endpoint_url
-        pool = pool_manager(
+    def like(cls, session: "boto3.Session", client: Any) -> Self:
+        """Use endpoint, region, timeouts and number of connections of an SDK client.
+
+        Broken connections are retried if the client has more than one attempt. Opens no
+        connection yet.
+        """
+        config, endpoint = client.meta.config, client.meta.endpoint_url
+        connections = Connections(
             endpoint,
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=authorities(),
-            maxsize=connections,
-            socket_options=[
-                *HTTPConnection.default_socket_options,
-                (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-            ],
-            timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
+            connect_timeout=config.connect_timeout,
+            read_timeout=config.read_timeout,
+            keep=config.max_pool_connections,
+            proxy=Proxy.to(endpoint),
         )
-        return cls(
-            session, client.meta.region_name, f"{endpoint}/", pool, REPEATS if repeat else False
-        )
+        scope = Scope(endpoint, client.meta.region_name, "sqs")
+        repeats = (config.retries or {}).get("total_max_attempts", 1) > 1
+        return cls(session, scope, connections, PAUSES if repeats else ())
 
     def receive_message(self, **parameters: Any) -> Any:
         """Call ReceiveMessage."""
@@ -139,68 +98,29 @@ class SqsWire:
 
     def _call(self, action: str, parameters: Mapping[str, Any]) -> Any:
         """Send one request. Raises ``ClientError`` and the SDK's connection errors."""
-        request = self._signed(action, orjson.dumps(parameters))
-        try:
-            answer = self.pool.urlopen(
-                "POST",
-                self.url,
-                body=request.data,
-                headers=dict(request.headers.items()),
-                redirect=False,  # never send a signed request anywhere else
-                retries=self.repeats,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise self._broken(error) from error
-        fields = _parse(answer.data)
-        if answer.status != OK:
+        answer = self._post(action, orjson.dumps(parameters))
+        fields = _parse(answer.content)
+        if answer.status_code != OK:
             raise _refusal(action, answer, fields or {})
         if fields is None or REQUEST_ID not in answer.headers:
-            raise ResponseParserError(f"{action}: the response is not from AWS: {self.url}")
+            raise ResponseParserError(
+                f"{action}: the response is not from AWS: {self.scope.endpoint}"
+            )
         return fields
 
-    def _signed(self, action: str, body: bytes) -> AWSRequest:
-        credentials = self.session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        request = AWSRequest(
-            "POST",
-            self.url,
-            data=body,
-            headers={
-                "Content-Type": "application/x-amz-json-1.0",
-                "User-Agent": USER_AGENT,
-                "X-Amz-Target": f"AmazonSQS.{action}",
-            },
-        )
-        SigV4Auth(credentials.get_frozen_credentials(), "sqs", self.region).add_auth(request)
-        return request
-
-    def _broken(self, error: urllib3.exceptions.HTTPError) -> Exception:
-        cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
-        match cause:
-            case urllib3.exceptions.ReadTimeoutError():
-                return ReadTimeoutError(endpoint_url=self.url, error=cause)
-            case urllib3.exceptions.SSLError():
-                return SSLError(endpoint_url=self.url, error=cause)
-            case urllib3.exceptions.ProtocolError():
-                return ConnectionClosedError(endpoint_url=self.url, error=cause)
-            case _:
-                return EndpointConnectionError(endpoint_url=self.url, error=cause)
-
-
-def authorities() -> str:
-    """Return the file of certificate authorities, from the same variables as the SDK."""
-    named = (os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"))
-    return next(filter(None, named), certifi.where())
-
-
-def pool_manager(endpoint: str, **options: Any) -> urllib3.PoolManager:
-    """Create a pool that uses the proxy from the environment, as the SDK does."""
-    proxies = ProxyConfiguration(get_environ_proxies(endpoint))
-    if proxy := proxies.proxy_url_for(endpoint):
-        headers = proxies.proxy_headers_for(proxy)
-        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
-    return urllib3.PoolManager(**options)
+    def _post(self, action: str, body: bytes) -> Answer:
+        headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "User-Agent": USER_AGENT,
+            "X-Amz-Target": f"AmazonSQS.{action}",
+        }
+        headers = signed(self.session, self.scope, headers, body)
+        for pause in self.pauses:
+            try:
+                return self.connections.post(headers, body)
+            except (NoConnection, ConnectionClosedError):
+                self.sleep(pause)
+        return self.connections.post(headers, body)
 
 
 def _parse(body: bytes) -> Any:
@@ -212,17 +132,15 @@ def _parse(body: bytes) -> Any:
     return fields if isinstance(fields, dict) else None
 
 
-def _refusal(
-    action: str, answer: urllib3.BaseHTTPResponse, fields: Mapping[str, Any]
-) -> ClientError:
+def _refusal(action: str, answer: Answer, fields: Mapping[str, Any]) -> ClientError:
     """Build an error as the SDK does: the older protocol's code comes in a header."""
     older: Sequence[str] = answer.headers.get("x-amzn-query-error", "").split(";")
-    code = older[0] or str(fields.get("__type", answer.status)).rpartition("#")[2]
+    code = older[0] or str(fields.get("__type", answer.status_code)).rpartition("#")[2]
     message = str(fields.get("message") or fields.get("Message") or "")
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": answer.status},  # type: ignore[typeddict-item]  # the rest is not known
+            "ResponseMetadata": {"HTTPStatusCode": answer.status_code},  # type: ignore[typeddict-item]  # the rest is not known
         },
         action,
     )

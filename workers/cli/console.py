@@ -43,7 +43,8 @@ def connect(threads: int = 1) -> tuple[Settings, Any]:
     settings = Settings.load()
     for variable, setting in misspelt(os.environ).items():
         note(f"{variable} is read by nothing; did you mean {setting}?")
-    return settings, Clients.connect(settings, threads=threads)
+    # One command at a time: the SDK's own client is fast enough.
+    return settings, Clients.connect(settings, threads=threads, transport="boto3")
 
 
 def table_of(settings: Settings, service: str) -> str:

@@ -62,7 +62,7 @@ def connect_overview(settings: Settings, topology: Topology) -> "Overview":
     from workers.ops.overview import Overview
     from workers.ops.queues import AT_ONCE
 
-    clients = Clients.connect(settings, threads=AT_ONCE, patience=FOR_A_PERSON)
+    clients = Clients.connect(settings, threads=AT_ONCE, patience=FOR_A_PERSON, transport="boto3")
     return Overview(clients, settings, topology)
 
 
@@ -168,6 +168,8 @@ def _serve(settings: Settings, topology: Topology) -> None:
     from workers.runtime.observability import logs
 
     lines = logs.configure(settings.log_level, service="queues")
-    find = partial(Queues, Clients.connect(settings, threads=1), settings, topology)
+    find = partial(
+        Queues, Clients.connect(settings, threads=1, transport="boto3"), settings, topology
+    )
     port, stop_timeout = settings.metrics_port, settings.stop_timeout
     leave(lines, serve(find, port=port, stop_timeout=stop_timeout))

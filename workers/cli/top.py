@@ -23,5 +23,5 @@ def top() -> None:
     from workers.ops.queues import AT_ONCE
 
     settings, topology = Settings.load(), Topology.load()
-    clients = Clients.connect(settings, threads=AT_ONCE, patience=FOR_A_PERSON)
+    clients = Clients.connect(settings, threads=AT_ONCE, patience=FOR_A_PERSON, transport="boto3")
     Top(Live(clients, settings, topology)).run()

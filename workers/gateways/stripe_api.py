@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 import orjson
 import urllib3
 
-from workers.aws.wire import USER_AGENT, authorities, pool_manager
+from workers.aws.certificates import authorities
+from workers.aws.proxies import pool_manager
+from workers.aws.wire import USER_AGENT
 from workers.runtime.errors import PermanentError, Unavailable
 
 DEPENDENCY: Final = "payment-gateway"

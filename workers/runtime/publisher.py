@@ -8,7 +8,7 @@ waits until SNS has accepted its own outcomes, and its message is deleted only a
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from threading import Condition
+from threading import Condition, Lock
 from typing import Final
 
 from workers.envelope import Encoded
@@ -23,6 +23,7 @@ _GLANCE: Final = 1.0  # s between looks at a batch that another handler sends
 class Batch:
     """The events of one request, and its result."""
 
+    finished: Condition
     events: list[Encoded] = field(default_factory=list)
     refused: Mapping[int, Exception] = field(default_factory=dict)
     done: bool = False
@@ -46,7 +47,10 @@ class Publisher:
         self._rest = rest
         self._open: Batch | None = None  # can be joined
         self._under_way = 0  # requests
-        self._changed = Condition()
+        self._lock = Lock()
+        # Two kinds of waits have a condition each, because a thread that wakes up for nothing costs
+        # as much CPU time as a small request.
+        self._sendable = Condition(self._lock)  # a request ended, or a batch became full
 
     @property
     def waiting(self) -> int:
@@ -56,17 +60,20 @@ class Publisher:
 
     def publish(self, events: Outcomes) -> Mapping[int, Exception]:
         """As ``Topic.publish``."""
-        with self._changed:
+        with self._lock:
             batch = self._open
             joins = batch is not None and len(batch.events) + len(events) <= MAX_BATCH
             if batch is None or not joins:
-                batch = self._open = Batch()
+                if batch is not None:
+                    self._sendable.notify_all()  # it is closed
+                batch = self._open = Batch(Condition(self._lock))
             start = len(batch.events)
             batch.events.extend(events)
-            self._changed.notify_all()  # a batch may be full now
+            if len(batch.events) >= MAX_BATCH:
+                self._sendable.notify_all()
             if joins:
                 while not batch.done:
-                    self._rest(self._changed, _GLANCE)
+                    self._rest(batch.finished, _GLANCE)
             else:
                 self._collect(batch)
         if not joins:
@@ -81,7 +88,7 @@ class Publisher:
         """Let others join while a request is under way, then close the batch."""
         until = self._now() + self._longest_wait
         while self._under_way > 0 and not self._is_full(batch) and self._now() < until:
-            self._rest(self._changed, until - self._now())
+            self._rest(self._sendable, until - self._now())
         if self._open is batch:
             self._open = None
         self._under_way += 1
@@ -94,7 +101,8 @@ class Publisher:
             batch.refused = self._topic.publish(batch.events)
         except Exception as error:  # noqa: BLE001 - raised again in each handler of the batch
             batch.refused = dict.fromkeys(range(len(batch.events)), error)
-        with self._changed:
+        with self._lock:
             self._under_way -= 1
             batch.done = True
-            self._changed.notify_all()
+            batch.finished.notify_all()
+            self._sendable.notify_all()

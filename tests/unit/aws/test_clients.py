@@ -1,5 +1,7 @@
 """Timeouts, retries and connection pools of the clients."""
 
+from dataclasses import replace
+
 import boto3
 import pytest
 from botocore.credentials import RefreshableCredentials
@@ -7,6 +9,7 @@ from botocore.exceptions import CredentialRetrievalError
 from botocore.session import Session
 
 from workers.aws.clients import Clients
+from workers.runtime.errors import SettingsError
 from workers.settings import Settings
 
 
@@ -21,21 +24,36 @@ def test_a_poll_waits_longer_than_sqs_and_the_sdk_never_repeats_it(clients):
     """Case 28."""
     poll = clients.poll()
 
-    assert poll.pool.connection_pool_kw["timeout"].read_timeout == 25
-    assert poll.repeats is False
+    assert poll.connections.read_timeout == 25
+    assert poll.pauses == ()
 
 
 def test_a_delete_is_short_and_may_be_repeated(clients):
     settle = clients.settle()
 
-    timeout = settle.pool.connection_pool_kw["timeout"]
-    assert (timeout.connect_timeout, timeout.read_timeout) == (2, 5)
-    assert settle.repeats.total == 2
+    assert (settle.connections.connect_timeout, settle.connections.read_timeout) == (2, 5)
+    assert len(settle.pauses) == 2
+
+
+@pytest.mark.parametrize(("name", "patience"), [("poll", (2, 25, 1)), ("settle", (2, 5, 3))])
+def test_the_setting_gives_the_receive_loop_clients_of_the_sdk(clients, name, patience):
+    config = getattr(replace(clients, transport="boto3"), name)().meta.config
+
+    attempts = config.retries["total_max_attempts"]
+    assert (config.connect_timeout, config.read_timeout, attempts) == patience
+
+
+@pytest.mark.parametrize("value", ["", "crt", "urllib3"])
+def test_an_unknown_transport_is_refused_by_the_name_of_the_setting(monkeypatch, value):
+    monkeypatch.setenv("AWS_TRANSPORT", value)
+
+    with pytest.raises(SettingsError, match=r"AWS_TRANSPORT: .*'wire' or 'boto3'"):
+        Settings.load()
 
 
 @pytest.mark.parametrize("name", ["poll", "settle"])
 def test_the_receive_loop_has_a_connection_for_every_thread(clients, name):
-    assert getattr(clients, name)().pool.connection_pool_kw["maxsize"] > 16
+    assert getattr(clients, name)().connections.keep > 16
 
 
 @pytest.mark.parametrize("service", ["control", "sns", "dynamodb", "ses"])

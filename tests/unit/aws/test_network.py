@@ -9,12 +9,20 @@ from support.proxy import proxying
 from support.stub import serving
 
 from workers.aws.clients import Clients
-from workers.runtime.errors import Unavailable
+from workers.runtime.errors import SettingsError, Unavailable
 from workers.settings import Settings
 
 HOST = "aws.test"  # no such name, anywhere: https://www.rfc-editor.org/rfc/rfc6761
 DONE = b'{"Successful": [{"Id": "0"}], "Failed": []}'
-CALLS = pytest.mark.parametrize("call", [delete, recall], ids=["wire", "sdk"])
+TRANSPORTS = ["wire", "boto3"]
+CALLS = pytest.mark.parametrize("call", [delete, recall], ids=["sqs", "dynamodb"])
+
+
+@pytest.fixture(params=TRANSPORTS, autouse=True)
+def transport(request, environment):
+    """Run every test with both transports."""
+    environment.setenv("AWS_TRANSPORT", request.param)
+    return request.param
 
 
 def connect():
@@ -95,6 +103,21 @@ def test_another_authority_is_not_trusted(tls, patch, tmp_path, call):
     patch.setenv("AWS_CA_BUNDLE", str(Authority(tmp_path).file))
 
     with pytest.raises(Unavailable, match="certificate"):
+        call(connect())
+
+    assert tls.requests == []
+
+
+@CALLS
+@pytest.mark.parametrize("text", [None, "", "no certificate"])
+@pytest.mark.usefixtures("reachable")
+def test_a_file_without_authorities_is_an_outage(tls, patch, tmp_path, call, text):
+    file = tmp_path / "authorities.pem"
+    if text is not None:
+        file.write_text(text)
+    patch.setenv("AWS_CA_BUNDLE", str(file))
+
+    with pytest.raises(Unavailable):
         call(connect())
 
     assert tls.requests == []
@@ -203,3 +226,42 @@ def test_a_name_that_moves_is_followed_once_the_connection_breaks(stub, patch, n
 
     assert asked == [HOST]
     assert len(stub.requests) == 3
+
+
+@CALLS
+@pytest.mark.usefixtures("names")
+def test_a_proxy_that_does_not_tunnel_gets_the_whole_url(stub, patch, call):
+    stub.body = DONE
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:4566")
+    patch.setenv("HTTP_PROXY", stub.url)
+
+    call(connect())
+
+    ((_, target, _),) = stub.requests
+    assert target == f"http://{HOST}:4566/"
+    assert stub.headers["Host"] == f"{HOST}:4566"
+
+
+@pytest.mark.parametrize("make", ["dynamodb", "poll", "settle", "ses", "sns"])
+@pytest.mark.usefixtures("trusting")
+def test_a_proxy_behind_tls_is_refused_by_the_name_of_the_setting(patch, transport, make):
+    patch.setenv("HTTPS_PROXY", "https://ada:secret@proxy.example.com")
+    create = getattr(Clients.connect(Settings(), threads=1), make)
+
+    if transport == "boto3":
+        create()
+        return
+    with pytest.raises(SettingsError, match="AWS_TRANSPORT=boto3") as refused:
+        create()
+    assert "secret" not in str(refused.value)
+
+
+@CALLS
+def test_a_token_that_no_header_can_hold_is_an_outage(stub, patch, call):
+    patch.setenv("AWS_ENDPOINT_URL", stub.url)
+    patch.setenv("AWS_SESSION_TOKEN", "one\nline too many")
+
+    with pytest.raises(Unavailable):
+        call(connect())
+
+    assert stub.requests == []

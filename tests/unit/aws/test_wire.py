@@ -1,10 +1,17 @@
 """The receive loop's SQS client: signatures, retries, connections."""
 
 import pytest
-import urllib3
-from support.adapter_calls import EVERY_CALL, change_visibility, dead_letter, delete, receive
+from support.adapter_calls import (
+    EVERY_CALL,
+    change_visibility,
+    commit,
+    dead_letter,
+    delete,
+    receive,
+)
 
-from workers.aws.clients import Clients
+from workers.aws.clients import Clients, Patience
+from workers.aws.connections import Connections
 from workers.runtime.errors import FatalError, Unavailable
 from workers.settings import Settings
 
@@ -20,14 +27,14 @@ def test_a_request_is_signed_with_the_secret_over_the_bytes_that_are_sent(stub, 
     assert "InvalidSignature" in str(refused.value) or "SignatureDoesNotMatch" in str(refused.value)
 
 
-@pytest.mark.parametrize("call", [receive, delete, change_visibility, dead_letter])
+@pytest.mark.parametrize("call", [receive, delete, change_visibility, dead_letter, commit])
 def test_a_body_altered_after_it_was_signed_is_refused(stub, connected, monkeypatch, call):
-    def altered(pool, *arguments, body, urlopen=urllib3.PoolManager.urlopen, **others):
-        return urlopen(pool, *arguments, body=body + b" ", **others)
+    def altered(connections, headers, body, post=Connections.post):
+        return post(connections, headers, body + b" ")
 
     stub.body = DONE
     call(connected)  # as it was signed
-    monkeypatch.setattr(urllib3.PoolManager, "urlopen", altered)
+    monkeypatch.setattr(Connections, "post", altered)
 
     with pytest.raises(FatalError, match="InvalidSignature"):
         call(connected)
@@ -64,7 +71,7 @@ def test_a_receive_is_never_repeated(stub, connected):
 
 def test_a_request_without_a_response_is_not_repeated(stub, connected, monkeypatch):
     assert connected  # the environment is that of the stub
-    monkeypatch.setattr("workers.aws.clients.READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("workers.aws.clients.PATIENT", Patience(read=0.2))
     stub.silent = True
 
     with pytest.raises(Unavailable):

@@ -94,6 +94,26 @@ def test_an_error_of_the_request_is_raised_for_every_publisher(topic):
     assert [list(each.told().values()) for each in two] == [[OUTAGE], [OUTAGE]]
 
 
+def test_a_full_batch_is_sent_during_a_request_and_no_thread_wakes_up_for_nothing(topic):
+    waits = []
+
+    def rest(condition, _seconds):
+        waits.append(condition.wait(10))  # False: nobody woke it up
+
+    publisher = Publisher(topic, longest_wait=60, rest=rest)
+    first = Publishing(publisher, [outcome(0)])
+    eventually(lambda: topic.sizes == [1])
+    ten = []
+    for number in range(1, 11):
+        eventually(lambda number=number: publisher.waiting == number - 1)
+        ten.append(Publishing(publisher, [outcome(number)]))
+    eventually(lambda: topic.sizes == [1, 10])
+    topic.open()
+
+    assert [each.told() for each in (first, *ten)] == [{}] * 11
+    assert waits == [True] * 10  # one of each
+
+
 class Publishing:
     """One handler that publishes."""
 

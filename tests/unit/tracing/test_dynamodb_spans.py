@@ -1,4 +1,4 @@
-"""The spans of requests to DynamoDB, with the SDK's client and a stub of the service."""
+"""The spans of requests to DynamoDB, with the SDK's client, the wire and a stub of the service."""
 
 import boto3
 import pytest
@@ -6,6 +6,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from support.stub import serving
 
+from workers.aws.wired import Wired
 from workers.tracing.dynamodb import trace_dynamodb
 
 KEY = {"pk": {"S": "order#canary@example.com"}}
@@ -23,16 +24,16 @@ def stub(server):
     return server
 
 
-@pytest.fixture
-def client(stub, recorded):
-    client = boto3.client(
+@pytest.fixture(params=["boto3", "wire"])
+def client(stub, recorded, request):
+    session = boto3.Session("test", "test", region_name="eu-west-1")
+    client = session.client(
         "dynamodb",
-        region_name="eu-west-1",
         endpoint_url=stub.url,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}, proxies={}),
     )
+    if request.param == "wire":
+        client = Wired(client, session)
     trace_dynamodb(client, recorded.tracer, "payment")
     return client
 
