@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from workers.api.call import SOURCE
 from workers.api.callers import EVERYBODY, Caller
@@ -69,12 +69,14 @@ class Done:
     replayed: bool
 
 
-@retry(
+_RETRYING: Final = Retrying(
     retry=retry_if_exception_type(Conflict),
     wait=wait_random_exponential(multiplier=0.01, max=0.1),
     stop=stop_after_attempt(_ATTEMPTS),
     reraise=True,
 )
+
+
 def carry_out(command: Command, store: Store, sign: Sign | None = None) -> Done:
     """Change the order and commit, or return the result of an earlier identical request.
 
@@ -82,7 +84,11 @@ def carry_out(command: Command, store: Store, sign: Sign | None = None) -> Done:
     different request or a newer version wrote the record, ``Conflict`` if other requests keep
     interfering, ``Unavailable``, and whatever ``act`` raises.
     """
-    record = _commit(command, store, sign)
+    for attempt in _RETRYING:
+        with attempt:
+            # At first, an order that is to be created is not looked up.
+            first = attempt.retry_state.attempt_number == 1
+            record = _commit(command, store, sign, optimistic=first)
     if record.fingerprint != command.fingerprint:
         raise Refused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -106,8 +112,8 @@ def _read(event: Encoded) -> Envelope[OrderEvent]:
         ) from error
 
 
-def _commit(command: Command, store: Store, sign: Sign | None) -> Record:
-    transaction = store.begin(command.key, fingerprint=command.fingerprint)
+def _commit(command: Command, store: Store, sign: Sign | None, *, optimistic: bool) -> Record:
+    transaction = store.begin(command.key, fingerprint=command.fingerprint, optimistic=optimistic)
     try:
         envelope = command.act(transaction, command.event_id)
     except (NotAllowed, WrongPrice):

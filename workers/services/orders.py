@@ -109,7 +109,7 @@ class OrderCommands:
         )
         check(created.items, currency, self.prices())
         key = key_of(order_id)
-        if document := tx.get(key):
+        if document := tx.get(key, creating=True):
             raise NotAllowed(Order.of(document).state, "place")
         order = lifecycle.place(created, correlation_id, self.now())
         tx.put(key, _signed(order.model_copy(update={"owner": owner}), by).document())
