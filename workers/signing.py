@@ -118,13 +118,21 @@ class Signing:
     def resigned(self, old: str, new: str) -> str:
         """Return ``new``, an altered ``old``, with a signature that is as good as the old one.
 
-        An event that was not to be believed must not become one that is.
+        An event that was not to be believed must not become one that is. Raises ``UnknownKey`` if
+        that cannot be told: an event that was to be believed must stay one, too.
         """
         try:
             self.verify(old)
+        except UnknownKey:
+            raise
         except SignatureError:
             return new
         return self.sign(_SIGNATURE.sub("}", new))
+
+    def missing_key(self, body: str) -> str | None:
+        """Return the id of the key that signed a body, if this process does not have it."""
+        found = _SIGNATURE.search(body, max(0, len(body) - _LONGEST))
+        return found[1] if found and found[1] not in self._keys else None
 
     def check(self, body: str) -> None:
         """Verify the signature of a body. Raises ``SignatureError`` where signatures are required.

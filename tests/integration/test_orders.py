@@ -86,6 +86,29 @@ def test_who_changed_an_order_is_shown_and_its_owner_is_masked(shop, workers):
     assert revealed["owner"] == revealed["history"][0]["by"] == "alice-7"
 
 
+def test_a_caller_under_the_address_or_the_id_of_the_customer_is_masked_too(shop, workers):
+    order_id = shop.confirmed(email="ada@example.com", customer_id="cus_1", owner="a|1", by="cus_1")
+    shop.ask("ship", order_id, by="ada@example.com")
+
+    masked = json.loads(workers("order", "show", order_id, "--json"))
+
+    assert [entry["by"] for entry in masked["history"] if "by" in entry] == ["the owner"] * 2
+
+
+def test_an_erased_order_shows_what_its_owner_did(shop, workers):
+    order_id = shop.confirmed(email="ada@example.com", owner="alice-7", by="alice-7")
+    shop.ask("ship", order_id, by="back-office")
+    workers("customer", "erase", "ada@example.com", "--reason", "a test", "--yes")
+
+    for options in ((), ("--reveal",)):
+        shown = json.loads(workers("order", "show", order_id, *options, "--json"))
+        assert shown["owner"] is None
+        assert [entry["by"] for entry in shown["history"] if "by" in entry] == [
+            "the owner",
+            "back-office",
+        ]
+
+
 def test_an_order_of_nobody_has_no_names(shop, workers):
     shown = json.loads(workers("order", "show", shop.confirmed(), "--json"))
 

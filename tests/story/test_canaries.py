@@ -23,6 +23,7 @@ CANARIES = ("canary", CARD, "4242 4242 4242 4242", "5555-5555-5555-4444")
 ORDER = {
     "customerEmail": "canary.bird@example.com",
     "customerId": "customer-of-the-canary",
+    "owner": "auth0|the-canary",
     "paymentMethod": "pm-of-the-canary",
     "currency": "EUR",
     "items": [{"sku": "TEA", "quantity": 1, "price": 5}],

@@ -123,6 +123,20 @@ def test_what_a_person_wrote_is_signed_once():
     assert SIGNING.signed(once + "\n") == SIGNED
 
 
+def test_an_altered_event_is_not_signed_again_without_the_key_of_the_old_signature():
+    """Whether the old signature was right cannot be told, so nothing may be written."""
+    signed = Signing({"old": OLD}, "old").sign(BODY)
+    with pytest.raises(UnknownKey):
+        Signing({"new": NEW}, "new").resigned(signed, signed.replace("tea", "oil"))
+
+
+def test_the_key_that_is_missing_for_a_signature_is_named():
+    signed_by_old = Signing({"old": OLD}, "old").sign(BODY)
+    assert Signing({"new": NEW}, "new").missing_key(signed_by_old) == "old"
+    for body in (BODY, SIGNING.sign(BODY), SIGNED.replace("tea", "oil")):
+        assert SIGNING.missing_key(body) is None
+
+
 def settings(**changes):
     given = {
         "signing": "require",

@@ -34,6 +34,16 @@ def unauthorized(detail: str, *, error: str = "") -> Refused:
     )
 
 
+def insufficient(scope: str) -> Refused:
+    """Return the refusal of a request whose token lacks a scope."""
+    return Refused(
+        HTTPStatus.FORBIDDEN,
+        f"The token lacks the scope {scope}",
+        kind="insufficient-scope",
+        headers={"WWW-Authenticate": f'{SCHEME} error="insufficient_scope", scope="{scope}"'},
+    )
+
+
 async def everybody(_authorization: str | None) -> Caller:
     """Let everybody do everything, whatever the header says."""
     return EVERYBODY
@@ -81,14 +91,7 @@ def requires(action: Action) -> Callable[[Request], Awaitable[None]]:
     async def check(request: Request) -> None:
         caller: Caller = request.state.caller
         if not caller.may(action):
-            raise Refused(
-                HTTPStatus.FORBIDDEN,
-                f"The token lacks the scope {least}",
-                kind="insufficient-scope",
-                headers={
-                    "WWW-Authenticate": f'{SCHEME} error="insufficient_scope", scope="{least}"'
-                },
-            )
+            raise insufficient(least)
 
     return check
 

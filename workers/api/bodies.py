@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from workers.addresses import readable, sendable
+from workers.api.callers import MAX_SUBJECT
 from workers.envelope import Id
 from workers.events import (
     MAX_AMOUNT,
@@ -131,6 +132,15 @@ class NewOrder(_Body):
         Field(
             description="The customer's ID in your records or the payment provider's",
             examples=["cus_NffrFeUfNV2Hib"],
+        ),
+    ] = None
+    owner: Annotated[
+        Text | None,
+        Field(
+            max_length=MAX_SUBJECT,
+            description="The `sub` in the tokens of the customer to whom the order belongs; "
+            "without it, `customerId` is taken. Needs the scope orders:operate.",
+            examples=["auth0|5f7c8ec7c33c6c004bbafe82"],
         ),
     ] = None
     payment_method: Annotated[

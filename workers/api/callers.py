@@ -14,6 +14,8 @@ WRITE: Final = "orders:write"
 READ: Final = "orders:read"
 OPERATE: Final = "orders:operate"
 SCOPES: Final = frozenset({WRITE, READ, OPERATE})
+# Characters: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
+MAX_SUBJECT: Final = 255
 
 Action: TypeAlias = Literal["place", "read", "cancel", "ship", "refund"]
 # The scopes of which a caller needs one; the first is the least. terraform/api.tf has the same.
@@ -44,15 +46,23 @@ class Caller:
 
         Orders of versions before owners have none: they are for ``orders:operate`` alone.
         """
-        return OPERATE in self.scopes or (owner is not None and owner == self.subject)
+        return self.operates or (owner is not None and owner == self.subject)
 
-    def owner_of(self, customer_id: str | None) -> str | None:
+    @property
+    def operates(self) -> bool:
+        """Whether the caller may act on every order, and say to whom a new one belongs."""
+        return OPERATE in self.scopes
+
+    def owner_of(self, customer_id: str | None, named: str | None = None) -> str | None:
         """Return the owner of an order that this caller places.
 
-        A caller that operates may place it for a customer. Otherwise a customer's id is no more
-        than data for the payment provider, because anyone could write any id there.
+        A caller that operates may place it for a customer: for the ``named`` one, or else for that
+        with the customer's id. Otherwise that id is no more than data for the payment provider,
+        because anyone could write any id there; order-api refuses ``named``.
         """
-        if OPERATE in self.scopes and self.subject and customer_id is not None:
+        if self.operates and named is not None:
+            return named
+        if self.operates and self.subject and customer_id is not None:
             return customer_id
         return self.subject or None
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from fastapi import Depends, Path, Request
 
+from workers.api.authentication import insufficient
 from workers.api.bodies import (
     Cancellation,
     DemonstrationOrder,
@@ -16,7 +17,7 @@ from workers.api.bodies import (
     Shipment,
 )
 from workers.api.call import SOURCE, Call
-from workers.api.callers import Caller
+from workers.api.callers import OPERATE, Caller
 from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.rate import RateLimit
@@ -60,7 +61,11 @@ class Endpoints:
 
         If the shop has a price list, an order at another price gets 422 with the problem type
         `price-changed`, and `prices` has the current price of each item that differs.
+
+        Only a caller with the scope `orders:operate` may name an `owner`; others get 403.
         """
+        if body.owner is not None and not call.caller.operates:
+            raise insufficient(OPERATE)
         order_id = str(uuid4())
 
         def act(tx: Transaction, event_id: str) -> Envelope[Event]:
@@ -74,7 +79,7 @@ class Endpoints:
                 customer_id=body.customer_id,
                 payment_method=body.payment_method,
                 simulation=body.simulation(),
-                owner=call.caller.owner_of(body.customer_id),
+                owner=call.caller.owner_of(body.customer_id, body.owner),
                 by=call.caller.subject,
             )
             return call.first(event, event_id)

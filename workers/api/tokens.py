@@ -12,14 +12,11 @@ from typing import Any, Final
 import jwt
 
 from workers.api.authentication import SCHEME, unauthorized
-from workers.api.callers import Caller, known_scopes
+from workers.api.callers import MAX_SUBJECT, Caller, known_scopes
 from workers.api.keys import Keys, NoKeys
 from workers.api.problems import Refused
 
 LEEWAY: Final = 60  # s that the clocks of the issuer and of this machine may differ
-MAX_SUBJECT: Final = (
-    255  # characters: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
-)
 REQUIRED: Final = ("exp", "iss", "sub")
 RETRY_AFTER: Final = 5  # s; the keys are fetched again by then
 

@@ -21,7 +21,7 @@ from workers.topology import Topology
 from workers.topology_rules import DAY
 
 if TYPE_CHECKING:
-    from workers.ops.erase import Customer, Row
+    from workers.ops.customer_rows import Customer, Row
 
 # Days that DynamoDB keeps a table for recovery, and that SNS tries a queue that does not answer.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html
@@ -46,7 +46,7 @@ def customer_erase(
     ] = None,
     *,
     customer_id: Annotated[
-        str | None, typer.Option("--customer-id", help="The customer's ID instead.")
+        str | None, typer.Option("--customer-id", help="The customer's ID or subject instead.")
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
     yes: Yes = False,
@@ -60,7 +60,8 @@ def customer_erase(
     """
     from workers.aws.identity import caller
     from workers.ops.audit import record
-    from workers.ops.erase import erase, find
+    from workers.ops.customer_rows import due, find_events, find_orders
+    from workers.ops.erase import erase
 
     who = _wanted(email, customer_id)
     if yes and not reason:
@@ -69,17 +70,22 @@ def customer_erase(
     topology, dynamodb = Topology.load(), clients.dynamodb()
     services = topology.services.values()
     tables = sorted({service.table for service in services if service.publishes})
-    rows: list[Row] = []
+    orders_table = settings.table(topology.services["order-api"].table)
+    note(f"reading the orders in {orders_table}")
+    orders = find_orders(dynamodb, orders_table, who)
+    rows = [*orders]
     for table in tables:
         note(f"reading {settings.table(table)}")
-        rows += find(dynamodb, settings.table(table), who)
+        rows += find_events(dynamodb, settings.table(table), who, orders)
     erased, signing = 0, Signing.of(settings)
     if yes and signing is None and any(row.signed for row in rows):
         fail("events are signed: set SIGNING, SIGNING_KEYS and SIGNING_KEY_ID first", USAGE)
+    if yes and signing is not None:
+        _have_keys(signing, rows)
     if yes and rows:
         with record(
             dynamodb,
-            settings.table(topology.services["order-api"].table),
+            orders_table,
             by=caller(clients),
             action="customer erase",
             reason=reason,
@@ -87,15 +93,22 @@ def customer_erase(
             detail={"found by": "address" if email else "customer ID"},
         ) as found:
             found.count = 0
-            for row in rows:
+            for row in due(rows, who):
                 found.count += erase(dynamodb, row, signing)
             erased = found.count
     _report(rows, erased, topology, yes=yes, as_json=as_json)
 
 
+def _have_keys(signing: Signing, rows: "list[Row]") -> None:
+    """Fail before anything is written if an event could not be signed again."""
+    missing = {signing.missing_key(body) for row in rows for body in row.bodies} - {None}
+    if missing:
+        fail(f"SIGNING_KEYS lacks the key {' and '.join(sorted(map(str, missing)))}", USAGE)
+
+
 def _wanted(email: str | None, customer_id: str | None) -> "Customer":
     from workers.addresses import ERASED, sendable
-    from workers.ops.erase import Customer
+    from workers.ops.customer_rows import Customer
 
     if (email is None) == (customer_id is None):
         fail("give either EMAIL or --customer-id ID", USAGE)
@@ -111,12 +124,15 @@ def _wanted(email: str | None, customer_id: str | None) -> "Customer":
 
 def _out_of_reach(topology: Topology) -> list[dict[str, str]]:
     """List where the customer may still be named, and until when."""
+    from workers.runtime.payloads import EXPIRY_DAYS
+
     consumers = topology.consumers.values()
     queue = max(service.retention for service in consumers) // DAY
     dead = max(service.dlq_retention for service in consumers) // DAY
     places = {
         "messages in queues": f"{queue} days at most; SNS retries an unreachable queue {SNS_DAYS}",
         "dead letters": f"{dead} days; sooner with: workers dlq discard",
+        "large events in S3": f"{EXPIRY_DAYS} days; the rows that refer to them name nobody",
         "the archive in S3": "its lifecycle (archive_days); nobody changes an archived event",
         "point-in-time backups": f"{BACKUP_DAYS} days; after a restore, erase again",
         "mails that were sent, and the payment provider": "their own rules: erase there",

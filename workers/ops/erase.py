@@ -1,29 +1,29 @@
-"""Erases a customer from stored rows: the address, the ids and what the customer wrote.
+"""Erases a customer from stored rows: the address, the ids, the owner and the customer's own words.
 
 Amounts, items and states stay, so the books of an order agree as before and its money can still be
 returned. Only the text that names the customer is replaced; an event keeps every other byte.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from workers.addresses import ERASED, readable
+from workers.addresses import ERASED
 from workers.aws.errors import translated
-from workers.aws.scans import scan
+from workers.aws.items import to_document
+from workers.ops.customer_rows import Row
 from workers.runtime.errors import Conflict
+from workers.services.order import THE_OWNER, names_in
 from workers.services.templates import OWN_REASONS
-from workers.signing import Signing, is_signed
+from workers.signing import Signing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ERASED_WORDS: Final = "erased"  # in place of the reason that a client gave
 _TRIES: Final = 5  # of a row that the services keep changing
-_MAX_OUTCOMES: Final = 3  # of one handling; no handler has more than two
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _REPLACED: Final = (
     (re.compile(rf'("customerEmail"\s*:\s*){_STRING}'), rf'\g<1>"{ERASED}"'),
@@ -32,80 +32,6 @@ _REPLACED: Final = (
 _REASON: Final = re.compile(rf'("reason"\s*:\s*)({_STRING})')
 # Only these carry a text of a client.
 _WORDED: Final = ("order.cancelled", "order.refunded")
-
-
-@dataclass(frozen=True)
-class Customer:
-    """The customer to erase: an address, as orders have it, or an id in the shop's records."""
-
-    email: str | None = None
-    customer_id: str | None = None
-
-    @property
-    def condition(self) -> dict[str, Any]:
-        """The filter of a scan for the rows that name the customer."""
-        field, forms = "customerId", [str(self.customer_id)]
-        if self.email is not None:  # earlier versions stored the domain as it was typed
-            field, forms = "customerEmail", sorted({self.email, readable(self.email)})
-        texts = ["body", *(f"outcomes[{n}]" for n in range(_MAX_OUTCOMES))]
-        terms, values = [], {}
-        for number, form in enumerate(forms):
-            values[f":value{number}"] = {"S": form}
-            values[f":quoted{number}"] = {"S": orjson.dumps({field: form}).decode()[1:-1]}
-            terms.append(f"{field} = :value{number}")
-            terms += [f"contains({text}, :quoted{number})" for text in texts]
-        return {"FilterExpression": " OR ".join(terms), "ExpressionAttributeValues": values}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row that names the customer, as DynamoDB returned it."""
-
-    table: str
-    item: Any
-
-    @property
-    def key(self) -> str:
-        """The key of the row."""
-        return str(self.item["pk"]["S"])
-
-    @property
-    def kind(self) -> str:
-        """What the row is: order, inbox or outbox."""
-        return self.key.partition("#")[0]
-
-    @property
-    def bodies(self) -> list[str]:
-        """The encoded events that the row holds."""
-        match self.kind:
-            case "order":
-                return []
-            case "inbox":
-                return [body["S"] for body in self.item["outcomes"]["L"]]
-            case _:
-                return [self.item["body"]["S"]]
-
-    @property
-    def signed(self) -> bool:
-        """Whether an event of the row needs another signature when its text changes."""
-        return any(is_signed(body) for body in self.bodies)
-
-    @property
-    def in_progress(self) -> bool:
-        """Whether more rows may follow that name the customer."""
-        match self.kind:
-            case "order":
-                return bool(self.item["state"]["S"] == "pending")
-            case _:
-                return "outboxShard" in self.item
-
-
-def find(dynamodb: "DynamoDBClient", table: str, customer: Customer) -> Iterator[Row]:
-    """Yield the rows of a table that name the customer. Reads the whole table: for a person."""
-    request = {"TableName": table, "ConsistentRead": True} | customer.condition
-    for page in scan(dynamodb, request):
-        for item in page.items:
-            yield Row(table, item)
 
 
 def erase(dynamodb: "DynamoDBClient", row: Row, signing: Signing | None = None) -> bool:
@@ -157,14 +83,16 @@ def _change(row: Row, signing: Signing | None) -> dict[str, Any]:
     bodies = [{"S": _erased(body, signing)} for body in row.bodies]
     match row.kind:
         case "order":
+            names = names_in(to_document(item))
             return {
                 "UpdateExpression": "SET customerEmail = :email, customerId = :none,"
-                " history = :history ADD version :one",
+                " #owner = :none, history = :history ADD version :one",
                 "ConditionExpression": "version = :version",
+                "ExpressionAttributeNames": {"#owner": "owner"},  # a reserved word
                 "ExpressionAttributeValues": {
                     ":email": {"S": ERASED},
                     ":none": {"NULL": True},
-                    ":history": {"L": [_entry(each) for each in item["history"]["L"]]},
+                    ":history": {"L": [_entry(each, names) for each in item["history"]["L"]]},
                     ":one": {"N": "1"},
                     ":version": item["version"],
                 },
@@ -189,10 +117,13 @@ def _swap(name: str, old: Any, new: Any) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Any) -> Any:
-    """Return an entry of an order's history without the words of a client."""
-    fields = entry["M"]
+def _entry(entry: Any, names: Collection[str]) -> Any:
+    """Return an entry of an order's history without the customer's names and words."""
+    fields = dict(entry["M"])
+    if fields.get("by", {}).get("S") in names:
+        fields["by"] = {"S": THE_OWNER}
     reason = fields.get("reason", {}).get("S")
-    if fields.get("eventType", {}).get("S") not in _WORDED or not reason or reason in OWN_REASONS:
-        return entry
-    return {"M": fields | {"reason": {"S": ERASED_WORDS}}}
+    worded = fields.get("eventType", {}).get("S") in _WORDED
+    if worded and reason and reason not in OWN_REASONS:
+        fields["reason"] = {"S": ERASED_WORDS}
+    return {"M": fields}

@@ -11,7 +11,7 @@ from workers.aws.items import to_document
 from workers.aws.scans import scan
 from workers.ops.books import Books, Library
 from workers.runtime.observability.logs import redact
-from workers.services.order import Entry, Order, key_of
+from workers.services.order import THE_OWNER, Entry, Order, key_of, names_in
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -67,8 +67,8 @@ class Account:
 
     def _by(self, entry: Entry, *, reveal: bool) -> str | None:
         """Return who asked for a step. That it was the owner tells nothing about a person."""
-        if entry.by == self.order.owner and not reveal:
-            return "the owner"
+        if not reveal and entry.by in names_in(self.order.document()):
+            return THE_OWNER
         return entry.by
 
 

@@ -7,7 +7,7 @@ models preserve unknown fields at every depth.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -24,6 +24,16 @@ InventoryStatus: TypeAlias = Literal["pending", "reserved", "failed", "released"
 def key_of(order_id: str) -> str:
     """Return the key of an order's document."""
     return f"order#{order_id}"
+
+
+# In place of a caller who is the customer, where the customer is masked or erased.
+THE_OWNER: Final = "the owner"
+_NAMING: Final = ("customerEmail", "customerId", "owner")
+
+
+def names_in(document: Document) -> frozenset[str]:
+    """Return the names that the document of an order has for its customer."""
+    return frozenset(str(name) for field in _NAMING if (name := document.get(field)))
 
 
 class _Stored(BaseModel):
@@ -43,7 +53,8 @@ class Entry(_Stored):
     event_type: str
     event_id: str | None = None
     reason: str | None = None  # why: of a decline, a shortage, a cancellation, a refund
-    by: str | None = None  # the caller whose request it was, if order-api asks who calls
+    # The caller whose request it was, if order-api asks who calls; ``THE_OWNER`` once erased.
+    by: str | None = None
 
 
 class StoredLine(PricedLine):

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from support.order_api import ORDER, Api
 
 from local.issuer import DevelopmentIssuer
-from workers.api.callers import NEEDED, OPERATE, READ, WRITE, Caller
+from workers.api.callers import MAX_SUBJECT, NEEDED, OPERATE, READ, WRITE, Caller
 from workers.api.keys import FetchedKeys, GivenKeys, parse
 from workers.api.tokens import Tokens
 
@@ -147,6 +147,48 @@ def test_an_operator_places_an_order_that_belongs_to_its_customer(api, alice, ba
     assert stored(api, order_id)["history"][0]["by"] == "back-office"
     assert alice.do("read", order_id).status_code == 200
     assert alice.do("cancel", order_id).status_code == 202
+
+
+SUBJECTS = [
+    "auth0|5f7c8ec7c33c6c004bbafe82",
+    "google-oauth2|115230",
+    "us-east-1:3f2a/1",
+    "ada@example.com",
+    "x" * MAX_SUBJECT,
+]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_an_operator_names_the_owner_by_any_subject_beside_a_customer_of_the_provider(
+    api, back_office, subject
+):
+    order_id = back_office.place(owner=subject, customerId="cus_1")
+
+    assert stored(api, order_id)["owner"] == subject
+    assert stored(api, order_id)["customerId"] == "cus_1"
+    assert Client(api, subject).do("read", order_id).status_code == 200
+    assert Client(api, subject).do("cancel", order_id).status_code == 202
+    assert Client(api, "cus_1").do("read", order_id).status_code == 404
+    assert '"owner"' not in api.topic.sent[0].body
+
+
+@pytest.mark.parametrize("owner", ["bob", "alice"])
+def test_only_an_operator_names_an_owner(api, alice, owner):
+    answer = alice.do("place", body=ORDER | {"owner": owner})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (403, PROBLEM)
+    assert answer.json()["type"] == "urn:problem-type:insufficient-scope"
+    assert answer.headers["WWW-Authenticate"] == (
+        f'Bearer error="insufficient_scope", scope="{OPERATE}"'
+    )
+    assert not api.store.documents
+
+
+def test_the_same_key_with_another_owner_is_another_request(back_office):
+    for changes, status in (({"owner": "a|1"}, 202), ({"owner": "a|2"}, 422), ({}, 422)):
+        answer = back_office.do("place", key="order-1", body=ORDER | changes)
+        assert answer.status_code == status
+    assert answer.json()["type"] == "urn:problem-type:idempotency-key-reused"
 
 
 def test_naming_another_customer_gives_no_order_away_and_takes_none(alice, mallory):

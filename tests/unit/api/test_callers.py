@@ -58,6 +58,19 @@ def test_only_an_operator_places_orders_for_a_customer(who, customer, owner):
     assert who.owner_of(customer) == owner
 
 
+@pytest.mark.parametrize(
+    ("who", "named", "owner"),
+    [
+        (caller(OPERATE), "auth0|5f7c", "auth0|5f7c"),
+        (EVERYBODY, "auth0|5f7c", "auth0|5f7c"),
+        (caller(OPERATE), None, "cus_1"),
+        (EVERYBODY, None, None),
+    ],
+)
+def test_a_named_owner_comes_before_the_customers_id(who, named, owner):
+    assert who.owner_of("cus_1", named) == owner
+
+
 def test_cognitos_spelling_of_a_scope_is_known_and_every_other_scope_is_dropped():
     given = ["orders/write", "orders:read", "openid", "admin", "orders/operate/x", "ORDERS:OPERATE"]
 

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.issuer import DevelopmentIssuer
-from workers.api.callers import READ, WRITE, Caller
+from workers.api.callers import MAX_SUBJECT, READ, WRITE, Caller
 from workers.api.keys import GivenKeys, parse
 from workers.api.problems import Refused
-from workers.api.tokens import LEEWAY, MAX_SUBJECT, Tokens
+from workers.api.tokens import LEEWAY, Tokens
 
 
 @pytest.fixture(scope="module", params=["ES256", "RS256"])
