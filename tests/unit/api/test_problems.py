@@ -43,9 +43,13 @@ def test_a_domain_problem_has_its_own_type(api):
 @pytest.mark.parametrize(("hint", "seconds"), [(None, "5"), (0.2, "1"), (12.0, "12")])
 @pytest.mark.parametrize("call", ["commit", "get"])
 def test_an_outage_of_the_store_sets_retry_after(api, order, call, hint, seconds):
+    order_id = api.post("/orders", order).json()["orderId"]
     api.store.fail_next(call, Unavailable("down", dependency="dynamodb", retry_after=hint))
 
-    answer = api.post("/orders", order)
+    if call == "commit":
+        answer = api.post("/orders", order)
+    else:  # creating an order reads none
+        answer = api.post(f"/orders/{order_id}/cancel", {"reason": "found it cheaper"})
 
     assert assert_problem(answer, 503)["type"] == "urn:problem-type:unavailable"
     assert answer.headers["Retry-After"] == seconds
