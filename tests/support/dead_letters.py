@@ -8,6 +8,9 @@ from support.builders import THIS_RUN, an_envelope, an_order
 from workers import cli
 from workers.aws import names
 from workers.aws.clients import Clients
+from workers.aws.fifo import ids
+
+UNREADABLE = "not json"
 
 
 class Dead:
@@ -38,6 +41,28 @@ class Dead:
                     for i, text in enumerate(bodies[start : start + 10])
                 ],
             )
+
+    def add_in_order(self, *events, url=None):
+        """Dead-letter events, (order id, number) each, in the groups of their orders."""
+        for order_id, number in events:
+            self.sqs.send_message(
+                QueueUrl=url or self.dlq,
+                MessageBody=numbered(order_id, number),
+                **ids(order_id, f"{order_id}/{number}"),
+            )
+
+    def send_unreadable(self, group):
+        """Dead-letter a body that is no event, in a group."""
+        own = ids(group, "unreadable")
+        self.sqs.send_message(QueueUrl=self.dlq, MessageBody=UNREADABLE, **own)
+
+    def groups(self, url=None):
+        """Drain a FIFO queue; return the numbers of its events by group, in order."""
+        found = {}
+        for message in self.drain(url):
+            _, _, number = json.loads(message["Body"])["eventId"].rpartition("-")
+            found.setdefault(message["Attributes"]["MessageGroupId"], []).append(int(number))
+        return found
 
     def handled(self, *order_ids):
         """Commit an inbox row for the events of orders."""
@@ -70,6 +95,7 @@ class Dead:
             QueueUrl=url or self.queue,
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
             WaitTimeSeconds=0,
         ).get("Messages", []):
             for message in batch:
@@ -91,6 +117,12 @@ class Dead:
 def event(order_id):
     order = an_order(order_id=order_id)
     return an_envelope(order, event_id=f"event-{order_id}", occurred_at=THIS_RUN).encode()
+
+
+def numbered(order_id, number):
+    """Return one of several events about an order."""
+    order = an_order(order_id=order_id)
+    return an_envelope(order, event_id=f"event-{order_id}-{number}", occurred_at=THIS_RUN).encode()
 
 
 def run(*arguments, code=0):

@@ -9,7 +9,7 @@ again: the rest counts as unread, and the next command reads it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -45,6 +45,11 @@ class Peeked:
     wire: Mapping[str, Any]  # the attributes as SQS sent them, to send them on
     group: str = ""  # of a FIFO queue
     sequence: str = ""  # of a FIFO queue: grows within a group, digits of one length
+
+    @property
+    def lane(self) -> str:
+        """What keeps its order among itself: the group; of a standard queue, the message alone."""
+        return self.group or self.id
 
     @property
     def size(self) -> int:
@@ -87,11 +92,19 @@ def take(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> Taken:
     except BaseException:
         release(sqs, url, [message.receipt_handle for message in reading.found.values()])
         raise
-    messages = sorted(
-        reading.found.values(), key=lambda each: (each.sent_at, each.sequence, each.id)
-    )
+    messages = oldest_first(reading.found.values())
     release(sqs, url, [message.receipt_handle for message in messages[limit:]])
     return Taken(tuple(messages[:limit]), there, limit)
+
+
+def oldest_first(messages: Iterable[Peeked]) -> list[Peeked]:
+    """Sort by time, but the messages of a group by sequence, whatever their times say."""
+    times: dict[str, float] = {}  # id -> no earlier than what is ahead in the group
+    latest: dict[str, float] = {}  # by lane
+    found = sorted(messages, key=lambda each: (each.sequence, each.id))
+    for each in found:
+        times[each.id] = latest[each.lane] = max(each.sent_at, latest.get(each.lane, 0.0))
+    return sorted(found, key=lambda each: times[each.id])
 
 
 def peek(sqs: "SQSClient", url: str, *, limit: int = MAX_READ) -> Taken:

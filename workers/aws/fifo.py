@@ -6,7 +6,8 @@ minutes, and answer as if they had accepted it. So an id must say which *sending
 - an event on the topic has its own id, so publishing it again within five minutes delivers it once;
 - a dead letter has the id of the message it was: a repeated dead-lettering leaves one;
 - a redriven message has the id of the dead letter, and a replayed event an id of the replay. With
-  the event's own id, a redrive soon after the first delivery would lose the message.
+  the event's own id, a redrive soon after the first delivery would lose the message;
+- a corrected event has its new id: it differs from the dead letter, and from other corrections.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 """

@@ -1,5 +1,6 @@
 """Sends messages of a dead-letter queue on, and deletes them there."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +25,36 @@ class RedriveError(Exception):
 def send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str, str], set[str]]:
     """Send up to ten messages on, with their attributes; what SQS refuses, up to three times.
 
+    To a FIFO queue, it sends one message of a group at a time: SQS may refuse one entry of a
+    request and accept the next. The rest of a group whose message is refused is not sent.
+
     Returns id -> the id of the copy, and the error codes of what was not sent.
     """
+    copies: dict[str, str] = {}
+    refused: set[str] = set()
+    stuck: set[str] = set()
+    for turn in _turns(batch) if is_fifo(url) else (batch,):
+        ready = [message for message in turn if message.lane not in stuck]
+        sent, codes = _send(sqs, url, ready)
+        copies |= sent
+        refused |= codes
+        stuck |= {message.lane for message in ready if message.id not in sent}
+    return copies, refused
+
+
+def _turns(messages: Sequence[Peeked]) -> list[list[Peeked]]:
+    """Split messages, in order, into parts that have one message of a group at most."""
+    turns: list[list[Peeked]] = []
+    ahead: Counter[str] = Counter()
+    for message in messages:
+        if ahead[message.lane] == len(turns):
+            turns.append([])
+        turns[ahead[message.lane]].append(message)
+        ahead[message.lane] += 1
+    return turns
+
+
+def _send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str, str], set[str]]:
     copies: dict[str, str] = {}
     refused: set[str] = set()
     for _ in range(_TRIES):
@@ -39,6 +68,9 @@ def send(sqs: "SQSClient", url: str, batch: Sequence[Peeked]) -> tuple[dict[str,
             )
         copies |= {left[int(e["Id"])].id: e["MessageId"] for e in answer.get("Successful", [])}
         refused = {plain_code(entry["Code"]) for entry in answer.get("Failed", [])}
+    if len(copies) < len(batch):
+        # An entry that the answer does not mention counts as not accepted.
+        refused = refused or {"NotMentioned"}
     return copies, refused
 
 

@@ -23,7 +23,7 @@ class Decided:
 
     sent: int  # for certain, and deleted
     again: tuple[Peeked, ...]  # to be sent: the inbox makes a second copy harmless
-    left: tuple[Peeked, ...]  # a second copy would be a second dead letter
+    left: tuple[Peeked, ...]  # a second copy would be a second dead letter; and their groups
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Doubts:
 
     intents: tuple[Intent, ...]
     _messages: dict[str, Peeked] = field(default_factory=dict)
+    _others: tuple[Peeked, ...] = ()
 
     @property
     def ids(self) -> frozenset[str]:
@@ -48,18 +49,20 @@ class Doubts:
         sent = frozenset().union(*(intent.ids for intent in self.intents if intent.sent))
         messages = list(messages)
         self._messages = {m.id: m for m in messages if m.id in self.ids - sent}
+        # Held or not, a FIFO queue hides them from now on: their groups have messages in flight.
+        self._others = tuple(m for m in messages if m.id not in self.ids)
         known = [message for message in messages if message.id in sent]
         _delete(place, hold, known)
         return len(known)
 
-    def decide(self, place: Place, hold: Hold, patience: float = PATIENCE) -> Decided:
+    def decide(self, place: Place, hold: Hold) -> Decided:
         """Look for evidence that messages were sent, and delete those."""
-        deadline, sent = time.monotonic() + patience, 0
+        deadline, sent = time.monotonic() + PATIENCE, 0
         while True:
             more = take(place.sqs, place.source)
             newer = [message for message in more.messages if message.id not in self._messages]
             try:
-                superseded = self._superseded(place, newer)
+                superseded = self._superseded(place, [*self._others, *newer])
             finally:
                 hold.add(newer)
                 hold.let_go(newer)
@@ -70,11 +73,12 @@ class Doubts:
             if not self._messages or time.monotonic() >= deadline:
                 break
             time.sleep(_GLANCE)
-        left = self._messages.values()
+        rest = self._messages.values()
+        lanes = {message.lane for message in rest if explained(message).schema}
         return Decided(
             sent,
-            again=tuple(message for message in left if not explained(message).schema),
-            left=tuple(message for message in left if explained(message).schema),
+            again=tuple(message for message in rest if message.lane not in lanes),
+            left=tuple(message for message in rest if message.lane in lanes),
         )
 
     def _superseded(self, place: Place, newer: Sequence[Peeked]) -> list[Peeked]:

@@ -15,7 +15,7 @@ from workers.aws.dead_letters import Peeked, take
 from workers.aws.holding import Hold
 from workers.aws.moving import delete, send
 from workers.envelope import Encoded, EnvelopeError, Sign, outcome_id
-from workers.events import accepting
+from workers.events import accepting, group_of
 from workers.ops.dlq import DeadMessage
 from workers.ops.dlq_place import Place, interpreted
 from workers.ops.masking import masked_value, parsed
@@ -110,17 +110,23 @@ def replace(place: Place, message_id: str, correction: Correction) -> None:
 
 
 def _message(dead: Peeked, correction: Correction) -> Peeked:
-    """Return the new message, with the attributes of an event from the topic."""
-    texts = Encoded.read(correction.body).attributes
+    """Return the new message, with the attributes and the group of an event from the topic.
+
+    Its id is that of the new event: a FIFO queue would drop it as a repeat if the dead letter, or
+    another correction of it, was sent in the last five minutes.
+    """
+    event = Encoded.read(correction.body)
+    texts = event.attributes
     wire = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
     return Peeked(
-        dead.id,
+        correction.event_id,
         correction.body,
         attributes=texts,
         receipt_handle=dead.receipt_handle,
         receive_count=dead.receive_count,
         sent_at=dead.sent_at,
         wire=wire,
+        group=group_of(event),
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from workers.aws.dead_letters import Peeked
 from workers.aws.moving import RedriveError, batches, send
+from workers.envelope import Encoded, EnvelopeError
+from workers.events import group_of
 from workers.limits import MAX_BATCH
 from workers.ops.dlq import explained
 from workers.ops.dlq_place import Place
@@ -31,6 +33,8 @@ def lines_of(service: str, kind: str, messages: Iterable[Peeked]) -> list[str]:
                 "queue": kind,
                 "id": message.id,
                 "sentAt": message.sent_at,
+                "group": message.group,
+                "sequence": message.sequence,
                 "body": message.body,
                 "attributes": {name: _plain(each) for name, each in message.wire.items()},
             },
@@ -54,9 +58,13 @@ def absent(messages: Sequence[Peeked], present: Iterable[Peeked]) -> list[Peeked
 
 
 def put_back(place: Place, messages: Sequence[Peeked]) -> int:
-    """Send messages to the dead-letter queue; return how many. Raises ``RedriveError``."""
+    """Send messages to the dead-letter queue, those of a group in order; return how many.
+
+    Raises ``RedriveError``.
+    """
     sent = 0
-    for batch in batches(messages):
+    # A file may be sorted otherwise. Standard queues have no sequence: they keep the file's order.
+    for batch in batches(sorted(messages, key=lambda message: message.sequence)):
         copies, refused = send(place.sqs, place.source, batch)
         sent += len(copies)
         if refused:
@@ -72,6 +80,7 @@ def _message(number: int, line: str, service: str, kind: str) -> Peeked:
         fields = json.loads(line)
         of, queue = fields["service"], fields["queue"]
         message_id, body = fields["id"], fields["body"]
+        group, sequence = (fields.get(name, "") for name in ("group", "sequence"))
         wire = {str(name): _wire(each) for name, each in fields["attributes"].items()}
     except (ValueError, LookupError, TypeError, AttributeError):
         raise FileError(f"line {number} is not a message from dlq export") from None
@@ -79,6 +88,8 @@ def _message(number: int, line: str, service: str, kind: str) -> Peeked:
         raise FileError(f"line {number} is of {of} ({queue}), not of {service} ({kind})")
     if not (isinstance(message_id, str) and isinstance(body, str) and body):
         raise FileError(f"line {number} has no body")
+    if not (isinstance(group, str) and isinstance(sequence, str)):
+        raise FileError(f"line {number} is not a message from dlq export")
     if len(wire) > MAX_BATCH:
         raise FileError(f"line {number} has more than ten attributes")
     message = Peeked(
@@ -89,8 +100,22 @@ def _message(number: int, line: str, service: str, kind: str) -> Peeked:
         receive_count=0,
         sent_at=0.0,
         wire=wire,
+        group=group or _group(message_id, body),
+        sequence=sequence,
     )
     return message if FIRST_ID in wire or len(wire) == MAX_BATCH else _named(message)
+
+
+def _group(message_id: str, body: str) -> str:
+    """Return the group of a message from a standard queue, or from a file that does not name it.
+
+    It is the one that publishers give the event; of a body that cannot be read, or is stored
+    elsewhere, the id.
+    """
+    try:
+        return group_of(Encoded.read(body))
+    except EnvelopeError:
+        return message_id
 
 
 def _named(message: Peeked) -> Peeked:

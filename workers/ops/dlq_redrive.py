@@ -3,6 +3,9 @@
 The set is frozen when the run starts: a message that gets into the queue later stays. Each batch is
 sent on and only then deleted, so no message is ever in neither queue. ``Operation`` keeps what a
 later run needs in order to go on.
+
+The dead letters of a group of a FIFO queue are sent in their order: batch after batch, and nothing
+after a message that was refused, or may have been sent by an interrupted run.
 """
 
 import time
@@ -14,7 +17,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Final
 
-from workers.aws.dead_letters import HIDE_SECONDS, Peeked, Taken, take
+from workers.aws.dead_letters import HIDE_SECONDS, Peeked, Taken, oldest_first, take
 from workers.aws.holding import Hold
 from workers.aws.moving import batches, delete, send
 from workers.limits import MAX_BATCH
@@ -24,6 +27,7 @@ from workers.ops.dlq_place import Place, interpreted
 from workers.ops.dlq_rows import NOTHING
 from workers.ops.dlq_select import Selection, select
 from workers.ops.operations import Operation
+from workers.topology import is_fifo
 
 MOVERS: Final = 8  # threads
 WINDOW: Final = 100  # messages whose outcome is awaited at once, with ``stop_on_failure``
@@ -113,6 +117,11 @@ class _Run:
     saved: float = 0.0
     looked: float = 0.0
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the messages of a group have to be sent in their order."""
+        return is_fifo(self.place.destination)
+
     def run(self, taken: Taken) -> Moved:
         earlier = self.operation.earlier
         same = earlier is not None and earlier.progress.get("selection") == self.selection.digest
@@ -128,10 +137,14 @@ class _Run:
         self.result.moved += doubts.finish_sent(self.place, taken.messages, self.hold)
         self._save(line)
         outcomes = Outcomes(self.place.dynamodb, self.place.table, self.place.scope)
+        if self.ordered:
+            left = self._settle(doubts)  # first: what comes after a message must not overtake it
+            chosen = [message for message in chosen if message.lane not in left]
         rest = self._canary(chosen, outcomes, passed=same and self._before("canary") > 0)
         if not self.result.stopped:
             self._move_all(rest, outcomes)
-        self._settle(doubts)
+        if not self.ordered:
+            self._settle(doubts)  # last: the service had time to handle what was sent
         self._await_last(outcomes)
         self._save(line)
         return self.result
@@ -171,12 +184,14 @@ class _Run:
         """Move the canary and wait for its outcome; return the rest."""
         if passed:
             self.operation.save(canary=self.pace.canary)  # for the run that resumes this one
-        if not self.pace.canary or passed or not chosen:
+        if not self.pace.canary or passed or not chosen or self.result.stopped:
             return chosen
         canary, rest = chosen[: self.pace.canary], chosen[self.pace.canary :]
         watched = Outcomes(outcomes.dynamodb, outcomes.table, outcomes.scope)
         for batch in batches(canary):
             watched.watch(self._copies(self._move(batch)))
+            if self.result.stopped:
+                break
         self.progress("canary", self.result.moved, self.result.selected)
         watched.wait(
             until=lambda: bool(watched.failed) or not watched.pending, patience=self.patience
@@ -189,22 +204,23 @@ class _Run:
                 f"the canary has no outcome after {self.patience:.0f} s ({len(watched.pending)} of "
                 f"{len(canary)}): is the service running, and not paused?"
             )
-        else:
+        elif not self.result.stopped:
             self.operation.save(canary=len(canary))
             self._save()
         return rest
 
     def _move_all(self, messages: Sequence[Peeked], outcomes: Outcomes) -> None:
-        """Move messages at the rate asked for, in several threads."""
+        """Move messages at the rate asked for, in several threads; in one if order matters."""
+        movers = 1 if self.ordered else MOVERS
         rate, due = self.pace.rate, time.monotonic()
         most = MAX_BATCH if rate is None else max(1, min(MAX_BATCH, int(rate)))
         running: set[Future[Mapping[str, str]]] = set()
-        with ThreadPoolExecutor(MOVERS, thread_name_prefix="move") as pool:
+        with ThreadPoolExecutor(movers, thread_name_prefix="move") as pool:
             for batch in batches(messages, most):
                 if rate is not None:
                     time.sleep(max(0.0, due - time.monotonic()))
                     due = max(due, time.monotonic() - 1.0) + len(batch) / rate
-                running = self._reap(running, outcomes, wait=len(running) == MOVERS)
+                running = self._reap(running, outcomes, wait=len(running) == movers)
                 if self.pace.stop_on_failure:
                     while running and len(outcomes.pending) + MAX_BATCH * len(running) >= WINDOW:
                         running = self._reap(running, outcomes)
@@ -272,20 +288,25 @@ class _Run:
             self.result.stopped = f"SQS refused to send: {', '.join(sorted(refused))}"
         return copies
 
-    def _settle(self, doubts: "dlq_doubts.Doubts") -> None:
-        """Decide about the messages that an interrupted run may have sent."""
+    def _settle(self, doubts: "dlq_doubts.Doubts") -> frozenset[str]:
+        """Decide about the messages that an interrupted run may have sent.
+
+        Returns the lanes of those that are left.
+        """
         if not doubts.ids:
-            return
+            return frozenset()
         if self.result.stopped:
             self.operation.unfinished = True
-            return
+            return frozenset()
         self.progress("settling what is in doubt", self.result.moved, self.result.selected)
         decided = doubts.decide(self.place, self.hold)
         self.result.moved += decided.sent
         for batch in batches(decided.again):
-            self._move(batch)
+            if not self.result.stopped:
+                self._move(batch)
         self.result.doubtful = len(decided.left)
         self.operation.settled(doubts.slots)
+        return frozenset(message.lane for message in decided.left)
 
     def _wait_for_hidden(self, taken: Taken) -> Taken:
         """Take the messages too that the interrupted run still hides."""
@@ -297,8 +318,7 @@ class _Run:
             more = take(self.place.sqs, self.place.source, limit=taken.limit)
             self.hold.add(more.messages)
             found |= {message.id: message for message in more.messages}
-        messages = sorted(found.values(), key=lambda each: (each.sent_at, each.id))
-        return Taken(tuple(messages), there, taken.limit)
+        return Taken(tuple(oldest_first(found.values())), there, taken.limit)
 
     def _copies(self, copies: Mapping[str, str]) -> dict[str, str]:
         return {copy: self.keys[message_id] for message_id, copy in copies.items()}
