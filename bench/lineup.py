@@ -84,12 +84,6 @@ _TABLE = (
     Peer("ours", "ours", environment={"LOG_LEVEL": "info"}),
     Peer("ours-fifo", "ours", queue="bench.fifo", environment={"LOG_LEVEL": "info"}),
     Peer("ours-quiet", "ours", environment={"LOG_LEVEL": "warning"}),
-    Peer(
-        "ours-linger",
-        "ours",
-        environment={"LOG_LEVEL": "info", "RECEIVE_LINGER_MS": "50"},
-        only=("steady",),
-    ),
     Peer("ours-payment", "ours-payment", environment={"LOG_LEVEL": "info"}, only=("payment",)),
     Peer(
         "textbook-payment",

@@ -139,7 +139,6 @@ _TABLE = (
             "sqs-workers",
             "sqs-consumer",
             "ours",
-            "ours-linger",
         ),
         (
             "messages",

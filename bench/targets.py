@@ -94,10 +94,8 @@ TARGETS: dict[str, tuple[Target, ...]] = {
         Target("ours", "renewals", "renewals needed", places=0, share=1.1),
     ),
     "steady": (
-        Target("ours", "requests", 390, places=0),
+        Target("ours", "requests", 230, places=0),
         Target("ours", "latency p50", 100, places=0),
-        Target("ours-linger", "requests", 230, places=0),
-        Target("ours-linger", "latency p50", 125, places=0),
     ),
     "onepersecond": (
         Target("ours", "start p50", 15 + 5, places=1),  # one request (15 ms) plus 5 ms

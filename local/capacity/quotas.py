@@ -13,7 +13,7 @@ from local.capacity.journey import API, CHARGES, MAILS, Journey, Measured, Work
 from workers.aws.outbox_rows import SHARDS as OUTBOX_SHARDS
 from workers.services.analytics import SHARDS as COUNTER_SHARDS
 
-COUNTER_UNITS: Final = 2  # an update of up to 1 KB in a transaction
+COUNTER_UNITS: Final = 0.2  # an update of up to 1 KB in a transaction, which ten events share
 INDEX_UNITS: Final = 2  # an order enters the outbox's index and leaves it
 SETTINGS: Final = "terraform/environments/{}.tfvars"
 
