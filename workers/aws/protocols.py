@@ -160,6 +160,7 @@ def _as_the_sdk_has_it(answer: Answer) -> dict[str, Any]:
 
 def _metadata(answer: Answer) -> dict[str, Any]:
     return {
+        "HTTPHeaders": {name.lower(): value for name, value in answer.headers.items()},
         "HTTPStatusCode": answer.status_code,
         "RequestId": answer.headers.get(REQUEST_ID),
     }
