@@ -6,6 +6,7 @@ so that nobody reads a command in an emergency that was never run.
 
 import os
 import signal
+from datetime import UTC, datetime
 import time
 
 import pytest
@@ -81,7 +82,11 @@ def send(system, count, service=SERVICE):
     """Send events of new orders to one queue; return the number of the last."""
     sqs = system.clients.control()
     for _ in range(count):
-        event = encoded(an_order(order_id=os.urandom(8).hex()), event_id=os.urandom(8).hex())
+        event = encoded(
+            an_order(order_id=os.urandom(8).hex()),
+            event_id=os.urandom(8).hex(),
+            occurred_at=datetime.now(UTC),
+        )
         attributes = {
             name: {"DataType": "String", "StringValue": text}
             for name, text in event.attributes.items()
