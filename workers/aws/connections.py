@@ -77,6 +77,7 @@ class Connections:
     read_timeout: float  # for each read, not for the whole of a response
     keep: int  # idle connections
     proxy: Proxy | None = None
+    authorities: str = field(default_factory=authorities)  # a file
     _idle: "deque[http.client.HTTPConnection]" = field(default_factory=deque, repr=False)
 
     def __post_init__(self) -> None:
@@ -105,7 +106,7 @@ class Connections:
         self, connection: http.client.HTTPConnection, headers: "Mapping[str, str]", body: bytes
     ) -> Answer:
         try:
-            connection.request("POST", self._target, body, headers)
+            connection.request("POST", *self._addressed(headers, body))
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         except TimeoutError as error:
@@ -117,10 +118,16 @@ class Connections:
         except ValueError as error:  # a token or a host name that no header can hold
             raise HTTPClientError(error=error) from error
 
-    @property
-    def _target(self) -> str:
-        """A proxy that does not tunnel needs the whole URL."""
-        return f"{self.endpoint}/" if self.proxy and not self._tls else "/"
+    def _addressed(
+        self, headers: "Mapping[str, str]", body: bytes
+    ) -> "tuple[str, bytes, Mapping[str, str]]":
+        """Return target, body and headers of a request.
+
+        A proxy that does not tunnel needs the whole URL, and its credentials each time.
+        """
+        if self.proxy and not self._tls:
+            return f"{self.endpoint}/", body, {**headers, **self.proxy.headers}
+        return "/", body, headers
 
     @property
     def _tls(self) -> bool:
@@ -164,7 +171,7 @@ class Connections:
         if not self._tls:
             return _Plain(*to, timeout=self.connect_timeout)
         try:
-            context = trusting(authorities())
+            context = trusting(self.authorities)
         except OSError as error:  # ssl.SSLError is one
             raise SSLError(endpoint_url=self.endpoint, error=error) from error
         connection = _Secure(*to, timeout=self.connect_timeout, context=context)

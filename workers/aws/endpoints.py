@@ -1,4 +1,7 @@
-"""Refuses endpoints that are not URLs, which the SDK meets with a ``ValueError`` of its own."""
+"""Refuses wrong endpoints.
+
+The SDK meets one that is not a URL with a ``ValueError`` of its own. The wire sends no paths.
+"""
 
 import os
 from collections.abc import Mapping
@@ -34,7 +37,8 @@ def wrong_with(url: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        return f"{shown}: {error}"
+        # The error quotes the port, which may be the beginning of a password with a slash.
+        return f"{shown} is not a URL" if "@" in url else f"{shown}: {error}"
     if parts.scheme not in ("http", "https"):
         return f"{shown} does not start with http:// or https://"
     if not parts.hostname or any(letter.isspace() for letter in url):
@@ -42,3 +46,19 @@ def wrong_with(url: str) -> str:
     if port == 0:
         return f"{shown} has port 0"
     return ""
+
+
+def origin_of(url: str, service: str) -> str:
+    """Return scheme, host and port of an endpoint, for the wire.
+
+    Raises ``SettingsError``, naming the variable, for an endpoint with a path or a query.
+    """
+    parts = urlsplit(url)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        own = f"{VARIABLE}_{service.upper()}"
+        shown = "the value" if "@" in url else repr(url)
+        raise SettingsError(
+            f"{own if os.environ.get(own) else VARIABLE}: {shown} has a path or a query, which the "
+            "wire cannot send; AWS_TRANSPORT=boto3 can"
+        )
+    return f"{parts.scheme}://{parts.netloc}"

@@ -18,6 +18,7 @@ from botocore.parsers import ResponseParserError
 
 from workers.aws.answers import OK, REQUEST_ID
 from workers.aws.connections import Answer, Connections
+from workers.aws.endpoints import origin_of
 from workers.aws.proxies import Proxy
 from workers.aws.signer import Scope, signed
 
@@ -67,8 +68,10 @@ class SqsWire:
 
         Broken connections are retried if the client has more than one attempt. Opens no
         connection yet.
+
+        Raises ``SettingsError`` for an endpoint with a path, and for a proxy it cannot use.
         """
-        config, endpoint = client.meta.config, client.meta.endpoint_url
+        config, endpoint = client.meta.config, origin_of(client.meta.endpoint_url, "sqs")
         connections = Connections(
             endpoint,
             connect_timeout=config.connect_timeout,

@@ -15,6 +15,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.exceptions import HTTPClientError
 
 from workers.aws.connections import Answer, Connections
+from workers.aws.endpoints import origin_of
 from workers.aws.protocols import FIRST_ERROR, protocol_of
 from workers.aws.proxies import Proxy
 from workers.aws.signer import Scope, signed
@@ -50,10 +51,12 @@ class Wired:
 
     def __init__(self, client: Any, session: "boto3.Session") -> None:
         self._client, self._session = client, session
-        self._hot = HOT[client.meta.service_model.service_name]
+        service = client.meta.service_model.service_name
+        self._hot = HOT[service]
         # Asked for all the time, and plain attributes are faster.
         self.meta, self.exceptions = client.meta, client.exceptions
-        Proxy.to(client.meta.endpoint_url)  # wrong settings are reported now, not by a request
+        # Wrong settings are reported now, not by a request.
+        Proxy.to(origin_of(client.meta.endpoint_url, service))
 
     def __getattr__(self, name: str) -> Any:
         """Return an operation, or anything else of the SDK's client."""

@@ -1,9 +1,10 @@
 """Clients handle certificates, proxies and changing host names."""
 
 import socket
+from contextlib import suppress
 
 import pytest
-from support.adapter_calls import Once, delete, recall
+from support.adapter_calls import Once, delete, mail, publish, recall
 from support.certificates import Authority
 from support.proxy import proxying
 from support.stub import serving
@@ -91,6 +92,20 @@ def test_a_server_with_an_untrusted_certificate_gets_no_request(tls, call):
 @pytest.mark.usefixtures("reachable")
 def test_an_authority_from_the_environment_is_trusted(tls, patch, authority, call, variable):
     patch.setenv(variable, str(authority.file))
+
+    call(connect())
+
+    assert len(tls.requests) == 1
+
+
+@CALLS
+@pytest.mark.usefixtures("reachable")
+def test_an_authority_from_the_config_file_is_trusted(tls, patch, tmp_path, authority, call):
+    file = tmp_path / "config"
+    file.write_text(f"[default]\nca_bundle = {authority.file}\n")
+    patch.setenv("AWS_CONFIG_FILE", str(file))
+    # The config file comes first, as for the SDK.
+    patch.setenv("REQUESTS_CA_BUNDLE", str(Authority(tmp_path).file))
 
     call(connect())
 
@@ -240,6 +255,29 @@ def test_a_proxy_that_does_not_tunnel_gets_the_whole_url(stub, patch, call):
     ((_, target, _),) = stub.requests
     assert target == f"http://{HOST}:4566/"
     assert stub.headers["Host"] == f"{HOST}:4566"
+    assert "Proxy-Authorization" not in stub.headers
+
+
+@CALLS
+@pytest.mark.usefixtures("names")
+def test_a_proxy_that_does_not_tunnel_gets_its_credentials(stub, patch, call):
+    stub.body = DONE
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:4566")
+    patch.setenv("HTTP_PROXY", f"http://ada:secret@127.0.0.1:{stub.server_port}")
+
+    call(connect())
+
+    assert stub.headers["Proxy-Authorization"] == "Basic YWRhOnNlY3JldA=="
+
+
+@CALLS
+@pytest.mark.usefixtures("trusting")
+def test_the_credentials_of_a_tunnelling_proxy_are_for_the_proxy_only(tls, patch, call):
+    with proxying(tls.server_port, login="ada:secret") as proxy:
+        patch.setenv("HTTPS_PROXY", f"http://ada:secret@{proxy.address}")
+        call(connect())
+
+    assert "Proxy-Authorization" not in tls.headers
 
 
 @pytest.mark.parametrize("make", ["dynamodb", "poll", "settle", "ses", "sns"])
@@ -254,6 +292,45 @@ def test_a_proxy_behind_tls_is_refused_by_the_name_of_the_setting(patch, transpo
     with pytest.raises(SettingsError, match="AWS_TRANSPORT=boto3") as refused:
         create()
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("make", ["dynamodb", "poll"])
+@pytest.mark.usefixtures("trusting")
+def test_a_proxy_that_is_no_url_is_refused_by_the_name_of_the_setting(patch, transport, make):
+    patch.setenv("HTTPS_PROXY", "http://proxy.example.com:80a")
+    create = getattr(Clients.connect(Settings(), threads=1), make)
+
+    if transport == "boto3":
+        create()  # each request fails
+        return
+    with pytest.raises(SettingsError, match=r"HTTPS_PROXY: .*example\.com:80a"):
+        create()
+
+
+@pytest.mark.parametrize("call", [delete, recall, publish, mail])
+def test_an_endpoint_may_end_in_a_slash(stub, patch, call):
+    stub.body = DONE
+    patch.setenv("AWS_ENDPOINT_URL", f"{stub.url}/")
+    with suppress(Unavailable):  # the stub speaks no XML
+        call(connect())
+
+    assert {path for _, path, _ in stub.requests} == {"/"}
+    assert stub.headers["Host"] == f"127.0.0.1:{stub.server_port}"
+
+
+@pytest.mark.parametrize("call", [delete, recall, publish, mail])
+def test_a_path_in_an_endpoint_needs_the_sdk(stub, patch, transport, call):
+    stub.body = DONE
+    patch.setenv("AWS_ENDPOINT_URL", f"{stub.url}/gateway")
+
+    if transport == "boto3":
+        with suppress(Unavailable):
+            call(connect())
+        assert {path for _, path, _ in stub.requests} == {"/gateway"}
+        return
+    with pytest.raises(SettingsError, match="AWS_TRANSPORT=boto3"):
+        call(connect())
+    assert stub.requests == []
 
 
 @CALLS
