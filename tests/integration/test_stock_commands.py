@@ -9,11 +9,13 @@ from support.shop import Shop
 from typer.testing import CliRunner
 
 from workers import cli
+from workers.aws.clients import Clients
 from workers.aws.dynamodb import DynamoStore
 from workers.aws.heartbeats import DynamoRoster
-from workers.ops import stock_changes
+from workers.ops import stock_buckets, stock_changes
 from workers.runtime.errors import Conflict
 from workers.runtime.roster import Heartbeat
+from workers.services.buckets import NotEnough
 
 pytestmark = pytest.mark.integration
 
@@ -80,32 +82,35 @@ def test_an_adjustment_needs_a_reason_an_item_and_enough_units(shop, workers):
 
 def test_an_order_between_reading_and_setting_is_not_undone(shop, monkeypatch):
     """Setting reads the item again; the order's reservation stays."""
-    table, look = shop.table("inventory"), stock_changes.look
-    reads = []
+    table, commit = shop.table("inventory"), DynamoStore.commit
+    tries = []
 
-    def look_and_sell(dynamodb, table, sku):
-        seen = look(dynamodb, table, sku)
-        if not reads:
-            sale = DynamoStore(dynamodb, table).begin("order-api#1")
+    def sell_and_commit(store, transaction, outcomes):
+        tries.append(transaction)
+        if len(tries) == 1:
+            sale = store.begin("order-api#1")
             sale.add("stock#tea", {"available": -1, "reserved": 1})
-            DynamoStore(dynamodb, table).commit(sale, ())
-        reads.append(seen)
-        return seen
+            commit(store, sale, ())
+        return commit(store, transaction, outcomes)
 
-    monkeypatch.setattr(stock_changes, "look", look_and_sell)
+    monkeypatch.setattr(DynamoStore, "commit", sell_and_commit)
     before, after = stock_changes.set_available(
         shop.dynamodb, table, "tea", 40, reorder_threshold=None, create=False
     )
 
     assert (before.available, before.reserved, after.available) == (99, 1, 40)
-    assert len(reads) == 2
+    assert len(tries) == 2
     monkeypatch.undo()
     assert units(shop) == (40, 1, 0)
 
 
 def test_setting_gives_up_on_an_item_that_never_rests(shop, monkeypatch):
-    monkeypatch.setattr(stock_changes, "_update", lambda *_: None)
-    with pytest.raises(Conflict, match="use stock adjust"):
+    def busy(*_):
+        raise Conflict("an order")
+
+    monkeypatch.setattr(stock_buckets, "LONGEST_WAIT", 0)
+    monkeypatch.setattr(DynamoStore, "commit", busy)
+    with pytest.raises(Conflict, match="stock adjust, or pause inventory"):
         stock_changes.set_available(
             shop.dynamodb, shop.table("inventory"), "tea", 1, reorder_threshold=None, create=False
         )
@@ -113,9 +118,43 @@ def test_setting_gives_up_on_an_item_that_never_rests(shop, monkeypatch):
 
 def test_an_adjustment_never_takes_what_an_order_took_first(shop):
     table = shop.table("inventory")
-    with pytest.raises(stock_changes.NotEnough):
+    with pytest.raises(NotEnough):
         stock_changes.adjust(shop.dynamodb, table, "tea", -101)
     assert stock_changes.adjust(shop.dynamodb, table, "tea", -100).available == 0
+
+
+@pytest.fixture
+def answers_come_late(shop, provisioned):
+    """The SDK of a command sends every write twice: the first answer came too late."""
+    shop.dynamodb = Clients.connect(provisioned, threads=1, transport="boto3").dynamodb()
+    late = set()
+
+    def again(request_dict, **_):
+        token = str(request_dict["body"])
+        if token in late:
+            return None
+        late.add(token)
+        return 0  # s until the next attempt
+
+    events = shop.dynamodb.meta.events
+    writes = [f"needs-retry.dynamodb.{name}" for name in ("UpdateItem", "TransactWriteItems")]
+    for write in writes:
+        events.register_first(write, again, unique_id=write)
+    return late
+
+
+def test_a_change_that_is_answered_too_late_counts_once(shop, answers_come_late):
+    table = shop.table("inventory")
+
+    assert stock_changes.adjust(shop.dynamodb, table, "tea", 50).available == 150
+    assert units(shop) == (150, 0, 0)
+    assert stock_changes.adjust(shop.dynamodb, table, "tea", -100).available == 50
+    assert units(shop) == (50, 0, 0)
+    before, after = stock_changes.set_available(
+        shop.dynamodb, table, "tea", 7, reorder_threshold=None, create=False
+    )
+    assert (before.available, after.available) == (50, 7)
+    assert len(answers_come_late) == 3
 
 
 def test_the_orders_that_hold_an_item_are_shown(shop, workers):

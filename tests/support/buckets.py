@@ -11,7 +11,7 @@ from workers.runtime.handler import Handlers, handles
 from workers.runtime.ports import Between, Transaction
 from workers.services.buckets import NotEnough, adjust, arrange
 from workers.services.inventory import Inventory
-from workers.services.stock import listed, look
+from workers.services.stock import listed
 
 
 class OldInventory:
@@ -86,9 +86,6 @@ class Warehouse:
 
     def adjust(self, sku, number, over=4):
         def act(tx):
-            if look(sku, tx).stock.buckets == 1:  # the command writes a single row itself
-                before = look(sku, tx).stock
-                return arrange(sku, tx, available=max(0, before.available + number))
             return adjust(sku, number, tx, over=over, choose=self.choose)
 
         self._begin(self._change(sku, act))

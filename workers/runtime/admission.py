@@ -153,19 +153,23 @@ class Admission:
         standing = self._standings.get(lease)
         return standing is not None and standing.recorded
 
-    def excuse(self, lease: Lease, *, ended: bool) -> None:
+    def excuse(self, lease: Lease, *, ended: bool, later: bool = False) -> None:
         """Record that this delivery does not count as an attempt.
 
         ``ended`` means that the handler ran to its end. Only that clears a suspect: until then it
         may still crash the next worker. If the record cannot be written now, this process tries
-        again later.
+        again later. ``later`` leaves the request to ``excuse_again``, as after a failure.
         """
         message = lease.message
         returned = ended or self._is_cleared(lease)
-        if self._excuse(message.id, message.receive_count, returned=returned):
+        if not later and self._excuse(message.id, message.receive_count, returned=returned):
             self._standing(lease).recorded = False
         else:
             self._owed[message.id, message.receive_count] = returned
+
+    def owes(self, lease: Lease) -> bool:
+        """Return whether this delivery is still to be excused."""
+        return (lease.message.id, lease.message.receive_count) in self._owed
 
     def excuse_again(self) -> None:
         """Write the excuses that failed before; stop at the first failure."""

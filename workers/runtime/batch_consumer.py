@@ -169,9 +169,11 @@ class BatchConsumer:
         return without(members, known) if known else Split()
 
     def _give_up(self, members: Members, error: Exception, begun: float) -> None:
+        later = False  # an excuse failed: in an outage each one may hang for seconds
         for member in members:
             member.line.error = error
-            settlement = self._consumer.given_up(member.lease, error)
+            settlement = self._consumer.given_up(member.lease, error, later=later)
+            later = later or self._admission.owes(member.lease)
             self._consumer.finish(member.lease, member.line, settlement, begun)
 
 

@@ -285,19 +285,22 @@ class Consumer:
             for lease in leases:
                 self._leases.wait(lease)
 
-    def given_up(self, lease: Lease, error: Exception) -> Settlement:
-        """Decide the settlement of a message that is not held any longer."""
+    def given_up(self, lease: Lease, error: Exception, *, later: bool = False) -> Settlement:
+        """Decide the settlement of a message that is not held any longer.
+
+        ``later`` leaves the record of that to the excuse thread; see ``Admission.excuse``.
+        """
         if self._breakers.stopped or lease.lost is not None:
             return HandBack()
-        return self._postponed(lease, error)
+        return self._postponed(lease, error, later=later)
 
-    def _postponed(self, lease: Lease, error: Exception) -> Settlement:
+    def _postponed(self, lease: Lease, error: Exception, *, later: bool) -> Settlement:
         receive_count = lease.message.receive_count
         if receive_count >= self._max_receives:
             # SQS would dead-letter it without a reason. Postponements alone never get here.
             reason = f"received {receive_count} times, last error: {text_of(error)}"
             return DeadLetter(Failure(reason, "receives_exhausted", 0))
-        self._admission.excuse(lease, ended=False)
+        self._admission.excuse(lease, ended=False, later=later)
         return postponement(error, receive_count)
 
     def _settlement_after(self, error: Exception, lease: Lease, line: CanonicalLine) -> Settlement:

@@ -3,7 +3,8 @@
 Each change is one transaction, so a reservation sees the rows before it or after it. Moving units
 writes every row that existed as it was read, which fails (``Conflict``) if an order came in
 between. Splitting a single row, and adding units, hold whatever orders do meanwhile: that is when
-an item is hot.
+an item is hot. If added units bring a low item in buckets above its threshold, though, all rows are
+written: some units have to be kept for the next warning.
 """
 
 from collections.abc import Callable
@@ -83,16 +84,21 @@ def arrange(
 def adjust(
     sku: str, number: int, tx: Transaction, *, over: int, choose: Callable[[int], int]
 ) -> tuple[Stock, Stock]:
-    """Add units to an item in buckets, or take some away; return its stock before and after.
+    """Add units to an item, or take some away; return its stock before and after.
 
-    Adding writes ``over`` of the buckets. Fewer of them are more often free of running orders.
-    Raises ``NotEnough``.
+    Adding writes ``over`` of the buckets. Fewer of them are more often free of running orders. All
+    are written if the item gets above its threshold again, and if no bucket has as many units as
+    are to be taken. Raises ``NotEnough``.
     """
     rows = look(sku, tx)
     before = rows.stock
     total = before.available + number
     if total < 0:
         raise NotEnough(f"{sku}: {before.available} available, cannot take {-number}")
+    after = replace(before, available=total)
+    if before.buckets == 1:
+        tx.add(key_of(sku), {AVAILABLE: number}, where=Between(AVAILABLE, low=max(0, -number)))
+        return before, after
     rearms = number > 0 and not units(rows.first or {}, KEPT) and total > before.reorder_threshold
     fullest = max(range(before.buckets), key=lambda n: units(_row(rows, n), AVAILABLE))
     if rearms or number < -units(_row(rows, fullest), AVAILABLE):
@@ -106,7 +112,6 @@ def adjust(
         same = Between(LAYOUT, layout, layout, None if bucket else IN_BUCKETS)
         where = Between(AVAILABLE, low=max(0, -share), also=same)
         tx.add(key_of(sku, bucket), {AVAILABLE: share}, where=where)
-    after = Stock(sku, total, before.reserved, before.reorder_threshold, before.buckets)
     return before, after
 
 

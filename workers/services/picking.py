@@ -132,7 +132,7 @@ def _of_all(sku: str, quantity: int, row: Document, seen: Mapping[int, int]) -> 
     for (bucket, available), share in zip(
         sorted(seen.items()), shares(left, len(seen)), strict=True
     ):
-        amounts, also = {AVAILABLE: share - available, RESERVED: available}, same
+        amounts, also = {AVAILABLE: share - available, RESERVED: available, LAYOUT: 1}, same
         if bucket == 0:
             amounts |= {KEPT: -kept, RESERVED: available + quantity - free}
             also = Between(KEPT, kept, kept, same)

@@ -54,12 +54,13 @@ def test_some_units_are_taken_out_of_one_bucket_while_an_item_sells(store):
 def test_a_change_that_needs_all_buckets_gives_up_and_changes_nothing(store):
     store.most = BUCKETS - 1
     before = store.documents
-    for change in (
-        lambda: spread(store, "tea", 4),
-        lambda: set_available(store, "tea", 7, None),
-        lambda: adjust(store, "tea", -50),
+    for change, advice in (
+        (lambda: spread(store, "tea", 4), "Add units with stock adjust, or pause"),
+        (lambda: set_available(store, "tea", 7, None), "Add units with stock adjust, or pause"),
+        (lambda: adjust(store, "tea", -50), "Pause"),
     ):
-        with pytest.raises(Conflict, match=r"orders kept changing tea.*workers pause inventory"):
+        said = rf"orders kept changing tea\. {advice} inventory .*: workers pause inventory"
+        with pytest.raises(Conflict, match=said):
             change()
     assert store.documents == before
 
@@ -77,6 +78,16 @@ def test_a_change_whose_answer_was_lost_counts_once(store):
 
     assert (before.available, after.available) == (100, 150)
     assert tea(store).available == 150
+
+
+@pytest.mark.parametrize("rows", [1, BUCKETS])
+def test_units_that_were_taken_without_an_answer_are_not_missed(store, rows):
+    spread(store, "tea", rows)
+    store.fail_next("commit", Conflict("another attempt is at it"), lost_reply=True)
+    before, after = adjust(store, "tea", -100)
+
+    assert (before.available, after.available) == (100, 0)
+    assert tea(store).available == 0
 
 
 def test_no_more_units_are_taken_away_than_there_are(store):

@@ -273,6 +273,33 @@ def test_a_batch_that_was_held_for_a_minute_goes_back_to_the_queue_without_an_at
     assert_each_counted_once(worker, *ORDERS)
 
 
+def test_a_batch_goes_back_in_time_although_every_request_hangs():
+    """The first excuse that fails shows that the others would hang too; they are written later."""
+    hangs = 16  # s: three attempts of the SDK
+    worker = a_worker()
+    excuse = worker.store.excuse_attempt
+
+    def hang(*_arguments, **_named):
+        worker.tick(hangs)
+        raise DOWN
+
+    worker.store.fail_next("commit", DOWN, times=10_000)
+    worker.store.excuse_attempt = hang
+    began = worker.clock()
+
+    worker.round()
+
+    assert worker.clock() - began <= HOLD + 31 + hangs
+    assert len(worker.queue) == 10
+    assert worker.permits.held == len(worker.leases) == 0
+    worker.store.forget_faults()
+    worker.store.excuse_attempt = excuse
+    worker.admission.excuse_again()
+    assert {worker.store.attempts(f"message-{n + 1}").returned for n in range(10)} == {1}
+    worker.run_dry()
+    assert_each_counted_once(worker, *ORDERS)
+
+
 def test_a_failed_batch_is_one_failure_of_the_dependency():
     worker = a_worker()
     worker.store.fail_next("commit", DOWN, times=THRESHOLD - 1)

@@ -113,20 +113,36 @@ def test_a_merge_between_reading_and_taking_starts_the_order_again(sale, buckets
     sale.check()
 
 
-def test_an_order_that_reads_while_units_are_moved_starts_again(sale):
+@pytest.mark.parametrize(
+    "move", [("spread", "tea", 2), ("reserve", "order-0", {"tea": 95})], ids=["operator", "order"]
+)
+def test_an_order_that_reads_while_units_are_moved_starts_again(sale, move):
+    """An operator moves units, and so does the order that needs the kept ones."""
+
     class Between:
-        """Reads the first row, then lets an operator rearrange, then reads the rest."""
+        """Reads the first row, then lets the units be moved, then reads the rest."""
 
         def __init__(self, tx):
             self.tx, self.key = tx, tx.key
 
         def get(self, key, **named):
             if key.startswith("bucket#"):
-                sale.do("spread", "tea", 2)
+                sale.do(*move)
             return self.tx.get(key, **named)
 
     with pytest.raises(Conflict):
         pick("tea", 90, Between(sale.store.begin("order-1")), lambda n: n - 1)
+
+
+def test_units_are_added_to_a_single_row_whatever_orders_do_meanwhile():
+    sale = Warehouse({"tea": 3}, threshold=9)
+    sale.adjust("tea", 40)
+    sale.do_first("reserve", "order-1", {"tea": 2})
+    sale.finish(0)
+
+    assert not sale.under_way
+    assert sale.stock["tea"].available == 41
+    sale.check()
 
 
 def test_a_release_while_the_kept_units_are_taken_takes_the_report_back(sale):
