@@ -6,8 +6,8 @@ so that nobody reads a command in an emergency that was never run.
 
 import os
 import signal
-from datetime import UTC, datetime
 import time
+from datetime import UTC, datetime
 
 import pytest
 from support.builders import an_order, encoded
@@ -216,7 +216,7 @@ def test_an_outage_of_sns_fires_until_the_outbox_is_published(system, watching, 
 
 def test_an_event_that_is_set_aside_fires_until_it_is_retried(system, watching):
     dynamodb, table = system.clients.dynamodb(), system.settings.name_prefix + "orders"
-    event = encoded(an_order(order_id="aside-1"), event_id="aside-1")
+    event = encoded(an_order(order_id="aside-1"), event_id="aside-1", occurred_at=datetime.now(UTC))
     row = {
         "pk": {"S": "outbox#aside-1"},
         "outboxShard": {"S": "0"},
