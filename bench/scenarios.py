@@ -48,6 +48,19 @@ class Scenario:
 _LIMITS = ("limit-boto3", "limit-wire", "limit-pipeline")
 _SLOWED = {"latency": 0.015}
 
+# The peers of which CPU time when idle and memory are compared.
+_FOOTPRINT = (
+    "limit-boto3",
+    "limit-wire",
+    "naive",
+    "powertools",
+    "sqs-workers",
+    "dramatiq",
+    "sqs-consumer",
+    "ours",
+    "ours-service",
+)
+
 _TABLE = (
     Scenario(
         "noop",
@@ -183,17 +196,7 @@ _TABLE = (
     Scenario(
         "idle",
         "Idle for a minute, concurrency 10",
-        (
-            "limit-boto3",
-            "limit-wire",
-            "naive",
-            "powertools",
-            "sqs-workers",
-            "dramatiq",
-            "sqs-consumer",
-            "ours",
-            "ours-service",
-        ),
+        _FOOTPRINT,
         ("idle requests", "idle cpu", "proportional", "processes"),
         kind="idle",
         messages=0,
@@ -219,17 +222,7 @@ _TABLE = (
     Scenario(
         "memory",
         "Memory after 2,000 messages, concurrency 10",
-        (
-            "limit-boto3",
-            "limit-wire",
-            "naive",
-            "powertools",
-            "sqs-workers",
-            "dramatiq",
-            "sqs-consumer",
-            "ours",
-            "ours-service",
-        ),
+        _FOOTPRINT,
         ("proportional", "resident", "processes"),
         concurrency=10,
     ),

@@ -15,7 +15,7 @@ from workers.envelope import Encoded
 from workers.limits import MAX_BATCH
 from workers.runtime.ports import Outcomes, Topic
 
-LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must must not delay others
+LONGEST_WAIT: Final = 0.05  # s for the request under way: one that hangs must not delay others
 _GLANCE: Final = 1.0  # s between looks at a batch that another handler sends
 
 
