@@ -1,7 +1,8 @@
 """The pause after a poll, so that the next one fetches nearly ten messages: fewer requests.
 
 A pause pays only if messages arrive fast enough. At the measured rate of arrivals, it lasts until
-``SHARE`` of what the poll takes has arrived. It is left out where even the longest pause would not
+``SHARE`` of what the poll takes has arrived. After a full poll it is shorter: more than the poll
+could take had arrived. It is left out where even the longest pause would not
 fill half a poll (one message a minute, or forty workers that share a quiet queue), and where polls
 are full (a backlog).
 """
@@ -10,7 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SHARE: Final = 0.9  # of the messages that a poll takes
+SHARE: Final = 0.95  # of the messages that a poll takes
+# Messages that a full poll leaves behind, on average, if it was to fetch ``SHARE`` of ten and they
+# arrive at random: the mean of a Poisson distribution beyond ten.
+LEFT: Final = 2
 BACKLOG: Final = 3  # full polls in a row; one or two are chance
 LONGEST_GAP: Final = 1.0  # s; a quiet minute must not hide the burst that follows it
 _KEPT: Final = 0.9  # of what was measured, with each poll
@@ -41,4 +45,5 @@ class Linger:
         rate = self._messages / self._seconds
         if rate * self._longest < taken / 2:
             return 0.0
-        return min(self._longest, max(0.0, SHARE * taken / rate - took))
+        wanted = SHARE * taken - (LEFT if count == taken else 0)
+        return min(self._longest, max(0.0, wanted / rate - took))

@@ -13,6 +13,7 @@ from threading import Condition
 from typing import Final
 
 from workers.limits import MAX_BATCH
+from workers.runtime.linger import BACKLOG
 
 MAX_POLLERS: Final = 4
 READ_AHEAD_SECONDS: Final = 0.25
@@ -43,7 +44,7 @@ class Permits:
         self._rest = rest
         self._held = 0
         self._requested = 0  # by open polls, of those held
-        self._full_polls = 0  # consecutive; as many pollers may poll, but always one
+        self._full_polls = 0  # consecutive; each beyond BACKLOG admits one more poller
         self._paused: set[str] = set()
         self._stopped = False
         self._changed = Condition()
@@ -125,7 +126,7 @@ class Permits:
             self._changed.notify_all()
 
     def _free(self, poller: int = 0) -> int:
-        if self._paused or poller > max(0, self._full_polls - 1):
+        if self._paused or poller > max(0, self._full_polls - BACKLOG):
             return 0
         return self.concurrency + self.read_ahead - self._held
 

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 from threading import Event as Flag
 from typing import Final
 
@@ -13,13 +12,13 @@ from workers.runtime.acks import Acks
 from workers.runtime.crash import crash_point
 from workers.runtime.errors import FatalError, Unavailable
 from workers.runtime.groups import Turns
-from workers.runtime.lease import Lease
 from workers.runtime.leases import Leases
 from workers.runtime.linger import Linger
 from workers.runtime.observability.telemetry import Telemetry
 from workers.runtime.permits import Permits
 from workers.runtime.ports import Message, Queue
 from workers.runtime.settlement import LONGEST_BACKOFF, full_jitter, name_of
+from workers.runtime.work import Work
 
 FIRST_BACKOFF: Final = 0.2  # s, doubling, with full jitter
 ON_THE_WAY: Final = 1.0  # s; a poll may start that much later at SQS than here
@@ -44,7 +43,7 @@ class Poller:
         now: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self.work: SimpleQueue[Lease | None] = SimpleQueue()
+        self.work = Work()
         self.receiving: bool | None = None  # the last poll was answered; None before the first
         self.polls: dict[int, float] = {}  # open polls: poller -> when each began
         self._queue = queue

@@ -9,6 +9,7 @@ from support.fakes import FakeClock
 from support.harness import RestlessClock
 
 from workers.limits import MAX_BATCH
+from workers.runtime.linger import BACKLOG
 from workers.runtime.permits import MAX_POLLERS, PATIENCE, Permits
 
 
@@ -110,12 +111,19 @@ def test_a_stop_releases_every_waiting_poller():
         assert answers == [0]
 
 
+def a_backlog(permits):
+    """Receive as many full polls in a row as show that messages are waiting."""
+    for _ in range(BACKLOG + 1):
+        permits.received(permits.take(0), MAX_BATCH)
+
+
 def test_full_polls_add_pollers_and_an_empty_poll_removes_them():
-    permits = Permits(40)
+    permits = Permits(100)
     assert permits.pollers == MAX_POLLERS
-    permits.received(permits.take(0), MAX_BATCH)
-    permits.received(permits.take(0), MAX_BATCH)
+    a_backlog(permits)
     assert permits.take(1) == MAX_BATCH
+    permits.received(MAX_BATCH, MAX_BATCH)
+    assert permits.take(2) == MAX_BATCH
     permits.received(MAX_BATCH, 0)
     thread, answers = a_thread(permits.take, 1)
     thread.join(0.02)
@@ -123,10 +131,15 @@ def test_full_polls_add_pollers_and_an_empty_poll_removes_them():
     permits.stop()
 
 
-def test_one_full_poll_does_not_add_a_poller():
-    """A steady stream fills a poll occasionally; a second poller would halve the next batch."""
-    permits = Permits(40)
-    permits.received(permits.take(0), MAX_BATCH)
+def test_some_full_polls_do_not_add_a_poller():
+    """A steady stream fills some polls by chance; a second poller would halve the next batch.
+
+    After ``BACKLOG`` of them, the next poll follows without a pause. Only if that is full, too, are
+    there more messages than one poller can receive.
+    """
+    permits = Permits(100)
+    for _ in range(BACKLOG):
+        permits.received(permits.take(0), MAX_BATCH)
     thread, answers = a_thread(permits.take, 1)
     thread.join(0.02)
     assert answers == []
@@ -135,9 +148,8 @@ def test_one_full_poll_does_not_add_a_poller():
 
 def test_a_poll_that_empties_the_queue_removes_the_other_pollers():
     """With few messages, two pollers would fetch half as much each with twice the requests."""
-    permits = Permits(40)
-    permits.received(permits.take(0), MAX_BATCH)
-    permits.received(permits.take(0), MAX_BATCH)
+    permits = Permits(100)
+    a_backlog(permits)
     permits.received(permits.take(0), MAX_BATCH - 1)
     thread, answers = a_thread(permits.take, 1)
     thread.join(0.02)

@@ -51,7 +51,11 @@ def configure(level: str = "info", *, service: str = "") -> LogWriter:
 
     def finish(_: object, method: str, line: Line) -> Line:
         _add_stack(line)
-        finished: Line = {name: _cleaned(value) for name, value in {**_about.get(), **line}.items()}
+        finished: Line = {**_about.get(), **line}
+        for name, value in finished.items():
+            # Nearly all are short texts without an address.
+            if type(value) is not str or len(value) > MAX_TEXT or "@" in value:
+                finished[name] = _cleaned(value)
         finished["level"] = method
         finished["timestamp"] = datetime.now(UTC).isoformat()[:-6] + "Z"
         if service:
@@ -96,8 +100,6 @@ def _add_stack(line: Line) -> None:
 
 
 def _cleaned(value: object) -> object:
-    if type(value) is str and len(value) <= MAX_TEXT and "@" not in value:
-        return value  # nearly all of them
     match value:
         case str():
             return redact(value[:MAX_TEXT])
