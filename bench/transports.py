@@ -23,13 +23,25 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from bench.standin.control import PREFIX
 from workers.aws.clients import Clients
 from workers.settings import Settings
 
 ROUNDS: Final = 7
 CALLS: Final = 300  # in a round
-ITEM: Final = {"pk": {"S": "inbox#order-api#1"}, "body": {"S": "x" * 700}}
-TRANSACTION: Final = {"TransactItems": [{"Put": {"TableName": "payment", "Item": ITEM}}] * 2}
+TRANSACTION: Final = {
+    "TransactItems": [
+        {"Put": {"TableName": "payment", "Item": {"pk": {"S": key}, "body": {"S": "x" * 700}}}}
+        for key in ("inbox#order-api#1", "payment#1")
+    ]
+}
+NEEDED: Final = {
+    "queue": "payment",
+    "visibility_timeout": 60.0,
+    "faults": {},
+    "topic": "order-events",
+    "tables": ["payment"],
+}
 KEYS: Final = ("AKIDEXAMPLE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY")
 REGION: Final = "eu-west-1"
 HEADERS: Final = {
@@ -119,7 +131,9 @@ def standin() -> Iterator[str]:
     ) as server:
         try:
             port = int(server.stdout.readline()) if server.stdout else 0
-            yield f"http://127.0.0.1:{port}"
+            endpoint = f"http://127.0.0.1:{port}"
+            urllib3.request("POST", f"{endpoint}{PREFIX}configure", json=NEEDED)
+            yield endpoint
         finally:
             server.kill()
 

@@ -16,6 +16,7 @@ ADDRESS_OF = {
     "workers/aws/ecs.py": "the ECS agent's variable",
     "workers/aws/certificates.py": "none: it trusts",
     "workers/aws/connections.py": "the SDK: a region, or a setting",
+    "workers/aws/exchanges.py": "none: it is given a connection",
     "workers/aws/proxies.py": "the environment, as the SDK reads it",
     "workers/bootstrap.py": "none: the name of this host",
     "workers/api/issuer.py": "a setting, and what its document names: never a token's",

@@ -31,6 +31,7 @@ READERS = {
     "aws/mail_allowance.py": "a recipient's hour ends early or late: up to twice the limit",
     "aws/outbox.py": "a published row goes ten minutes early or late, of 7 days",
     "aws/outbox_leases.py": "a relay of the version before takes a shard early or late; fenced off",
+    "aws/signer.py": "AWS refuses signatures that are older than five minutes, or as far ahead",
     "aws/sqs.py": "a dead letter says a wrong time",
     "bootstrap.py": "history, counters and sent mails get a wrong time; order and sums stay right",
     "cli/audit.py": "records of one more or one fewer day are listed",
@@ -66,6 +67,8 @@ def _reads_the_wall_clock(path):
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:
             case ast.Attribute(value=ast.Name("time"), attr="time" | "time_ns"):
+                return True
+            case ast.Call(func=ast.Name("gmtime" | "localtime"), args=[]):
                 return True
             case ast.Attribute(
                 attr="now" | "utcnow" | "today", value=ast.Name("datetime" | "date")

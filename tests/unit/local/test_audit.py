@@ -47,7 +47,7 @@ def test_every_pin_and_every_install_of_this_checkout_is_exact():
     report = pins.examine()
 
     assert report.findings == []
-    assert "0 packages" not in report.examined
+    assert " 0 packages" not in report.examined
 
 
 # --- vulnerabilities: documents as pip-audit writes them ------------------------
