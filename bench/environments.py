@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ HOME = Path(os.environ.get("BENCH_HOME") or "~/.cache/workers-bench").expanduser
 STANDIN_PACKAGES = ("uvloop==0.23.0", "orjson==3.13.0")
 _PEERS = Path(__file__).parent / "peers"
 _PATIENCE = 600.0  # s for one installation
+_failed: dict[Path, "NotInstalled"] = {}  # what this process need not try again
 
 
 class NotInstalled(Exception):
@@ -40,6 +41,19 @@ def command(peer: Peer) -> list[str]:
     if peer.module:
         return [interpreter, "-m", *peer.module.split()]
     return [interpreter, str(_PEERS / peer.folder / "run.py"), *peer.arguments]
+
+
+def prepare(peers: Iterable[Peer], tell: Callable[[str], None]) -> None:
+    """Create the environments of peers before anything is measured; ``tell`` gets the failures.
+
+    A peer that cannot be installed fails again, at once, when it is to run.
+    """
+    standin_python()
+    for peer in peers:
+        try:
+            command(peer)
+        except (NotInstalled, OSError) as error:
+            tell(f"{peer.name}: not installed: {error}")
 
 
 def python(name: str, packages: tuple[str, ...]) -> str:
@@ -81,7 +95,13 @@ def _missing(folder: Path) -> Iterator[bool]:
     ready = folder.with_suffix(".ready")
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield not ready.exists()
+        if folder in _failed:
+            raise NotInstalled(str(_failed[folder]))
+        try:
+            yield not ready.exists()
+        except NotInstalled as error:
+            _failed[folder] = error
+            raise
         ready.touch()
 
 

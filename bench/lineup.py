@@ -89,7 +89,7 @@ _TABLE = (
         "textbook-payment",
         "textbook",
         arguments=("payment",),
-        share=0.1,
+        share=0.05,
         environment={
             "QUEUE_URL": "{url}",
             "TABLE_NAME": "payment",

@@ -1,10 +1,8 @@
-"""Formats results as tables, as Markdown and as JSON."""
+"""Formats results as tables and as Markdown."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import fill
 
 from rich.console import Console
 from rich.table import Table
@@ -14,11 +12,10 @@ from bench.figures import Figures
 from bench.rounds import Result
 from bench.run import Run
 from bench.scenarios import SCENARIOS
-from bench.stamp import stamp
 from bench.summary import summary
-from bench.targets import TARGETS
 
 _WIDEST = 14  # columns of a table with a row per peer
+_LONGEST_LINE = 100  # characters of Markdown, tables excepted
 BYPASS = (
     "This project's receive loop does without the SDK's client for SQS (workers/aws/wire.py); the "
     "other peers in Python use it. x wire compares like with like: limit-wire is the smallest "
@@ -33,11 +30,15 @@ def show(console: Console, result: Result) -> None:
     for position, cell in enumerate(heading):
         table.add_column(cell, justify="right" if position else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row, style="bold" if row[0].startswith("ours") else None)
+        table.add_row(*row, style="bold" if _is_ours(row[0]) else None)
     console.print(table)
     for line in _notes(result):
         console.print(line, style=_style(line), soft_wrap=True)
     console.print()
+
+
+def _is_ours(peer: str) -> bool:
+    return peer.startswith("ours")
 
 
 def _style(line: str) -> str | None:
@@ -49,46 +50,57 @@ def _style(line: str) -> str | None:
 def show_summary(console: Console, results: Sequence[Result]) -> None:
     """Print the key figures of all scenarios, one row per peer."""
     heading, *rows = summary({each.scenario.name: each.figures for each in results})
+    if not rows:
+        return
     table = Table(title="All scenarios", title_justify="left", title_style="bold")
     for position, cell in enumerate(heading):
         table.add_column(cell, justify="right" if position else "left")
     for row in rows:
-        table.add_row(*row, style="bold" if row[0].startswith("ours") else None)
+        table.add_row(*row, style="bold" if _is_ours(row[0]) else None)
     console.print(table)
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """Return all tables as Markdown, the summary first."""
+    """Return all tables as Markdown; the key figures and the missed targets come first."""
     heading, *rows = summary({each.scenario.name: each.figures for each in results})
-    parts = ["\n".join([_line(heading), _ruler(heading), *map(_line, rows)])]
+    overview = ["### All scenarios", _table(heading, rows)] if rows else []
+    parts = [*overview, *_missed(results)]
     for result in results:
         heading, *rows = _grid(result)
-        lines = [f"**{result.scenario.title}**", "", _line(heading), _ruler(heading)]
-        lines += map(_line, rows)
-        lines += ["", *(f"- {note}" for note in _notes(result))]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+        parts += [f"### {result.scenario.name}", f"{result.scenario.title}.{_origin(result)}"]
+        parts += [_table(heading, rows), "\n".join(map(_item, _notes(result)))]
+    return "\n\n".join(part for part in parts if part)
 
 
-def save(results: Sequence[Result], path: Path) -> None:
-    """Write every run and the results to a JSON file."""
-    document = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        **stamp(),
-        "scenarios": {
-            result.scenario.name: {
-                "title": result.scenario.title,
-                "figures": result.figures,
-                "problems": result.problems,
-                "ranges": result.ranges,
-                "doubts": result.doubts,
-                "targets": _verdicts(result),
-                "runs": [asdict(run) for run in result.runs],
-            }
-            for result in results
-        },
-    }
-    path.write_text(json.dumps(document, indent=1), "utf-8")
+def _missed(results: Sequence[Result]) -> list[str]:
+    """List the targets that were missed or not judged, and our peers that failed."""
+    lines = [
+        f"{result.scenario.name}: {line}"
+        for result in results
+        for line in (
+            *(str(verdict) for verdict in result.verdicts if not verdict.met),
+            *(f"not measured: {target}" for target in result.unjudged),
+            *(f"{peer}: {why}" for peer, why in result.problems.items() if _is_ours(peer)),
+        )
+    ]
+    return ["### Missed targets", "\n".join(map(_item, lines))] if lines else []
+
+
+def _origin(result: Result) -> str:
+    """Return the command, the code and the machine, as lines of a paragraph."""
+    stamp = dict(result.stamp)
+    command = stamp.pop("command", None)
+    rounds = max(Counter(run.peer for run in result.runs).values())
+    told = ", ".join([f"rounds {rounds}", *(f"{name} {text}" for name, text in stamp.items())])
+    return (f"\n`{command}`:" if command else "") + f"\n{_wrapped(told)}."
+
+
+def _item(text: str) -> str:
+    return _wrapped(f"- {text}", indent="  ")
+
+
+def _wrapped(text: str, *, indent: str = "") -> str:
+    return fill(text, _LONGEST_LINE, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def progress(run: Run) -> str:
@@ -134,7 +146,7 @@ def _cell(name: str, figures: Figures, ranges: Mapping[str, tuple[float, float]]
 
 
 def _notes(result: Result) -> list[str]:
-    return [*_verdicts(result), *result.doubts, *_remarks(result)]
+    return [*map(str, result.verdicts), *result.doubts, *_remarks(result)]
 
 
 def _remarks(result: Result) -> list[str]:
@@ -142,9 +154,8 @@ def _remarks(result: Result) -> list[str]:
     return [BYPASS] if {"ratio", "wire"} & set(result.scenario.columns) else []
 
 
-def _verdicts(result: Result) -> list[str]:
-    verdicts = (target.judge(result.figures) for target in TARGETS[result.scenario.name])
-    return [str(verdict) for verdict in verdicts if verdict]
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join([_line(heading), _ruler(heading), *map(_line, rows)])
 
 
 def _ruler(heading: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """Runs the rounds of a scenario: peers take turns, and medians are compared."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -10,6 +10,7 @@ from bench.figures import Figures
 from bench.lineup import LIMIT, WIRE, Peer
 from bench.run import Conditions, Run, run
 from bench.scenarios import Scenario
+from bench.targets import TARGETS, Target, Verdict
 
 # Above this ratio (slowest / fastest round of a peer) the machine was too busy.
 TRUSTED_SPREAD = 1.5
@@ -25,6 +26,18 @@ class Result:
     figures: dict[str, Figures]  # by peer, medians
     ranges: dict[str, Ranges]  # by peer
     problems: dict[str, str]  # by peer
+    stamp: Mapping[str, str] = field(default_factory=dict)  # command, commit, machine, load
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Whether this project reaches its targets."""
+        judged = (target.judge(self.figures) for target in TARGETS[self.scenario.name])
+        return [verdict for verdict in judged if verdict]
+
+    @property
+    def unjudged(self) -> list[Target]:
+        """The targets for which a figure is missing, because a peer failed or did not take part."""
+        return [target for target in TARGETS[self.scenario.name] if not target.judge(self.figures)]
 
     @property
     def doubts(self) -> list[str]:
@@ -45,8 +58,12 @@ def play(
     conditions: Conditions,
     folder: Path,
     tell: Callable[[Run], None],
-) -> Result:
-    """Run A B C, A B C, ...: other load on the machine affects all peers alike."""
+    stamp: Mapping[str, str],
+) -> Iterator[Result]:
+    """Run A B C, A B C, ...: other load on the machine affects all peers alike.
+
+    Yields the result so far after every round.
+    """
 
     def one(peer: Peer, seed: int) -> Run:
         done = run(peer, scenario, conditions, folder, seed=seed)
@@ -60,10 +77,12 @@ def play(
                 played.append(list(pool.map(one, peers, [number] * len(peers))))
         else:
             played.append([one(peer, number) for peer in peers])
-    return compare(scenario, played)
+        yield compare(scenario, played, stamp)
 
 
-def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
+def compare(
+    scenario: Scenario, rounds: Sequence[Sequence[Run]], stamp: Mapping[str, str] | None = None
+) -> Result:
     """Combine the runs of all rounds into a result."""
     compared = [_with_ratios(run_, round_) for round_ in rounds for run_ in round_]
     names = dict.fromkeys(run_.peer for run_ in compared)
@@ -77,6 +96,7 @@ def compare(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Result:
         },
         {name: _ranges([run_.figures for run_ in runs]) for name, runs in mine.items()},
         {name: problem for name, runs in mine.items() if (problem := _problem(runs))},
+        stamp or {},
     )
 
 
@@ -103,4 +123,8 @@ def _ranges(rounds: Sequence[Figures]) -> Ranges:
 
 
 def _problem(runs: Sequence[Run]) -> str:
-    return next((run_.problem for run_ in runs if run_.problem), "")
+    """Return the first problem, and in how many of the rounds there was one."""
+    problems = [run_.problem for run_ in runs if run_.problem]
+    if len(problems) == len(runs):
+        return problems[0]
+    return f"{len(problems)} of {len(runs)} rounds: {problems[0]}" if problems else ""

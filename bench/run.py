@@ -1,6 +1,7 @@
 """Runs one peer in one scenario and returns its figures."""
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from bench.stage import Died, Stage, staged
 from bench.staging import Staging
 
 IDLE = 60.0  # s
-_CALM = 0.03  # s of CPU time per 0.5 s, below which a process has warmed up
+_POLL_INTERVAL = 0.25  # s
+_CALM = 0.015  # s of CPU time per poll interval, below which a process has warmed up
+_CALM_INTERVALS = 3  # in a row
 _LONGEST_WARM_UP = 60.0  # s; seconds on an idle machine
-_POLL_INTERVAL = 0.5  # s
 _SLICE = 2.0  # s between checks that the peer is alive during a drain
 
 
@@ -31,6 +33,7 @@ class Run:
     problem: str = ""  # why the figures are missing or not comparable
     figures: Figures = field(default_factory=dict)
     actions: dict[str, int] = field(default_factory=dict)
+    took: float = 0.0  # s, with starting and stopping the processes
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,17 @@ def run(
 ) -> Run:
     """Run one peer in one scenario; peers that get the same ``seed`` meet the same faults.
 
-    A problem is part of the result, not an exception.
+    A problem is part of the result, never an exception, so that one peer cannot end a run of
+    half an hour.
     """
+    begin = time.monotonic()
+    done = _attempt(peer, scenario, conditions, folder, seed)
+    return replace(done, took=round(time.monotonic() - begin, 1))
+
+
+def _attempt(
+    peer: Peer, scenario: Scenario, conditions: Conditions, folder: Path, seed: int
+) -> Run:
     staging = Staging(
         peer=peer,
         concurrency=scenario.concurrency,
@@ -68,7 +80,11 @@ def run(
     except NotInstalled as error:
         return replace(blank, problem=f"not installed: {error}")
     except (Died, OSError) as error:
-        return replace(blank, problem=str(error))
+        return replace(blank, problem=str(error) or type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - whatever a peer answers, the others get their turn
+        with staging.log.open("a") as log:
+            traceback.print_exc(file=log)
+        return replace(blank, problem=f"{type(error).__name__}: {error}")
 
 
 def _drain(
@@ -144,7 +160,8 @@ _KINDS: dict[str, Callable[[Stage, Sequence[str], Scenario, Conditions], dict[st
 
 def _number(stage: Stage, scenario: Scenario, conditions: Conditions) -> int:
     """Return how many messages or orders a peer gets."""
-    share = stage.staging.peer.share if scenario.shares else 1.0
+    peer = stage.staging.peer
+    share = scenario.fewer.get(peer.name, peer.share if scenario.shares else 1.0)
     return round((conditions.messages or scenario.messages) * share)
 
 
@@ -157,7 +174,9 @@ def warm_up(stage: Stage) -> None:
         spent = stage.cpu_seconds()
         calm = calm + 1 if spent - last < _CALM * len(stage.processes) else 0
         last = spent
-        return calm > 1 and bool(stage.ask("report")["actions"].get("SQS.ReceiveMessage"))
+        return calm >= _CALM_INTERVALS and bool(
+            stage.ask("report")["actions"].get("SQS.ReceiveMessage")
+        )
 
     _until(stage, is_warm, _LONGEST_WARM_UP)
 

@@ -1,6 +1,7 @@
 """The scenarios of the benchmark, as data."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +32,7 @@ class Scenario:
     unit: str = "message"  # what the figures are about, in the headings
     messages: int = 2_000
     shares: bool = False  # slow peers get fewer messages
+    fewer: Mapping[str, float] = field(default_factory=dict)  # share of a peer that is slow here
     work: Work = nothing
     rate: float = 0.0  # messages a second; 0: all at once
     regular: bool = False  # evenly spaced arrivals, else a Poisson process
@@ -43,6 +45,7 @@ class Scenario:
     together: bool = False  # run all peers at the same time, because they mostly wait
     trace: bool = False  # handlers record each start
     timeout: float = 120.0  # after the last message has arrived
+    round_seconds: float = 0.0  # about, on two quiet cores; to tell how long a call will take
 
 
 _LIMITS = ("limit-boto3", "limit-wire", "limit-pipeline")
@@ -80,6 +83,35 @@ _TABLE = (
         messages=20_000,
         shares=True,
         rounds=3,
+        round_seconds=59,
+    ),
+    Scenario(
+        "runtimes",
+        "No-op handler, further runtimes in Python, concurrency 10, no latency",
+        (
+            *_LIMITS[:2],
+            "dramatiq",
+            "pyqs",
+            "celery",
+            "tomodachi",
+            "taskhawk",
+            "ours",
+        ),
+        (
+            "messages",
+            "requests",
+            "cpu",
+            "ratio",
+            "wire",
+            "spread",
+            "rate",
+            "proportional",
+            "processes",
+        ),
+        messages=5_000,
+        shares=True,
+        rounds=3,
+        round_seconds=34,
     ),
     Scenario(
         "tls",
@@ -90,6 +122,7 @@ _TABLE = (
         shares=True,
         rounds=3,
         tls=True,
+        round_seconds=40,
     ),
     Scenario(
         "sleep50",
@@ -110,16 +143,19 @@ _TABLE = (
         concurrency=20,
         faults=_SLOWED,
         rounds=3,
+        round_seconds=57,
     ),
     Scenario(
         "heavy",
         "Heavy tail (lognormal, mean 50 ms, sigma 1.5), concurrency 20, 15 ms per request",
         (*_LIMITS, "sqs-workers", "sqs-consumer", "ours"),
         ("messages", "requests", "utilisation", "cpu", "ratio", "wire", "rate", "processes"),
+        fewer={"sqs-consumer": 0.5},
         work=heavy_tailed,
         concurrency=20,
         faults=_SLOWED,
         rounds=3,
+        round_seconds=56,
     ),
     Scenario(
         "groups",
@@ -129,6 +165,8 @@ _TABLE = (
         work=fifty_milliseconds,
         concurrency=20,
         faults=_SLOWED,
+        rounds=3,
+        round_seconds=14,
     ),
     Scenario(
         "slow",
@@ -141,7 +179,8 @@ _TABLE = (
         faults=_SLOWED,
         replicas=2,
         together=True,
-        timeout=100.0,
+        timeout=60.0,
+        round_seconds=66,
     ),
     Scenario(
         "steady",
@@ -169,18 +208,21 @@ _TABLE = (
         concurrency=20,
         faults=_SLOWED,
         rounds=3,
+        round_seconds=80,
     ),
     Scenario(
         "onepersecond",
         "One message a second, 15 ms per request",
         ("limit-pipeline", "naive", "sqs-consumer", "ours"),
         ("messages", "lost", "requests", "start p50", "start p99", "cpu"),
-        messages=40,
+        messages=20,
         rate=1.0,
         regular=True,
         faults=_SLOWED,
+        rounds=3,
         together=True,
         trace=True,
+        round_seconds=27,
     ),
     Scenario(
         "errors",
@@ -192,6 +234,8 @@ _TABLE = (
         faults={"throttle": 0.05, "lose": 0.05, "fail_entries": 0.02, "short_receives": 0.2},
         trace=True,
         rounds=3,
+        together=True,
+        round_seconds=32,
     ),
     Scenario(
         "idle",
@@ -200,7 +244,9 @@ _TABLE = (
         ("idle requests", "idle cpu", "proportional", "processes"),
         kind="idle",
         messages=0,
+        rounds=3,
         together=True,
+        round_seconds=68,
     ),
     Scenario(
         "start",
@@ -218,6 +264,7 @@ _TABLE = (
         kind="start",
         messages=0,
         rounds=3,
+        round_seconds=10,
     ),
     Scenario(
         "memory",
@@ -225,6 +272,7 @@ _TABLE = (
         _FOOTPRINT,
         ("proportional", "resident", "processes"),
         concurrency=10,
+        round_seconds=38,
     ),
     Scenario(
         "payment",
@@ -253,6 +301,7 @@ _TABLE = (
         concurrency=20,
         faults=_SLOWED,
         rounds=3,
+        round_seconds=52,
     ),
     Scenario(
         "order",
@@ -284,6 +333,7 @@ _TABLE = (
         shares=True,
         faults=_SLOWED,
         rounds=3,
+        round_seconds=70,
     ),
     Scenario(
         "api",
@@ -304,6 +354,7 @@ _TABLE = (
         unit="order",
         messages=1_000,
         rounds=3,
+        round_seconds=20,
     ),
 )
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _TABLE}

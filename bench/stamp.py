@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,9 +11,10 @@ _ROOT = Path(__file__).parents[1]
 
 
 def stamp() -> dict[str, str]:
-    """Return commit, CPU, number of cores, load average and versions."""
+    """Return time, commit, CPU, number of cores, load average and versions."""
     load = ", ".join(f"{each:.2f}" for each in os.getloadavg())
     return {
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "commit": _commit(),
         "cpu": f"{_cpu()}, {os.cpu_count()} cores",
         "load average": load,

@@ -20,6 +20,20 @@ class Target:
     places: int = 2
     share: float = 1.0  # of the bound, if that is a figure
 
+    @property
+    def sign(self) -> str:
+        """The comparison with the bound."""
+        return ">=" if self.at_least else "<="
+
+    def __str__(self) -> str:
+        """Return what is asked for, without figures of a run."""
+        return f"{self.peer} {self.figure} {self.sign} {self.told_bound()}"
+
+    def told_bound(self) -> str:
+        """Return the bound in words: a number, or whose figure it is."""
+        share = "" if self.share == 1.0 else f"{self.share:g} x "
+        return f"{share}{self.bound}"
+
     def judge(self, results: Mapping[str, Figures]) -> "Verdict | None":
         """Compare the figure with the bound. Returns None if either is missing."""
         figure = results.get(self.peer, {}).get(self.figure)
@@ -48,19 +62,24 @@ class Verdict:
 
     def __str__(self) -> str:
         """Return the verdict as one line."""
-        target, places = self.target, self.target.places
-        sign = ">=" if target.at_least else "<="
+        target, places = self.target, self._places()
         word = "met" if self.met else "MISSED"
         return (
             f"{word}: {target.peer} {target.figure} {self.figure:.{places}f} "
-            f"{sign} {self.bound:.{places}f}{self._origin()}"
+            f"{target.sign} {self.bound:.{places}f}{self._origin()}"
         )
+
+    def _places(self) -> int:
+        """Return the decimal places, more if a missed bound would look reached."""
+        places = self.target.places
+        while not self.met and f"{self.figure:.{places}f}" == f"{self.bound:.{places}f}":
+            places += 1
+        return places
 
     def _origin(self) -> str:
         if not isinstance(self.target.bound, str):
             return ""
-        share = "" if self.target.share == 1.0 else f"{self.target.share:g} x "
-        return f" ({share}{self.target.bound})"
+        return f" ({self.target.told_bound()})"
 
 
 TARGETS: dict[str, tuple[Target, ...]] = {
@@ -68,22 +87,15 @@ TARGETS: dict[str, tuple[Target, ...]] = {
         Target("ours", "requests", 205, places=0),
         Target("ours", "ratio", 0.8),
         Target("ours", "wire", 2.0),
+        Target("ours", "cpu", "cpu of sqs-consumer", places=3),
     ),
+    "runtimes": (),  # noop has those of an empty handler
     "tls": (Target("ours", "ratio", 1.3), Target("ours", "wire", 2.0)),
     "sleep50": (
         Target("ours", "utilisation", 0.97, at_least=True),
         Target("ours", "requests", 215, places=0),
     ),
-    "heavy": (
-        Target(
-            "ours",
-            "utilisation",
-            "utilisation of limit-pipeline",
-            at_least=True,
-            places=3,
-            share=0.98,
-        ),
-    ),
+    "heavy": (Target("ours", "utilisation", 0.88, at_least=True, places=3),),
     "groups": (
         Target("ours-fifo", "rate", "rate of ours", at_least=True, places=0, share=0.8),
         Target("ours-fifo", "duplicates", 0, places=0),
@@ -105,8 +117,9 @@ TARGETS: dict[str, tuple[Target, ...]] = {
         Target("ours", "rush", 50, places=0),  # fruitless requests in one second
     ),
     "idle": (
-        Target("ours", "idle requests", 4, places=0),  # polls of 20 s; the minute may cut four
-        Target("ours", "idle cpu", 0.02, places=3),
+        # Polls of 20 s; the minute may cut four. A service also renews its heartbeat.
+        Target("ours", "idle requests", 4, places=0),
+        Target("ours-service", "idle cpu", 0.02, places=3),
     ),
     "start": (Target("ours-service", "start cpu", 0.6),),
     "memory": (Target("ours-service", "proportional", 76, places=0),),

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from bench import environments
+from bench import environments, load
+from bench import run as runner
 from bench.lineup import PEERS
 from bench.run import Conditions, run
 from bench.scenarios import SCENARIOS
@@ -44,3 +45,39 @@ def test_an_order_is_confirmed_with_one_mail_through_the_processes_of_production
     assert figures["sns"] <= 4.0  # one for each of its events, if each is published alone
     assert figures["dynamodb"] < 40
     assert 40 < figures["write units"] < 80
+
+
+@pytest.mark.parametrize("scenario", ["noop", "idle", "start", "order", "api"])
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [("exit('no such table')", "no such table"), ("import time; time.sleep(60)", "within 1 s")],
+    ids=["ends", "hangs"],
+)
+def test_a_peer_that_fails_has_a_reason_in_every_kind_of_scenario(
+    tmp_path, monkeypatch, scenario, program, reason
+):
+    monkeypatch.setattr(environments, "HOME", tmp_path)
+    monkeypatch.setattr(environments, "standin_python", lambda: sys.executable)
+    monkeypatch.setattr(environments, "command", lambda _: [sys.executable, "-c", program])
+    monkeypatch.setattr(runner, "_LONGEST_WARM_UP", 1.0)
+    monkeypatch.setattr(load, "_PATIENCE", 1.0)
+    peer = {"order": "ours-shop", "api": "ours-api"}.get(scenario, "ours")
+
+    done = run(PEERS[peer], SCENARIOS[scenario], Conditions(10), tmp_path)
+
+    assert reason in done.problem
+    assert done.figures == {}
+
+
+def test_an_unexpected_error_of_one_run_is_its_result(tmp_path, monkeypatch):
+    def surprise(*_):
+        raise KeyError("drained")
+
+    monkeypatch.setattr(environments, "HOME", tmp_path)
+    monkeypatch.setattr(environments, "standin_python", lambda: sys.executable)
+    monkeypatch.setattr(environments, "command", surprise)
+
+    done = run(PEERS["ours"], SCENARIOS["noop"], Conditions(10), tmp_path)
+
+    assert done.problem == "KeyError: 'drained'"
+    assert "surprise" in (tmp_path / "noop-ours.log").read_text()

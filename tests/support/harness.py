@@ -58,10 +58,12 @@ class Counting:
     def __init__(self, act=None):
         self.act = act or (lambda _order: None)
         self.calls = []  # the orders of each call
+        self.tx = None  # of the last call
 
     @handles_batch
     def count(self, orders: Sequence[OrderCreated], tx: Transaction) -> None:
         self.calls.append([order.order_id for order in orders])
+        self.tx = tx
         for order in orders:
             tx.add(f"effect#{order.order_id}", {"times": 1})
             tx.add("total", {"orders": 1})

@@ -1,15 +1,14 @@
 """Rounds become a table, and figures become verdicts."""
 
-import json
-
 import pytest
 
 from bench import messages
 from bench.lineup import PEERS
-from bench.report import BYPASS, markdown, save
+from bench.report import BYPASS, markdown
 from bench.rounds import compare
 from bench.run import Run
 from bench.scenarios import SCENARIOS, arrivals
+from bench.stamp import stamp
 from bench.summary import summary
 from bench.targets import TARGETS, Target
 from workers.events import decode
@@ -67,7 +66,7 @@ def test_ratios_are_to_both_limits_of_the_same_round():
 
 
 def test_a_table_with_ratios_says_that_this_project_does_without_the_sdks_client():
-    assert BYPASS in markdown([compare(NOOP, [[run("ours", 1.0)]])])
+    assert BYPASS in " ".join(markdown([compare(NOOP, [[run("ours", 1.0)]])]).split())
 
 
 def test_many_figures_are_rows_with_a_column_for_each_peer():
@@ -78,11 +77,8 @@ def test_many_figures_are_rows_with_a_column_for_each_peer():
     assert "| CPU ms / order | 60.000 | 60.000 |" in table
 
 
-def test_results_name_the_code_the_machine_and_its_load(tmp_path):
-    save([], tmp_path / "results.json")
-    document = json.loads((tmp_path / "results.json").read_text())
-
-    assert {"commit", "cpu", "load average", "python", "botocore"} <= document.keys()
+def test_results_name_the_code_the_machine_and_its_load():
+    assert {"at", "commit", "cpu", "load average", "python", "botocore"} <= stamp().keys()
 
 
 def test_a_peer_that_cannot_be_installed_has_a_row_that_says_why():
@@ -100,6 +96,12 @@ def test_a_target_is_judged_as_measured_and_not_as_printed(figure, met):
     assert verdict.met == met
 
 
+def test_a_missed_target_does_not_look_met():
+    verdict = Target("ours", "requests", 230, places=0).judge({"ours": {"requests": 230.04}})
+
+    assert str(verdict) == "MISSED: ours requests 230.04 <= 230.00"
+
+
 def test_a_target_may_be_a_figure_of_another_peer_in_the_same_run():
     target = Target("ours", "utilisation", "utilisation of sketch", at_least=True)
     figures = {"ours": {"utilisation": 0.85}, "sketch": {"utilisation": 0.86}}
@@ -109,6 +111,22 @@ def test_a_target_may_be_a_figure_of_another_peer_in_the_same_run():
 
 def test_a_target_for_a_peer_that_did_not_run_is_not_judged():
     assert Target("ours", "ratio", 1.3).judge({}) is None
+
+
+def test_a_report_names_the_targets_that_were_not_judged_and_why():
+    absent = Run("limit-wire", "noop", problem="exited with code 1")
+    text = markdown([compare(NOOP, [[run("limit-boto3", 1.0), absent, run("ours", 0.5)]])])
+
+    assert "- noop: not measured: ours wire <= 2.0" in text
+    assert "- noop: not measured: ours cpu <= cpu of sqs-consumer" in text
+    assert "exited with code 1" in text
+    assert "not measured: ours ratio" not in text
+
+
+def test_scenarios_without_key_figures_have_no_overview():
+    result = compare(SCENARIOS["start"], [[Run("ours", "start", figures={"start cpu": 0.5})]])
+
+    assert "All scenarios" not in markdown([result])
 
 
 def test_the_summary_has_a_row_per_peer_and_only_columns_that_were_measured():
@@ -129,6 +147,49 @@ def test_the_summary_has_a_row_per_peer_and_only_columns_that_were_measured():
 
 def test_every_scenario_has_targets():
     assert set(TARGETS) == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda each: each.name)
+def test_a_target_is_about_figures_that_the_table_shows(scenario):
+    for target in TARGETS[scenario.name]:
+        bound = target.bound if isinstance(target.bound, str) else target.figure
+        figure, _, peer = bound.partition(" of ")
+        assert {target.peer, peer or target.peer} <= set(scenario.peers)
+        assert {target.figure, figure} <= set(scenario.columns)
+
+
+@pytest.mark.parametrize("scenario", TARGETS)
+def test_no_bound_is_set_twice(scenario):
+    bounds = [(each.peer, each.figure, str(each.bound)) for each in TARGETS[scenario]]
+
+    assert len(bounds) == len(set(bounds))
+
+
+# What the figures have to reach: scenario, peer, figure, bound and share of the bound.
+GOALS = {
+    ("payment", "ours-payment", "cpu", 1.2, 1.0),
+    ("order", "ours-shop", "cpu", 35.0, 1.0),
+    ("noop", "ours", "ratio", 0.8, 1.0),
+    ("noop", "ours", "wire", 2.0, 1.0),
+    ("noop", "ours", "cpu", "cpu of sqs-consumer", 1.0),
+    ("api", "ours-api", "rate", "rate of api-boto3", 2.0),
+    ("steady", "ours", "requests", 230, 1.0),
+    ("steady", "ours", "latency p50", 100, 1.0),
+    ("heavy", "ours", "utilisation", 0.88, 1.0),
+    ("idle", "ours-service", "idle cpu", 0.02, 1.0),
+    ("start", "ours-service", "start cpu", 0.6, 1.0),
+    ("memory", "ours-service", "proportional", 76, 1.0),
+}
+
+
+def test_every_goal_is_a_target():
+    targets = {
+        (scenario, each.peer, each.figure, each.bound, each.share)
+        for scenario, all_of_them in TARGETS.items()
+        for each in all_of_them
+    }
+
+    assert targets >= GOALS
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda each: each.name)

@@ -1,24 +1,20 @@
 """Messages are handled together, and each ends as if it had been alone."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
 from support.builders import an_envelope, an_order
-from support.harness import VISIBILITY, Harness
+from support.harness import VISIBILITY, Counting, Harness
 from support.power_cuts import PowerCut
 
-from workers.events import OrderCreated
 from workers.runtime.batch import MOST
 from workers.runtime.breaker import THRESHOLD
 from workers.runtime.errors import Conflict, PermanentError, TransientError, Unavailable
-from workers.runtime.handler import handles_batch
 from workers.runtime.hold import HOLD
 from workers.runtime.inbox import CONFLICT_TRIES
 from workers.runtime.leases import HANDLER_TIMEOUT
 from workers.runtime.memory import INBOX_RETENTION
-from workers.runtime.ports import Transaction
 
 DOWN = Unavailable("throttled", dependency="dynamodb")
 ORDERS = [f"order-{n}" for n in range(10)]
@@ -28,31 +24,15 @@ class Panic(BaseException):
     """A ``BaseException``, as pydantic's core raises for its own bugs."""
 
 
-class Counting:
-    """Counts orders, each by itself and all in one row; ``act`` may raise for one of them."""
-
-    def __init__(self, act=lambda _order, _tx: None):
-        self.act = act
-        self.calls = []  # the orders of each call
-
-    @handles_batch
-    def count(self, orders: Sequence[OrderCreated], tx: Transaction) -> None:
-        self.calls.append([order.order_id for order in orders])
-        for order in orders:
-            tx.add(f"effect#{order.order_id}", {"times": 1})
-            tx.add("total", {"orders": 1})
-            self.act(order, tx)
-
-
 def failing(order_id, error):
-    def act(order, _tx):
+    def act(order):
         if order.order_id == order_id:
             raise error
 
     return act
 
 
-def a_worker(act=lambda _order, _tx: None, *, orders=ORDERS, **options):
+def a_worker(act=None, *, orders=ORDERS, **options):
     worker = Harness(Counting(act), **options)
     worker.send(*orders)
     return worker
@@ -173,9 +153,9 @@ def test_an_event_that_fails_fails_alone_until_its_attempts_are_used_up(error):
     "refused", [lambda tx: tx.add("total", {"orders": "x"}), lambda tx: tx.add("t", {"n": "x"})]
 )
 def test_an_event_that_dynamodb_refuses_is_dead_lettered_alone(refused):
-    def act(order, tx):
+    def act(order):
         if order.order_id == "order-0":
-            refused(tx)
+            refused(worker.service.tx)
 
     worker = a_worker(act)
 
@@ -321,7 +301,7 @@ def test_a_failed_batch_is_one_failure_of_the_dependency():
 def test_a_message_whose_lease_is_lost_leaves_the_batch_before_the_commit(when):
     """If the lease is lost with the last event, only the commit can notice."""
 
-    def act(order, _tx):
+    def act(order):
         if order.order_id == (ORDERS[0] if when == "first" else ORDERS[-1]):
             for lease in worker.unsettled():
                 if lease.message.id == "message-4" and lease.lost is None:
@@ -335,7 +315,7 @@ def test_a_message_whose_lease_is_lost_leaves_the_batch_before_the_commit(when):
     assert worker.service.calls == [ORDERS, rest]
     assert worker.queue.message_ids == {"message-4"}
     assert_each_counted_once(worker, *rest)
-    worker.service.act = lambda _order, _tx: None
+    worker.service.act = lambda _order: None
     worker.run_dry()
     assert_each_counted_once(worker, *ORDERS)
 
@@ -345,7 +325,7 @@ def test_a_redelivered_message_is_not_in_a_batch_and_a_suspect_is_on_record():
     worker.queue.receive(1, 0)  # by a worker that reports nothing
     worker.clock.advance(VISIBILITY)
 
-    def act(order, _tx):
+    def act(order):
         starts.append((order.order_id, worker.attempts("message-1"), len(worker.service.calls[-1])))
 
     starts = []
@@ -389,7 +369,7 @@ def test_an_event_that_ends_its_thread_makes_every_message_of_the_batch_a_suspec
     after = worker.restart()
     recorded = []
 
-    def act(order, _tx):
+    def act(order):
         number = int(order.order_id[-1]) + 1
         recorded.append((len(after.service.calls[-1]), after.attempts(f"message-{number}")))
 
@@ -400,7 +380,7 @@ def test_an_event_that_ends_its_thread_makes_every_message_of_the_batch_a_suspec
 
 
 def test_an_event_that_kills_its_process_takes_a_batch_with_it_once():
-    def act(order, _tx):
+    def act(order):
         if order.order_id == "order-4":
             raise PowerCut
 
@@ -421,7 +401,7 @@ def test_an_event_that_kills_its_process_takes_a_batch_with_it_once():
 
 
 def test_a_batch_that_hangs_counts_for_none_and_its_messages_run_alone():
-    def hang(order, _tx):
+    def hang(order):
         if order.order_id == "order-2":
             worker.tick(HANDLER_TIMEOUT + 10)
 
@@ -433,14 +413,14 @@ def test_a_batch_that_hangs_counts_for_none_and_its_messages_run_alone():
     assert {worker.attempts(f"message-{n}") for n in (1, 2, 3)} == {0}
     assert total(worker) == 0
     worker.service.calls.clear()
-    worker.service.act = lambda _order, _tx: None
+    worker.service.act = lambda _order: None
     worker.run_dry()
     assert batches(worker) == []
     assert_each_counted_once(worker, *ORDERS[:3])
 
 
 def test_a_worker_that_stops_hands_back_the_batch_that_it_holds():
-    def stop(_order, _tx):
+    def stop(_order):
         worker.breakers.stop()
         raise DOWN
 
@@ -485,9 +465,9 @@ def test_messages_of_a_group_are_handled_one_by_one_in_order():
 
 
 def test_a_batch_of_more_writes_than_a_transaction_takes_is_split():
-    def act(order, tx):
+    def act(order):
         for n in range(15):
-            tx.add(f"row#{order.order_id}#{n}", {"n": 1})
+            worker.service.tx.add(f"row#{order.order_id}#{n}", {"n": 1})
 
     worker = a_worker(act)
 
@@ -498,7 +478,7 @@ def test_a_batch_of_more_writes_than_a_transaction_takes_is_split():
 
 
 def test_a_broken_handler_settles_each_message_as_if_it_had_been_alone():
-    def act(_order, _tx):
+    def act(_order):
         raise PermanentError("no")
 
     worker = a_worker(act)
