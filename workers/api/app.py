@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.responses import Response
 
 from workers.api import routes
 from workers.api.access import Access, AccessMetrics
@@ -27,7 +28,7 @@ from workers.api.origin import Origin
 from workers.api.problems import Problem, documented
 from workers.api.rate import RateLimit
 from workers.api.refusals import EXPECTED, handle_error
-from workers.api.responses import Accepted
+from workers.api.responses import Accepted, OrderView
 from workers.api.strict_json import StrictRoute
 from workers.api.upstream import Upstream
 from workers.envelope import Sign
@@ -139,7 +140,7 @@ class OrderApi(FastAPI):
 def _orders(endpoints: routes.Endpoints, *, allow_simulation: bool) -> APIRouter:
     router = APIRouter(prefix="/orders", route_class=StrictRoute, tags=["orders"])
     place = endpoints.place_demonstration if allow_simulation else endpoints.place
-    changes: tuple[tuple[str, Callable[..., Accepted], Action, Sequence[HTTPStatus]], ...] = (
+    changes: tuple[tuple[str, Callable[..., Response], Action, Sequence[HTTPStatus]], ...] = (
         ("", place, "place", _PLACE_ERRORS),
         ("/{orderId}/cancel", endpoints.cancel, "cancel", _CHANGE_ERRORS),
         ("/{orderId}/refund", endpoints.refund, "refund", _CHANGE_ERRORS),
@@ -153,6 +154,7 @@ def _orders(endpoints: routes.Endpoints, *, allow_simulation: bool) -> APIRouter
             methods=["POST"],
             openapi_extra=documented_scopes(action),
             operation_id=f"{action}Order",
+            response_model=Accepted,
             responses=documented(*statuses) | _ACCEPTED,
             status_code=HTTPStatus.ACCEPTED,
         )
@@ -162,6 +164,7 @@ def _orders(endpoints: routes.Endpoints, *, allow_simulation: bool) -> APIRouter
         dependencies=[Depends(requires("read"))],
         openapi_extra=documented_scopes("read"),
         operation_id="readOrder",
+        response_model=OrderView,
         responses=documented(*_READ_ERRORS),
     )
     return router

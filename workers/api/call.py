@@ -1,10 +1,10 @@
-"""The parts of a change request other than its body: headers, response, background tasks."""
+"""The parts of a change request other than its body."""
 
 import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import BackgroundTasks, Header, Request, Response
+from fastapi import Depends, Header, Request
 
 from workers.api.callers import Caller
 from workers.envelope import Envelope, Event, first
@@ -14,24 +14,26 @@ SOURCE: Final = "order-api"
 _TRACEPARENT: Final = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 
 
-@dataclass
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="A retry with the same key and body returns the first result.",
+    ),
+]
+TraceParent = Annotated[str | None, Header(description="W3C trace context")]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A request for a change, its headers, and the response to fill in."""
+    """A request for a change, and its headers."""
 
     request: Request
-    response: Response
-    background: BackgroundTasks
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=255,
-            pattern=r"^[\x20-\x7e]+$",
-            description="A retry with the same key and body returns the first result.",
-        ),
-    ] = None
-    traceparent: Annotated[str | None, Header(description="W3C trace context")] = None
+    idempotency_key: str | None
+    traceparent: str | None
 
     @property
     def caller(self) -> Caller:
@@ -44,3 +46,13 @@ class Call:
         trace = self.traceparent or ""
         valid = re.fullmatch(_TRACEPARENT, trace)
         return first(event, source=SOURCE, event_id=event_id, traceparent=trace if valid else None)
+
+
+async def call_of(
+    request: Request, idempotency_key: IdempotencyKey = None, traceparent: TraceParent = None
+) -> Call:
+    """Return the call of a request. It is async because FastAPI gives other functions a thread."""
+    return Call(request, idempotency_key, traceparent)
+
+
+Sent = Annotated[Call, Depends(call_of)]

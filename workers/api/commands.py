@@ -24,7 +24,7 @@ from workers.runtime.ports import Record, Store, Transaction
 from workers.services.lifecycle import NotAllowed
 from workers.services.prices import WrongPrice
 
-_ATTEMPTS: Final = 8  # about half a second in total; then the client is told to retry
+_RETRIES: Final = 7  # about half a second in total; then the client is told to retry
 
 
 def fingerprint(method: str, path: str, body: str) -> str:
@@ -72,7 +72,7 @@ class Done:
 _RETRYING: Final = Retrying(
     retry=retry_if_exception_type(Conflict),
     wait=wait_random_exponential(multiplier=0.01, max=0.1),
-    stop=stop_after_attempt(_ATTEMPTS),
+    stop=stop_after_attempt(_RETRIES),
     reraise=True,
 )
 
@@ -84,11 +84,11 @@ def carry_out(command: Command, store: Store, sign: Sign | None = None) -> Done:
     different request or a newer version wrote the record, ``Conflict`` if other requests keep
     interfering, ``Unavailable``, and whatever ``act`` raises.
     """
-    for attempt in _RETRYING:
-        with attempt:
-            # At first, an order that is to be created is not looked up.
-            first = attempt.retry_state.attempt_number == 1
-            record = _commit(command, store, sign, optimistic=first)
+    try:
+        # At first, an order that is to be created is not looked up.
+        record = _commit(command, store, sign, optimistic=True)
+    except Conflict:
+        record = _RETRYING(_commit, command, store, sign, optimistic=False)
     if record.fingerprint != command.fingerprint:
         raise Refused(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -1,10 +1,12 @@
 """Response bodies. None contains the customer's email address."""
 
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from starlette.responses import Response
 
 Money = Annotated[
     Decimal, WithJsonSchema({"type": "string", "examples": ["869.99"]}, mode="serialization")
@@ -13,6 +15,12 @@ Money = Annotated[
 
 class _Response(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True)
+
+
+def answer(body: _Response, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return the HTTP response with a body."""
+    content = body.model_dump_json(by_alias=True)
+    return Response(content, status, media_type="application/json")
 
 
 class Accepted(_Response):

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Final
 from uuid import uuid4
 
-from fastapi import Depends, Path, Request
+from fastapi import Path, Request
+from starlette.background import BackgroundTask
+from starlette.responses import Response
 
 from workers.api.authentication import insufficient
 from workers.api.bodies import (
@@ -16,12 +19,12 @@ from workers.api.bodies import (
     RefundRequest,
     Shipment,
 )
-from workers.api.call import SOURCE, Call
+from workers.api.call import SOURCE, Call, Sent
 from workers.api.callers import OPERATE, Caller
 from workers.api.commands import Command, carry_out, fingerprint
 from workers.api.fast_path import FastPath
 from workers.api.rate import RateLimit
-from workers.api.responses import Accepted, OrderView
+from workers.api.responses import Accepted, OrderView, answer
 from workers.api.upstream import Upstream
 from workers.envelope import Envelope, Event, Id, Sign
 from workers.glimpse import Glimpse
@@ -37,13 +40,13 @@ STATUS: Final = {
     "order.shipped": "shipped",
 }
 OrderId = Annotated[Id, Path(alias="orderId")]
-Sent = Annotated[Call, Depends()]
 
 
 @dataclass(frozen=True)
 class Endpoints:
     """Handles requests: runs the command, schedules publishing, builds the response.
 
+    A request takes a thread once: FastAPI would take another to serialize what is returned.
     FastAPI shows the methods' docstrings in the API documentation.
     """
 
@@ -54,7 +57,7 @@ class Endpoints:
     sign: Sign | None = None
     rate: RateLimit | None = None
 
-    def place(self, body: NewOrder, call: Sent) -> Accepted:
+    def place(self, body: NewOrder, call: Sent) -> Response:
         """Place an order.
 
         Payment and inventory process it afterwards. Poll the order's URL to follow it.
@@ -86,11 +89,11 @@ class Endpoints:
 
         return self._accept(call, body.canonical(), act)
 
-    def place_demonstration(self, body: DemonstrationOrder, call: Sent) -> Accepted:
+    def place_demonstration(self, body: DemonstrationOrder, call: Sent) -> Response:
         """Place an order, optionally with outcomes that the services simulate."""
         return self.place(body, call)
 
-    def cancel(self, order_id: OrderId, call: Sent, body: Cancellation | None = None) -> Accepted:
+    def cancel(self, order_id: OrderId, call: Sent, body: Cancellation | None = None) -> Response:
         """Cancel a pending or confirmed order: payment is refunded and stock is released."""
         cancellation = body or Cancellation()
         return self._change(
@@ -102,7 +105,7 @@ class Endpoints:
             ),
         )
 
-    def refund(self, order_id: OrderId, call: Sent, body: RefundRequest | None = None) -> Accepted:
+    def refund(self, order_id: OrderId, call: Sent, body: RefundRequest | None = None) -> Response:
         """Refund a confirmed or shipped order.
 
         An order that has not shipped is cancelled, and its stock is released; `status` is then
@@ -118,7 +121,7 @@ class Endpoints:
             ),
         )
 
-    def ship(self, order_id: OrderId, call: Sent, body: Shipment | None = None) -> Accepted:
+    def ship(self, order_id: OrderId, call: Sent, body: Shipment | None = None) -> Response:
         """Mark a confirmed order as shipped."""
         shipment = body or Shipment()
         return self._change(
@@ -130,13 +133,13 @@ class Endpoints:
             ),
         )
 
-    def read(self, order_id: OrderId, request: Request) -> OrderView:
+    def read(self, order_id: OrderId, request: Request) -> Response:
         """Return an order: its state, the status of payment and inventory, reasons and history."""
         with self._admitted(request):
             order = self._find(order_id, self.store.begin(f"{SOURCE}#read"), request.state.caller)
         ids = {"orderId": order.order_id, "correlationId": order.correlation_id}
         _add_to_log(request, ids)
-        return OrderView.model_validate(order.model_dump() | {"reasons": order.reasons})
+        return answer(OrderView.model_validate(order.model_dump() | {"reasons": order.reasons}))
 
     def _find(self, order_id: str, tx: Transaction, caller: Caller) -> Order:
         """Read an order. That of somebody else does not exist, as far as the caller can tell."""
@@ -155,7 +158,7 @@ class Endpoints:
 
     def _change(
         self, order_id: str, call: Call, body: str, change: Callable[[Transaction, str], Event]
-    ) -> Accepted:
+    ) -> Response:
         def act(tx: Transaction, event_id: str) -> Envelope[Event]:
             order = self._find(order_id, tx, call.caller)
             correlation_id = order.correlation_id or event_id
@@ -166,7 +169,7 @@ class Endpoints:
 
     def _accept(
         self, call: Call, body: str, act: Callable[[Transaction, str], Envelope[Event]]
-    ) -> Accepted:
+    ) -> Response:
         path = call.request.url.path
         request_hash = fingerprint(call.request.method, path, body)
         with self._admitted(call.request):
@@ -178,17 +181,19 @@ class Endpoints:
         envelope = done.envelope
         order_id = envelope.data.order_id
         _add_to_log(call.request, Glimpse.of(envelope).fields())
-        call.response.headers["Location"] = f"/orders/{order_id}"
-        if done.replayed:
-            call.response.headers["Idempotent-Replayed"] = "true"
-        else:
-            call.background.add_task(self.fast_path.publish, done.event)
-        return Accepted(
+        accepted = Accepted(
             order_id=order_id,
             event_id=envelope.event_id,
             status=STATUS[envelope.event_type],
             correlation_id=envelope.correlation_id,
         )
+        response = answer(accepted, HTTPStatus.ACCEPTED)
+        response.headers["Location"] = f"/orders/{order_id}"
+        if done.replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        else:
+            response.background = BackgroundTask(self.fast_path.publish, done.event)
+        return response
 
 
 async def health() -> dict[str, str]:

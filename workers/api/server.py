@@ -22,7 +22,6 @@ DRAIN_SHARE: Final = 1 / 4  # of the stop timeout, which also has to suffice for
 LEAST_GRACE: Final = 1  # s for running requests, also after a second signal
 CLOSE: Final = (b"connection", b"close")
 KEEP_ALIVE: Final = 75  # s; more than an ALB's 60 s, or it reuses connections we just closed
-MAX_HEADER_BYTES: Final = 16 * 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -49,7 +48,6 @@ def serve(app: ASGIApp, listener: socket.socket, *, stopping: Stopping) -> None:
     config = uvicorn.Config(
         app,
         access_log=False,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         http=TimedProtocol,
         lifespan="off",
         log_config=None,

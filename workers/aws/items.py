@@ -13,15 +13,17 @@ from workers.runtime.ports import Document
 META: Final = frozenset({"pk", "version", "expires", "outboxShard", "outboxOrder"})
 
 
+_SERIALIZER: Final = TypeSerializer()
+
+
 def to_item(document: Mapping[str, object]) -> dict[str, Any]:
     """Return the wire form.
 
     Raises ``PermanentError`` for values that DynamoDB cannot store: floats, and numbers of more
     than 38 digits.
     """
-    serializer = TypeSerializer()
     try:
-        return {field: serializer.serialize(value) for field, value in document.items()}
+        return {field: _wire(value) for field, value in document.items()}
     except (TypeError, DecimalException) as error:
         raise PermanentError(f"dynamodb: a document cannot hold this value: {error!r}") from error
 
@@ -65,6 +67,17 @@ def _sum(one: object, other: object) -> object:
             except DecimalException as error:
                 raise PermanentError(f"dynamodb: a sum is not exact: {error!r}") from error
     raise PermanentError(f"dynamodb: cannot add {type(other).__name__} to {type(one).__name__}")
+
+
+def _wire(value: object) -> Any:
+    """Return the wire form of a value. The SDK tries three other types before it finds a text."""
+    if type(value) is str:
+        return {"S": value}
+    if type(value) is dict:
+        return {"M": {name: _wire(part) for name, part in value.items()}}
+    if type(value) is list:
+        return {"L": [_wire(part) for part in value]}
+    return _SERIALIZER.serialize(value)
 
 
 def _plain(value: Any) -> object:

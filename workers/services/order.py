@@ -5,8 +5,10 @@ unknown top-level fields of a document, but cannot match the elements of a list.
 models preserve unknown fields at every depth.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -101,8 +103,14 @@ class Order(_Stored):
 
 def _document(model: BaseModel) -> Document:
     """Dump the declared fields, and add unknown ones unchanged: pydantic would convert them."""
-    known = {to_camel(name): _value(getattr(model, name)) for name in type(model).model_fields}
+    known = {key: _value(getattr(model, name)) for name, key in _keys(type(model)).items()}
     return known | (model.model_extra or {})
+
+
+@cache
+def _keys(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the key of each declared field in a document."""
+    return {name: to_camel(name) for name in model.model_fields}
 
 
 def _value(value: object) -> object:

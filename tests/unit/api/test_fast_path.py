@@ -1,15 +1,20 @@
 """Publishing right after the response: one attempt, and a failure never costs an order."""
 
-from threading import Event, Thread
+import asyncio
+from itertools import count
+from threading import Event
 
 import pytest
 from structlog.testing import capture_logs
 from support.builders import a_cancellation, an_order, encoded
+from support.eventually import eventually
 from support.fakes import FakeOutbox, FakeStore, FakeTopic
 
-from workers.api.fast_path import SLOTS, FastPath
+from workers.api.fast_path import MAX_EVENTS, SLOTS, FastPath
+from workers.limits import MAX_BATCH
 from workers.runtime.errors import PermanentError, Unavailable
 
+PATIENCE = 20.0  # s
 DOWN = Unavailable("timeout", dependency="sns")
 
 
@@ -60,28 +65,189 @@ class StuckTopic(FakeTopic):
         self.entered, self.over = [], Event()
 
     def publish(self, events):
-        self.entered.append(events)
-        self.over.wait()
+        self.entered.append([event.event_id for event in events])
+        self.over.wait(PATIENCE)
         return super().publish(events)
 
 
-def test_a_hung_topic_blocks_a_bounded_number_of_threads():
-    topic, arrived = StuckTopic(), Event()
-    fast_path = FastPath(topic, FakeOutbox(FakeStore(outbox=True)))
-    threads = [Thread(target=fast_path.publish, args=[encoded()]) for _ in range(SLOTS)]
-    for thread in threads:
-        thread.start()
-    while len(topic.entered) < SLOTS:
-        arrived.wait(0.001)
+class Scenario:
+    """Publishes on an event loop, past a store that has the rows of all events."""
 
-    fast_path.publish(encoded())  # returns: all slots are taken
+    def __init__(self, topic, **options):
+        self.topic, self.store = topic, FakeStore(outbox=True)
+        self.outbox = FakeOutbox(self.store)
+        self.path = FastPath(topic, self.outbox, **options)
+        self._names = map(str, count())
 
-    assert len(topic.entered) == SLOTS
-    topic.over.set()
-    for thread in threads:
-        thread.join()
-    fast_path.publish(encoded())
-    assert len(topic.entered) == SLOTS + 1
+    def publish(self, number=1):
+        """Start to publish events, each of its own request."""
+        events = [encoded(an_order(), event_id=next(self._names)) for _ in range(number)]
+        for event in events:
+            self.store.commit(self.store.begin(event.event_id), [event])
+        return [asyncio.create_task(self.path.publish(event)) for event in events]
+
+    async def entered(self, requests):
+        """Wait until SNS has this number of requests."""
+        await asyncio.to_thread(eventually, lambda: len(self.topic.entered) >= requests)
+
+
+def test_a_lone_event_is_sent_at_once():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        shop.topic.over.set()
+        for _ in range(3):
+            await asyncio.gather(*shop.publish())
+        return shop
+
+    shop = asyncio.run(scenario())
+
+    assert shop.topic.entered == [["0"], ["1"], ["2"]]
+    assert not shop.store.waiting
+
+
+def test_events_that_come_during_a_request_share_the_next_one():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        tasks = shop.publish()
+        await shop.entered(1)
+        tasks += shop.publish(3)
+        await asyncio.sleep(0)
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        return shop
+
+    shop = asyncio.run(scenario())
+
+    assert shop.topic.entered == [["0"], ["1", "2", "3"]]
+    assert not shop.store.waiting
+
+
+def test_a_full_request_does_not_wait_for_the_one_under_way():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        tasks = shop.publish()
+        await shop.entered(1)
+        tasks += shop.publish(MAX_BATCH + 1)
+        await shop.entered(2)
+        sizes = [len(events) for events in shop.topic.entered]
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        return sizes, [len(events) for events in shop.topic.entered]
+
+    assert asyncio.run(scenario()) == ([1, MAX_BATCH], [1, MAX_BATCH, 1])
+
+
+def test_a_request_that_hangs_delays_others_only_for_a_moment():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=0.0)
+        tasks = shop.publish()
+        await shop.entered(1)
+        tasks += shop.publish()
+        await shop.entered(2)
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_event_is_left_to_the_relay_alone():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        tasks = shop.publish()
+        await shop.entered(1)
+        tasks += shop.publish(3)
+        await asyncio.sleep(0)
+        shop.topic.publish = lambda _events: {1: DOWN}  # the second request
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        return shop
+
+    shop = asyncio.run(scenario())
+
+    assert shop.store.waiting.keys() == {"2"}
+
+
+def test_after_a_mark_that_fails_the_rest_of_the_batch_is_left_to_the_relay():
+    """A table that does not answer would make each of them wait for its timeout."""
+
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        tasks = shop.publish()
+        await shop.entered(1)
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        shop.topic.over.clear()
+        tasks = shop.publish()
+        await shop.entered(2)
+        tasks += shop.publish(3)
+        await asyncio.sleep(0)
+        marked, mark = [], shop.outbox.mark_published_direct
+
+        def failing(event_ids):
+            marked.extend(event_ids)
+            if event_ids == ["3"]:
+                raise DOWN
+            mark(event_ids)
+
+        shop.outbox.mark_published_direct = failing
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        return shop, marked
+
+    with capture_logs() as logs:
+        shop, marked = asyncio.run(scenario())
+
+    assert marked == ["1", "2", "3"]
+    assert shop.store.waiting.keys() == {"3", "4"}
+    assert [line["eventId"] for line in logs] == ["3", "4"]
+
+
+def test_a_hung_topic_blocks_a_bounded_number_of_threads_and_requests():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=0.0)
+        tasks = []
+        for number in range(SLOTS):
+            tasks += shop.publish()
+            await shop.entered(number + 1)
+        tasks += shop.publish(MAX_BATCH)  # they wait for a slot
+        await asyncio.gather(*shop.publish())  # returns
+        taken = len(shop.topic.entered)
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        return taken, len(shop.topic.entered), len(shop.store.waiting)
+
+    assert asyncio.run(scenario()) == (SLOTS, SLOTS + 1, 1)
+
+
+def test_a_hung_topic_holds_a_bounded_number_of_events():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        tasks = shop.publish()
+        await shop.entered(1)
+        tasks += shop.publish(MAX_EVENTS + 5)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        left = sum(task.done() for task in tasks)
+        shop.topic.over.set()
+        await asyncio.gather(*tasks)
+        return left, len(shop.store.waiting)
+
+    assert asyncio.run(scenario()) == (6, 6)
+
+
+def test_a_request_that_is_cancelled_leaves_the_others_of_its_batch():
+    async def scenario():
+        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
+        (first,) = shop.publish()
+        await shop.entered(1)
+        others = shop.publish(2)
+        await asyncio.sleep(0)
+        others[0].cancel()
+        shop.topic.over.set()
+        await asyncio.gather(first, *others, return_exceptions=True)
+        return shop
+
+    assert not asyncio.run(scenario()).store.waiting
 
 
 def test_on_a_topic_that_keeps_order_only_the_first_event_of_an_order_goes_past_the_outbox():
@@ -91,7 +257,7 @@ def test_on_a_topic_that_keeps_order_only_the_first_event_of_an_order_goes_past_
     events = [encoded(an_order(), event_id="1"), encoded(a_cancellation(), event_id="2")]
     store.commit(store.begin("key"), events)
     for event in events:
-        fast_path.publish(event)
+        asyncio.run(fast_path.publish(event))
 
     assert [event.event_id for event in topic.sent] == ["1"]
     assert store.waiting.keys() == {"2"}
