@@ -13,7 +13,6 @@ from threading import Condition
 from typing import Final
 
 from workers.limits import MAX_BATCH
-from workers.runtime.linger import BACKLOG
 
 MAX_POLLERS: Final = 4
 READ_AHEAD_SECONDS: Final = 0.25
@@ -44,7 +43,7 @@ class Permits:
         self._rest = rest
         self._held = 0
         self._requested = 0  # by open polls, of those held
-        self._full_polls = 0  # consecutive; each beyond BACKLOG admits one more poller
+        self._full_polls = 0  # in a row, at once; as many pollers may poll, but always one
         self._paused: set[str] = set()
         self._stopped = False
         self._changed = Condition()
@@ -94,6 +93,11 @@ class Permits:
                 self._full_polls = 0
             self._changed.notify_all()
 
+    def lingered(self) -> None:
+        """Note that a poller paused: full polls after a pause do not show a backlog."""
+        with self._changed:
+            self._full_polls = 0
+
     def finished(self, duration: float | None, *, passed_on: bool = False) -> None:
         """Return the permit of a message; ``duration`` (s) is that of its handler, if it ran.
 
@@ -126,7 +130,7 @@ class Permits:
             self._changed.notify_all()
 
     def _free(self, poller: int = 0) -> int:
-        if self._paused or poller > max(0, self._full_polls - BACKLOG):
+        if self._paused or poller > max(0, self._full_polls - 1):
             return 0
         return self.concurrency + self.read_ahead - self._held
 

@@ -92,6 +92,7 @@ class Poller:
         for message in messages:
             self.admit(message)
         if wait := self._linger.after(len(messages), taken, took):
+            self._permits.lingered()
             self._stopping.wait(wait)
         return True
 

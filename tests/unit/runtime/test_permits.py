@@ -9,7 +9,6 @@ from support.fakes import FakeClock
 from support.harness import RestlessClock
 
 from workers.limits import MAX_BATCH
-from workers.runtime.linger import BACKLOG
 from workers.runtime.permits import MAX_POLLERS, PATIENCE, Permits
 
 
@@ -112,8 +111,8 @@ def test_a_stop_releases_every_waiting_poller():
 
 
 def a_backlog(permits):
-    """Receive as many full polls in a row as show that messages are waiting."""
-    for _ in range(BACKLOG + 1):
+    """Receive two full polls, one right after the other: many messages are waiting."""
+    for _ in range(2):
         permits.received(permits.take(0), MAX_BATCH)
 
 
@@ -131,14 +130,12 @@ def test_full_polls_add_pollers_and_an_empty_poll_removes_them():
     permits.stop()
 
 
-def test_some_full_polls_do_not_add_a_poller():
-    """A steady stream fills some polls by chance; a second poller would halve the next batch.
-
-    After ``BACKLOG`` of them, the next poll follows without a pause. Only if that is full, too, are
-    there more messages than one poller can receive.
-    """
+def test_full_polls_after_pauses_do_not_add_a_poller():
+    """A steady stream fills some polls by chance; a second poller would halve the next batch."""
     permits = Permits(100)
-    for _ in range(BACKLOG):
+    permits.received(permits.take(0), MAX_BATCH)
+    for _ in range(5):
+        permits.lingered()
         permits.received(permits.take(0), MAX_BATCH)
     thread, answers = a_thread(permits.take, 1)
     thread.join(0.02)

@@ -61,6 +61,28 @@ def test_received_messages_are_admitted_under_a_lease(worker):
     assert worker.next_lease().message.id == "message-1"
 
 
+@pytest.mark.parametrize(("linger", "pollers"), [(0, 2), (1, 1)])
+def test_full_polls_with_a_pause_between_them_do_not_start_a_second_poller(linger, pollers):
+    worker = Harness(concurrency=40)
+    worker.send(*(f"order-{number}" for number in range(20)))
+    poller = Poller(
+        worker.queue,
+        permits=worker.permits,
+        leases=worker.leases,
+        acks=worker.acks,
+        turns=worker.parts.turns,
+        telemetry=worker.telemetry,
+        wait=20,
+        linger=linger,
+    )
+    poller._stopping.set()  # noqa: SLF001 - no pause takes time, and the permits still work
+    for _ in range(2):
+        poller.poll(worker.permits.take())
+    assert len(worker.leases) == 20
+    free = [worker.permits._free(each) > 0 for each in range(4)]  # noqa: SLF001 - take() would block
+    assert free.count(True) == pollers
+
+
 def test_pauses_grow_while_polls_fail(worker):
     """Cases 24 and 25."""
     worker.queue.fail_next("receive", OUTAGE, times=10)
