@@ -14,6 +14,8 @@ def version_of(revision: str | None) -> str:
     return revision[:_SHORT] if revision and revision not in _UNSET else version("workers")
 
 
+# In requests to AWS and to others.
+USER_AGENT: Final = f"workers/{version('workers')}"
 VERSION: Final = version_of(os.environ.get("REVISION"))
 
 # What this version reads in rows and earlier ones do not. Heartbeats name it, so that a command can

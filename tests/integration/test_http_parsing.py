@@ -24,9 +24,17 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 
 
+CLOSE = b"Connection: close\r\n\r\n"
+
+
 @pytest.fixture(scope="module")
-def server():
-    with HttpServer(Api(origin_keys=()).app) as running:
+def api():
+    return Api(origin_keys=())
+
+
+@pytest.fixture(scope="module")
+def server(api):
+    with HttpServer(api.app) as running:
         yield running.address
 
 
@@ -78,8 +86,9 @@ LAST = b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        b"GET /healthz HTTP/1.1\r\n\r\n",
-        GET + HOST + b"\r\n",
+        b"GET /healthz HTTP/1.1\r\n" + CLOSE,
+        b"GET /healthz HTTP/2.0\r\n" + CLOSE,
+        GET + HOST + CLOSE,
         GET + b"A name: x\r\n\r\n",
         GET + b"X: a\r\n folded\r\n\r\n",
         POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -92,6 +101,7 @@ LAST = b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
     ],
     ids=[
         "no host",
+        "no host, HTTP/2.0",
         "two hosts",
         "header name",
         "folded header",
@@ -112,6 +122,7 @@ def test_http_1_0_needs_no_host(server):
     assert ask(server, b"GET /healthz HTTP/1.0\r\n\r\n") == [200]
 
 
+H2C_GET = GET + H2C + b"X: "
 LONG = b"x" * (MAX_HEADER_BYTES // 2 + 1)
 
 
@@ -120,20 +131,53 @@ LONG = b"x" * (MAX_HEADER_BYTES // 2 + 1)
     [
         (b"GET /", LONG, LONG),
         (GET + b"X: ", LONG, LONG),
+        (GET + b"X: " + LONG + LONG + b"\r\n" + CLOSE,),
+        (H2C_GET, LONG + LONG),
         (GET, *[b"X-%d: " % n + b"x" * 1_000 + b"\r\n" for n in range(17)]),
         (CHUNKED + b"0\r\nX: ", LONG, LONG),
         (CHUNKED + b"0\r\n", *[b"X-%d: " % n + b"x" * 1_000 + b"\r\n" for n in range(17)]),
         (CHUNKED + b"1;x=", LONG, LONG),
     ],
-    ids=["target", "header", "headers", "trailer", "trailers", "chunk extension"],
+    ids=[
+        "target",
+        "header",
+        "in one packet",
+        "after an upgrade",
+        "headers",
+        "trailer",
+        "trailers",
+        "chunk extension",
+    ],
 )
-def test_headers_without_an_end_are_refused(server, parts):
+def test_headers_that_are_too_large_are_refused(server, parts):
     assert ask(server, *parts) == [400]
 
 
 def test_a_large_body_in_small_parts_is_no_header(server):
     parts = [b"1000\r\n" + b" " * 0x1000 + b"\r\n"] * 12
     assert ask(server, CHUNKED, *parts, b"0\r\n\r\n" + LAST) == [400, 200]  # empty: no JSON
+
+
+def test_many_requests_on_one_connection_are_no_large_header(server):
+    request = GET + b"X: " + b"x" * (MAX_HEADER_BYTES // 3) + b"\r\n\r\n"
+
+    assert ask(server, *[request] * 6, LAST) == [200] * 7
+
+
+def test_whitespace_after_a_header_is_no_part_of_it(server, api):
+    """RFC 9112, 5.1. Two requests with one key are one order."""
+    before = len(api.topic.published)
+    for key in (b"a-key", b"a-key \t", b" a-key"):
+        request = PLACE + b"Idempotency-Key: " + key + b"\r\n" + CLOSE + BODY
+        assert ask(server, request) == [202]
+
+    assert len(api.topic.published) == before + 1
+
+
+def test_whitespace_after_a_transfer_coding_is_no_part_of_it(server):
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+
+    assert ask(server, POST + b"Transfer-Encoding: chunked \r\n" + CLOSE + chunks) == [202]
 
 
 def test_requests_sent_ahead_are_answered_in_order(server):
@@ -149,6 +193,26 @@ def test_too_many_requests_sent_ahead_are_cut_off(server):
 def test_a_request_is_answered_although_the_next_one_is_malformed(server):
     """An answer 400 in its place would tell the client that no order was placed."""
     assert ask(server, PLACE + b"\r\n" + BODY + b"hello\r\n\r\n") == [202]
+
+
+def test_a_request_is_answered_although_the_next_body_is_malformed(server):
+    assert ask(server, PLACE + b"\r\n" + BODY + CHUNKED + b"no size\r\n") == [202]
+
+
+def test_a_connection_outlives_the_body_of_a_refused_request(monkeypatch):
+    """A gateway keeps it for the requests of others."""
+    monkeypatch.setattr("workers.api.connections.HEADER_TIMEOUT", 0.3)
+    with (
+        HttpServer(Api(origin_keys=("k" * 32,)).app) as server,
+        socket.create_connection(server.address, timeout=PATIENCE) as client,
+    ):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(PLACE + b"\r\n")
+        assert b" 403 " in client.recv(65_536).partition(b"\r\n")[0]
+        client.sendall(BODY)
+        time.sleep(0.6)
+        client.sendall(LAST)
+        assert answers(client) == [200]
 
 
 @pytest.mark.parametrize("split", [0, 10, len(BODY)])

@@ -53,6 +53,8 @@ class TimedProtocol(HttpToolsProtocol):
         self._headers = _Timer(self.loop)
         self._unparsed = 0  # bytes since the last part of a request was complete
         self._in_head = False
+        self._head = 0  # bytes of the headers so far
+        self._closes = False  # after the responses that are due
         self._sending = _Timer(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -88,12 +90,20 @@ class TimedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin with a request."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._head = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. Trailers are dropped: they must not pass for headers (RFC 9110, 6.5.1)."""
-        if self._in_head:
-            super().on_header(name, value)
+        """Take a header. Trailers are dropped: they must not pass for headers (RFC 9110, 6.5.1).
+
+        Raises ``MalformedRequest``.
+        """
+        if not self._in_head:
+            return
+        self._head += len(name) + len(value)
+        if self._head + len(self.url) > MAX_HEADER_BYTES:
+            raise MalformedRequest("the headers are too large")
+        # llhttp keeps the whitespace after a value, which is no part of it (RFC 9112, 5.1).
+        super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Serve the request. Raises ``MalformedRequest``."""
@@ -108,7 +118,7 @@ class TimedProtocol(HttpToolsProtocol):
             codings += name == b"transfer-encoding"
             if name == b"transfer-encoding" and (codings > 1 or value.lower() != b"chunked"):
                 raise MalformedRequest("another transfer coding than chunked")
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             raise MalformedRequest("one Host header is required: RFC 9112, 3.2")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise MalformedRequest("too many requests at once")
@@ -121,9 +131,12 @@ class TimedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note the end of a body."""
-        if not self._in_head:
-            self._unparsed = 0
-            super().on_message_complete()
+        if self._in_head:
+            return
+        self._unparsed = 0
+        super().on_message_complete()
+        if not self._serving and not self.transport.is_closing():
+            self._wait()  # it was answered before its end, a refused caller's for example
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the client sends, and close the connection.
@@ -137,7 +150,11 @@ class TimedProtocol(HttpToolsProtocol):
         elif not self.cycle.more_body:
             self.cycle.keep_alive = False
             self.flow.pause_reading()
-        elif self.pipeline or self.cycle.response_started:
+        elif self.pipeline:
+            self.pipeline.popleft()  # the newest: it is not whole, and has not begun
+            self._closes = True
+            self.flow.pause_reading()
+        elif self.cycle.response_started:
             self.transport.abort()
         else:
             super().send_400_response(msg)
@@ -145,6 +162,8 @@ class TimedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self._corked.flush()
+        if self._closes and not self.pipeline:
+            self.transport.close()
         super().on_response_complete()
         self._look()
 
@@ -180,6 +199,14 @@ class TimedProtocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self._unparsed = 0
         self._parse(b"".join([*head, b"\r\n", rest]))
+
+    def _wait(self) -> None:
+        """Wait for the next request as long as after a response."""
+        self._headers.stop()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     @property
     def _serving(self) -> bool:

@@ -17,14 +17,15 @@ from workers.envelope import Encoded
 from workers.events import OrderCreated, peek
 from workers.limits import MAX_BATCH
 from workers.runtime.crash import crash_point
+from workers.runtime.errors import Conflict
 from workers.runtime.ports import Topic
 from workers.runtime.publisher import LONGEST_WAIT
 from workers.runtime.settlement import name_of
 
-# A quarter of the request threads, and of the requests in flight, which last until their events are
-# published: the others keep accepting orders while SNS is down.
+# A quarter of the request threads, and half of the requests in flight, which last until their
+# events are published: the others keep accepting orders while SNS is down.
 SLOTS: Final = REQUEST_THREADS // 4  # batches, with a thread each
-MAX_EVENTS: Final = MAX_IN_FLIGHT // 4
+MAX_EVENTS: Final = MAX_IN_FLIGHT // 2
 
 log = structlog.get_logger()
 
@@ -89,7 +90,7 @@ class FastPath:
 
     def _close(self, batch: _Batch) -> None:
         """Send the batch, or let it go on waiting for a slot."""
-        if self._open is not batch:
+        if self._open is not batch or batch.turn.done():  # cancelled at the end of a drain
             return
         self._late = self._batches >= SLOTS
         if not self._late:
@@ -131,6 +132,8 @@ class FastPath:
             if error is None:
                 try:
                     self.outbox.mark_published_direct([event.event_id])
+                except Conflict as busy:  # a matter of this row
+                    error = busy
                 except Exception as unmarked:  # noqa: BLE001 - as above
                     error = failure = unmarked
             if error is not None:

@@ -1,6 +1,7 @@
 """Creates the AWS clients, in the main thread: a boto3 session is not thread-safe."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
@@ -12,9 +13,10 @@ from workers.aws.answers import refuse_foreign, refuse_truncated
 from workers.aws.credentials import guarded_session
 from workers.aws.endpoints import require_valid_endpoints
 from workers.aws.errors import translated
-from workers.aws.wire import USER_AGENT, Sqs, SqsWire
-from workers.aws.wired import Wired
+from workers.aws.sqs import Sqs
+from workers.runtime.errors import SettingsError
 from workers.settings import Settings, Transport
+from workers.version import USER_AGENT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -157,14 +159,20 @@ class Clients:
     def _sqs(self, patience: Patience) -> Sqs:
         with translated("sqs"):
             client = _checking(self.session.client("sqs", config=self._config(patience)))
-        return (
-            cast("Sqs", client) if self.transport == "boto3" else SqsWire.like(self.session, client)
-        )
+        if self.transport == "boto3":
+            return cast("Sqs", client)
+        with _loading():
+            from workers.aws.wire import SqsWire  # noqa: PLC0415 - only where it is used
+        return SqsWire.like(self.session, client)
 
     def _hot(self, client: C) -> C:
         """Return the client, or what stands for it and sends its hot requests by the wire."""
         _checking(client)
-        return client if self.transport == "boto3" else cast("C", Wired(client, self.session))
+        if self.transport == "boto3":
+            return client
+        with _loading():
+            from workers.aws.wired import Wired  # noqa: PLC0415 - as above
+        return cast("C", Wired(client, self.session))
 
     def refresh_credentials(self) -> None:
         """Refresh credentials that are about to expire, so that no call waits for it. Thread-safe.
@@ -188,6 +196,17 @@ class Clients:
             # Otherwise the SDK builds a long one for each request.
             user_agent=USER_AGENT,
         )
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Say what helps if the wire cannot be loaded: its parser is a library in C."""
+    try:
+        yield
+    except ImportError as error:
+        raise SettingsError(
+            f"AWS_TRANSPORT: the wire cannot be loaded ({error}); AWS_TRANSPORT=boto3 works without"
+        ) from error
 
 
 def _checking(client: C) -> C:

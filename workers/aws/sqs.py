@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from workers.aws.errors import plain_code, translated
 from workers.aws.fifo import ids
-from workers.aws.wire import Sqs
 from workers.limits import MAX_VISIBILITY_TIMEOUT
 from workers.runtime.dead_letter import TEXTS, WANTED, attributes_of
 from workers.runtime.errors import FatalError, Unavailable
@@ -42,6 +41,22 @@ class Depth:
     visible: int
     in_flight: int
     delayed: int
+
+
+class Sqs(Protocol):
+    """The operations of SQS that a queue uses: an ``SqsWire``, or the SDK's client."""
+
+    def receive_message(self, **parameters: Any) -> Any:
+        """As the SDK's."""
+
+    def delete_message_batch(self, **parameters: Any) -> Any:
+        """As the SDK's."""
+
+    def change_message_visibility_batch(self, **parameters: Any) -> Any:
+        """As the SDK's."""
+
+    def send_message(self, **parameters: Any) -> Any:
+        """As the SDK's."""
 
 
 @dataclass(frozen=True)

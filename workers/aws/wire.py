@@ -7,8 +7,7 @@ are those of the SDK's SQS client.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -21,11 +20,10 @@ from workers.aws.endpoints import origin_of
 from workers.aws.exchanges import Answer
 from workers.aws.proxies import Proxy
 from workers.aws.signer import Scope, signed
+from workers.version import USER_AGENT
 
 if TYPE_CHECKING:
     import boto3
-
-USER_AGENT: Final = f"workers/{version('workers')}"
 
 # Deletes and visibility changes are repeated after a broken connection: one that was cut while idle
 # (a NAT gateway does so after 350 s) fails only when it is used again. So may a dead letter: if the
@@ -34,22 +32,6 @@ USER_AGENT: Final = f"workers/{version('workers')}"
 # Nothing is repeated after a read timeout: it has taken long enough. A receive is never repeated:
 # the messages in a lost response stay hidden, and the retry would hide up to ten more.
 PAUSES: Final = (0.0, 0.2)  # s before each retry
-
-
-class Sqs(Protocol):
-    """The operations of SQS that a queue uses: an ``SqsWire``, or the SDK's client."""
-
-    def receive_message(self, **parameters: Any) -> Any:
-        """As the SDK's."""
-
-    def delete_message_batch(self, **parameters: Any) -> Any:
-        """As the SDK's."""
-
-    def change_message_visibility_batch(self, **parameters: Any) -> Any:
-        """As the SDK's."""
-
-    def send_message(self, **parameters: Any) -> Any:
-        """As the SDK's."""
 
 
 @dataclass(frozen=True)

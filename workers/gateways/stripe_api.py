@@ -13,8 +13,8 @@ import urllib3
 
 from workers.aws.certificates import authorities
 from workers.aws.proxies import pool_manager
-from workers.aws.wire import USER_AGENT
 from workers.runtime.errors import PermanentError, Unavailable
+from workers.version import USER_AGENT
 
 DEPENDENCY: Final = "payment-gateway"
 # An account's default version changes when someone upgrades it in the Dashboard.

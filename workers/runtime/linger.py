@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SHARE: Final = 0.95  # of the messages that a poll takes
+SHARE: Final = 0.9  # of the messages that a poll takes
 # Messages that a full poll leaves behind, on average, if it was to fetch ``SHARE`` of ten and they
 # arrive at random: the mean of a Poisson distribution beyond ten.
 LEFT: Final = 2

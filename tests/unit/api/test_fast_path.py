@@ -12,7 +12,7 @@ from support.fakes import FakeOutbox, FakeStore, FakeTopic
 
 from workers.api.fast_path import MAX_EVENTS, SLOTS, FastPath
 from workers.limits import MAX_BATCH
-from workers.runtime.errors import PermanentError, Unavailable
+from workers.runtime.errors import Conflict, PermanentError, Unavailable
 
 PATIENCE = 20.0  # s
 DOWN = Unavailable("timeout", dependency="sns")
@@ -55,6 +55,25 @@ def test_an_event_that_cannot_be_marked_is_published_again(api, order):
 
     assert [envelope.event_id for envelope in api.topic.published] == [placed["eventId"]]
     assert api.store.waiting.keys() == {placed["eventId"]}
+
+
+def test_a_row_that_another_transaction_writes_leaves_only_itself_unmarked():
+    marked = []
+
+    class Busy:
+        def mark_published_direct(self, event_ids):
+            if event_ids == ["event-1"]:
+                raise Conflict("dynamodb: TransactionConflictException")
+            marked.extend(event_ids)
+
+    async def publish():
+        path = FastPath(FakeTopic(), Busy())
+        await asyncio.gather(*(path.publish(encoded(event_id=f"event-{n}")) for n in range(4)))
+
+    with capture_logs() as logs:
+        asyncio.run(publish())
+    assert sorted(marked) == ["event-0", "event-2", "event-3"]
+    assert [line["event"] for line in logs] == ["fast_path.failed"]
 
 
 class StuckTopic(FakeTopic):

@@ -1,5 +1,7 @@
 """Timeouts, retries and connection pools of the clients."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import boto3
@@ -49,6 +51,21 @@ def test_an_unknown_transport_is_refused_by_the_name_of_the_setting(monkeypatch,
 
     with pytest.raises(SettingsError, match=r"AWS_TRANSPORT: .*'wire' or 'boto3'"):
         Settings.load()
+
+
+@pytest.mark.parametrize(("name", "module"), [("poll", "wire"), ("dynamodb", "wired")])
+def test_a_wire_that_cannot_be_loaded_names_the_setting(clients, monkeypatch, name, module):
+    monkeypatch.setitem(sys.modules, f"workers.aws.{module}", None)  # its import fails
+
+    with pytest.raises(SettingsError, match=r"AWS_TRANSPORT: .*; AWS_TRANSPORT=boto3 works"):
+        getattr(clients, name)()
+    getattr(replace(clients, transport="boto3"), name)()
+
+
+def test_the_sdks_clients_need_no_library_of_the_wire():
+    code = "import sys; sys.modules['httptools'] = None; import workers.aws.clients"
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603 - ours
 
 
 @pytest.mark.parametrize("name", ["poll", "settle"])
