@@ -13,6 +13,9 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 Problems = Callable[[], list[str]]
 SOCKET_TIMEOUT: Final = 5  # s for one request
+# s between looks for an end that never comes: the thread is a daemon. The default, half a second,
+# would be a third of the CPU time of an idle worker.
+GLANCE: Final = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Health:
         Raises ``OSError`` if the port is taken.
         """
         server = make_server("0.0.0.0", port, self._answer, _Server, _Quiet)  # noqa: S104 - scraped from outside
-        Thread(target=server.serve_forever, name="health", daemon=True).start()
+        Thread(target=server.serve_forever, args=(GLANCE,), name="health", daemon=True).start()
         return server.server_port
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
