@@ -65,7 +65,10 @@ def _read(arguments: argparse.Namespace) -> list[Result]:
 
 
 def _measure(arguments: argparse.Namespace) -> list[Result]:
-    """Run the scenarios; write what there is after every round, for a call that is interrupted."""
+    """Run the scenarios.
+
+    Write the results after every round, so that an interrupted call keeps them.
+    """
     folder = environments.HOME / "results" / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{os.getpid()}"
     folder.mkdir(parents=True)
     file = arguments.json or folder / FILE
@@ -169,7 +172,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="measure nothing: show the results in these folders or files, also of calls that "
-        "were interrupted; a scenario that several of them have is taken from the last",
+        "were interrupted; a scenario that several of them have is taken from the one with the "
+        "most rounds, at equal rounds from the last",
     )
     parser.add_argument("--markdown", action="store_true", help="also print Markdown at the end")
     parser.add_argument(

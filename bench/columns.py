@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "lost": ("lost", 0),
     "rush": ("fruitless requests in a second", 0),
     "dead letters": ("dead letters", 0),
-    "published": ("outcomes", 0),
+    "published": ("events published", 0),
     "dynamodb": ("DynamoDB / message", 3),
     "sqs": ("SQS / message", 3),
     "sns": ("SNS / message", 3),

@@ -1,6 +1,5 @@
 """Formats results as tables and as Markdown."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import fill
 
@@ -17,9 +16,11 @@ from bench.summary import summary
 _WIDEST = 14  # columns of a table with a row per peer
 _LONGEST_LINE = 100  # characters of Markdown, tables excepted
 BYPASS = (
-    "This project's receive loop does without the SDK's client for SQS (workers/aws/wire.py); the "
-    "other peers in Python use it. x wire compares like with like: limit-wire is the smallest "
-    "program on this project's wire."
+    "This project sends its hot requests without the SDK's client (workers/aws); all other peers "
+    "in Python but limit-wire use it."
+)
+LIKE_WITH_LIKE = (
+    "x wire compares like with like: limit-wire is the smallest program on this project's wire."
 )
 
 
@@ -90,8 +91,8 @@ def _origin(result: Result) -> str:
     """Return the command, the code and the machine, as lines of a paragraph."""
     stamp = dict(result.stamp)
     command = stamp.pop("command", None)
-    rounds = max(Counter(run.peer for run in result.runs).values())
-    told = ", ".join([f"rounds {rounds}", *(f"{name} {text}" for name, text in stamp.items())])
+    parts = [f"rounds {result.rounds}", *(f"{name} {text}" for name, text in stamp.items())]
+    told = ", ".join(parts)
     return (f"\n`{command}`:" if command else "") + f"\n{_wrapped(told)}."
 
 
@@ -150,8 +151,10 @@ def _notes(result: Result) -> list[str]:
 
 
 def _remarks(result: Result) -> list[str]:
-    """Return what a reader of the ratios has to know."""
-    return [BYPASS] if {"ratio", "wire"} & set(result.scenario.columns) else []
+    """Return what a reader has to know who compares CPU times."""
+    if {"ratio", "wire"} & set(result.scenario.columns):
+        return [f"{BYPASS} {LIKE_WITH_LIKE}"]
+    return [BYPASS] if result.scenario.kind in {"order", "api"} else []
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

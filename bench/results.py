@@ -47,17 +47,25 @@ def save(results: Iterable[Result], path: Path) -> None:
 def load(paths: Sequence[Path]) -> list[Result]:
     """Read files or folders of results, in the order of the scenarios.
 
-    A scenario that is in several of them is taken from the last one, as a whole: runs of different
-    calls are not runs of the same round. Figures and verdicts are computed again from the runs.
-    Raises ``NotResults``.
+    A scenario that is in several of them is taken as a whole from the one with the most rounds, so
+    that an interrupted call replaces no finished one, and at equal rounds from the last: runs of
+    different calls are not runs of the same round. Figures and verdicts are computed again from the
+    runs. Raises ``NotResults``.
     """
     found: dict[str, Result] = {}
     for path in paths:
-        document = _read(path / FILE if path.is_dir() else path)
+        file = path / FILE if path.is_dir() else path
+        document = _read(file)
         shared = {name: str(document[name]) for name in _STAMPED if name in document}
         for name, saved in document["scenarios"].items():
-            if name in SCENARIOS:
-                found[name] = _result(name, saved, shared)
+            if name not in SCENARIOS:
+                continue
+            try:
+                result = _result(name, saved, shared)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise NotResults(f"{file}: {name}: {type(error).__name__}: {error}") from None
+            if name not in found or result.rounds >= found[name].rounds:
+                found[name] = result
     if not found:
         raise NotResults("no scenario of today has results there")
     return [found[name] for name in SCENARIOS if name in found]
@@ -75,7 +83,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _result(name: str, saved: Mapping[str, Any], shared: Mapping[str, str]) -> Result:
     runs = [Run(**run) for run in saved["runs"]]
-    return compare(SCENARIOS[name], _rounds(runs), saved.get("stamp", shared))
+    if not runs:
+        raise ValueError("it has no runs")
+    return compare(SCENARIOS[name], _rounds(runs), dict(saved.get("stamp", shared)))
 
 
 def _rounds(runs: Iterable[Run]) -> list[list[Run]]:

@@ -1,5 +1,6 @@
 """Runs the rounds of a scenario: peers take turns, and medians are compared."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +28,11 @@ class Result:
     ranges: dict[str, Ranges]  # by peer
     problems: dict[str, str]  # by peer
     stamp: Mapping[str, str] = field(default_factory=dict)  # command, commit, machine, load
+
+    @property
+    def rounds(self) -> int:
+        """The number of rounds played."""
+        return max(Counter(run_.peer for run_ in self.runs).values())
 
     @property
     def verdicts(self) -> list[Verdict]:

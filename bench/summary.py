@@ -23,7 +23,6 @@ SUMMARY: Final = (
     Column("heavy", "utilisation", "heavy tail: utilisation"),
     Column("steady", "requests", "200/s: requests / 1,000"),
     Column("steady", "latency p50", "p50 ms"),
-    Column("errors", "wall", "errors: wall s"),
     Column("idle", "idle requests", "idle: requests / min"),
     Column("idle", "idle cpu", "CPU s / min"),
     Column("memory", "proportional", "PSS MiB"),

@@ -47,6 +47,12 @@ def test_an_order_is_confirmed_with_one_mail_through_the_processes_of_production
     assert 40 < figures["write units"] < 80
 
 
+def test_order_api_publishes_the_events_of_all_orders_under_load(bench):
+    figures = bench("api", "ours-api", 200)
+
+    assert figures["published"] == figures["messages"]
+
+
 @pytest.mark.parametrize("scenario", ["noop", "idle", "start", "order", "api"])
 @pytest.mark.parametrize(
     ("program", "reason"),

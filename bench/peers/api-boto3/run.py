@@ -1,6 +1,7 @@
-"""The smallest FastAPI program that makes the same calls as order-api, with boto3's client.
+"""The smallest FastAPI program that does the same as order-api with one call each, on boto3.
 
-A transaction with three writes, a publish and an update. It checks only types, and logs nothing.
+A transaction with three writes, a publish and an update; order-api's events share requests to SNS.
+It checks only types, and logs nothing.
 """
 
 import json

@@ -4,7 +4,7 @@ import pytest
 
 from bench import messages
 from bench.lineup import PEERS
-from bench.report import BYPASS, markdown
+from bench.report import BYPASS, LIKE_WITH_LIKE, markdown
 from bench.rounds import compare
 from bench.run import Run
 from bench.scenarios import SCENARIOS, arrivals
@@ -65,8 +65,38 @@ def test_ratios_are_to_both_limits_of_the_same_round():
     assert (figures["ratio"], figures["wire"]) == (0.5, 2.0)
 
 
-def test_a_table_with_ratios_says_that_this_project_does_without_the_sdks_client():
-    assert BYPASS in " ".join(markdown([compare(NOOP, [[run("ours", 1.0)]])]).split())
+@pytest.mark.parametrize(
+    ("scenario", "notes"),
+    [
+        ("noop", (True, True)),
+        ("payment", (True, True)),
+        ("order", (True, False)),
+        ("api", (True, False)),
+        ("start", (False, False)),
+    ],
+)
+def test_a_table_that_compares_cpu_times_says_who_does_without_the_sdks_client(scenario, notes):
+    runs = [Run("ours", scenario, figures={"cpu": 1.0})]
+    text = " ".join(markdown([compare(SCENARIOS[scenario], [runs])]).split())
+
+    assert (BYPASS in text, LIKE_WITH_LIKE in text) == notes
+
+
+def test_events_that_order_api_did_not_publish_are_shown_and_miss_a_target():
+    published = {"api-boto3": 1_000, "ours-api": 989}
+    runs = [Run(peer, "api", figures={"published": each}) for peer, each in published.items()]
+    text = markdown([compare(SCENARIOS["api"], [runs])])
+
+    assert "| peer | orders | events published |" in text
+    assert "| ours-api | - | 989 |" in text
+    assert "MISSED: ours-api published 989 >= 990 (0.99 x published of api-boto3)" in text
+
+
+def test_peers_that_disturb_each_other_are_not_compared_by_wall_time():
+    figures = {"wall": 9.0, "rush": 3.0}
+    result = compare(SCENARIOS["errors"], [[Run("ours", "errors", figures=figures)]])
+
+    assert "wall s" not in markdown([result])
 
 
 def test_many_figures_are_rows_with_a_column_for_each_peer():
@@ -176,6 +206,8 @@ GOALS = {
     ("steady", "ours", "requests", 230, 1.0),
     ("steady", "ours", "latency p50", 100, 1.0),
     ("heavy", "ours", "utilisation", 0.88, 1.0),
+    ("api", "ours-api", "published", "published of api-boto3", 0.99),
+    ("idle", "ours-service", "idle requests", 16, 1.0),
     ("idle", "ours-service", "idle cpu", 0.02, 1.0),
     ("start", "ours-service", "start cpu", 0.6, 1.0),
     ("memory", "ours-service", "proportional", 76, 1.0),

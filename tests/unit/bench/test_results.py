@@ -49,13 +49,20 @@ def test_a_failed_round_stays_in_its_round(tmp_path):
     assert loaded.problems == {"ours": "1 of 2 rounds: ended"}
 
 
-def test_folders_are_merged_in_the_order_of_the_scenarios_and_the_last_one_wins(tmp_path):
-    first = saved(tmp_path / "a", result("tls"), result("noop", cpu=9.0))
-    second = saved(tmp_path / "b", result("noop", cpu=2.0, rounds=1))
-    noop, tls = load([first, second])
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [(2, 2, 2.0), (1, 3, 2.0), (3, 1, 9.0)],
+    ids=["as many rounds", "more rounds", "an interrupted call"],
+)
+def test_merged_folders_have_the_result_with_the_most_rounds_or_else_the_last_one(
+    tmp_path, first, second, taken
+):
+    before = saved(tmp_path / "a", result("tls"), result("noop", cpu=9.0, rounds=first))
+    after = saved(tmp_path / "b", result("noop", cpu=2.0, rounds=second))
+    noop, tls = load([before, after])
 
     assert (noop.scenario.name, tls.scenario.name) == ("noop", "tls")
-    assert (noop.figures["ours"]["cpu"], len(noop.runs)) == (2.0, 2)
+    assert (noop.figures["ours"]["cpu"], noop.rounds) == (taken, max(first, second))
 
 
 def test_results_of_an_early_version_have_the_stamp_of_their_file(tmp_path):
@@ -72,6 +79,27 @@ def test_a_file_without_results_is_named(tmp_path, text):
     (tmp_path / "results.json").write_text(text)
 
     with pytest.raises(NotResults):
+        load([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("noop", "error"),
+    [
+        ({}, "KeyError: 'runs'"),
+        ([], "TypeError"),
+        ({"runs": []}, "no runs"),
+        ({"runs": [{"peer": "ours", "scenario": "noop", "colour": "red"}]}, "colour"),
+        ({"runs": [{"peer": "ours"}]}, "scenario"),
+        ({"runs": [{"peer": "limit-wire", "scenario": "noop", "figures": 1}]}, "AttributeError"),
+        ({"runs": [{"peer": "ours", "scenario": "noop"}], "stamp": "today"}, "ValueError"),
+    ],
+)
+def test_a_file_with_results_that_cannot_be_read_is_named_with_the_scenario_and_the_error(
+    tmp_path, noop, error
+):
+    (tmp_path / "results.json").write_text(json.dumps({"scenarios": {"noop": noop}}))
+
+    with pytest.raises(NotResults, match=rf"results\.json: noop: .*{error}"):
         load([tmp_path])
 
 
