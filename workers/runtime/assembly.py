@@ -72,7 +72,7 @@ class Config:
     max_attempts: int
     max_receives: int  # after which SQS itself dead-letters a message
     receive_wait: float  # of a poll that finds nothing
-    receive_linger: float  # at most, after a poll that was not full
+    receive_linger: float  # at most, after a poll
     protect_after: float  # in a handler, until the task is protected from scale-in
     handler_timeout: float = HANDLER_TIMEOUT
     task: str = ""  # the ECS task, in heartbeats
