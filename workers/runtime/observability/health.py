@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 Problems = Callable[[], list[str]]
 SOCKET_TIMEOUT: Final = 5  # s for one request
 # s between looks for an end that never comes: the thread is a daemon. The default, half a second,
-# would be a third of the CPU time of an idle worker.
+# would be half of the CPU time of an idle worker.
 GLANCE: Final = 3_600.0
 
 
