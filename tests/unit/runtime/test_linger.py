@@ -84,5 +84,12 @@ def test_an_empty_poll_is_followed_at_once():
     assert linger.after(0, 10, 20.0) == 0
 
 
+def test_a_full_poll_is_followed_sooner():
+    """More had arrived than it could take: the rest is waiting already."""
+    after_nine, after_ten = busy(0.05)[0], busy(0.05)[0]
+    longer, shorter = after_nine.after(9, 10, TRIP), after_ten.after(10, 10, TRIP)
+    assert 0 < shorter < longer - 0.008  # two messages take 10 ms to arrive
+
+
 def test_without_a_linger_there_is_no_pause():
     assert busy(0)[1] == 0
