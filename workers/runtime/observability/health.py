@@ -15,7 +15,7 @@ Problems = Callable[[], list[str]]
 SOCKET_TIMEOUT: Final = 5  # s for one request
 # s between looks for an end that never comes: the thread is a daemon. The default, half a second,
 # would be half of the CPU time of an idle worker.
-GLANCE: Final = 3_600.0
+GLANCE: Final = 7_200.0
 
 
 @dataclass(frozen=True)
