@@ -64,22 +64,25 @@ _FOOTPRINT = (
     "ours-service",
 )
 
+# Columns of a comparison of receive loops with an empty handler.
+_COMPARED = (
+    "messages",
+    "requests",
+    "cpu",
+    "ratio",
+    "wire",
+    "spread",
+    "rate",
+    "proportional",
+    "processes",
+)
+
 _TABLE = (
     Scenario(
         "noop",
         "No-op handler, concurrency 10, no latency",
         (*_LIMITS, "naive", "powertools", "sqs-workers", "sqs-consumer", "ours", "ours-quiet"),
-        (
-            "messages",
-            "requests",
-            "cpu",
-            "ratio",
-            "wire",
-            "spread",
-            "rate",
-            "proportional",
-            "processes",
-        ),
+        _COMPARED,
         messages=20_000,
         shares=True,
         rounds=3,
@@ -97,17 +100,7 @@ _TABLE = (
             "taskhawk",
             "ours",
         ),
-        (
-            "messages",
-            "requests",
-            "cpu",
-            "ratio",
-            "wire",
-            "spread",
-            "rate",
-            "proportional",
-            "processes",
-        ),
+        _COMPARED,
         messages=20_000,
         shares=True,
         rounds=3,

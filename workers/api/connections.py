@@ -25,14 +25,10 @@ SEND_TIMEOUT: Final = 20.0  # s
 # Above it, the connection whose client has kept us waiting for longest is closed. They may hold a
 # body of 64 KiB each (``gate.MAX_REQUEST_BYTES``).
 MAX_CONNECTIONS: Final = 1_000
-
-
 # Of the headers of a request, and of the trailers of its body.
 MAX_HEADER_BYTES: Final = 16 * 1024
 # Requests that a client sends ahead on one connection. Those in front of us send none.
 MAX_PIPELINED: Final = 10
-
-
 _MALFORMED: Final = "Invalid HTTP request received."
 
 

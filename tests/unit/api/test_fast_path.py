@@ -110,6 +110,14 @@ class Scenario:
         await asyncio.to_thread(eventually, lambda: len(self.topic.entered) >= requests)
 
 
+async def under_way(**options):
+    """Return a scenario in which SNS has one request and does not answer, and its tasks."""
+    shop = Scenario(StuckTopic(), **options)
+    tasks = shop.publish()
+    await shop.entered(1)
+    return shop, tasks
+
+
 def test_a_lone_event_is_sent_at_once():
     async def scenario():
         shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
@@ -126,9 +134,7 @@ def test_a_lone_event_is_sent_at_once():
 
 def test_events_that_come_during_a_request_share_the_next_one():
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
-        tasks = shop.publish()
-        await shop.entered(1)
+        shop, tasks = await under_way(longest_wait=PATIENCE)
         tasks += shop.publish(3)
         await asyncio.sleep(0)
         shop.topic.over.set()
@@ -143,9 +149,7 @@ def test_events_that_come_during_a_request_share_the_next_one():
 
 def test_a_full_request_does_not_wait_for_the_one_under_way():
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
-        tasks = shop.publish()
-        await shop.entered(1)
+        shop, tasks = await under_way(longest_wait=PATIENCE)
         tasks += shop.publish(MAX_BATCH + 1)
         await shop.entered(2)
         sizes = [len(events) for events in shop.topic.entered]
@@ -158,9 +162,7 @@ def test_a_full_request_does_not_wait_for_the_one_under_way():
 
 def test_a_request_that_hangs_delays_others_only_for_a_moment():
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=0.0)
-        tasks = shop.publish()
-        await shop.entered(1)
+        shop, tasks = await under_way(longest_wait=0.0)
         tasks += shop.publish()
         await shop.entered(2)
         shop.topic.over.set()
@@ -171,9 +173,7 @@ def test_a_request_that_hangs_delays_others_only_for_a_moment():
 
 def test_a_refused_event_is_left_to_the_relay_alone():
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
-        tasks = shop.publish()
-        await shop.entered(1)
+        shop, tasks = await under_way(longest_wait=PATIENCE)
         tasks += shop.publish(3)
         await asyncio.sleep(0)
         shop.topic.publish = lambda _events: {1: DOWN}  # the second request
@@ -190,9 +190,7 @@ def test_after_a_mark_that_fails_the_rest_of_the_batch_is_left_to_the_relay():
     """A table that does not answer would make each of them wait for its timeout."""
 
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
-        tasks = shop.publish()
-        await shop.entered(1)
+        shop, tasks = await under_way(longest_wait=PATIENCE)
         shop.topic.over.set()
         await asyncio.gather(*tasks)
         shop.topic.over.clear()
@@ -240,9 +238,7 @@ def test_a_hung_topic_blocks_a_bounded_number_of_threads_and_requests():
 
 def test_a_hung_topic_holds_a_bounded_number_of_events():
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
-        tasks = shop.publish()
-        await shop.entered(1)
+        shop, tasks = await under_way(longest_wait=PATIENCE)
         tasks += shop.publish(MAX_EVENTS + 5)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -256,9 +252,7 @@ def test_a_hung_topic_holds_a_bounded_number_of_events():
 
 def test_a_request_that_is_cancelled_leaves_the_others_of_its_batch():
     async def scenario():
-        shop = Scenario(StuckTopic(), longest_wait=PATIENCE)
-        (first,) = shop.publish()
-        await shop.entered(1)
+        shop, (first,) = await under_way(longest_wait=PATIENCE)
         others = shop.publish(2)
         await asyncio.sleep(0)
         others[0].cancel()

@@ -21,6 +21,19 @@ def worker():
     return Harness()
 
 
+def a_poller(worker, queue, **options):
+    return Poller(
+        queue,
+        permits=worker.permits,
+        leases=worker.leases,
+        acks=worker.acks,
+        turns=worker.parts.turns,
+        telemetry=worker.telemetry,
+        wait=20,
+        **{"linger": 0, **options},
+    )
+
+
 def run_until(worker, polls):
     """Run the loop of a poller for ``polls`` polls; return the ceilings of its pauses."""
     ceilings = []
@@ -37,17 +50,7 @@ def run_until(worker, polls):
                 poller.stop()
             return worker.queue.receive(limit, wait)
 
-    poller = Poller(
-        Counted(),
-        permits=worker.permits,
-        leases=worker.leases,
-        acks=worker.acks,
-        turns=worker.parts.turns,
-        telemetry=worker.telemetry,
-        wait=20,
-        linger=0,
-        uniform=uniform,
-    )
+    poller = a_poller(worker, Counted(), uniform=uniform)
     with capture_logs() as lines:
         poller.run()
     return ceilings, [line["event"] for line in lines], poller
@@ -65,16 +68,7 @@ def test_received_messages_are_admitted_under_a_lease(worker):
 def test_full_polls_with_a_pause_between_them_do_not_start_a_second_poller(linger, pollers):
     worker = Harness(concurrency=40)
     worker.send(*(f"order-{number}" for number in range(20)))
-    poller = Poller(
-        worker.queue,
-        permits=worker.permits,
-        leases=worker.leases,
-        acks=worker.acks,
-        turns=worker.parts.turns,
-        telemetry=worker.telemetry,
-        wait=20,
-        linger=linger,
-    )
+    poller = a_poller(worker, worker.queue, linger=linger)
     poller._stopping.set()  # noqa: SLF001 - no pause takes time, and the permits still work
     for _ in range(2):
         poller.poll(worker.permits.take())
